@@ -1,0 +1,374 @@
+"""`Raw` as a DNG file: what LibRaw, exiftool and raw converters read, and what we read back exactly.
+
+Uncompressed 16-bit CFA, DNG 1.4 (Adobe, Digital Negative Specification 1.4.0.0, 2012). tifffile writes IFD0
+and the mosaic; the Exif IFD, which tifffile does not write, is appended. A DNG rounds most numbers to ratios
+of 32-bit integers, so ImageDescription carries them once more in full, as JSON, with the provenance.
+"""
+
+import contextlib
+import io
+import json
+import math
+import os
+import struct
+import uuid
+from collections.abc import Iterable
+from fractions import Fraction
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from tifffile import DATATYPE as TYPE
+
+from isp_sim.raw import Raw
+from isp_sim.units import Counts
+
+_TILES = {"RGGB": b"\0\1\1\2", "BGGR": b"\2\1\1\0", "GRBG": b"\1\0\2\1", "GBRG": b"\1\2\0\1"}
+"""The four Bayer tiles as CFAPattern: 0 red, 1 green, 2 blue, row by row (TIFF/EP, ISO 12234-2)."""
+
+_CFA, _D65, _RECOMMENDED_EXPOSURE_INDEX = 32803, 21, 2
+"""Values of PhotometricInterpretation, of Exif's LightSource and of Exif's SensitivityType."""
+
+_ISO_SHORT_MAX = 65535
+"""Exif 2.3: PhotographicSensitivity has 16 bits; at its top, RecommendedExposureIndex tells the ISO."""
+
+_FOREIGN_ISO_AT_0DB = 100
+"""Assumed of a DNG that is not ours: no DNG tag tells the ISO at 0 dB, and 100 is the usual base ISO."""
+
+_UNASSIGNED_TAG, _EXIF_TAG = 34664, 34665
+"""tifffile refuses to write tag 34665, so its unassigned neighbour keeps the place in the sorted IFD."""
+
+_NOTED = {
+    "make": "Make",
+    "model": "Model",
+    "serial": "CameraSerialNumber",
+    "black_level_dn": "BlackLevel",
+    "neutral": "AsShotNeutral",
+    "xyz_to_camera": "ColorMatrix1",
+    "exposure_us": "ExposureTime",
+}
+"""Fields whose tag may round them: the note in ImageDescription has them in full."""
+
+_ONLY = {
+    "Compression": 1,
+    "BitsPerSample": 16,
+    "SamplesPerPixel": 1,
+    "CFARepeatPatternDim": (2, 2),
+    "CFAPlaneColor": b"\0\1\2",
+    "CFALayout": 1,
+    "LinearizationTable": "none",
+    "BlackLevelDeltaH": "none",
+    "BlackLevelDeltaV": "none",
+}
+"""The only values `read_dng` reads; an absent tag means the same."""
+
+
+def write_dng(path: Path, raw: Raw) -> None:
+    """Write a raw frame as a DNG; the same frame gives the same bytes.
+
+    The file appears whole, by renaming, or not at all.
+
+    Args:
+        path: the file to write or to replace.
+        raw: the frame.
+
+    Raises:
+        ValueError: a field does not fit a DNG; nothing is written.
+        OSError: the disk refused; the error names `path`.
+    """
+    try:
+        content = _encode(raw)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        part.write_bytes(content)
+        os.replace(part, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        # After the rename there is nothing to remove; after a failure, an error here would hide the first.
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+def read_dng(path: Path) -> Raw:
+    """Read a DNG: ours exactly as written, another's as far as its tags tell.
+
+    A tag of our file that was edited wins over the note in ImageDescription. In a file that is not ours, the
+    gain is `20·log10(ISO / 100)` dB, the neutral is scaled to a maximum of 1, and what is absent is the DNG
+    default: black 0 DN, white 65535 DN; `()` for the noise profile, `""` for names. The mosaic is cut to
+    ActiveArea; orientation and opcode lists are ignored.
+
+    Args:
+        path: an uncompressed 16-bit Bayer DNG.
+
+    Returns:
+        The frame.
+
+    Raises:
+        ValueError: no DNG, a truncated one, or a tag is missing or not supported; names file, tag and what
+            is allowed.
+        OSError: the file cannot be read.
+    """
+    content = path.read_bytes()
+    try:
+        return _decode(*_parse(content))
+    except Exception as error:
+        # Damaged offsets and types come out of the parser as any exception; to the caller they are one fault.
+        reason = error if isinstance(error, ValueError) else repr(error)
+        raise ValueError(f"{path} cannot be read as a DNG: {reason}") from error
+
+
+def _encode(raw: Raw) -> memoryview:
+    """The file's bytes: IFD0 and mosaic, then the Exif IFD, to which IFD0 is made to point."""
+    _check(raw)
+    noted = {field: getattr(raw, field) for field in (*_NOTED, "gain_db", "provenance")}
+    stream = io.BytesIO()
+    tifffile.imwrite(
+        stream,
+        raw.counts,
+        byteorder="<",
+        photometric="cfa",
+        software="isp-sim",
+        description=json.dumps({"isp_sim": 1, **noted}, default=float),
+        metadata=None,
+        extratags=_extratags(raw),
+    )
+    offset = stream.seek(0, io.SEEK_END)
+    stream.write(_exif_ifd(raw, offset))
+    content = stream.getbuffer()
+    # IFD0 stands at the very beginning: no value, only the entry itself can match first.
+    place = content[:1024].tobytes().index(struct.pack("<HHI", _UNASSIGNED_TAG, TYPE.LONG, 1))
+    struct.pack_into("<HHII", content, place, _EXIF_TAG, TYPE.LONG, 1, offset)
+    return content
+
+
+def _check(raw: Raw) -> None:
+    """Refuse, by name, what a DNG cannot carry and `read_dng` could not give back."""
+    counts = raw.counts
+    if counts.dtype != np.uint16 or counts.ndim != 2 or counts.size == 0:
+        raise ValueError(f"counts are {counts.dtype} {counts.shape}; allowed: uint16 (height, width)")
+    if raw.cfa not in _TILES:
+        raise ValueError(f"cfa is {raw.cfa!r}; allowed: {', '.join(_TILES)}")
+    for field, low, high in (("white_level_dn", 1, 65535), ("iso", 0, 2**32 - 1)):
+        number = getattr(raw, field)
+        if number != int(number) or not low <= number <= high:
+            raise ValueError(f"{field} is {number}; allowed: whole numbers {low} … {high}")
+    shapes: dict[str, tuple[tuple[int, ...], ...]] = {
+        "black_level_dn": ((4,),),
+        "neutral": ((3,),),
+        "xyz_to_camera": ((3, 3),),
+        "noise_profile": ((3, 2), (0,)),
+        "exposure_us": ((),),
+        "gain_db": ((),),
+    }
+    for field, allowed in shapes.items():
+        value = np.asarray(getattr(raw, field), dtype=np.float64)
+        if value.shape not in allowed or not np.isfinite(value).all():
+            raise ValueError(f"{field} is {getattr(raw, field)}; allowed: finite, of shape {allowed[0]}")
+    if 0 in _as_tag("neutral", raw.neutral)[::2]:
+        raise ValueError(f"neutral is {raw.neutral}; allowed: above 0")
+    try:
+        kept = json.loads(json.dumps(raw.provenance, allow_nan=False)) == raw.provenance
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"provenance does not fit JSON: {error}") from error
+    if not kept:
+        raise ValueError("provenance would change in JSON; allowed: lists, not tuples; strings as keys")
+
+
+def _extratags(raw: Raw) -> list[tuple[Any, ...]]:
+    """IFD0 beyond the mosaic's shape and place, as tifffile's (tag, type, count, value, write once)."""
+    ours = {tag: _as_tag(field, getattr(raw, field)) for field, tag in _NOTED.items()}
+    tags: list[tuple[Any, ...]] = [
+        ("Orientation", TYPE.SHORT, 1, 1),
+        ("CFARepeatPatternDim", TYPE.SHORT, 2, (2, 2)),
+        ("CFAPattern", TYPE.BYTE, 4, _TILES[raw.cfa]),
+        (_UNASSIGNED_TAG, TYPE.LONG, 1, 0),
+        ("DNGVersion", TYPE.BYTE, 4, bytes((1, 4, 0, 0))),
+        # All but NoiseProfile, which an older reader may ignore, was in DNG 1.1.
+        ("DNGBackwardVersion", TYPE.BYTE, 4, bytes((1, 1, 0, 0))),
+        ("UniqueCameraModel", TYPE.ASCII, 0, f"{ours['Make']} {ours['Model']}".strip() or "unknown"),
+        ("CFAPlaneColor", TYPE.BYTE, 3, _ONLY["CFAPlaneColor"]),
+        ("CFALayout", TYPE.SHORT, 1, _ONLY["CFALayout"]),
+        ("BlackLevelRepeatDim", TYPE.SHORT, 2, (2, 2)),
+        ("BlackLevel", TYPE.RATIONAL, 4, ours["BlackLevel"]),
+        ("WhiteLevel", TYPE.LONG, 1, int(raw.white_level_dn)),
+        ("ColorMatrix1", TYPE.SRATIONAL, 9, ours["ColorMatrix1"]),
+        ("CalibrationIlluminant1", TYPE.SHORT, 1, _D65),
+        ("AsShotNeutral", TYPE.RATIONAL, 3, ours["AsShotNeutral"]),
+    ]
+    tags += [(tag, TYPE.ASCII, 0, ours[tag]) for tag in ("Make", "Model", "CameraSerialNumber")]
+    if raw.noise_profile:
+        tags.append(("NoiseProfile", TYPE.DOUBLE, 6, tuple(map(float, chain(*raw.noise_profile)))))
+    return [(*tag, True) for tag in tags]
+
+
+def _exif_ifd(raw: Raw, offset: int) -> bytes:
+    """The Exif IFD as it stands at `offset`: LibRaw takes the ISO from nowhere else."""
+    iso = int(raw.iso)
+    entries = [  # tag, type, count, value; ExposureTime has no room for its value and points behind the IFD
+        (33434, TYPE.RATIONAL, 1, struct.pack("<I", offset + 2 + 12 * 5 + 4)),
+        (34855, TYPE.SHORT, 1, struct.pack("<H", min(iso, _ISO_SHORT_MAX))),  # PhotographicSensitivity
+        (34864, TYPE.SHORT, 1, struct.pack("<H", _RECOMMENDED_EXPOSURE_INDEX)),  # SensitivityType
+        (34866, TYPE.LONG, 1, struct.pack("<I", iso)),  # RecommendedExposureIndex
+        (36864, TYPE.UNDEFINED, 4, b"0230"),  # ExifVersion
+    ]
+    ifd = b"".join(struct.pack("<HHI4s", *entry) for entry in entries)
+    exposure = struct.pack("<II", *_as_tag("exposure_us", raw.exposure_us))
+    return struct.pack("<H", len(entries)) + ifd + bytes(4) + exposure
+
+
+def _as_tag(field: str, value: Any) -> Any:
+    """A field of `_NOTED` as its tag holds it: ASCII, or numerators and denominators in turn."""
+    if field in ("make", "model", "serial"):
+        # A TIFF string ends at NUL, and readers drop blanks at its ends.
+        return value.encode("ascii", "replace").decode().replace("\0", "?").strip()
+    return _ratios(
+        np.ravel(value),
+        field,
+        unit=1_000_000 if field == "exposure_us" else 1,
+        signed=field == "xyz_to_camera",
+    )
+
+
+def _ratios(values: Iterable[float], field: str, unit: int, signed: bool) -> tuple[int, ...]:
+    """`value / unit` as the nearest ratio of 32-bit integers; 0.1 is 1/10, not its binary float."""
+    high = 2**31 - 1 if signed else 2**32 - 1
+    low = -high if signed else 0
+    ratios: list[int] = []
+    for value in map(float, values):
+        if not low <= value / unit <= high:
+            raise ValueError(f"{field} has {value}; allowed: {low * unit} … {high * unit}")
+        exact = Fraction(repr(value)) / unit
+        ratios += exact.limit_denominator(int(high / max(abs(exact), Fraction(1)))).as_integer_ratio()
+    return tuple(ratios)
+
+
+def _parse(content: bytes) -> tuple[dict[str, Any], Counts]:
+    """The mosaic, and under their names the tags of IFD0, of the mosaic's IFD and of Exif."""
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        first = file.pages.first
+        page = next((page for page in (first, *(first.pages or ())) if page.photometric == _CFA), None)
+        if page is None:
+            raise ValueError(f"PhotometricInterpretation is {first.photometric}; allowed: {_CFA} (CFA)")
+        pixels, sizes = math.prod(page.shape), page.databytecounts
+        tags: dict[str, Any] = {tag.name: tag.value for ifd in (first, page) for tag in ifd.tags}
+        exif = tags.get("ExifTag", {})
+        # By name: Exif has a CFAPattern of its own, laid out differently. Exif 2.3 renamed ISOSpeedRatings.
+        for name in (
+            "ExposureTime",
+            "ISOSpeedRatings",
+            "PhotographicSensitivity",
+            "RecommendedExposureIndex",
+        ):
+            if name in exif:
+                tags[name] = exif[name]
+        for name, only in _ONLY.items():
+            if tags.get(name, only) != only:
+                raise ValueError(f"{name} is {tags[name]}; allowed: {only}")
+        ends = [start + size for start, size in zip(page.dataoffsets, sizes, strict=True)]
+        if max(ends, default=0) > len(content) or sum(sizes) < 2 * pixels:
+            raise ValueError(f"truncated: {len(content)} bytes do not hold all {pixels} pixels")
+        return tags, Counts(np.ascontiguousarray(page.asarray(), dtype=np.uint16))
+
+
+def _decode(tags: dict[str, Any], counts: Counts) -> Raw:
+    """The frame the tags tell of, and what the note says where a tag only rounds it."""
+    if "ActiveArea" in tags:
+        top, left, bottom, right = tags["ActiveArea"]
+        counts = Counts(np.ascontiguousarray(counts[top:bottom, left:right]))
+    cfa = next((cfa for cfa, pattern in _TILES.items() if pattern == tags.get("CFAPattern")), None)
+    if cfa is None:
+        raise ValueError(f"CFAPattern is {tags.get('CFAPattern')}; allowed: {', '.join(_TILES)}")
+    iso, neutral = _iso(tags), _numbers(tags, "AsShotNeutral", 3)
+    if min(neutral) <= 0:
+        raise ValueError(f"AsShotNeutral is {neutral}; allowed: above 0")
+    fields: dict[str, Any] = {
+        "black_level_dn": _black_level(tags),
+        "neutral": tuple(share / max(neutral) for share in neutral),
+        "xyz_to_camera": _xyz_to_camera(tags),
+        "exposure_us": _numbers(tags, "ExposureTime", 1)[0] * 1e6,
+        "gain_db": 20 * math.log10(max(iso, 1) / _FOREIGN_ISO_AT_0DB),
+        **{field: tags.get(_NOTED[field], "") for field in ("make", "model", "serial")},
+        **_noted(tags),
+    }
+    white = int(tags.get("WhiteLevel", 65535))
+    return Raw(counts, cfa, white_level_dn=white, iso=iso, noise_profile=_noise_profile(tags), **fields)
+
+
+def _noted(tags: dict[str, Any]) -> dict[str, Any]:
+    """What `_encode` noted in ImageDescription, less what was edited in the tags since; `{}` if not ours."""
+    description = tags.get("ImageDescription")
+    if not isinstance(description, str) or not description.startswith('{"isp_sim": '):
+        return {}
+    try:
+        note = json.loads(description)
+        fields = {
+            field: _tuples(note[field])
+            for field, tag in _NOTED.items()
+            if _as_tag(field, note[field]) == tags.get(tag)
+        }
+        return fields | {"gain_db": float(note["gain_db"]), "provenance": dict(note["provenance"])}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"ImageDescription is damaged: {error!r}") from error
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as the tuples they were."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _numbers(tags: dict[str, Any], name: str, count: int) -> tuple[float, ...]:
+    """A tag of `count` numbers or, as tifffile gives ratios, of `count` numerators and denominators."""
+    value = tags.get(name)
+    flat = value if isinstance(value, tuple) else (value,)
+    if len(flat) == 2 * count and all(flat[1::2]):
+        flat = tuple(above / below for above, below in zip(flat[::2], flat[1::2], strict=True))
+    if value is None or len(flat) != count:
+        raise ValueError(
+            f"{name} is {'missing or cut off' if value is None else value}; needed: {count} number(s)"
+        )
+    return tuple(map(float, flat))
+
+
+def _iso(tags: dict[str, Any]) -> int:
+    """Exif's ISO; RecommendedExposureIndex where 16 bits do not hold it."""
+    iso = tags.get("PhotographicSensitivity", tags.get("ISOSpeedRatings"))
+    if iso == _ISO_SHORT_MAX:
+        iso = tags.get("RecommendedExposureIndex", iso)
+    if not isinstance(iso, int):
+        raise ValueError(
+            f"PhotographicSensitivity is {iso or 'missing or cut off'}; needed: one whole number"
+        )
+    return iso
+
+
+def _black_level(tags: dict[str, Any]) -> tuple[float, ...]:
+    """BlackLevel of each pixel of the 2×2 tile, row by row, DN."""
+    rows, columns = tags.get("BlackLevelRepeatDim", (1, 1))
+    if not {rows, columns} <= {1, 2}:
+        raise ValueError(f"BlackLevelRepeatDim is {(rows, columns)}; allowed: 1 or 2 rows and columns")
+    levels = _numbers({"BlackLevel": (0,) * rows * columns} | tags, "BlackLevel", rows * columns)
+    return tuple(np.broadcast_to(np.reshape(levels, (rows, columns)), (2, 2)).ravel().tolist())
+
+
+def _xyz_to_camera(tags: dict[str, Any]) -> tuple[tuple[float, ...], ...]:
+    """The ColorMatrix of D65."""
+    found = {number: tags.get(f"CalibrationIlluminant{number}") for number in (1, 2, 3)}
+    for number, illuminant in found.items():
+        if illuminant == _D65:
+            flat = _numbers(tags, f"ColorMatrix{number}", 9)
+            return flat[:3], flat[3:6], flat[6:]
+    raise ValueError(f"CalibrationIlluminant1 is {found[1]}; needed: a ColorMatrix for {_D65} (D65)")
+
+
+def _noise_profile(tags: dict[str, Any]) -> tuple[tuple[float, float], ...]:
+    """(S, O) of R, G and B; a single pair counts for all; `()` if the file tells none."""
+    flat = tags.get("NoiseProfile", ())
+    if len(flat) not in (0, 2, 6):
+        raise ValueError(f"NoiseProfile has {len(flat)} numbers; allowed: 2 or 6")
+    pairs = tuple(zip(flat[::2], flat[1::2], strict=True))
+    return pairs * 3 if len(pairs) == 1 else pairs

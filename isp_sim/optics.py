@@ -1,0 +1,240 @@
+"""Radiance → photons: lens, beam splitter, ND filter and where each arm's sensor sits.
+
+Coordinates: pixels with (0, 0) at the centre of the first pixel; inside the lens, pixels about the optical
+axis. An arm's pixel is followed backwards to the light it sees:
+
+    sensor pixel → (arm's homography)⁻¹ → image plane → ·(1 + k1 ρ² + k2 ρ⁴) → scene pixel
+
+Lens distortion stands before the beam splitter, so both arms share it and differ by a homography alone.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numba
+import numpy as np
+from jaxtyping import Float64
+from scipy.signal import fftconvolve
+from scipy.special import j1
+
+from isp_sim.rig import Arm, BeamSplitter, Geometry, Lens, NdFilter, Sensor
+from isp_sim.rows import in_rows
+from isp_sim.units import Photons, Radiance
+
+REC709_LUMINANCE = (0.2126, 0.7152, 0.0722)
+"""Y of linear Rec. 709 (ITU-R BT.709-6)."""
+BAND_WAVELENGTH_UM = (0.60, 0.54, 0.46)
+"""Middle of the R, G and B bands, for diffraction."""
+FINE = 9  # samples across a pixel when a point spread function is integrated
+
+
+class Numbers(NamedTuple):
+    """One arm's geometry as the kernel takes it.
+
+    Attributes:
+        back: inverse homography, sensor → image plane, row by row.
+        k1, k2: distortion, per (half diagonal)² and ⁴.
+        half_diagonal_px: half the full sensor's diagonal.
+        focal_px: focal length; vignetting is `cos⁴ = (f²/(f² + r²))²`.
+    """
+
+    back: tuple[float, ...]
+    k1: float
+    k2: float
+    half_diagonal_px: float
+    focal_px: float
+
+
+@dataclass(frozen=True)
+class View:
+    """How one arm sees the scene.
+
+    Attributes:
+        forward: homography image plane → sensor, about the centre, px.
+        numbers: the same and the lens for the kernel.
+        bands: 3×3, linear Rec. 709 → light reaching R, G, B pixels, filters included.
+    """
+
+    forward: Float64[np.ndarray, "3 3"]
+    numbers: Numbers
+    bands: Float64[np.ndarray, "3 3"]
+
+
+def homography(geometry: Geometry, binning: int) -> Float64[np.ndarray, "3 3"]:
+    """Image plane → sensor about the centre, binned pixels: `x' = shift + scale·R·x / (1 + p·x)`."""
+    angle = math.radians(geometry.rotation_deg.value)
+    turn = geometry.scale.value * np.array(
+        [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+    )
+    shift = np.array(geometry.shift_px.value) / binning
+    perspective = np.array(geometry.perspective_per_px.value) * binning
+    matrix = np.eye(3)
+    matrix[:2, :2] = turn + np.outer(shift, perspective)
+    matrix[:2, 2] = shift
+    matrix[2, :2] = perspective
+    return matrix
+
+
+def arm_bands(
+    arm: Arm, splitter: BeamSplitter, nd_filter: NdFilter, lens: Lens, sensor: Sensor
+) -> Float64[np.ndarray, "3 3"]:
+    """Linear Rec. 709 → the light R, G, B pixels of this arm get, per unit of light before the splitter:
+    `diag(T_path · T_nd) · M + mean T_path · T_nd,nir · nir · [1 1 1]ᵀ·Y`.
+    """
+    path = np.array(splitter.transmittance.value if arm.path == "transmitted" else splitter.reflectance.value)
+    visible = path * (np.array(nd_filter.transmittance.value) if arm.nd_filter else 1.0)
+    infrared = path.mean() * (nd_filter.near_infrared_transmittance.value if arm.nd_filter else 1.0)
+    leak = infrared * lens.near_infrared.value * np.outer(np.ones(3), REC709_LUMINANCE)
+    return visible[:, None] * np.array(sensor.rec709_to_camera.value) + leak
+
+
+def view(
+    arm: Arm, splitter: BeamSplitter, nd_filter: NdFilter, lens: Lens, sensor: Sensor, binning: int
+) -> View:
+    """Everything about one arm that does not depend on the scene. `sensor` is the unbinned one."""
+    forward = homography(arm.geometry, binning)
+    pitch_mm = sensor.pixel_pitch_um.value * 1e-3
+    k1, k2 = lens.distortion.value
+    return View(
+        forward=forward,
+        numbers=Numbers(
+            back=tuple(float(v) for v in np.linalg.inv(forward).ravel()),
+            k1=k1,
+            k2=k2,
+            half_diagonal_px=math.hypot(sensor.width_px.value, sensor.height_px.value) / 2 / binning,
+            focal_px=lens.focal_length_mm.value / pitch_mm / binning,
+        ),
+        bands=arm_bands(arm, splitter, nd_filter, lens, sensor),
+    )
+
+
+def point_spread(lens: Lens, pitch_um: float, band: int) -> Float64[np.ndarray, "size size"]:
+    """Lens blur on the pixel grid: the Airy pattern `(2 J1(v)/v)²`, v = π r/(λ N), spread over the defocus
+    disc and integrated over each pixel; sums to 1.
+    """
+    half_px = max(1, math.ceil((lens.defocus_um.value / 2 + 1.5 * lens.f_number.value) / pitch_um))
+    size = (2 * half_px + 1) * FINE
+    axis_um = (np.arange(size) - (size - 1) / 2) * pitch_um / FINE
+    radius_um = np.hypot(axis_um[:, None], axis_um)
+    v = np.maximum(math.pi * radius_um / (BAND_WAVELENGTH_UM[band] * lens.f_number.value), 1e-9)
+    spread = (2 * j1(v) / v) ** 2
+    disc = (radius_um <= lens.defocus_um.value / 2).astype(float)
+    if disc.sum() > 1:
+        spread = fftconvolve(spread, disc, mode="same")
+    kernel = spread.reshape(2 * half_px + 1, FINE, 2 * half_px + 1, FINE).sum(axis=(1, 3))
+    kernel = np.maximum(kernel, 0)
+    return np.asarray(kernel / kernel.sum())
+
+
+def through_lens(radiance: Radiance, lens: Lens, pitch_um: float) -> Radiance:
+    """The image the lens forms, before either arm: each band convolved with its `point_spread`.
+
+    Outside the scene the light of its rim goes on.
+    """
+    blurred = np.empty_like(radiance)
+    for band in range(3):
+        kernel = point_spread(lens, pitch_um, band)
+        blurred[..., band] = cv2.filter2D(radiance[..., band], -1, kernel, borderType=cv2.BORDER_REPLICATE)
+    return Radiance(blurred)
+
+
+@numba.njit(inline="always")
+def _cubic(t):  # type: ignore[no-untyped-def]
+    """Catmull-Rom weights (Keys 1981, a = −½) of the samples at −1, 0, 1, 2 for a point at 0 ≤ t < 1."""
+    return (
+        ((-0.5 * t + 1.0) * t - 0.5) * t,
+        (1.5 * t - 2.5) * t * t + 1.0,
+        ((-1.5 * t + 2.0) * t + 0.5) * t,
+        (0.5 * t - 0.5) * t * t,
+    )
+
+
+@numba.njit(nogil=True, cache=True)
+def _collect(start, stop, image, numbers, bands, photons):  # type: ignore[no-untyped-def]
+    height, width = photons.shape[:2]
+    rows, columns = image.shape[:2]
+    b = numbers.back
+    for y in range(start, stop):
+        light = np.zeros(3)
+        for x in range(width):
+            u, v = x - (width - 1) / 2, y - (height - 1) / 2
+            depth = b[6] * u + b[7] * v + b[8]
+            px = (b[0] * u + b[1] * v + b[2]) / depth
+            py = (b[3] * u + b[4] * v + b[5]) / depth
+            r2 = px * px + py * py
+            rho2 = r2 / (numbers.half_diagonal_px * numbers.half_diagonal_px)
+            stretch = 1.0 + numbers.k1 * rho2 + numbers.k2 * rho2 * rho2
+            sx, sy = px * stretch + (columns - 1) / 2, py * stretch + (rows - 1) / 2
+            x0, y0 = math.floor(sx), math.floor(sy)
+            wx, wy = _cubic(sx - x0), _cubic(sy - y0)
+            light[:] = 0.0
+            for j in range(4):
+                row = min(max(y0 - 1 + j, 0), rows - 1)
+                for i in range(4):
+                    column = min(max(x0 - 1 + i, 0), columns - 1)
+                    weight = wy[j] * wx[i]
+                    light[0] += weight * image[row, column, 0]
+                    light[1] += weight * image[row, column, 1]
+                    light[2] += weight * image[row, column, 2]
+            cosine2 = numbers.focal_px * numbers.focal_px / (numbers.focal_px * numbers.focal_px + r2)
+            fall = cosine2 * cosine2
+            for c in range(3):
+                total = bands[c, 0] * light[0] + bands[c, 1] * light[1] + bands[c, 2] * light[2]
+                photons[y, x, c] = max(total * fall, 0.0)
+
+
+def photons_at_sensor(radiance: Radiance, view: View, photons_at_white: float) -> Photons:
+    """Mean photons of each pixel of one arm's sensor, in its three bands.
+
+    `photons = photons_at_white · cos⁴θ · bands · radiance(scene point of the pixel)`, the scene sampled with a
+    Catmull-Rom cubic and cut at 0.
+
+    Args:
+        radiance: the lens's image (`through_lens`), `(height, width, 3)`.
+        view: the arm's.
+        photons_at_white: photons a perfect diffuser sends on axis to a pixel of unit response before the
+            splitter, over the exposure.
+
+    Returns:
+        float32 `(height, width, 3)`, the size of the radiance.
+    """
+    photons = np.empty(radiance.shape, np.float32)
+    in_rows(
+        _collect,
+        photons.shape[0],
+        np.ascontiguousarray(radiance),
+        view.numbers,
+        view.bands * photons_at_white,
+        photons,
+    )
+    return Photons(photons)
+
+
+def to_sensor(
+    points: Float64[np.ndarray, "n 2"], view: View, height: int, width: int
+) -> Float64[np.ndarray, "n 2"]:
+    """Scene pixels → an arm's pixels, the way light goes: the distortion is inverted by fixed-point steps.
+
+    Args:
+        points: (x, y), scene pixels.
+        view: the arm's.
+        height, width: of the scene, which is also the frame's.
+    """
+    centre = np.array([(width - 1) / 2, (height - 1) / 2])
+    scene = np.asarray(points, np.float64) - centre
+    image = scene.copy()
+    n = view.numbers
+    for _ in range(30):
+        rho2 = (image**2).sum(axis=1, keepdims=True) / n.half_diagonal_px**2
+        image = scene / (1 + n.k1 * rho2 + n.k2 * rho2**2)
+    lifted = np.column_stack([image, np.ones(len(image))]) @ view.forward.T
+    return np.asarray(lifted[:, :2] / lifted[:, 2:] + centre)
+
+
+def between(source: View, target: View, height: int, width: int) -> Float64[np.ndarray, "3 3"]:
+    """Homography from one arm's pixels to the other's: `C · A_target · A_source⁻¹ · C⁻¹`, C the centre."""
+    centre = np.array([[1, 0, (width - 1) / 2], [0, 1, (height - 1) / 2], [0, 0, 1.0]])
+    matrix = centre @ target.forward @ np.linalg.inv(source.forward) @ np.linalg.inv(centre)
+    return np.asarray(matrix / matrix[2, 2])

@@ -1,0 +1,201 @@
+"""Two arms, one scene → a pair: both raws as captured, both pictures aligned, labels on them."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float64, UInt8
+
+from isp_sim import optics, readout, sensor
+from isp_sim.camera import Frame, SimulatedArm
+from isp_sim.isp import develop as isp
+from isp_sim.raw import Raw, normalise
+from isp_sim.rig import Rig
+from isp_sim.scenes import Person, Scene
+from isp_sim.schedule import Shot
+from isp_sim.units import LinearRgb, Mosaic
+
+Picture = UInt8[np.ndarray, "height width 3"]
+_FLAGS = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
+METER_STRIDE = 6  # the meter looks at every sixth pixel each way
+WHITE_AT_FULL_SCALE = (
+    0.5  # an unmetered scene's white fills half the well-lit arm's range at the base exposure
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One shot of both arms.
+
+    Attributes:
+        shot: exposure and gains.
+        scene: name of the scene.
+        well_lit_raw, low_light_raw: as captured, neither warped nor cropped.
+        well_lit, low_light: 8-bit sRGB `(height, width, 3)`, R first, cropped to `box`, the low-light one
+            warped onto the well-lit one.
+        box: (x, y, width, height) of the crop in the well-lit arm's frame.
+        low_to_well: 3×3, low-light raw pixels → well-lit raw pixels.
+        people: labels on the pictures.
+        photons_per_us_at_white: the scene's light, from the meter.
+        labels: whatever else the scene knows of itself.
+    """
+
+    shot: Shot
+    scene: str
+    well_lit_raw: Raw
+    low_light_raw: Raw
+    well_lit: Picture
+    low_light: Picture
+    box: tuple[int, int, int, int]
+    low_to_well: Float64[np.ndarray, "3 3"]
+    people: tuple[Person, ...]
+    photons_per_us_at_white: float
+    labels: dict[str, object]
+
+
+class DualCamera:
+    """The rig: both arms behind one lens."""
+
+    def __init__(self, rig: Rig, device: str = "cpu") -> None:
+        self.rig, self.device = rig, device
+        self.well_lit = SimulatedArm(rig, rig.well_lit, device)
+        self.low_light = SimulatedArm(rig, rig.low_light, device)
+        nir = rig.lens.near_infrared.value
+        self._params = {
+            arm.serial: isp.camera_params(arm.arm.isp, arm.sensor, nir, device)
+            for arm in (self.well_lit, self.low_light)
+        }
+
+    def shoot(self, scene: Scene, shots: Sequence[tuple[int, Shot]], seed: int) -> Iterator[Pair]:
+        """Shots of one scene, one pair at a time.
+
+        Args:
+            scene: what stands before the lens.
+            shots: (number of the shot within its scene, shot); they share a base, at which the scene is metered.
+            seed: of the run.
+        """
+        image = optics.through_lens(scene.radiance, self.rig.lens, self.well_lit.sensor.pixel_pitch_um.value)
+        arms = (self.well_lit, self.low_light)
+        for arm in arms:
+            arm.look_at(image)
+        for number, shot in shots:
+            if number == shots[0][0]:
+                light = self.meter(scene, shot)
+            for arm in arms:
+                arm.light, arm.next_frame = light, Frame(seed, shot.scene, number)
+            yield self._pair(scene, shot, light)
+
+    def meter(self, scene: Scene, shot: Shot) -> float:
+        """The scene's light: photons per µs of a perfect diffuser, before the splitter.
+
+        The well-lit arm's meter is content when its noise-free picture has the rig's mean 8-bit level at the
+        shot's base exposure and gain; found by bisection in ln light, over every sixth pixel. A scene that is
+        not metered gets the light at which white fills half the range.
+
+        Raises:
+            ValueError: a black scene, or one that cannot be brought to the target.
+        """
+        arm = self.well_lit
+        chip = sensor.numbers(arm.sensor, shot.base_exposure_us, self.rig.temperature_c.value)
+        k = readout.system_gain(arm.sensor, shot.low_light_gain_db)
+        range_dn = arm.sensor.white_level_dn - arm.sensor.black_level_dn.value
+        share = (
+            np.array(chip.efficiency) * shot.base_exposure_us * k / range_dn
+        )  # of the range, per photon per µs
+        full = float(WHITE_AT_FULL_SCALE / (share * arm.view.bands.sum(axis=1)).max())
+        if not scene.metered:
+            return full
+        planes = arm.sight[::METER_STRIDE, ::METER_STRIDE]
+        seen = torch.from_numpy((planes * share).astype(np.float32)).permute(2, 0, 1)[None]
+        top = min(1.0, chip.full_well_e * k / range_dn)
+        target = self.rig.meter_target.value
+        low, high = math.log(full) - 14, math.log(full) + 14
+        if not self._level(seen, math.exp(low), top) < target < self._level(seen, math.exp(high), top):
+            raise ValueError(
+                f"{scene.name}: no light brings its picture to a mean of {target}; is it all black?"
+            )
+        while high - low > 1e-4:
+            middle = (low + high) / 2
+            low, high = (middle, high) if self._level(seen, math.exp(middle), top) < target else (low, middle)
+        return math.exp((low + high) / 2)
+
+    def _level(self, seen: torch.Tensor, light: float, top: float) -> float:
+        """Mean 8-bit level of the noise-free picture: saturate, balance, mix, encode."""
+        params = self._params[self.well_lit.serial]
+        gains = params.gains.cpu()[..., None, None]
+        balanced = ((seen * light).clamp_max(top) * gains).clamp_max(1.0)
+        linear = isp.colour_matrix(LinearRgb(balanced), params.matrix.cpu())
+        return 255 * float(isp.encode_srgb(linear).mean())
+
+    def _pair(self, scene: Scene, shot: Shot, light: float) -> Pair:
+        bright = self.well_lit.grab(shot.exposure_us, shot.well_lit_gain_db)
+        dark = self.low_light.grab(shot.exposure_us, shot.low_light_gain_db)
+        height, width = bright.counts.shape
+        low_to_well = optics.between(self.low_light.view, self.well_lit.view, height, width)
+        x, y, w, h = box = self.box(height, width)
+        warped = cv2.warpPerspective(
+            self.develop(dark, self.low_light),
+            low_to_well,
+            (width, height),
+            flags=_FLAGS[self.rig.resampling],
+        )
+        at = (slice(y, y + h), slice(x, x + w))
+        return Pair(
+            shot=shot,
+            scene=scene.name,
+            well_lit_raw=bright,
+            low_light_raw=dark,
+            well_lit=np.ascontiguousarray(self.develop(bright, self.well_lit)[at]),
+            low_light=np.ascontiguousarray(warped[at]),
+            box=box,
+            low_to_well=low_to_well,
+            people=tuple(self.place(person, height, width, box) for person in scene.people),
+            photons_per_us_at_white=light,
+            labels=scene.labels,
+        )
+
+    def develop(self, raw: Raw, arm: SimulatedArm) -> Picture:
+        """A raw through its arm's ISP, 8 bits."""
+        mosaic = normalise(raw.counts, raw.black_level_dn, raw.white_level_dn)
+        with torch.inference_mode():
+            return isp.to_8bit(isp.develop(Mosaic(mosaic.to(self.device)), self._params[arm.serial]))
+
+    def box(self, height: int, width: int) -> tuple[int, int, int, int]:
+        """Largest centred crop of the well-lit frame that the low-light frame fills and the scene covers."""
+        back = np.linalg.inv(optics.between(self.low_light.view, self.well_lit.view, height, width))
+        ys, xs = np.arange(height), np.arange(width)
+        rim = np.concatenate(
+            [np.stack(np.broadcast_arrays(xs, y), -1) for y in (0, height - 1)]
+            + [np.stack(np.broadcast_arrays(x, ys), -1) for x in (0, width - 1)]
+        ).astype(float)
+        there = cv2.perspectiveTransform(rim[None], back)[0]
+        lack_x = max(0.0, -there[:, 0].min(), there[:, 0].max() - (width - 1))
+        lack_y = max(0.0, -there[:, 1].min(), there[:, 1].max() - (height - 1))
+        cut_x, cut_y = math.ceil(lack_x), math.ceil(lack_y)
+        return cut_x, cut_y, width - 2 * cut_x, height - 2 * cut_y
+
+    def place(self, person: Person, height: int, width: int, box: tuple[int, int, int, int]) -> Person:
+        """A person's labels on the cropped pictures; joints outside become unlabelled, the box is cut.
+
+        The box follows as the hull of its four corners.
+        """
+        left, top, crop_width, crop_height = box
+        joints = np.array([(x, y) for x, y, _ in person.keypoints])
+        moved = optics.to_sensor(joints, self.well_lit.view, height, width) - (left, top)
+        keypoints = []
+        for (x, y), (_, _, visibility) in zip(moved, person.keypoints, strict=True):
+            inside = -0.5 <= x < crop_width - 0.5 and -0.5 <= y < crop_height - 0.5
+            keep = visibility > 0 and inside
+            keypoints.append((float(x), float(y), visibility) if keep else (0.0, 0.0, 0))
+        x, y, w, h = person.bbox
+        corners = np.array([(x, y), (x + w, y), (x, y + h), (x + w, y + h)], float) - 0.5
+        hull = optics.to_sensor(corners, self.well_lit.view, height, width) + 0.5 - (left, top)
+        low = np.clip(hull.min(axis=0), 0, (crop_width, crop_height))
+        high = np.clip(hull.max(axis=0), 0, (crop_width, crop_height))
+        size = high - low
+        return Person(
+            tuple(keypoints), (float(low[0]), float(low[1]), float(size[0]), float(size[1])), person.iscrowd
+        )

@@ -1,0 +1,75 @@
+"""One raw frame and all that is needed to develop it.
+
+The file format is DNG; see `isp_sim.dng`.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from isp_sim.units import Counts, Mosaic
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A mosaic as captured, with the metadata a DNG carries.
+
+    Attributes:
+        counts: uint16 `(height, width)`, DN, black level included.
+        cfa: the colours of the 2×2 tile, row by row, such as `"RGGB"`.
+        black_level_dn: black of each pixel of the 2×2 tile, row by row, DN.
+        white_level_dn: the count at which a pixel is saturated, DN.
+        exposure_us: exposure time, µs.
+        gain_db: analogue gain, dB (20·log10).
+        iso: what EXIF calls the gain: `iso_at_0db · 10^(gain/20)`.
+        neutral: camera RGB of a neutral grey, largest is 1 (DNG AsShotNeutral).
+        xyz_to_camera: 3×3, CIE XYZ (D65) → camera RGB (DNG ColorMatrix1).
+        noise_profile: (S, O) for R, G, B: var = S·x + O with x in 0 … 1 (DNG NoiseProfile).
+        make: camera maker.
+        model: camera model.
+        serial: the camera's serial number; fixed maps belong to it.
+        provenance: everything else that is known of the shot, JSON-able.
+    """
+
+    counts: Counts
+    cfa: str
+    black_level_dn: tuple[float, float, float, float]
+    white_level_dn: int
+    exposure_us: float
+    gain_db: float
+    iso: int
+    neutral: tuple[float, float, float]
+    xyz_to_camera: tuple[tuple[float, float, float], ...]
+    noise_profile: tuple[tuple[float, float], ...]
+    make: str
+    model: str
+    serial: str
+    provenance: dict[str, object] = field(default_factory=dict)
+
+
+def normalise(
+    counts: Counts, black_level_dn: tuple[float, float, float, float], white_level_dn: float
+) -> Mosaic:
+    """Counts as a fraction of the range: `m = (counts − black) / (white − mean black)`.
+
+    Args:
+        counts: uint16 `(height, width)`, DN.
+        black_level_dn: black of the 2×2 tile, row by row, DN.
+        white_level_dn: saturation, DN.
+
+    Returns:
+        float32 tensor `(1, 1, height, width)`; noise below black stays negative.
+
+    Raises:
+        ValueError: white is not above black.
+    """
+    range_dn = white_level_dn - float(np.mean(black_level_dn))
+    if range_dn <= 0:
+        raise ValueError(
+            f"white level {white_level_dn} DN must lie above the black level {black_level_dn} DN"
+        )
+    mosaic = torch.from_numpy(np.asarray(counts)).to(torch.float32)
+    for position, black in enumerate(black_level_dn):
+        mosaic[position // 2 :: 2, position % 2 :: 2] -= black
+    return Mosaic((mosaic / range_dn)[None, None])

@@ -1,0 +1,278 @@
+"""What a rig YAML says, as frozen models: every name carries its unit, every number its status and source.
+
+Reading the files, with line numbers in the complaints, is `isp_sim.rigfile`.
+"""
+
+import math
+from typing import Annotated, Generic, Literal, Self, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Value = TypeVar("Value")
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+PerBand = tuple[Share, Share, Share]
+Matrix = tuple[tuple[Finite, Finite, Finite], tuple[Finite, Finite, Finite], tuple[Finite, Finite, Finite]]
+
+
+class Model(BaseModel):
+    """A block of a rig file: unknown keys are faults, values do not change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Figure(Model, Generic[Value]):
+    """A number with its origin.
+
+    Attributes:
+        value: the number, in the unit its name says.
+        status: `measured` on the device (or fitted to its frames), `published` by its maker or a paper,
+            `proxy`: published for a sibling, `assumed`: nobody has published it.
+        source: where it comes from, in words a reader can follow.
+    """
+
+    value: Value
+    status: Literal["measured", "published", "proxy", "assumed"]
+    source: Annotated[str, Field(min_length=3)]
+
+
+class NoiseSegment(Model):
+    """Noise against gain: ln σ_DN = slope · ln K + intercept + N(0, spread), K in DN/e⁻.
+
+    A slope of 1 is a noise constant in electrons, with intercept ln σ_e. Sensors with two conversion gains
+    have two segments. `spread` is the scatter about the line; it is drawn once for a camera and a gain.
+
+    Attributes:
+        from_k_dn_per_e: the segment holds from this system gain upward.
+        ln_sigma_slope, ln_sigma_intercept, ln_sigma_spread: the line.
+        tukey_lambda: shape of the Tukey-λ law as `[[ln K, λ], …]`, interpolated; absent means Gaussian.
+            With it σ is the law's scale, not its standard deviation.
+    """
+
+    from_k_dn_per_e: NonNegative = 0.0
+    ln_sigma_slope: Finite
+    ln_sigma_intercept: Finite
+    ln_sigma_spread: NonNegative = 0.0
+    tukey_lambda: tuple[tuple[Finite, Annotated[float, Field(gt=-0.5, lt=2)]], ...] | None = None
+
+
+NoiseLaw = tuple[NoiseSegment, ...]
+
+
+class PeriodicNoise(Model):
+    """Interference on the rows: amplitude · sin(2π·row/period + φ), φ drawn each frame."""
+
+    amplitude_dn: NonNegative
+    period_rows: Positive
+
+
+class Sensor(Model):
+    """A camera's sensor in EMVA 1288 terms.
+
+    Attributes:
+        rec709_to_camera: rows R, G, B: share of each linear Rec. 709 band a pixel of that colour sees. The
+            row sums are the response to neutral; their inverse is the white balance.
+        gain_dn_per_e: system gain K at 0 dB.
+        quantum_efficiency: of R, G, B pixels at their peak.
+        dark_current_e_per_s: at `dark_current_reference_c`; doubles every `dark_current_doubling_k`.
+        prnu_percent, dsnu_e: standard deviations of the fixed gain and offset maps.
+        hot_pixels_per_million, hot_pixel_e_per_s: their density; mean of their (exponential) extra current.
+        black_bias_dn: constant offset of each pixel of the 2×2 tile.
+    """
+
+    name: str
+    make: str
+    model: str
+    width_px: Figure[Annotated[int, Field(gt=0)]]
+    height_px: Figure[Annotated[int, Field(gt=0)]]
+    pixel_pitch_um: Figure[Positive]
+    cfa: Literal["RGGB", "BGGR", "GRBG", "GBRG"]
+    rec709_to_camera: Figure[Matrix]
+    quantum_efficiency: Figure[PerBand]
+    full_well_e: Figure[Positive]
+    dark_current_e_per_s: Figure[NonNegative]
+    dark_current_reference_c: Figure[Finite]
+    dark_current_doubling_k: Figure[Positive]
+    prnu_percent: Figure[NonNegative]
+    dsnu_e: Figure[NonNegative]
+    hot_pixels_per_million: Figure[NonNegative]
+    hot_pixel_e_per_s: Figure[NonNegative]
+    adc_bits: Figure[Annotated[int, Field(ge=8, le=16)]]
+    black_level_dn: Figure[NonNegative]
+    gain_dn_per_e: Figure[Positive]
+    max_gain_db: Figure[NonNegative]
+    iso_at_0db: Figure[Positive]
+    read_noise: Figure[Annotated[NoiseLaw, Field(min_length=1)]]
+    row_noise: Figure[NoiseLaw]
+    column_noise: Figure[NoiseLaw]
+    periodic_noise: Figure[PeriodicNoise]
+    black_bias_dn: Figure[tuple[Finite, Finite, Finite, Finite]]
+
+    @model_validator(mode="after")
+    def _black_fits_the_adc(self) -> Self:
+        if self.black_level_dn.value >= self.white_level_dn:
+            raise ValueError(
+                f"black_level_dn {self.black_level_dn.value} must lie below the ADC's top {self.white_level_dn}"
+            )
+        return self
+
+    @property
+    def white_level_dn(self) -> int:
+        """The ADC's largest count, DN: `2^bits − 1`."""
+        return 2**self.adc_bits.value - 1
+
+    def neutral(self, near_infrared: float = 0.0) -> tuple[float, float, float]:
+        """Camera RGB of white, largest 1: `QE_c · (Σ_j M_cj + near infrared)`, normalised."""
+        response = np.array(self.quantum_efficiency.value) * (
+            np.array(self.rec709_to_camera.value).sum(axis=1) + near_infrared
+        )
+        scaled = response / response.max()
+        return (float(scaled[0]), float(scaled[1]), float(scaled[2]))
+
+
+class Lens(Model):
+    """The shared lens.
+
+    Attributes:
+        defocus_um: diameter of the blur disc on the sensor.
+        distortion: (k1, k2) of `scene = image·(1 + k1 ρ² + k2 ρ⁴)`, ρ in half image diagonals.
+        near_infrared: light beyond 700 nm that reaches the silicon, as a share of the luminance band; the
+            colour module has no IR-cut filter.
+    """
+
+    focal_length_mm: Figure[Positive]
+    f_number: Figure[Positive]
+    defocus_um: Figure[NonNegative]
+    distortion: Figure[tuple[Finite, Finite]]
+    near_infrared: Figure[NonNegative]
+
+
+class BeamSplitter(Model):
+    """Transmitted and reflected shares of R, G, B light; what is missing to 1 is absorbed."""
+
+    transmittance: Figure[PerBand]
+    reflectance: Figure[PerBand]
+
+    @model_validator(mode="after")
+    def _makes_no_light(self) -> Self:
+        for band, out in zip("RGB", np.add(self.transmittance.value, self.reflectance.value), strict=True):
+            if out > 1 + 1e-9:
+                raise ValueError(f"transmittance + reflectance of {band} is {out:.3f}: allowed is at most 1")
+        return self
+
+
+class NdFilter(Model):
+    """Neutral density filter: transmittance of R, G, B and of the near infrared, where such filters leak."""
+
+    transmittance: Figure[PerBand]
+    near_infrared_transmittance: Figure[Share]
+
+
+class Geometry(Model):
+    """How an arm's sensor sits behind the lens: image plane → sensor, about the centre, unbinned pixels.
+
+    `sensor = shift + scale · R(rotation) · image / (1 + p·image)` with p = `perspective_per_px`.
+    """
+
+    rotation_deg: Figure[Finite]
+    shift_px: Figure[tuple[Finite, Finite]]
+    scale: Figure[Positive]
+    perspective_per_px: Figure[tuple[Finite, Finite]]
+
+
+class Isp(Model):
+    """The camera's own developing: what `isp_sim.isp.develop` is told.
+
+    Attributes:
+        demosaic: `bilinear`, or `malvar2004` (5×5 linear, Malvar, He & Cutler, ICASSP 2004).
+        black_clamp_dn: taken off above the black level before anything else.
+    """
+
+    demosaic: Literal["bilinear", "malvar2004"]
+    black_clamp_dn: Figure[NonNegative]
+
+
+class Arm(Model):
+    """One arm of the rig: a camera by serial number, its path, its place, its ISP."""
+
+    serial: Annotated[str, Field(min_length=1)]
+    path: Literal["transmitted", "reflected"]
+    nd_filter: bool
+    geometry: Geometry
+    isp: Isp
+
+
+class Mix(Model):
+    """Scenes that share a list of exposure ratios; bases are their `[exposure_us, gain_db]`."""
+
+    name: str
+    ratios: Annotated[tuple[Annotated[float, Field(ge=1)], ...], Field(min_length=1)]
+    bases: Annotated[tuple[tuple[Positive, NonNegative], ...], Field(min_length=1)]
+
+
+class Schedule(Model):
+    """Exposure and gain of every shot: a base is drawn evenly from all mixes; see `isp_sim.schedule`."""
+
+    mixes: Figure[Annotated[tuple[Mix, ...], Field(min_length=1)]]
+
+
+class Rig(Model):
+    """A whole rig.
+
+    Attributes:
+        width_px, height_px: of the frames, after binning.
+        binning: n×n pixels of one colour averaged into one.
+        meter_target: mean 8-bit level to which the well-lit arm's meter brings its picture.
+        resampling: how the low-light picture is warped onto the well-lit one.
+        extends: another rig file this one starts from.
+    """
+
+    name: str
+    extends: str | None = None
+    width_px: Annotated[int, Field(gt=15, multiple_of=2)]
+    height_px: Annotated[int, Field(gt=15, multiple_of=2)]
+    binning: Annotated[int, Field(ge=1, le=8)]
+    temperature_c: Figure[Finite]
+    meter_target: Figure[Annotated[float, Field(gt=0, lt=255)]]
+    resampling: Literal["linear", "cubic"]
+    sensor: Sensor
+    lens: Lens
+    beam_splitter: BeamSplitter
+    nd_filter: NdFilter
+    well_lit: Arm
+    low_light: Arm
+    schedule: Schedule
+
+    @model_validator(mode="after")
+    def _fits_the_sensor(self) -> Self:
+        for side in ("width_px", "height_px"):
+            asked, there = getattr(self, side) * self.binning, getattr(self.sensor, side).value
+            if asked > there:
+                raise ValueError(f"{side} × binning is {asked}: the sensor has {there} pixels")
+        return self
+
+    @model_validator(mode="after")
+    def _two_cameras(self) -> Self:
+        if self.well_lit.serial == self.low_light.serial:
+            raise ValueError(
+                f"both arms name the camera {self.well_lit.serial!r}: each arm has its own serial"
+            )
+        if self.well_lit.path == self.low_light.path:
+            raise ValueError(
+                f"both arms take the {self.well_lit.path} light: one is transmitted, one reflected"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _gains_are_in_reach(self) -> Self:
+        for mix in self.schedule.mixes.value:
+            top = max(gain for _, gain in mix.bases) + 20 * math.log10(max(mix.ratios))
+            if top > self.sensor.max_gain_db.value:
+                limit = self.sensor.max_gain_db.value
+                raise ValueError(
+                    f"schedule mix {mix.name!r} asks {top:.2f} dB: the sensor ends at {limit} dB"
+                )
+        return self

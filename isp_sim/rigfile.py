@@ -1,0 +1,177 @@
+"""Rig and sensor YAML → models, with every fault of a file told at once, by path and line."""
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from isp_sim.rig import Rig, Sensor
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+Keys = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class _Origin:
+    file: Path
+    line: int
+
+
+def rigs_folder() -> Path:
+    """The rigs that come with the package: `isp_sim/rigs` when installed, `rigs/` in a checkout."""
+    installed = Path(str(files("isp_sim"))) / "rigs"
+    return installed if installed.is_dir() else Path(__file__).resolve().parent.parent / "rigs"
+
+
+def load_rig(name: str | Path) -> Rig:
+    """Read a rig: a path to a YAML file, or the name of one that comes with the package.
+
+    Raises:
+        ValueError: every fault of the file, each with path, line and what is allowed.
+        FileNotFoundError: neither a file nor a known name.
+    """
+    path = _find(str(name), rigs_folder(), beside=None)
+    document, origins = _read_extended(path)
+    if isinstance(document.get("sensor"), str):
+        _graft(
+            document, origins, ("sensor",), _find(document["sensor"], rigs_folder() / "sensors", path.parent)
+        )
+    return _validate(Rig, document, origins, path)
+
+
+def load_sensor(name: str | Path) -> Sensor:
+    """Read a sensor file: a path, or the name of one that comes with the package. Raises as `load_rig`."""
+    path = _find(str(name), rigs_folder() / "sensors", beside=None)
+    document, origins = _read(path)
+    return _validate(Sensor, document, origins, path)
+
+
+def _find(name: str, folder: Path, beside: Path | None) -> Path:
+    """A YAML file by path (for references: beside the file that names it), else by name in the package."""
+    if name.endswith((".yaml", ".yml")):
+        if beside is not None and (Path(name).is_absolute() or ".." in Path(name).parts):
+            raise ValueError(f"{beside}: the file {name!r} must lie beside the rig that names it, or below")
+        path = (beside or Path()) / name
+        if path.is_file():
+            return path
+    named = folder / f"{Path(name).stem}.yaml"
+    if "/" not in name.removeprefix(f"{folder.name}/") and named.is_file():
+        return named
+    known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
+    raise FileNotFoundError(
+        f"{name}: no such file, and no {folder.name} file of that name; known are {known}"
+    )
+
+
+def _read(path: Path) -> tuple[dict[str, object], dict[Keys, _Origin]]:
+    """A YAML mapping and the line of every key in it."""
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as fault:
+        mark = getattr(fault, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise ValueError(f"{where}: not YAML: {getattr(fault, 'problem', None) or fault}") from None
+    if not isinstance(document, dict):
+        raise ValueError(f"{path}: holds no mapping; a rig or sensor file is `key: value` lines")
+    origins: dict[Keys, _Origin] = {}
+    twice = []
+    for keys, line in _walk(node, ()):
+        if keys in origins:
+            twice.append(f"{path}:{line}: {_dotted(keys)} stands twice (first in line {origins[keys].line})")
+        origins[keys] = _Origin(path, line)
+    if twice:
+        raise ValueError("\n".join(twice))
+    return document, origins
+
+
+def _walk(node: yaml.Node, prefix: Keys) -> Iterator[tuple[Keys, int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            keys = (*prefix, str(key.value))
+            yield keys, key.start_mark.line + 1
+            yield from _walk(value, keys)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield (*prefix, index), value.start_mark.line + 1
+            yield from _walk(value, (*prefix, index))
+
+
+def _read_extended(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, object], dict[Keys, _Origin]]:
+    """A rig file laid over the one it extends."""
+    if path in seen:
+        raise ValueError(f"{path}: extends itself through {' → '.join(p.name for p in seen)}")
+    document, origins = _read(path)
+    base_name = document.get("extends")
+    if not isinstance(base_name, str):
+        return document, origins
+    base, base_origins = _read_extended(_find(base_name, rigs_folder(), path.parent), (*seen, path))
+    return _overlay(base, document), base_origins | origins
+
+
+def _overlay(base: dict[str, object], top: dict[str, object]) -> dict[str, object]:
+    """`top` over `base`, block by block; a figure or a list replaces the whole one beneath it."""
+    merged = dict(base)
+    for key, value in top.items():
+        beneath = base.get(key)
+        blocks = isinstance(value, dict) and isinstance(beneath, dict) and "value" not in value
+        merged[key] = _overlay(beneath, value) if blocks else value  # type: ignore[arg-type]
+    return merged
+
+
+def _graft(document: dict[str, object], origins: dict[Keys, _Origin], at: Keys, path: Path) -> None:
+    """Put another file's mapping in place of its name."""
+    part, part_origins = _read(path)
+    document[str(at[0])] = part
+    origins |= {(*at, *keys): origin for keys, origin in part_origins.items()}
+
+
+def _validate(
+    model: type[ModelT], document: dict[str, object], origins: dict[Keys, _Origin], path: Path
+) -> ModelT:
+    try:
+        return model.model_validate(document)
+    except ValidationError as faults:
+        lines = []
+        for fault in faults.errors(include_url=False):
+            keys = tuple(fault["loc"])
+            origin = next(
+                (origins[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in origins), _Origin(path, 1)
+            )
+            lines.append(f"{origin.file}:{origin.line}: {_dotted(keys)}{_allowed(model, document, fault)}")
+        raise ValueError("\n".join(lines)) from None
+
+
+def _dotted(keys: Keys) -> str:
+    return ".".join(str(key) for key in keys)
+
+
+def _allowed(model: type[BaseModel], document: dict[str, object], fault: object) -> str:
+    """What the fault is and what is allowed, in words."""
+    assert isinstance(fault, dict)
+    if fault["type"] == "extra_forbidden":
+        fields = _fields_at(model, tuple(fault["loc"])[:-1])
+        near = difflib.get_close_matches(str(fault["loc"][-1]), fields, n=1)
+        hint = f" did you mean {near[0]!r}?" if near else ""
+        return f": unknown field;{hint} allowed are {', '.join(fields)}"
+    if fault["type"] == "missing":
+        return ": missing, and it has no default"
+    given = "" if isinstance(fault["input"], dict | list) else f" = {fault['input']!r}"
+    message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    return f"{given}: {message}"
+
+
+def _fields_at(model: type[BaseModel], keys: Keys) -> list[str]:
+    """Field names of the model a path of keys leads to."""
+    for key in keys:
+        field = model.model_fields.get(str(key))
+        annotation = field.annotation if field else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return list(model.model_fields) if field is None else []
+        model = annotation
+    return list(model.model_fields)

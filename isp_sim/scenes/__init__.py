@@ -1,0 +1,82 @@
+"""Where light comes from: one protocol, `Scene` = radiance + labels; a source yields scenes by number."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from isp_sim.units import Radiance
+
+JOINTS = (
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+    "head",
+    "neck",
+)
+"""The 14 joints in ExLPose's (and CrowdPose's) order."""
+
+SKELETON = (
+    (12, 13), (13, 0), (13, 1), (0, 2), (2, 4), (1, 3), (3, 5),
+    (13, 7), (13, 6), (7, 9), (9, 11), (6, 8), (8, 10),
+)  # fmt: skip
+"""Pairs of joint indices that a limb joins, counted from 0."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """One labelled person in a scene.
+
+    Attributes:
+        keypoints: 14 × (x, y, v) in `JOINTS` order, scene pixels, (0, 0) at the centre of the first pixel;
+            v is COCO's visibility: 0 not labelled, 1 labelled but hidden, 2 visible.
+        bbox: (x, y, width, height), scene pixels.
+        iscrowd: COCO's flag.
+    """
+
+    keypoints: tuple[tuple[float, float, int], ...]
+    bbox: tuple[float, float, float, float]
+    iscrowd: int = 0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Light that reaches the lens, and what is known about it.
+
+    Attributes:
+        name: what the scene is, for the manifest: a file name, `"charts/colorchecker"`.
+        radiance: float32 `(height, width, 3)`, linear Rec. 709, relative (1 = perfect diffuser). One scene
+            pixel is one sensor pixel before the arm's geometry.
+        people: labels in scene pixels.
+        labels: whatever else is true of the scene (patch values, edge angle …), JSON-able.
+        metered: the camera meters this scene; `False` keeps `radiance` absolute (dark frame, flat field).
+    """
+
+    name: str
+    radiance: Radiance
+    people: tuple[Person, ...] = ()
+    labels: dict[str, object] = field(default_factory=dict)
+    metered: bool = True
+
+
+class SceneSource(Protocol):
+    """Scenes by number: scene *n* is the same on every machine, in any order, for any worker."""
+
+    def __len__(self) -> int:
+        """How many different scenes there are."""
+        ...
+
+    def scene(self, index: int) -> Scene:
+        """Scene `index` (0 ≤ index < len).
+
+        Raises:
+            ValueError: the file behind it cannot be used; the sentence names it.
+        """
+        ...

@@ -1,0 +1,214 @@
+"""People in pictures: COCO-style keypoint files (COCO, CrowdPose, ExLPose and their like) → `Person`s.
+
+What real files do and this reader allows: annotation ids that start at 0, people without a single joint,
+a `num_keypoints` that counts wrong (it is not read), file names with a folder before them, no `area`.
+"""
+
+import json
+import math
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+from isp_sim.scenes import JOINTS, Person
+
+FAULTS_SHOWN = 5
+
+COCO_JOINTS = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", *JOINTS[:12])
+"""The 17 joints of COCO: a face that is not read here, then the 12 of the limbs; no head, no neck."""
+
+
+def read_annotations(path: Path) -> dict[str, tuple[Person, ...]]:
+    """People of every picture a keypoint file lists, by the picture's name.
+
+    A category that names its keypoints gives the joints' order; otherwise 14 joints are `JOINTS`, 17 are
+    COCO's. A joint the file does not have (COCO: head and neck) becomes (0, 0, 0), not labelled.
+
+    Args:
+        path: JSON with `images` (`id`, `file_name`) and `annotations` (`image_id`, `keypoints`, `bbox`).
+
+    Returns:
+        People by file name, both as written (`"bright/x.png"`) and without its folder (`"x.png"`), the
+        latter where only one picture has it. A picture without people has an empty tuple.
+
+    Raises:
+        ValueError: the file cannot be used; one sentence names up to five faults and counts the rest.
+    """
+    document = _load(path)
+    faults: list[str] = []
+    orders = _joint_orders(document, faults)
+    names = _file_names(document, faults)
+    people = _people(document, names, orders, faults)
+    if faults:
+        more = f"; and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
+        raise ValueError(f"{path}: {'; '.join(faults[:FAULTS_SHOWN])}{more}")
+    return _by_name(names, people)
+
+
+def find_annotations(folder: Path) -> Path | None:
+    """The one keypoint file in a folder; None where there is none.
+
+    Lists of detections, manifests and other JSON are passed over: a keypoint file is an object that speaks
+    of `"annotations"` and of `"keypoints"`.
+
+    Raises:
+        ValueError: there are several, so the caller has to choose.
+    """
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        text = path.read_bytes()
+        if text.lstrip()[:1] == b"{" and b'"annotations"' in text and b'"keypoints"' in text:
+            found.append(path)
+    if len(found) > 1:
+        listed = ", ".join(path.name for path in found)
+        raise ValueError(
+            f"{folder} holds {len(found)} keypoint files ({listed}); name the one to use as annotations"
+        )
+    return found[0] if found else None
+
+
+def _load(path: Path) -> dict[str, list[object]]:
+    try:
+        document = json.loads(path.read_bytes())
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise ValueError(f"{path} is not whole JSON: {error.msg} at {where}; is it truncated?") from None
+    allowed = "a JSON object with the lists images and annotations is allowed"
+    if not isinstance(document, dict):
+        raise ValueError(f"{path} is a JSON {type(document).__name__} (detections?); {allowed}")
+    for field in ("images", "annotations"):
+        if not isinstance(document.get(field), list):
+            raise ValueError(f"{path} has no list {field}; {allowed}")
+    if not isinstance(document.setdefault("categories", []), list):
+        raise ValueError(f"{path}: categories is {document['categories']!r}; a list is allowed")
+    return document
+
+
+def _record(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError(f"is {value!r}; an object is allowed")
+    return value
+
+
+def _field(record: dict[str, object], name: str) -> object:
+    if name not in record:
+        raise ValueError(f"has no field {name}")
+    return record[name]
+
+
+def _identity(record: dict[str, object], name: str) -> int | str:
+    value = _field(record, name)
+    if not isinstance(value, int | str):
+        raise ValueError(f"{name} is {value!r}; a whole number or a string is allowed")
+    return value
+
+
+def _file_names(document: dict[str, list[object]], faults: list[str]) -> dict[object, str]:
+    """File names by image id."""
+    names: dict[object, str] = {}
+    for number, image in enumerate(document["images"]):
+        try:
+            record = _record(image)
+            image_id, name = _identity(record, "id"), _field(record, "file_name")
+            if not isinstance(name, str) or not name:
+                raise ValueError(f"file_name is {name!r}; a file's name is allowed")
+            if image_id in names:
+                raise ValueError(f"id is {image_id!r}, which another image has; each id once is allowed")
+            names[image_id] = name
+        except ValueError as fault:
+            faults.append(f"image number {number}: {fault}")
+    twice = [name for name, count in Counter(names.values()).items() if count > 1]
+    faults.extend(f"file_name {name} is listed more than once; once is allowed" for name in twice)
+    return names
+
+
+def _joint_orders(document: dict[str, list[object]], faults: list[str]) -> dict[object, tuple[str, ...]]:
+    """The joints each category names, in its order; categories that name none are left out."""
+    orders: dict[object, tuple[str, ...]] = {}
+    for number, category in enumerate(document["categories"]):
+        try:
+            record = _record(category)
+            names = record.get("keypoints")
+            if not names:
+                continue
+            if not isinstance(names, list):
+                raise ValueError(f"keypoints is {names!r}; a list of joint names is allowed")
+            if missing := [joint for joint in JOINTS[:12] if joint not in names]:
+                raise ValueError(f"keypoints does not name {', '.join(missing)}")
+            orders[_identity(record, "id")] = tuple(str(name) for name in names)
+        except ValueError as fault:
+            faults.append(f"category number {number}: {fault}")
+    return orders
+
+
+def _person(annotation: dict[str, object], order: tuple[str, ...] | None) -> Person:
+    values = _numbers(annotation, "keypoints")
+    if order is None:
+        order = {3 * len(JOINTS): JOINTS, 3 * len(COCO_JOINTS): COCO_JOINTS}.get(len(values))
+    if order is None or len(values) != 3 * len(order):
+        allowed = f"{3 * len(order)}" if order else "42 (14 joints) and 51 (COCO's 17 joints)"
+        raise ValueError(f"keypoints has {len(values)} numbers; {allowed} are allowed")
+    if not set(values[2::3]) <= {0, 1, 2}:
+        raise ValueError(
+            f"keypoints has visibility {sorted(set(values[2::3]) - {0, 1, 2})}; 0, 1 and 2 are allowed"
+        )
+    keypoints = {
+        joint: (values[3 * place], values[3 * place + 1], int(values[3 * place + 2]))
+        for place, joint in enumerate(order)
+        if values[3 * place + 2]
+    }
+    x, y, width, height = _box(annotation)
+    crowd = annotation.get("iscrowd", 0)
+    if crowd not in (0, 1):
+        raise ValueError(f"iscrowd is {crowd!r}; 0 and 1 are allowed")
+    labelled = tuple(keypoints.get(joint, (0.0, 0.0, 0)) for joint in JOINTS)
+    return Person(keypoints=labelled, bbox=(x, y, width, height), iscrowd=1 if crowd else 0)
+
+
+def _box(annotation: dict[str, object]) -> list[float]:
+    box = _numbers(annotation, "bbox")
+    if len(box) != 4 or min(box[2:]) < 0:
+        raise ValueError(f"bbox is {box}; x, y, width ≥ 0 and height ≥ 0 are allowed")
+    return box
+
+
+def _numbers(annotation: dict[str, object], name: str) -> list[float]:
+    values = _field(annotation, name)
+    if not isinstance(values, list):
+        raise ValueError(f"{name} is {values!r}; a list of numbers is allowed")
+    for place, value in enumerate(values):
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise ValueError(f"{name}[{place}] is {value!r}; finite numbers are allowed")
+    return [float(value) for value in values]
+
+
+def _people(
+    document: dict[str, list[object]],
+    names: dict[object, str],
+    orders: dict[object, tuple[str, ...]],
+    faults: list[str],
+) -> dict[object, list[Person]]:
+    """People by image id."""
+    people: dict[object, list[Person]] = {image_id: [] for image_id in names}
+    for number, annotation in enumerate(document["annotations"]):
+        called = f"annotation number {number}"
+        try:
+            record = _record(annotation)
+            called = f"annotation {record.get('id', f'number {number}')}"
+            image_id = _identity(record, "image_id")
+            if image_id not in people:
+                raise ValueError(f"image_id is {image_id!r}; only ids listed under images are allowed")
+            order = orders.get(_identity(record, "category_id")) if "category_id" in record else None
+            people[image_id].append(_person(record, order))
+        except ValueError as fault:
+            faults.append(f"{called}: {fault}")
+    return people
+
+
+def _by_name(names: dict[object, str], people: dict[object, list[Person]]) -> dict[str, tuple[Person, ...]]:
+    by_name = {name: tuple(people[image_id]) for image_id, name in names.items()}
+    base = {name: PurePosixPath(name).name for name in by_name}
+    count = Counter(base.values())
+    short = {base[name]: persons for name, persons in by_name.items() if count[base[name]] == 1}
+    return short | by_name

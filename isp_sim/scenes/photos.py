@@ -1,0 +1,241 @@
+"""Photographs as scenes: what a camera did to the light is undone step by step; labels are carried along.
+
+| camera, forward           | here, inverse       |
+|---------------------------|---------------------|
+| highlights roll off, clip | `expand_highlights` |
+| contrast curve            | `inverse_tone`      |
+| sRGB curve                | `srgb_decode`       |
+| 8 bits                    | 256-entry table     |
+
+The photographer's colour matrix and white balance are not undone here: what comes out is Rec. 709 light, and
+the rig's optics turn Rec. 709 light into the bands of their own sensor. What cannot be undone stays in the
+light: the photograph's own noise, sharpening and JPEG blocks, and the steps of its 8 bits.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from isp_sim.scenes import Person, Scene
+from isp_sim.scenes.annotations import find_annotations, read_annotations
+from isp_sim.transfer import inverse_tone, srgb_decode, srgb_encode, tone
+from isp_sim.units import Radiance
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class CameraCurve:
+    """What the photographer's camera did after its colours were right; every value is assumed.
+
+    Attributes:
+        tone: the picture went through the contrast curve 3x² − 2x³.
+        knee: linear value of a pixel's brightest channel above which highlights were rolled off.
+        headroom_ev: how far above white, in EV, the light of a clipped pixel lay.
+    """
+
+    tone: bool = True
+    knee: float = 0.7
+    headroom_ev: float = 2.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.knee < 1:
+            raise ValueError(f"knee is {self.knee}; above 0 and below 1 is allowed")
+        if not 0 <= self.headroom_ev <= 16:
+            raise ValueError(f"headroom_ev is {self.headroom_ev} EV; 0 … 16 is allowed")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The largest picture a source hands out.
+
+    Attributes:
+        max_height: pixels.
+        max_width: pixels.
+    """
+
+    max_height: int
+    max_width: int
+
+    def __post_init__(self) -> None:
+        if min(self.max_height, self.max_width) < 2:
+            raise ValueError(
+                f"max_height {self.max_height}, max_width {self.max_width} px: 2 and more are allowed"
+            )
+
+    def fit(self, light: NDArray[np.float32], path: Path) -> tuple[Radiance, tuple[float, float]]:
+        """Average light down to the limits, keeping its aspect, and crop to even sides; never enlarge.
+
+        Args:
+            light: `(height, width, 3)`, linear: an average of light is what a larger pixel receives.
+            path: where the picture is from, for the error's sentence.
+
+        Returns:
+            The light, and (scale_x, scale_y): how long one old pixel is in new pixels.
+        """
+        height, width = light.shape[:2]
+        scale = min(1.0, self.max_height / height, self.max_width / width)
+        size = (round(width * scale), round(height * scale))
+        if min(size) < 2:
+            raise ValueError(f"{path} would become {size[0]}×{size[1]} px; sides of 2 and more are allowed")
+        if scale < 1:
+            light = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_AREA), np.float32)
+        even = light[: size[1] // 2 * 2, : size[0] // 2 * 2]
+        return Radiance(np.ascontiguousarray(even)), (size[0] / width, size[1] / height)
+
+
+class Photos:
+    """The photographs of a folder, in the order of their names.
+
+    Args:
+        folder: holds the pictures, or holds a folder `images` that does. Nothing deeper is read.
+        annotations: keypoint file; `None` takes the one in the folder, if there is one.
+        max_height: pixels; a larger photograph is averaged down to fit, a smaller one keeps its size.
+        max_width: pixels.
+        curve: what the photographs' camera did to the light.
+
+    Raises:
+        ValueError: the folder holds no photographs, or the annotations know none of them.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        annotations: Path | None,
+        max_height: int,
+        max_width: int,
+        curve: CameraCurve = CameraCurve(),
+    ) -> None:
+        self._folder, self._curve = folder, curve
+        self._limits = Limits(max_height, max_width)
+        self._files = list_files(folder, SUFFIXES) or list_files(folder / "images", SUFFIXES)
+        if not self._files:
+            raise ValueError(
+                f"{folder} holds no photographs; files ending in {' '.join(SUFFIXES)} are allowed"
+            )
+        annotations = annotations or find_annotations(folder)
+        self._people = read_annotations(annotations) if annotations else {}
+        if annotations and not any(path.name in self._people for path in self._files):
+            raise ValueError(f"{annotations} lists none of the {len(self._files)} photographs of {folder}")
+
+    def __len__(self) -> int:
+        """How many photographs there are."""
+        return len(self._files)
+
+    def scene(self, index: int) -> Scene:
+        """Photograph `index` as light, with the people in it."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"scene {index} of {self._folder}: 0 … {len(self) - 1} are allowed")
+        path = self._files[index]
+        codes = _decode(path)
+        height, width = codes.shape[:2]
+        people = self._people.get(path.name, ())
+        for person in people:
+            x, y, box_width, box_height = person.bbox
+            if x >= width or y >= height or x + box_width <= 0 or y + box_height <= 0:
+                raise ValueError(
+                    f"{path} is {width}×{height}, but a person's bbox is {person.bbox}; does it belong?"
+                )
+        radiance, (scale_x, scale_y) = self._limits.fit(to_light(codes, self._curve), path)
+        labels: dict[str, object] = {
+            "scale": [scale_x, scale_y],
+            "curve": vars(self._curve),
+            "status": "assumed",
+        }
+        moved = tuple(_scaled(person, scale_x, scale_y) for person in people)
+        return Scene(name=path.name, radiance=radiance, people=moved, labels=labels)
+
+
+def list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """Files of a folder that end so, by name; hidden ones are passed over, a missing folder is empty."""
+    files = folder.iterdir() if folder.is_dir() else ()
+    return sorted(path for path in files if path.suffix.lower() in suffixes and not path.name.startswith("."))
+
+
+def to_light(codes: NDArray[np.integer], curve: CameraCurve) -> Radiance:
+    """Integer sRGB → light: decode, undo the contrast curve, then expand highlights by the brightest channel.
+
+    A gain common to a pixel's three channels keeps its hue; it is 1 below the knee.
+
+    Args:
+        codes: uint8 or uint16 `(height, width, 3)`, R, G, B.
+        curve: what the camera did.
+
+    Returns:
+        float32 linear Rec. 709 of the same shape, 0 … 2^headroom.
+    """
+    top = np.iinfo(codes.dtype).max
+    linear = srgb_decode(torch.linspace(0, 1, top + 1, dtype=torch.float64))
+    table = (inverse_tone(linear) if curve.tone else linear).numpy()
+    light = _look_up(table, codes)
+    brightest = np.asarray(cv2.max(cv2.max(codes[..., 0], codes[..., 1]), codes[..., 2]), codes.dtype)
+    if table[brightest.max()] > curve.knee:
+        gain = expand_highlights(table, curve) / np.maximum(table, np.finfo(np.float64).tiny)
+        light *= _look_up(gain, brightest)[..., None]
+    return Radiance(light)
+
+
+def to_photo(light: Radiance, curve: CameraCurve) -> NDArray[np.float32]:
+    """Light → sRGB 0 … 1, the camera `to_light` undoes: roll off highlights, contrast curve, encode."""
+    brightest = light.max(axis=2, keepdims=True)
+    gain = compress_highlights(brightest, curve) / np.maximum(brightest, np.finfo(np.float32).tiny)
+    linear = torch.from_numpy(light * gain.astype(np.float32))
+    return np.asarray(srgb_encode(tone(linear) if curve.tone else linear))
+
+
+def expand_highlights(value: NDArray[np.floating], curve: CameraCurve) -> NDArray[np.floating]:
+    """What light a rolled-off value stood for: a clipped white is only a lower bound.
+
+    `L = v` for `v ≤ k`, else `L = v + (2^N − 1)·t²` with `t = (v − k)/(1 − k)`, knee `k`, headroom `N` EV:
+    value and slope are continuous at the knee, the curve rises throughout, and white becomes `2^N`.
+    """
+    t = np.maximum(value - curve.knee, 0) / (1 - curve.knee)
+    return np.asarray(value + (2**curve.headroom_ev - 1) * t * t)
+
+
+def compress_highlights(light: NDArray[np.floating], curve: CameraCurve) -> NDArray[np.floating]:
+    """Inverse of `expand_highlights`: `v = k + (1 − k)·t`, `t = 2e/(w + √(w² + 4(2^N − 1)·e))`.
+
+    `e = L − k` is the light above the knee and `w = 1 − k`; below the knee `v = L`.
+    """
+    width, rise = 1 - curve.knee, 2**curve.headroom_ev - 1
+    above = np.maximum(light - curve.knee, 0)
+    t = 2 * above / (width + np.sqrt(width * width + 4 * rise * above))
+    return np.where(above > 0, curve.knee + width * t, light)
+
+
+def _decode(path: Path) -> NDArray[np.integer]:
+    """A picture's integer codes, R, G, B, turned as its EXIF says.
+
+    `cv2.imdecode`, not `cv2.imread`: the latter fills what a truncated JPEG lacks with grey and says nothing.
+    """
+    try:
+        codes = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    except cv2.error:
+        codes = None
+    if codes is None:
+        raise ValueError(f"{path} is not a whole picture: empty, truncated, damaged or of another format")
+    if codes.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"{path} holds {codes.dtype}; 8- and 16-bit whole numbers are allowed")
+    return np.asarray(cv2.cvtColor(codes, cv2.COLOR_BGR2RGB))
+
+
+def _look_up(table: NDArray[np.float64], codes: NDArray[np.integer]) -> NDArray[np.float32]:
+    entries = table.astype(np.float32)
+    if codes.dtype == np.uint8:
+        return np.asarray(cv2.LUT(codes, entries), dtype=np.float32)  # SIMD, but for 8 bits only
+    return np.take(entries, codes)
+
+
+def _scaled(person: Person, scale_x: float, scale_y: float) -> Person:
+    """A person in the averaged picture: `x' = (x + ½)·s − ½` for joints, `x' = x·s` for the box's edges."""
+    keypoints = tuple(
+        ((x + 0.5) * scale_x - 0.5, (y + 0.5) * scale_y - 0.5, v) if v else (0.0, 0.0, 0)
+        for x, y, v in person.keypoints
+    )
+    x, y, width, height = person.bbox
+    return Person(keypoints, (x * scale_x, y * scale_y, width * scale_x, height * scale_y), person.iscrowd)
