@@ -1,6 +1,5 @@
 """A camera gives raw frames; the simulated one calls the stages in the light's order."""
 
-import math
 from typing import NamedTuple, Protocol
 
 import numba
@@ -9,7 +8,7 @@ import torch
 
 from isp_sim import optics, readout, sensor, streams
 from isp_sim.raw import Raw
-from isp_sim.rig import Arm, Rig, Sensor
+from isp_sim.rig import Arm, Rig
 from isp_sim.rows import in_rows
 from isp_sim.units import Counts, Photons, Radiance
 
@@ -46,71 +45,29 @@ class Frame(NamedTuple):
     shot: int
 
 
-def binned(one: Sensor, n: int) -> Sensor:
-    """The sensor read out in n×n averaged blocks of one colour.
-
-    n² wells add up: full well, dark current and hot pixel density ×n², DSNU ×n, PRNU ÷n. Averaging divides K by
-    n² and, in DN, independent read noise by n, row and column noise by √n. Levels in DN stay.
-
-    Raises:
-        ValueError: the read noise is no Gaussian (an average of Tukey-λ numbers is not one), or a line or
-            periodic noise cannot be averaged exactly.
-    """
-    if n == 1:
-        return one
-    tukey = any(segment.tukey_lambda is not None for segment in one.read_noise.value)
-    if tukey or one.periodic_noise.value.amplitude_dn > 0:
-        raise ValueError(f"{one.name}: binning {n} needs Gaussian read noise and no periodic noise")
-
-    def averaged(law: object, divisor: float) -> object:
-        # σ_DN(K) of one pixel becomes σ/divisor at K/n²: the line moves by slope·ln n² in its intercept.
-        return tuple(
-            s.model_copy(
-                update={
-                    "from_k_dn_per_e": s.from_k_dn_per_e / n**2,
-                    "ln_sigma_intercept": s.ln_sigma_intercept
-                    + s.ln_sigma_slope * math.log(n**2)
-                    - math.log(divisor),
-                }
-            )
-            for s in law  # type: ignore[attr-defined]
-        )
-
-    area = n * n
-    changes = {
-        "pixel_pitch_um": one.pixel_pitch_um.value * n,
-        "full_well_e": one.full_well_e.value * area,
-        "dark_current_e_per_s": one.dark_current_e_per_s.value * area,
-        "hot_pixels_per_million": one.hot_pixels_per_million.value * area,
-        "prnu_percent": one.prnu_percent.value / n,
-        "dsnu_e": one.dsnu_e.value * n,
-        "gain_dn_per_e": one.gain_dn_per_e.value / area,
-        "read_noise": averaged(one.read_noise.value, n),
-        "row_noise": averaged(one.row_noise.value, math.sqrt(n)),
-        "column_noise": averaged(one.column_noise.value, math.sqrt(n)),
-    }
-    figures = {
-        name: getattr(one, name).model_copy(update={"value": value}) for name, value in changes.items()
-    }
-    return one.model_copy(update=figures)
-
-
 @numba.njit(nogil=True, cache=True)
-def _capture(start, stop, photons, gain, hot, offset, rows, columns, chip, out, key0, key1, counts):  # type: ignore[no-untyped-def]
-    """Sensor and readout in one pass over the pixels: one Philox block a pixel feeds both."""
-    height, width = counts.shape
-    for y in range(start, stop):
-        for x in range(width):
-            position = (y & 1) * 2 + (x & 1)
+def _capture(start, stop, photons, gain, hot, offset, rows, columns, chip, out, n, key0, key1, counts):  # type: ignore[no-untyped-def]
+    """Sensor and readout in one pass: one Philox block a pixel feeds both; n×n pixels of a colour add up."""
+    width = counts.shape[1] * n
+    share = np.float32(1 / (n * n))
+    for binned_y in range(start, stop):
+        for binned_x in range(counts.shape[1]):
+            position = (binned_y & 1) * 2 + (binned_x & 1)
             band = chip.band[position]
-            pixel = y * width + x
-            first, second, third, _ = streams.philox(pixel, 0, key0, key1)
-            electrons = sensor.electrons_at(
-                photons[y, x, band], gain[y, x], hot[y, x], band, chip, first, second, pixel, key0, key1
-            )
-            counts[y, x] = readout.counts_at(
-                electrons, offset[y, x], rows[y] + columns[x], position, out, third
-            )
+            light = photons[binned_y, binned_x, band] * share
+            total = 0
+            for j in range(n):
+                y = (binned_y >> 1) * 2 * n + (binned_y & 1) + 2 * j
+                for i in range(n):
+                    x = (binned_x >> 1) * 2 * n + (binned_x & 1) + 2 * i
+                    pixel = y * width + x
+                    first, second, third, _ = streams.philox(pixel, 0, key0, key1)
+                    electrons = sensor.electrons_at(
+                        light, gain[y, x], hot[y, x], band, chip, first, second, pixel, key0, key1
+                    )
+                    line_dn = rows[y] + columns[x]
+                    total += readout.counts_at(electrons, offset[y, x], line_dn, position, out, third)
+            counts[binned_y, binned_x] = total
 
 
 def capture(
@@ -120,32 +77,25 @@ def capture(
     chip: sensor.SensorNumbers,
     out: readout.ReadoutNumbers,
     key: tuple[int, int],
+    binning: int = 1,
 ) -> Counts:
-    """Photons → counts on the CPU, bit for bit `readout.digitise(sensor.expose(…))`, in one pass.
+    """Photons → counts on the CPU: bit for bit `readout.digitise(sensor.expose(…))`, in one pass.
+
+    With binning n every frame pixel is the sum of the counts of n×n sensor pixels of one colour (2n apart two
+    by two), each with its own noise, clipped and quantised by itself, and each given 1/n² of the light.
 
     Args:
-        photons: `(height, width, 3)`.
-        maps: the camera's fixed maps.
-        lines: the frame's row and column noise.
+        photons: `(height, width, 3)`, of the frame's pixels.
+        maps: the camera's fixed maps, `(height·n, width·n)`.
+        lines: the sensor's row and column noise.
         chip: the sensor's numbers for the exposure.
         out: the readout's numbers for the gain.
         key: the frame's Philox key.
+        binning: n.
     """
     counts = np.empty(photons.shape[:2], np.uint16)
-    in_rows(
-        _capture,
-        counts.shape[0],
-        photons,
-        maps.gain,
-        maps.hot_e_per_s,
-        maps.offset_e,
-        lines.rows_dn,
-        lines.columns_dn,
-        chip,
-        out,
-        *key,
-        counts,
-    )
+    planes = (photons, maps.gain, maps.hot_e_per_s, maps.offset_e, lines.rows_dn, lines.columns_dn)
+    in_rows(_capture, len(counts), *planes, chip, out, binning, *key, counts)
     return Counts(counts)
 
 
@@ -156,17 +106,22 @@ def capture_torch(
     chip: sensor.SensorNumbers,
     out: readout.ReadoutNumbers,
     key: tuple[int, int],
+    binning: int,
     device: str,
 ) -> Counts:
     """Photons → counts on a torch device: `capture`'s distributions, torch's numbers."""
     plane, gain, hot, offset = (
-        torch.from_numpy(a).to(device) for a in (photons, maps.gain, maps.hot_e_per_s, maps.offset_e)
+        torch.from_numpy(np.ascontiguousarray(a)).to(device)
+        for a in (photons, maps.gain, maps.hot_e_per_s, maps.offset_e)
     )
+    height, width, n = *photons.shape[:2], binning
+    if n > 1:
+        tiles = plane.reshape(height // 2, 2, width // 2, 2, 3) / n**2
+        plane = tiles.repeat_interleave(n, 0).repeat_interleave(n, 2).reshape(height * n, width * n, 3)
     electrons = sensor.expose_torch(plane, gain, hot, chip, streams.torch_generator(device, key, "electrons"))
-    counts = readout.digitise_torch(
-        electrons, offset, lines, out, streams.torch_generator(device, key, "counts")
-    )
-    return Counts(counts.cpu().numpy().astype(np.uint16))
+    counts = readout.digitise_torch(electrons, offset, lines, out, streams.torch_generator(device, key, "counts"))
+    total = counts.reshape(height // 2, n, 2, width // 2, n, 2).sum(dim=(1, 4)).reshape(height, width)
+    return Counts(total.cpu().numpy().astype(np.uint16))
 
 
 class SimulatedArm:
@@ -181,9 +136,9 @@ class SimulatedArm:
 
     def __init__(self, rig: Rig, arm: Arm, device: str = "cpu") -> None:
         self.rig, self.arm, self.device = rig, arm, device
-        self.sensor = binned(rig.sensor, rig.binning)
+        self.sensor, self.binning = rig.sensor, rig.binning
         self.view = optics.view(arm, rig.beam_splitter, rig.nd_filter, rig.lens, rig.sensor, rig.binning)
-        self.maps = sensor.fixed_maps(self.sensor, arm.serial, rig.height_px, rig.width_px)
+        self.maps = sensor.fixed_maps(rig.sensor, arm.serial, rig.height_px * rig.binning, rig.width_px * rig.binning)
         self._at_white: Photons | None = None
         self.light = 0.0
         self.next_frame = Frame(0, 0, 0)
@@ -230,38 +185,39 @@ class SimulatedArm:
         chip = sensor.numbers(self.sensor, exposure_us, self.rig.temperature_c.value)
         out = readout.numbers(self.sensor, gain_db, self.serial)
         stream = streams.generator(*frame, self.serial, "line noise")
-        lines = readout.line_noise(self.sensor, gain_db, self.serial, height, width, stream)
         maps = self._region(height, width)
+        lines = readout.line_noise(
+            self.sensor, gain_db, self.serial, height * self.binning, width * self.binning, stream
+        )
         if self.device == "cpu":
-            counts = capture(photons, maps, lines, chip, out, key)
+            counts = capture(photons, maps, lines, chip, out, key, self.binning)
         else:
-            counts = capture_torch(photons, maps, lines, chip, out, key, self.device)
+            counts = capture_torch(photons, maps, lines, chip, out, key, self.binning, self.device)
         provenance: dict[str, object] = {"rig": self.rig.name, **frame._asdict()}
         return self.describe(counts, exposure_us, gain_db, provenance)
 
     def _region(self, height: int, width: int) -> sensor.FixedMaps:
         """The fixed maps of the centred region, its corner on an even pixel so that the tile stays."""
-        top = (self.rig.height_px - height) // 4 * 2
-        left = (self.rig.width_px - width) // 4 * 2
-        at = (slice(top, top + height), slice(left, left + width))
+        n = self.binning
+        top = (self.rig.height_px - height) // 4 * 2 * n
+        left = (self.rig.width_px - width) // 4 * 2 * n
+        at = (slice(top, top + height * n), slice(left, left + width * n))
         maps = self.maps
         return sensor.FixedMaps(maps.gain[at], maps.offset_e[at], maps.hot_e_per_s[at])
 
-    def describe(
-        self, counts: Counts, exposure_us: float, gain_db: float, provenance: dict[str, object]
-    ) -> Raw:
+    def describe(self, counts: Counts, exposure_us: float, gain_db: float, provenance: dict[str, object]) -> Raw:
         """Counts with the metadata of this camera at this setting."""
         chip = self.sensor
         neutral = chip.neutral(self.rig.lens.near_infrared.value)
         to_rec709 = np.linalg.inv(np.array(REC709_TO_XYZ))
         camera = np.array(chip.quantum_efficiency.value)[:, None] * chip.rec709_to_camera.value @ to_rec709
         camera /= (camera @ np.array(REC709_TO_XYZ).sum(axis=1)).max()
-        first, second, third, fourth = (chip.black_level_dn.value + b for b in chip.black_bias_dn.value)
+        black = chip.black_level_dn.value * self.binning**2  # the nominal one: a camera does not know its own bias
         return Raw(
             counts=counts,
             cfa=chip.cfa,
-            black_level_dn=(first, second, third, fourth),
-            white_level_dn=chip.white_level_dn,
+            black_level_dn=(black, black, black, black),
+            white_level_dn=chip.white_level_dn * self.binning**2,
             exposure_us=float(exposure_us),
             gain_db=float(gain_db),
             iso=round(chip.iso_at_0db.value * 10 ** (gain_db / 20)),
@@ -275,14 +231,17 @@ class SimulatedArm:
         )
 
     def noise_profile(self, gain_db: float) -> tuple[float, float]:
-        """DNG's (S, O): variance `S·x + O` of a pixel at x = 0 … 1 of the range, every temporal noise in O."""
-        chip = self.sensor
+        """DNG's (S, O): variance `S·x + O` of a pixel at x = 0 … 1 of the range, every temporal noise in O.
+
+        A sum of n×n pixels has n² times their independent variances and n³ times those of rows and columns.
+        """
+        chip, n = self.sensor, self.binning
         k = readout.system_gain(chip, gain_db)
         out = readout.numbers(chip, gain_db, self.serial)
         spread = 1.0 if out.gaussian else readout.tukey_std(out.tukey_lambda)
         row, _ = readout.noise_at(chip.row_noise.value, k, self.serial, "row noise")
         column, _ = readout.noise_at(chip.column_noise.value, k, self.serial, "column noise")
         wave = chip.periodic_noise.value.amplitude_dn
-        variance_dn = (out.sigma_dn * spread) ** 2 + row**2 + column**2 + wave**2 / 2 + 1 / 12
-        range_dn = chip.white_level_dn - chip.black_level_dn.value
-        return k / range_dn, variance_dn / range_dn**2
+        alone, lines = (out.sigma_dn * spread) ** 2 + 1 / 12, row**2 + column**2 + wave**2 / 2
+        range_dn = n**2 * (chip.white_level_dn - chip.black_level_dn.value)
+        return k / range_dn, (n**2 * alone + n**3 * lines) / range_dn**2

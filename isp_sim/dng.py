@@ -5,13 +5,10 @@ and the mosaic; the Exif IFD, which tifffile does not write, is appended. A DNG 
 of 32-bit integers, so ImageDescription carries them once more in full, as JSON, with the provenance.
 """
 
-import contextlib
 import io
 import json
 import math
-import os
 import struct
-import uuid
 from collections.abc import Iterable
 from fractions import Fraction
 from itertools import chain
@@ -22,6 +19,7 @@ import numpy as np
 import tifffile
 from tifffile import DATATYPE as TYPE
 
+from isp_sim.files import write_atomically
 from isp_sim.raw import Raw
 from isp_sim.units import Counts
 
@@ -32,7 +30,9 @@ _CFA, _D65, _RECOMMENDED_EXPOSURE_INDEX = 32803, 21, 2
 """Values of PhotometricInterpretation, of Exif's LightSource and of Exif's SensitivityType."""
 
 _ISO_SHORT_MAX = 65535
-"""Exif 2.3: PhotographicSensitivity has 16 bits; at its top, RecommendedExposureIndex tells the ISO."""
+"""Exif 2.3: PhotographicSensitivity has 16 bits; at its top, RecommendedExposureIndex tells the ISO.
+
+LibRaw looks there for Sony and Canon only: to it, another maker's ISO ends at 65535."""
 
 _FOREIGN_ISO_AT_0DB = 100
 """Assumed of a DNG that is not ours: no DNG tag tells the ISO at 0 dB, and 100 is the usual base ISO."""
@@ -82,16 +82,7 @@ def write_dng(path: Path, raw: Raw) -> None:
         content = _encode(raw)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
-    finally:
-        # After the rename there is nothing to remove; after a failure, an error here would hide the first.
-        with contextlib.suppress(OSError):
-            part.unlink()
+    write_atomically(path, content)
 
 
 def read_dng(path: Path) -> Raw:
@@ -226,12 +217,8 @@ def _as_tag(field: str, value: Any) -> Any:
     if field in ("make", "model", "serial"):
         # A TIFF string ends at NUL, and readers drop blanks at its ends.
         return value.encode("ascii", "replace").decode().replace("\0", "?").strip()
-    return _ratios(
-        np.ravel(value),
-        field,
-        unit=1_000_000 if field == "exposure_us" else 1,
-        signed=field == "xyz_to_camera",
-    )
+    unit = 1_000_000 if field == "exposure_us" else 1
+    return _ratios(np.ravel(value), field, unit, signed=field == "xyz_to_camera")
 
 
 def _ratios(values: Iterable[float], field: str, unit: int, signed: bool) -> tuple[int, ...]:
@@ -257,15 +244,11 @@ def _parse(content: bytes) -> tuple[dict[str, Any], Counts]:
         pixels, sizes = math.prod(page.shape), page.databytecounts
         tags: dict[str, Any] = {tag.name: tag.value for ifd in (first, page) for tag in ifd.tags}
         exif = tags.get("ExifTag", {})
+        if not isinstance(exif, dict):
+            raise ValueError("truncated: ExifTag points behind the end; needed: the whole Exif IFD")
         # By name: Exif has a CFAPattern of its own, laid out differently. Exif 2.3 renamed ISOSpeedRatings.
-        for name in (
-            "ExposureTime",
-            "ISOSpeedRatings",
-            "PhotographicSensitivity",
-            "RecommendedExposureIndex",
-        ):
-            if name in exif:
-                tags[name] = exif[name]
+        told = {"ExposureTime", "ISOSpeedRatings", "PhotographicSensitivity", "RecommendedExposureIndex"}
+        tags |= {name: exif[name] for name in told & exif.keys()}
         for name, only in _ONLY.items():
             if tags.get(name, only) != only:
                 raise ValueError(f"{name} is {tags[name]}; allowed: {only}")
@@ -307,9 +290,7 @@ def _noted(tags: dict[str, Any]) -> dict[str, Any]:
     try:
         note = json.loads(description)
         fields = {
-            field: _tuples(note[field])
-            for field, tag in _NOTED.items()
-            if _as_tag(field, note[field]) == tags.get(tag)
+            field: _tuples(note[field]) for field, tag in _NOTED.items() if _as_tag(field, note[field]) == tags.get(tag)
         }
         return fields | {"gain_db": float(note["gain_db"]), "provenance": dict(note["provenance"])}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -328,9 +309,8 @@ def _numbers(tags: dict[str, Any], name: str, count: int) -> tuple[float, ...]:
     if len(flat) == 2 * count and all(flat[1::2]):
         flat = tuple(above / below for above, below in zip(flat[::2], flat[1::2], strict=True))
     if value is None or len(flat) != count:
-        raise ValueError(
-            f"{name} is {'missing or cut off' if value is None else value}; needed: {count} number(s)"
-        )
+        found = "missing or cut off" if value is None else value
+        raise ValueError(f"{name} is {found}; needed: {count} number(s)")
     return tuple(map(float, flat))
 
 
@@ -340,9 +320,8 @@ def _iso(tags: dict[str, Any]) -> int:
     if iso == _ISO_SHORT_MAX:
         iso = tags.get("RecommendedExposureIndex", iso)
     if not isinstance(iso, int):
-        raise ValueError(
-            f"PhotographicSensitivity is {iso or 'missing or cut off'}; needed: one whole number"
-        )
+        found = "missing or cut off" if iso is None else iso
+        raise ValueError(f"PhotographicSensitivity is {found}; needed: one whole number")
     return iso
 
 

@@ -65,9 +65,7 @@ class View:
 def homography(geometry: Geometry, binning: int) -> Float64[np.ndarray, "3 3"]:
     """Image plane → sensor about the centre, binned pixels: `x' = shift + scale·R·x / (1 + p·x)`."""
     angle = math.radians(geometry.rotation_deg.value)
-    turn = geometry.scale.value * np.array(
-        [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
-    )
+    turn = geometry.scale.value * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     shift = np.array(geometry.shift_px.value) / binning
     perspective = np.array(geometry.perspective_per_px.value) * binning
     matrix = np.eye(3)
@@ -83,16 +81,16 @@ def arm_bands(
     """Linear Rec. 709 → the light R, G, B pixels of this arm get, per unit of light before the splitter:
     `diag(T_path · T_nd) · M + mean T_path · T_nd,nir · nir · [1 1 1]ᵀ·Y`.
     """
-    path = np.array(splitter.transmittance.value if arm.path == "transmitted" else splitter.reflectance.value)
+    path: Float64[np.ndarray, " 3"] = np.array(
+        splitter.transmittance.value if arm.path == "transmitted" else splitter.reflectance.value
+    )
     visible = path * (np.array(nd_filter.transmittance.value) if arm.nd_filter else 1.0)
     infrared = path.mean() * (nd_filter.near_infrared_transmittance.value if arm.nd_filter else 1.0)
     leak = infrared * lens.near_infrared.value * np.outer(np.ones(3), REC709_LUMINANCE)
-    return visible[:, None] * np.array(sensor.rec709_to_camera.value) + leak
+    return np.asarray(visible[:, None] * np.array(sensor.rec709_to_camera.value) + leak)
 
 
-def view(
-    arm: Arm, splitter: BeamSplitter, nd_filter: NdFilter, lens: Lens, sensor: Sensor, binning: int
-) -> View:
+def view(arm: Arm, splitter: BeamSplitter, nd_filter: NdFilter, lens: Lens, sensor: Sensor, binning: int) -> View:
     """Everything about one arm that does not depend on the scene. `sensor` is the unbinned one."""
     forward = homography(arm.geometry, binning)
     pitch_mm = sensor.pixel_pitch_um.value * 1e-3
@@ -203,7 +201,7 @@ def photons_at_sensor(radiance: Radiance, view: View, photons_at_white: float) -
     photons = np.empty(radiance.shape, np.float32)
     in_rows(
         _collect,
-        photons.shape[0],
+        len(photons),
         np.ascontiguousarray(radiance),
         view.numbers,
         view.bands * photons_at_white,
@@ -212,15 +210,14 @@ def photons_at_sensor(radiance: Radiance, view: View, photons_at_white: float) -
     return Photons(photons)
 
 
-def to_sensor(
-    points: Float64[np.ndarray, "n 2"], view: View, height: int, width: int
-) -> Float64[np.ndarray, "n 2"]:
+def to_sensor(points: Float64[np.ndarray, "n 2"], view: View, height: int, width: int) -> Float64[np.ndarray, "n 2"]:
     """Scene pixels → an arm's pixels, the way light goes: the distortion is inverted by fixed-point steps.
 
     Args:
         points: (x, y), scene pixels.
         view: the arm's.
-        height, width: of the scene, which is also the frame's.
+        height: of the scene, which is also the frame's.
+        width: likewise.
     """
     centre = np.array([(width - 1) / 2, (height - 1) / 2])
     scene = np.asarray(points, np.float64) - centre

@@ -12,6 +12,7 @@ from jaxtyping import Float64, UInt8
 from isp_sim import optics, readout, sensor
 from isp_sim.camera import Frame, SimulatedArm
 from isp_sim.isp import develop as isp
+from isp_sim.isp.operators import colour_matrix
 from isp_sim.raw import Raw, normalise
 from isp_sim.rig import Rig
 from isp_sim.scenes import Person, Scene
@@ -21,9 +22,7 @@ from isp_sim.units import LinearRgb, Mosaic
 Picture = UInt8[np.ndarray, "height width 3"]
 _FLAGS = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
 METER_STRIDE = 6  # the meter looks at every sixth pixel each way
-WHITE_AT_FULL_SCALE = (
-    0.5  # an unmetered scene's white fills half the well-lit arm's range at the base exposure
-)
+WHITE_AT_FULL_SCALE = 0.5  # an unmetered scene's white fills half the well-lit arm's range at the base exposure
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,9 @@ class DualCamera:
             shots: (number of the shot within its scene, shot); they share a base, at which the scene is metered.
             seed: of the run.
         """
-        image = optics.through_lens(scene.radiance, self.rig.lens, self.well_lit.sensor.pixel_pitch_um.value)
+        image = optics.through_lens(
+            scene.radiance, self.rig.lens, self.rig.sensor.pixel_pitch_um.value * self.rig.binning
+        )
         arms = (self.well_lit, self.low_light)
         for arm in arms:
             arm.look_at(image)
@@ -101,22 +102,19 @@ class DualCamera:
         arm = self.well_lit
         chip = sensor.numbers(arm.sensor, shot.base_exposure_us, self.rig.temperature_c.value)
         k = readout.system_gain(arm.sensor, shot.low_light_gain_db)
-        range_dn = arm.sensor.white_level_dn - arm.sensor.black_level_dn.value
-        share = (
-            np.array(chip.efficiency) * shot.base_exposure_us * k / range_dn
-        )  # of the range, per photon per µs
+        pixels = arm.binning**2
+        range_dn = pixels * (arm.sensor.white_level_dn - arm.sensor.black_level_dn.value)
+        share = np.array(chip.efficiency) * shot.base_exposure_us * k / range_dn  # of the range, per photon per µs
         full = float(WHITE_AT_FULL_SCALE / (share * arm.view.bands.sum(axis=1)).max())
         if not scene.metered:
             return full
         planes = arm.sight[::METER_STRIDE, ::METER_STRIDE]
         seen = torch.from_numpy((planes * share).astype(np.float32)).permute(2, 0, 1)[None]
-        top = min(1.0, chip.full_well_e * k / range_dn)
+        top = min(1.0, pixels * chip.full_well_e * k / range_dn)
         target = self.rig.meter_target.value
         low, high = math.log(full) - 14, math.log(full) + 14
         if not self._level(seen, math.exp(low), top) < target < self._level(seen, math.exp(high), top):
-            raise ValueError(
-                f"{scene.name}: no light brings its picture to a mean of {target}; is it all black?"
-            )
+            raise ValueError(f"{scene.name}: no light brings its picture to a mean of {target}; is it all black?")
         while high - low > 1e-4:
             middle = (low + high) / 2
             low, high = (middle, high) if self._level(seen, math.exp(middle), top) < target else (low, middle)
@@ -127,7 +125,7 @@ class DualCamera:
         params = self._params[self.well_lit.serial]
         gains = params.gains.cpu()[..., None, None]
         balanced = ((seen * light).clamp_max(top) * gains).clamp_max(1.0)
-        linear = isp.colour_matrix(LinearRgb(balanced), params.matrix.cpu())
+        linear = colour_matrix(LinearRgb(balanced), params.matrix.cpu())
         return 255 * float(isp.encode_srgb(linear).mean())
 
     def _pair(self, scene: Scene, shot: Shot, light: float) -> Pair:
@@ -163,6 +161,14 @@ class DualCamera:
         with torch.inference_mode():
             return isp.to_8bit(isp.develop(Mosaic(mosaic.to(self.device)), self._params[arm.serial]))
 
+    def aligned(self, raw: Raw) -> Picture:
+        """A low-light raw developed, then warped onto the well-lit arm's frame, as ExLPose's pictures were."""
+        height, width = raw.counts.shape
+        low_to_well = optics.between(self.low_light.view, self.well_lit.view, height, width)
+        picture = self.develop(raw, self.low_light)
+        warped = cv2.warpPerspective(picture, low_to_well, (width, height), flags=_FLAGS[self.rig.resampling])
+        return np.asarray(warped)
+
     def box(self, height: int, width: int) -> tuple[int, int, int, int]:
         """Largest centred crop of the well-lit frame that the low-light frame fills and the scene covers."""
         back = np.linalg.inv(optics.between(self.low_light.view, self.well_lit.view, height, width))
@@ -196,6 +202,4 @@ class DualCamera:
         low = np.clip(hull.min(axis=0), 0, (crop_width, crop_height))
         high = np.clip(hull.max(axis=0), 0, (crop_width, crop_height))
         size = high - low
-        return Person(
-            tuple(keypoints), (float(low[0]), float(low[1]), float(size[0]), float(size[1])), person.iscrowd
-        )
+        return Person(tuple(keypoints), (float(low[0]), float(low[1]), float(size[0]), float(size[1])), person.iscrowd)

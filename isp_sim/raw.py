@@ -48,9 +48,7 @@ class Raw:
     provenance: dict[str, object] = field(default_factory=dict)
 
 
-def normalise(
-    counts: Counts, black_level_dn: tuple[float, float, float, float], white_level_dn: float
-) -> Mosaic:
+def normalise(counts: Counts, black_level_dn: tuple[float, float, float, float], white_level_dn: float) -> Mosaic:
     """Counts as a fraction of the range: `m = (counts − black) / (white − mean black)`.
 
     Args:
@@ -66,9 +64,7 @@ def normalise(
     """
     range_dn = white_level_dn - float(np.mean(black_level_dn))
     if range_dn <= 0:
-        raise ValueError(
-            f"white level {white_level_dn} DN must lie above the black level {black_level_dn} DN"
-        )
+        raise ValueError(f"white level {white_level_dn} DN must lie above the black level {black_level_dn} DN")
     mosaic = torch.from_numpy(np.asarray(counts)).to(torch.float32)
     for position, black in enumerate(black_level_dn):
         mosaic[position // 2 :: 2, position % 2 :: 2] -= black

@@ -187,14 +187,12 @@ def counts_at(electrons, offset_e, line_dn, position, readout, word):  # type: i
 
 @numba.njit(nogil=True, cache=True)
 def _digitise(start, stop, electrons, offset_e, rows_dn, columns_dn, readout, key0, key1, counts):  # type: ignore[no-untyped-def]
-    height, width = electrons.shape
+    width = electrons.shape[1]
     for y in range(start, stop):
         for x in range(width):
             _, _, word, _ = streams.philox(y * width + x, 0, key0, key1)
             line_dn = rows_dn[y] + columns_dn[x]
-            counts[y, x] = counts_at(
-                electrons[y, x], offset_e[y, x], line_dn, (y & 1) * 2 + (x & 1), readout, word
-            )
+            counts[y, x] = counts_at(electrons[y, x], offset_e[y, x], line_dn, (y & 1) * 2 + (x & 1), readout, word)
 
 
 def digitise(
@@ -217,7 +215,7 @@ def digitise(
     counts = np.empty(electrons.shape, np.uint16)
     in_rows(
         _digitise,
-        counts.shape[0],
+        len(counts),
         electrons,
         offset_e,
         lines.rows_dn,
@@ -234,19 +232,17 @@ def digitise_torch(
     electrons: Tensor, offset_e: Tensor, lines: LineNoise, readout: ReadoutNumbers, stream: torch.Generator
 ) -> Tensor:
     """Electrons → counts on the tensors' device: `digitise`'s law with torch's own numbers; int32."""
-    at = {"device": electrons.device, "dtype": electrons.dtype}
+    device, dtype = electrons.device, electrons.dtype
     if readout.gaussian:
-        noise = torch.randn(electrons.shape, generator=stream, **at)
+        noise = torch.randn(electrons.shape, generator=stream, device=device, dtype=dtype)
     else:
-        uniform = torch.rand(electrons.shape, generator=stream, device=electrons.device, dtype=torch.float64)
-        uniform = uniform.clamp(1e-12, 1 - 1e-12)
-        shape = readout.tukey_lambda
-        noise = (
-            torch.logit(uniform) if abs(shape) < 1e-9 else (uniform**shape - (1 - uniform) ** shape) / shape
-        ).to(electrons.dtype)
-    rows, columns = torch.from_numpy(lines.rows_dn).to(**at), torch.from_numpy(lines.columns_dn).to(**at)
-    pedestal = torch.tensor(readout.pedestal_dn, **at).reshape(2, 2)
+        p = torch.rand(electrons.shape, generator=stream, device=device, dtype=torch.float64)
+        p, shape = p.clamp(1e-12, 1 - 1e-12), readout.tukey_lambda
+        noise = torch.logit(p) if abs(shape) < 1e-9 else (p**shape - (1 - p) ** shape) / shape
+    rows = torch.from_numpy(lines.rows_dn).to(device)
+    columns = torch.from_numpy(lines.columns_dn).to(device)
+    pedestal = torch.tensor(readout.pedestal_dn, dtype=dtype, device=device).reshape(2, 2)
     height, width = electrons.shape
-    level = (electrons + offset_e) * readout.gain_dn_per_e + readout.sigma_dn * noise
+    level = (electrons + offset_e) * readout.gain_dn_per_e + readout.sigma_dn * noise.to(dtype)
     level += rows[:, None] + columns + pedestal.repeat(height // 2, width // 2)
     return torch.floor(level + 0.5).clamp(0, readout.white_dn).to(torch.int32)

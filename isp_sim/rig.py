@@ -80,12 +80,15 @@ class Sensor(Model):
         dark_current_e_per_s: at `dark_current_reference_c`; doubles every `dark_current_doubling_k`.
         prnu_percent, dsnu_e: standard deviations of the fixed gain and offset maps.
         hot_pixels_per_million, hot_pixel_e_per_s: their density; mean of their (exponential) extra current.
-        black_bias_dn: constant offset of each pixel of the 2×2 tile.
+        black_bias_dn: constant offset of each pixel of the 2×2 tile that the nominal black level does not
+            know; the developing subtracts the nominal level alone.
+        shot_noise: light comes in whole photons; `false` only in an ideal sensor, whose electrons are means.
     """
 
     name: str
     make: str
     model: str
+    shot_noise: bool = True
     width_px: Figure[Annotated[int, Field(gt=0)]]
     height_px: Figure[Annotated[int, Field(gt=0)]]
     pixel_pitch_um: Figure[Positive]
@@ -105,7 +108,7 @@ class Sensor(Model):
     gain_dn_per_e: Figure[Positive]
     max_gain_db: Figure[NonNegative]
     iso_at_0db: Figure[Positive]
-    read_noise: Figure[Annotated[NoiseLaw, Field(min_length=1)]]
+    read_noise: Figure[NoiseLaw]
     row_noise: Figure[NoiseLaw]
     column_noise: Figure[NoiseLaw]
     periodic_noise: Figure[PeriodicNoise]
@@ -122,7 +125,7 @@ class Sensor(Model):
     @property
     def white_level_dn(self) -> int:
         """The ADC's largest count, DN: `2^bits − 1`."""
-        return 2**self.adc_bits.value - 1
+        return (1 << self.adc_bits.value) - 1
 
     def neutral(self, near_infrared: float = 0.0) -> tuple[float, float, float]:
         """Camera RGB of white, largest 1: `QE_c · (Σ_j M_cj + near infrared)`, normalised."""
@@ -188,11 +191,9 @@ class Isp(Model):
 
     Attributes:
         demosaic: `bilinear`, or `malvar2004` (5×5 linear, Malvar, He & Cutler, ICASSP 2004).
-        black_clamp_dn: taken off above the black level before anything else.
     """
 
     demosaic: Literal["bilinear", "malvar2004"]
-    black_clamp_dn: Figure[NonNegative]
 
 
 class Arm(Model):
@@ -224,7 +225,7 @@ class Rig(Model):
 
     Attributes:
         width_px, height_px: of the frames, after binning.
-        binning: n×n pixels of one colour averaged into one.
+        binning: the counts of n×n pixels of one colour are added up into one, after the ADC.
         meter_target: mean 8-bit level to which the well-lit arm's meter brings its picture.
         resampling: how the low-light picture is warped onto the well-lit one.
         extends: another rig file this one starts from.
@@ -248,6 +249,9 @@ class Rig(Model):
 
     @model_validator(mode="after")
     def _fits_the_sensor(self) -> Self:
+        top = self.sensor.white_level_dn * self.binning**2
+        if top > 65535:
+            raise ValueError(f"binning {self.binning} of {self.sensor.adc_bits.value} bits sums to {top}: 65535 fit")
         for side in ("width_px", "height_px"):
             asked, there = getattr(self, side) * self.binning, getattr(self.sensor, side).value
             if asked > there:
@@ -257,13 +261,9 @@ class Rig(Model):
     @model_validator(mode="after")
     def _two_cameras(self) -> Self:
         if self.well_lit.serial == self.low_light.serial:
-            raise ValueError(
-                f"both arms name the camera {self.well_lit.serial!r}: each arm has its own serial"
-            )
+            raise ValueError(f"both arms name the camera {self.well_lit.serial!r}: each arm has its own serial")
         if self.well_lit.path == self.low_light.path:
-            raise ValueError(
-                f"both arms take the {self.well_lit.path} light: one is transmitted, one reflected"
-            )
+            raise ValueError(f"both arms take the {self.well_lit.path} light: one is transmitted, one reflected")
         return self
 
     @model_validator(mode="after")
@@ -272,7 +272,5 @@ class Rig(Model):
             top = max(gain for _, gain in mix.bases) + 20 * math.log10(max(mix.ratios))
             if top > self.sensor.max_gain_db.value:
                 limit = self.sensor.max_gain_db.value
-                raise ValueError(
-                    f"schedule mix {mix.name!r} asks {top:.2f} dB: the sensor ends at {limit} dB"
-                )
+                raise ValueError(f"schedule mix {mix.name!r} asks {top:.2f} dB: the sensor ends at {limit} dB")
         return self

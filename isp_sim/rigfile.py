@@ -37,10 +37,9 @@ def load_rig(name: str | Path) -> Rig:
     """
     path = _find(str(name), rigs_folder(), beside=None)
     document, origins = _read_extended(path)
-    if isinstance(document.get("sensor"), str):
-        _graft(
-            document, origins, ("sensor",), _find(document["sensor"], rigs_folder() / "sensors", path.parent)
-        )
+    named = document.get("sensor")
+    if isinstance(named, str):
+        _graft(document, origins, "sensor", _find(named, rigs_folder() / "sensors", path.parent))
     return _validate(Rig, document, origins, path)
 
 
@@ -63,9 +62,7 @@ def _find(name: str, folder: Path, beside: Path | None) -> Path:
     if "/" not in name.removeprefix(f"{folder.name}/") and named.is_file():
         return named
     known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
-    raise FileNotFoundError(
-        f"{name}: no such file, and no {folder.name} file of that name; known are {known}"
-    )
+    raise FileNotFoundError(f"{name}: no such file, and no {folder.name} file of that name; known are {known}")
 
 
 def _read(path: Path) -> tuple[dict[str, object], dict[Keys, _Origin]]:
@@ -77,7 +74,7 @@ def _read(path: Path) -> tuple[dict[str, object], dict[Keys, _Origin]]:
         mark = getattr(fault, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise ValueError(f"{where}: not YAML: {getattr(fault, 'problem', None) or fault}") from None
-    if not isinstance(document, dict):
+    if node is None or not isinstance(document, dict):
         raise ValueError(f"{path}: holds no mapping; a rig or sensor file is `key: value` lines")
     origins: dict[Keys, _Origin] = {}
     twice = []
@@ -124,25 +121,21 @@ def _overlay(base: dict[str, object], top: dict[str, object]) -> dict[str, objec
     return merged
 
 
-def _graft(document: dict[str, object], origins: dict[Keys, _Origin], at: Keys, path: Path) -> None:
+def _graft(document: dict[str, object], origins: dict[Keys, _Origin], field: str, path: Path) -> None:
     """Put another file's mapping in place of its name."""
     part, part_origins = _read(path)
-    document[str(at[0])] = part
-    origins |= {(*at, *keys): origin for keys, origin in part_origins.items()}
+    document[field] = part
+    origins |= {(field, *keys): origin for keys, origin in part_origins.items()}
 
 
-def _validate(
-    model: type[ModelT], document: dict[str, object], origins: dict[Keys, _Origin], path: Path
-) -> ModelT:
+def _validate(model: type[ModelT], document: dict[str, object], origins: dict[Keys, _Origin], path: Path) -> ModelT:
     try:
         return model.model_validate(document)
     except ValidationError as faults:
         lines = []
         for fault in faults.errors(include_url=False):
             keys = tuple(fault["loc"])
-            origin = next(
-                (origins[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in origins), _Origin(path, 1)
-            )
+            origin = next((origins[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in origins), _Origin(path, 1))
             lines.append(f"{origin.file}:{origin.line}: {_dotted(keys)}{_allowed(model, document, fault)}")
         raise ValueError("\n".join(lines)) from None
 

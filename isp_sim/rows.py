@@ -4,6 +4,7 @@ Numba's own threads cannot be shared with torch's in one process without fightin
 loops take no nested tuples; a kernel here is plain `njit(nogil=True)` over a range of rows.
 """
 
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -22,9 +23,6 @@ def in_rows(kernel: Callable[..., None], height: int, *arguments: object) -> Non
         kernel(0, height, *arguments)
         return
     with ThreadPoolExecutor(threads) as pool:
-        bands = [
-            pool.submit(kernel, first, last, *arguments)
-            for first, last in zip(edges, edges[1:], strict=False)
-        ]
+        bands = [pool.submit(kernel, first, last, *arguments) for first, last in itertools.pairwise(edges)]
         for band in bands:
             band.result()

@@ -109,9 +109,7 @@ def replay(path: Path) -> list[Shot]:
         table = csv.DictReader(file)
         absent = [column for column in needed if column not in (table.fieldnames or ())]
         if absent:
-            raise ValueError(
-                f"{path}: lacks the column(s) {', '.join(absent)}; needed are {', '.join(needed)}"
-            )
+            raise ValueError(f"{path}: lacks the column(s) {', '.join(absent)}; needed are {', '.join(needed)}")
         shots: list[Shot] = []
         faults: list[str] = []
         scenes: dict[tuple[str, ...], int] = {}

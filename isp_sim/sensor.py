@@ -35,6 +35,7 @@ class SensorNumbers(NamedTuple):
         dark_e: mean dark electrons of an ordinary pixel during the exposure.
         exposure_s: exposure time, s; the hot map is in e⁻/s.
         full_well_e: electrons a well holds.
+        shot_noise: `False` gives means instead of Poisson numbers.
     """
 
     band: tuple[int, int, int, int]
@@ -42,6 +43,7 @@ class SensorNumbers(NamedTuple):
     dark_e: float
     exposure_s: float
     full_well_e: float
+    shot_noise: bool
 
 
 @dataclass(frozen=True)
@@ -79,9 +81,7 @@ def fixed_maps(sensor: Sensor, serial: str, height: int, width: int) -> FixedMap
 def numbers(sensor: Sensor, exposure_us: float, temperature_c: float) -> SensorNumbers:
     """The kernel's numbers; dark current `I(T) = I(T_ref) · 2^((T − T_ref)/doubling)` (EMVA 1288)."""
     kelvin_above = temperature_c - sensor.dark_current_reference_c.value
-    dark_e_per_s = sensor.dark_current_e_per_s.value * 2 ** (
-        kelvin_above / sensor.dark_current_doubling_k.value
-    )
+    dark_e_per_s = sensor.dark_current_e_per_s.value * 2 ** (kelvin_above / sensor.dark_current_doubling_k.value)
     first, second, third, fourth = (BANDS[colour] for colour in sensor.cfa)
     return SensorNumbers(
         band=(first, second, third, fourth),
@@ -89,6 +89,7 @@ def numbers(sensor: Sensor, exposure_us: float, temperature_c: float) -> SensorN
         dark_e=dark_e_per_s * exposure_us * 1e-6,
         exposure_s=exposure_us * 1e-6,
         full_well_e=sensor.full_well_e.value,
+        shot_noise=sensor.shot_noise,
     )
 
 
@@ -114,9 +115,7 @@ def poisson_retry(mean, pixel, key0, key1, slope, base, log_alpha):  # type: ign
             return k
         if k < 0 or (us < 0.013 and v > us):
             continue
-        if math.log(v) + log_alpha - math.log(slope / (us * us) + base) <= (
-            k * log_mean - mean - math.lgamma(k + 1.0)
-        ):
+        if math.log(v) + log_alpha - math.log(slope / (us * us) + base) <= (k * log_mean - mean - math.lgamma(k + 1.0)):
             return k
 
 
@@ -150,12 +149,13 @@ def poisson(mean, first, second, pixel, key0, key1):  # type: ignore[no-untyped-
 def electrons_at(photons, gain, hot_e_per_s, band, sensor, first, second, pixel, key0, key1):  # type: ignore[no-untyped-def]
     """Electrons of one pixel: a Poisson number about its mean, cut at the full well."""
     mean = mean_electrons_at(photons, gain, hot_e_per_s, band, sensor)
-    return min(poisson(mean, first, second, pixel, key0, key1), sensor.full_well_e)
+    drawn = poisson(mean, first, second, pixel, key0, key1) if sensor.shot_noise else mean
+    return min(drawn, sensor.full_well_e)
 
 
 @numba.njit(nogil=True, cache=True)
 def _expose(start, stop, photons, gain, hot, sensor, key0, key1, electrons):  # type: ignore[no-untyped-def]
-    height, width = electrons.shape
+    width = electrons.shape[1]
     for y in range(start, stop):
         for x in range(width):
             band = sensor.band[(y & 1) * 2 + (x & 1)]
@@ -184,9 +184,7 @@ def expose(photons: Photons, maps: FixedMaps, sensor: SensorNumbers, key: tuple[
     if photons.shape[:2] != maps.gain.shape:
         raise ValueError(f"photons are {photons.shape[:2]} pixels, the camera's maps {maps.gain.shape}")
     electrons = np.empty(photons.shape[:2], np.float32)
-    in_rows(
-        _expose, electrons.shape[0], photons, maps.gain, maps.hot_e_per_s, sensor, key[0], key[1], electrons
-    )
+    in_rows(_expose, len(electrons), photons, maps.gain, maps.hot_e_per_s, sensor, key[0], key[1], electrons)
     return Electrons(electrons)
 
 
@@ -203,7 +201,10 @@ def mean_electrons(photons: Tensor, gain: Tensor, hot_e_per_s: Tensor, sensor: S
     """Expectation of the electrons before the well fills, as `mean_electrons_at`, on any torch device.
 
     Args:
-        photons: `(height, width, 3)`; `gain` and `hot_e_per_s`: `(height, width)`.
+        photons: `(height, width, 3)`.
+        gain: PRNU map, `(height, width)`.
+        hot_e_per_s: hot pixels' extra dark current, `(height, width)`.
+        sensor: the exposure's numbers.
     """
     efficiency = torch.tensor(sensor.efficiency, dtype=photons.dtype, device=photons.device)
     seen = through_cfa(photons * efficiency, sensor.band) * gain
@@ -215,4 +216,5 @@ def expose_torch(
 ) -> Tensor:
     """Photons → electrons on the tensors' device: `expose`'s law with torch's own Poisson numbers."""
     mean = mean_electrons(photons, gain, hot_e_per_s, sensor)
-    return torch.poisson(mean, generator=stream).clamp_max(sensor.full_well_e)
+    drawn = torch.poisson(mean, generator=stream) if sensor.shot_noise else mean
+    return drawn.clamp_max(sensor.full_well_e)

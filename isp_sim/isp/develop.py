@@ -1,4 +1,4 @@
-"""Raw → sRGB: black clamp, white balance, demosaic, colour matrix, sRGB curve."""
+"""Raw → sRGB: white balance, demosaic, colour matrix, sRGB curve."""
 
 from dataclasses import dataclass
 
@@ -20,14 +20,12 @@ class DevelopParams:
     Attributes:
         cfa: colours of the 2×2 tile, row by row.
         method: demosaic method.
-        black_clamp: `(batch, 1)`, taken off the mosaic, as a share of the range.
         gains: `(batch, 3)`, white balance of R, G, B.
         matrix: `(batch, 3, 3)`, white-balanced camera RGB → linear Rec. 709.
     """
 
     cfa: str
     method: str
-    black_clamp: Tensor
     gains: Tensor
     matrix: Tensor
 
@@ -40,32 +38,27 @@ def camera_params(isp: Isp, sensor: Sensor, near_infrared: float, device: str = 
     """
     neutral = np.array(sensor.neutral(near_infrared))
     gains = neutral.max() / neutral
-    mixing = (
-        gains[:, None] * np.array(sensor.quantum_efficiency.value)[:, None] * sensor.rec709_to_camera.value
-    )
+    mixing = gains[:, None] * np.array(sensor.quantum_efficiency.value)[:, None] * sensor.rec709_to_camera.value
     inverse = np.linalg.inv(mixing)
     inverse /= inverse.sum(axis=1, keepdims=True)
-    range_dn = sensor.white_level_dn - sensor.black_level_dn.value
     at = {"dtype": torch.float32, "device": device}
     return DevelopParams(
         cfa=sensor.cfa,
         method=isp.demosaic,
-        black_clamp=torch.tensor([[isp.black_clamp_dn.value / range_dn]], **at),  # type: ignore[arg-type]
         gains=torch.tensor(gains[None], **at),  # type: ignore[arg-type]
         matrix=torch.tensor(inverse[None], **at),  # type: ignore[arg-type]
     )
 
 
 def develop_linear(mosaic: Mosaic, params: DevelopParams) -> LinearRgb:
-    """Mosaic → linear Rec. 709: black clamp, white balance, demosaic, colour matrix; nothing cut at black.
+    """Mosaic → linear Rec. 709: white balance, demosaic, colour matrix; nothing is cut at black.
 
     Args:
         mosaic: `(batch, 1, height, width)`, black 0, white 1.
         params: for the batch, or for one image and broadcast.
     """
     batch = mosaic.shape[0]
-    lifted = Mosaic(mosaic - params.black_clamp[..., None, None])
-    balanced = white_balance(lifted, params.gains.expand(batch, 3), params.cfa)
+    balanced = white_balance(mosaic, params.gains.expand(batch, 3), params.cfa)
     return colour_matrix(demosaic(balanced, params.cfa, params.method), params.matrix.expand(batch, 3, 3))
 
 

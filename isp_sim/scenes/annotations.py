@@ -60,9 +60,7 @@ def find_annotations(folder: Path) -> Path | None:
             found.append(path)
     if len(found) > 1:
         listed = ", ".join(path.name for path in found)
-        raise ValueError(
-            f"{folder} holds {len(found)} keypoint files ({listed}); name the one to use as annotations"
-        )
+        raise ValueError(f"{folder} holds {len(found)} keypoint files ({listed}); name the one to use as annotations")
     return found[0] if found else None
 
 
@@ -150,9 +148,7 @@ def _person(annotation: dict[str, object], order: tuple[str, ...] | None) -> Per
         allowed = f"{3 * len(order)}" if order else "42 (14 joints) and 51 (COCO's 17 joints)"
         raise ValueError(f"keypoints has {len(values)} numbers; {allowed} are allowed")
     if not set(values[2::3]) <= {0, 1, 2}:
-        raise ValueError(
-            f"keypoints has visibility {sorted(set(values[2::3]) - {0, 1, 2})}; 0, 1 and 2 are allowed"
-        )
+        raise ValueError(f"keypoints has visibility {sorted(set(values[2::3]) - {0, 1, 2})}; 0, 1 and 2 are allowed")
     keypoints = {
         joint: (values[3 * place], values[3 * place + 1], int(values[3 * place + 2]))
         for place, joint in enumerate(order)

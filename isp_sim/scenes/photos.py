@@ -63,9 +63,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         if min(self.max_height, self.max_width) < 2:
-            raise ValueError(
-                f"max_height {self.max_height}, max_width {self.max_width} px: 2 and more are allowed"
-            )
+            raise ValueError(f"max_height {self.max_height}, max_width {self.max_width} px: 2 and more are allowed")
 
     def fit(self, light: NDArray[np.float32], path: Path) -> tuple[Radiance, tuple[float, float]]:
         """Average light down to the limits, keeping its aspect, and crop to even sides; never enlarge.
@@ -114,9 +112,7 @@ class Photos:
         self._limits = Limits(max_height, max_width)
         self._files = list_files(folder, SUFFIXES) or list_files(folder / "images", SUFFIXES)
         if not self._files:
-            raise ValueError(
-                f"{folder} holds no photographs; files ending in {' '.join(SUFFIXES)} are allowed"
-            )
+            raise ValueError(f"{folder} holds no photographs; files ending in {' '.join(SUFFIXES)} are allowed")
         annotations = annotations or find_annotations(folder)
         self._people = read_annotations(annotations) if annotations else {}
         if annotations and not any(path.name in self._people for path in self._files):
@@ -137,9 +133,7 @@ class Photos:
         for person in people:
             x, y, box_width, box_height = person.bbox
             if x >= width or y >= height or x + box_width <= 0 or y + box_height <= 0:
-                raise ValueError(
-                    f"{path} is {width}×{height}, but a person's bbox is {person.bbox}; does it belong?"
-                )
+                raise ValueError(f"{path} is {width}×{height}, but a person's bbox is {person.bbox}; does it belong?")
         radiance, (scale_x, scale_y) = self._limits.fit(to_light(codes, self._curve), path)
         labels: dict[str, object] = {
             "scale": [scale_x, scale_y],

@@ -1,0 +1,1 @@
+"""Real frames: devices, registration, the commands grab and align."""

@@ -1,0 +1,233 @@
+"""ExLPose's layout on disk: write it pair by pair, close it, read it back.
+
+    bright/  dark/        aligned 8-bit sRGB PNG, ExLPose's file names
+    raw/                  DNG of both arms as captured, neither warped nor cropped
+    annotations/          COCO JSON with 14 joints, one for each split by the well-lit arm's gain
+    manifest.jsonl        every true parameter and key of every shot, a line a pair
+    run.json, rig.yaml    what was asked, and the rig as used
+
+While a run goes on, `.pairs/` holds the manifest lines of finished pairs: a pair's line is written after its
+files, so whatever has a line is whole. Closing the run gathers them.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import yaml
+
+from isp_sim.dng import write_dng
+from isp_sim.files import remove_remnants, write_atomically
+from isp_sim.pair import Pair, Picture
+from isp_sim.rig import Rig
+from isp_sim.scenes import JOINTS, SKELETON
+from isp_sim.schedule import split_of
+
+SPLIT_FILES = {
+    "LL-N": "ExLPose_test_LL-Normal.json",
+    "LL-H": "ExLPose_test_LL-Hard.json",
+    "LL-E": "ExLPose_test_LL-Extreme.json",
+    "LL-A": "ExLPose_test_LL-All.json",
+    "WL": "ExLPose_test_WL.json",
+}
+"""ExLPose's annotation files. As in the real ones every picture is named by its `bright/` path; a low-light
+loader swaps `bright` for `dark`."""
+FOLDERS = ("bright", "dark", "raw", "annotations", ".pairs")
+PNG_LEVEL = 1  # noise does not compress: higher levels cost time and win 2 %
+
+
+@dataclass(frozen=True)
+class Run:
+    """What identifies a run: the same values give the same bytes.
+
+    Attributes:
+        rig_digest: hash of the rig as used.
+        device: `cpu` or the kind of device; kinds draw different numbers from the same law.
+    """
+
+    rig: str
+    rig_digest: str
+    seed: int
+    scenes: str
+    annotations: str | None
+    schedule: str | None
+    count: int
+    device: str
+
+
+class DatasetWriter:
+    """Writes pairs into a folder; what a killed run finished is kept and skipped."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def open(self, run: Run, rig: Rig, resume: bool) -> set[int]:
+        """Make or re-enter the folder.
+
+        Returns:
+            Numbers of the pairs that are already whole.
+
+        Raises:
+            ValueError: the folder holds something else, or the same run and `resume` was not asked.
+        """
+        asked = json.dumps(vars(run), indent=1).encode()
+        self._refuse_other(run, resume)
+        for name in FOLDERS:
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+            remove_remnants(self.folder / name)
+        remove_remnants(self.folder)
+        write_atomically(self.folder / "run.json", asked)
+        text = yaml.safe_dump(rig.model_dump(mode="json"), sort_keys=False, width=110)
+        write_atomically(self.folder / "rig.yaml", text.encode())
+        if (self.folder / "manifest.jsonl").exists():
+            return set(range(run.count))
+        return {int(path.stem) for path in (self.folder / ".pairs").glob("*.json")}
+
+    def _refuse_other(self, run: Run, resume: bool) -> None:
+        file = self.folder / "run.json"
+        if not file.exists():
+            if self.folder.is_dir() and any(p for p in self.folder.iterdir() if not p.name.startswith(".")):
+                raise ValueError(f"{self.folder}: not empty and no run of this program; give --out an empty folder")
+            return
+        there = _read_json(file)
+        for field, value in vars(run).items():
+            if there.get(field) != value:
+                raise ValueError(
+                    f"{self.folder}: holds a run with {field} = {there.get(field)!r}, asked is {value!r}; "
+                    "give --out another folder"
+                )
+        if not resume:
+            raise ValueError(f"{self.folder}: holds this very run; add --resume to finish or check it")
+
+    def write(self, number: int, pair: Pair) -> None:
+        """Write one pair: two PNG, two DNG, then its manifest line.
+
+        Args:
+            number: of the pair in the run, from 0; its image id is one more.
+            pair: what the rig gave.
+        """
+        bright, dark = pair.shot.file_name("bright"), pair.shot.file_name("dark")
+        write_png(self.folder / "bright" / bright, pair.well_lit)
+        write_png(self.folder / "dark" / dark, pair.low_light)
+        write_dng(self.folder / "raw" / Path(bright).with_suffix(".dng").name, pair.well_lit_raw)
+        write_dng(self.folder / "raw" / Path(dark).with_suffix(".dng").name, pair.low_light_raw)
+        line = json.dumps(_line(number, pair), separators=(",", ":"))
+        write_atomically(self.folder / ".pairs" / f"{number:06d}.json", line.encode())
+
+    def close(self) -> None:
+        """Gather the manifest and the annotation files; may be called again after a kill at any moment."""
+        pairs = sorted((self.folder / ".pairs").glob("*.json"))
+        manifest = self.folder / "manifest.jsonl"
+        if not manifest.exists():
+            lines = [path.read_text(encoding="utf-8") for path in pairs]
+            shots = [json.loads(line) for line in lines]
+            for split, name in SPLIT_FILES.items():
+                chosen = [s for s in shots if split in ("LL-A", "WL", s["split"])]
+                text = json.dumps(_coco(chosen), separators=(",", ":"))
+                write_atomically(self.folder / "annotations" / name, text.encode())
+            write_atomically(manifest, ("\n".join(lines) + "\n").encode())
+        for path in pairs:
+            path.unlink()
+        (self.folder / ".pairs").rmdir()
+
+
+def write_png(path: Path, picture: Picture) -> None:
+    """Write an 8-bit RGB picture."""
+    whole, data = cv2.imencode(".png", picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
+    if not whole:
+        raise OSError(f"{path}: could not be encoded as PNG")
+    write_atomically(path, data.tobytes())
+
+
+def read_manifest(folder: Path) -> Iterator[dict[str, Any]]:
+    """The manifest's lines of a closed data set.
+
+    Raises:
+        ValueError: a line is no JSON; named by its number.
+        FileNotFoundError: the run is not closed, or the folder is no data set.
+    """
+    path = folder / "manifest.jsonl"
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as fault:
+                raise ValueError(f"{path}:{number}: not JSON: {fault.msg}") from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as fault:
+        raise ValueError(f"{path}:{fault.lineno}: not JSON: {fault.msg}") from None
+    if not isinstance(document, dict):
+        raise ValueError(f"{path}: holds no JSON object")
+    return document
+
+
+def _line(number: int, pair: Pair) -> dict[str, Any]:
+    shot = pair.shot
+    height, width = pair.well_lit.shape[:2]
+    return {
+        "id": number + 1,
+        "bright": f"bright/{shot.file_name('bright')}",
+        "dark": f"dark/{shot.file_name('dark')}",
+        "raw_bright": f"raw/{Path(shot.file_name('bright')).stem}.dng",
+        "raw_dark": f"raw/{Path(shot.file_name('dark')).stem}.dng",
+        "scene": pair.scene,
+        "split": split_of(shot.well_lit_gain_db),
+        "width": width,
+        "height": height,
+        **vars(shot) | {"scene_number": shot.scene, "scene": pair.scene},
+        "key": pair.well_lit_raw.provenance,
+        "photons_per_us_at_white": pair.photons_per_us_at_white,
+        "crop": list(pair.box),
+        "low_to_well": pair.low_to_well.tolist(),
+        "mean_well_lit": float(np.mean(pair.well_lit)),
+        "mean_low_light": float(np.mean(pair.low_light)),
+        "people": [
+            {
+                "keypoints": [v for joint in p.keypoints for v in joint],
+                "bbox": list(p.bbox),
+                "iscrowd": p.iscrowd,
+            }
+            for p in pair.people
+            if p.bbox[2] >= 1 and p.bbox[3] >= 1
+        ],
+        "labels": pair.labels,
+    }
+
+
+def _coco(shots: list[dict[str, Any]]) -> dict[str, Any]:
+    """COCO keypoints, ids from 1 (0 is lost in pycocotools)."""
+    annotations: list[dict[str, Any]] = []
+    for shot in shots:
+        for person in shot["people"]:
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": shot["id"],
+                    "category_id": 1,
+                    "iscrowd": person["iscrowd"],
+                    "num_keypoints": sum(v > 0 for v in person["keypoints"][2::3]),
+                    "keypoints": [round(v, 2) for v in person["keypoints"]],
+                    "bbox": [round(v, 2) for v in person["bbox"]],
+                }
+            )
+    images = [
+        {"file_name": s["bright"], "id": s["id"], "height": s["height"], "width": s["width"], "crowdIndex": 0}
+        for s in shots
+    ]
+    person = {
+        "supercategory": "person",
+        "id": 1,
+        "name": "person",
+        "keypoints": list(JOINTS),
+        "skeleton": [list(bone) for bone in SKELETON],
+    }
+    info = {"description": "isp-sim, simulated; ExLPose layout"}
+    return {"info": info, "categories": [person], "images": images, "annotations": annotations}

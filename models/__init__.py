@@ -1,0 +1,1 @@
+"""What learns: the predictor and the learned ISP, the pose network, enhancers, scoring."""
