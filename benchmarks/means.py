@@ -61,7 +61,9 @@ if __name__ == "__main__":
     asked.add_argument("--scenes", type=int, help="only the first so many of the 110 scenes")
     given = asked.parse_args()
     found = measure(with_nd(load_rig(given.rig), given.nd), given.seed, given.scenes)
-    table = Table(title=f"mean 8-bit intensity, {given.rig}, ND {given.nd or 0.01:.3%}, 491 real shots over photographs")
+    table = Table(
+        title=f"mean 8-bit intensity, {given.rig}, ND {given.nd or 0.01:.3%}, 491 real shots over photographs"
+    )
     for heading in ("split", "pictures", "here", "standard error", "published", "ratio"):
         table.add_column(heading, justify="right")
     for split, published in PUBLISHED_MEANS.items():

@@ -2,7 +2,7 @@
 
     bright/  dark/        aligned 8-bit sRGB PNG, ExLPose's file names
     raw/                  DNG of both arms as captured, neither warped nor cropped
-    annotations/          COCO JSON with 14 joints, one for each split by the well-lit arm's gain
+    Annotations/          COCO JSON with 14 joints, one for each split by the well-lit arm's gain
     manifest.jsonl        every true parameter and key of every shot, a line a pair
     run.json, rig.yaml    what was asked, and the rig as used
 
@@ -27,16 +27,10 @@ from isp_sim.rig import Rig
 from isp_sim.scenes import JOINTS, SKELETON
 from isp_sim.schedule import split_of
 
-SPLIT_FILES = {
-    "LL-N": "ExLPose_test_LL-Normal.json",
-    "LL-H": "ExLPose_test_LL-Hard.json",
-    "LL-E": "ExLPose_test_LL-Extreme.json",
-    "LL-A": "ExLPose_test_LL-All.json",
-    "WL": "ExLPose_test_WL.json",
-}
-"""ExLPose's annotation files. As in the real ones every picture is named by its `bright/` path; a low-light
-loader swaps `bright` for `dark`."""
-FOLDERS = ("bright", "dark", "raw", "annotations", ".pairs")
+SPLITS = ("LL-N", "LL-H", "LL-E", "LL-A", "WL")
+"""ExLPose's test splits; each has its `Annotations/ExLPose_test_<split>.json`, as the released data set has."""
+ANNOTATIONS = "Annotations"
+FOLDERS = ("bright", "dark", "raw", ANNOTATIONS, ".pairs")
 PNG_LEVEL = 1  # noise does not compress: higher levels cost time and win 2 %
 
 
@@ -125,14 +119,19 @@ class DatasetWriter:
         if not manifest.exists():
             lines = [path.read_text(encoding="utf-8") for path in pairs]
             shots = [json.loads(line) for line in lines]
-            for split, name in SPLIT_FILES.items():
+            for split in SPLITS:
                 chosen = [s for s in shots if split in ("LL-A", "WL", s["split"])]
-                text = json.dumps(_coco(chosen), separators=(",", ":"))
-                write_atomically(self.folder / "annotations" / name, text.encode())
+                text = json.dumps(_coco(chosen, "bright" if split == "WL" else "dark"), separators=(",", ":"))
+                write_atomically(annotation_file(self.folder, split), text.encode())
             write_atomically(manifest, ("\n".join(lines) + "\n").encode())
         for path in pairs:
             path.unlink()
         (self.folder / ".pairs").rmdir()
+
+
+def annotation_file(folder: Path, split: str) -> Path:
+    """Where a split's COCO JSON lies in a data set."""
+    return folder / ANNOTATIONS / f"ExLPose_test_{split}.json"
 
 
 def write_png(path: Path, picture: Picture) -> None:
@@ -202,8 +201,8 @@ def _line(number: int, pair: Pair) -> dict[str, Any]:
     }
 
 
-def _coco(shots: list[dict[str, Any]]) -> dict[str, Any]:
-    """COCO keypoints, ids from 1 (0 is lost in pycocotools)."""
+def _coco(shots: list[dict[str, Any]], arm: str) -> dict[str, Any]:
+    """COCO keypoints on one arm's pictures, ids from 1 (0 is lost in pycocotools)."""
     annotations: list[dict[str, Any]] = []
     for shot in shots:
         for person in shot["people"]:
@@ -219,8 +218,7 @@ def _coco(shots: list[dict[str, Any]]) -> dict[str, Any]:
                 }
             )
     images = [
-        {"file_name": s["bright"], "id": s["id"], "height": s["height"], "width": s["width"], "crowdIndex": 0}
-        for s in shots
+        {"file_name": s[arm], "id": s["id"], "height": s["height"], "width": s["width"], "crowdIndex": 0} for s in shots
     ]
     person = {
         "supercategory": "person",

@@ -270,7 +270,9 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
         device=torch.device(given.device).type,
     )
     out = given.out or Path("out") / rig.name
-    job = Job(rig.model_dump_json(), given.scenes, given.annotations, given.seed, given.device, out, max(1, cores // workers))
+    job = Job(
+        rig.model_dump_json(), given.scenes, given.annotations, given.seed, given.device, out, max(1, cores // workers)
+    )
     return job, run, shots, workers
 
 
@@ -292,7 +294,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     console.print(means_table(job.out))
     console.print(f"{len(shots)} pairs in {job.out}, contact sheet {sheet}", soft_wrap=True)
-    console.print("next: look at the contact sheet; open raw/*.dng in any raw developer; train on annotations/*.json")
+    console.print("next: look at the contact sheet; open raw/*.dng in any raw developer; train on Annotations/*.json")
     return 0
 
 

@@ -110,21 +110,25 @@ class DualCamera:
             return full
         planes = arm.sight[::METER_STRIDE, ::METER_STRIDE]
         seen = torch.from_numpy((planes * share).astype(np.float32)).permute(2, 0, 1)[None]
+        bias = float(np.mean(arm.sensor.black_bias_dn.value)) * pixels / range_dn
         top = min(1.0, pixels * chip.full_well_e * k / range_dn)
         target = self.rig.meter_target.value
         low, high = math.log(full) - 14, math.log(full) + 14
-        if not self._level(seen, math.exp(low), top) < target < self._level(seen, math.exp(high), top):
+
+        def level(ln_light: float) -> float:
+            return self._level((seen * math.exp(ln_light)).clamp_max(top) + bias)
+
+        if not level(low) < target < level(high):
             raise ValueError(f"{scene.name}: no light brings its picture to a mean of {target}; is it all black?")
         while high - low > 1e-4:
             middle = (low + high) / 2
-            low, high = (middle, high) if self._level(seen, math.exp(middle), top) < target else (low, middle)
+            low, high = (middle, high) if level(middle) < target else (low, middle)
         return math.exp((low + high) / 2)
 
-    def _level(self, seen: torch.Tensor, light: float, top: float) -> float:
-        """Mean 8-bit level of the noise-free picture: saturate, balance, mix, encode."""
+    def _level(self, exposed: torch.Tensor) -> float:
+        """Mean 8-bit level of a noise-free picture, from its camera RGB: cut, balance, mix, encode."""
         params = self._params[self.well_lit.serial]
-        gains = params.gains.cpu()[..., None, None]
-        balanced = ((seen * light).clamp_max(top) * gains).clamp_max(1.0)
+        balanced = (exposed.clamp(0, 1) * params.gains.cpu()[..., None, None]).clamp_max(1.0)
         linear = colour_matrix(LinearRgb(balanced), params.matrix.cpu())
         return 255 * float(isp.encode_srgb(linear).mean())
 

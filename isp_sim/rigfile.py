@@ -39,7 +39,7 @@ def load_rig(name: str | Path) -> Rig:
     document, origins = _read_extended(path)
     named = document.get("sensor")
     if isinstance(named, str):
-        _graft(document, origins, "sensor", _find(named, rigs_folder() / "sensors", path.parent))
+        _graft(document, origins, "sensor", _find(named, rigs_folder() / "sensors", path))
     return _validate(Rig, document, origins, path)
 
 
@@ -51,11 +51,11 @@ def load_sensor(name: str | Path) -> Sensor:
 
 
 def _find(name: str, folder: Path, beside: Path | None) -> Path:
-    """A YAML file by path (for references: beside the file that names it), else by name in the package."""
+    """A YAML file by path (named in another file: beside that one), else by name in the package."""
     if name.endswith((".yaml", ".yml")):
         if beside is not None and (Path(name).is_absolute() or ".." in Path(name).parts):
             raise ValueError(f"{beside}: the file {name!r} must lie beside the rig that names it, or below")
-        path = (beside or Path()) / name
+        path = Path(name) if beside is None else beside.parent / name
         if path.is_file():
             return path
     named = folder / f"{Path(name).stem}.yaml"
@@ -107,7 +107,7 @@ def _read_extended(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, o
     base_name = document.get("extends")
     if not isinstance(base_name, str):
         return document, origins
-    base, base_origins = _read_extended(_find(base_name, rigs_folder(), path.parent), (*seen, path))
+    base, base_origins = _read_extended(_find(base_name, rigs_folder(), path), (*seen, path))
     return _overlay(base, document), base_origins | origins
 
 

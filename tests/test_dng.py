@@ -121,9 +121,7 @@ def test_exiftool_validates_without_a_warning(tmp_path: Path, changes: dict[str,
 @needs_exiftool
 @pytest.mark.parametrize(("iso", "short"), [(100, 100), (65_535, 65_535), (204_800, 65_535)])
 def test_exif_tells_iso_and_shutter(tmp_path: Path, iso: int, short: int) -> None:
-    write_dng(
-        tmp_path / "a.dng", frame(iso=iso, exposure_us=10_000.0, black_level_dn=(64.25, 63.5, 1.1, 0.0))
-    )
+    write_dng(tmp_path / "a.dng", frame(iso=iso, exposure_us=10_000.0, black_level_dn=(64.25, 63.5, 1.1, 0.0)))
     (tags,) = json.loads(exiftool(tmp_path / "a.dng", "-json", "-n", "-G1"))
     assert tags["ExifIFD:ISO"] == short
     assert tags["ExifIFD:RecommendedExposureIndex"] == iso
@@ -214,20 +212,12 @@ def foreign(path: Path, changes: dict[str, tuple[Any, ...] | None], **write: Any
         kept = {**tags, **{name: change for name, change in changes.items() if name in tags}}
         added = {name: change for name, change in changes.items() if name not in {**GLOBAL, **MOSAIC}}
         kept |= added if tags is MOSAIC else {}
-        return [
-            (int(name) if name.isdigit() else name, *tag, True)
-            for name, tag in kept.items()
-            if tag is not None
-        ]
+        return [(int(name) if name.isdigit() else name, *tag, True) for name, tag in kept.items() if tag is not None]
 
     with tifffile.TiffWriter(path, byteorder=">") as file:
         thumbnail = np.zeros((6, 8, 3), np.uint8)
-        file.write(
-            thumbnail, photometric="rgb", subfiletype=1, subifds=1, metadata=None, extratags=extratags(GLOBAL)
-        )
-        file.write(
-            raw.counts, **{"photometric": "cfa", "metadata": None, "extratags": extratags(MOSAIC), **write}
-        )
+        file.write(thumbnail, photometric="rgb", subfiletype=1, subifds=1, metadata=None, extratags=extratags(GLOBAL))
+        file.write(raw.counts, **{"photometric": "cfa", "metadata": None, "extratags": extratags(MOSAIC), **write})
     return raw
 
 
@@ -287,9 +277,7 @@ def test_a_missing_or_unsupported_tag_is_named_with_what_is_allowed(
     tmp_path: Path, name: str, change: tuple[Any, ...] | None, write: dict[str, Any]
 ) -> None:
     path = tmp_path / "theirs.dng"
-    code = {"PhotographicSensitivity": "34855", "CalibrationIlluminant": "CalibrationIlluminant2"}.get(
-        name, name
-    )
+    code = {"PhotographicSensitivity": "34855", "CalibrationIlluminant": "CalibrationIlluminant2"}.get(name, name)
     if "dtype" in write:
         tifffile.imwrite(path, np.zeros((48, 64), np.uint8), photometric="cfa", metadata=None)
     else:
@@ -424,9 +412,7 @@ def test_writing_leaves_one_file_with_the_usual_permissions(tmp_path: Path) -> N
         ("provenance", {"snr": float("nan")}),
     ],
 )
-def test_a_field_that_does_not_fit_is_named_and_nothing_is_written(
-    tmp_path: Path, field: str, value: Any
-) -> None:
+def test_a_field_that_does_not_fit_is_named_and_nothing_is_written(tmp_path: Path, field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=rf"a\.dng: {field}"):
         write_dng(tmp_path / "a.dng", frame(**{field: value}))
     assert list(tmp_path.iterdir()) == []

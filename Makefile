@@ -1,0 +1,38 @@
+# Everything sets itself up: `make demo` and `make test` need Python 3.11+ and a package index, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test check bench docs clean
+
+demo: $(READY)  ## shoot a small data set with the ExLPose rig and say where it lies
+	rm -rf out/demo
+	$(BIN)/python -m isp_sim.generate --rig rigs/exlpose.yaml --count 20 --out out/demo
+
+test: $(READY)  ## the whole test suite
+	$(BIN)/python -m pytest -n auto
+
+check: $(READY)  ## lint, types, architecture
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## every measured claim; minutes
+	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/dark_blocks.py
+	$(BIN)/python benchmarks/means.py
+
+docs: $(READY)  ## redraw the pictures in docs/
+	$(BIN)/python docs/draw.py
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=23.2"
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) out .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

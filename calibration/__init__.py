@@ -1,0 +1,1 @@
+"""Frames and published figures → rig numbers as YAML: sensor, colour, geometry, filter."""

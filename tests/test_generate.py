@@ -1,0 +1,284 @@
+"""The command: layout, determinism, resume, refusal."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from isp_sim.dataset import read_manifest
+from isp_sim.dng import read_dng
+from isp_sim.generate import main
+
+COUNT = 7
+RIG = """extends: exlpose
+name: tiny
+width_px: 96
+height_px: 64
+"""
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory):
+    """A tiny rig and a folder of photographs with people; the arguments that shoot them."""
+    folder = tmp_path_factory.mktemp("asked")
+    (folder / "tiny.yaml").write_text(RIG)
+    photos = folder / "photos"
+    photos.mkdir()
+    stream = np.random.default_rng(0)
+    images, annotations = [], []
+    for n in range(3):
+        coarse = stream.integers(0, 255, (5, 7, 3), np.uint8)
+        cv2.imwrite(str(photos / f"{n}.png"), cv2.resize(coarse, (96, 64), interpolation=cv2.INTER_CUBIC))
+        images.append({"file_name": f"{n}.png", "id": n, "width": 96, "height": 64})
+        keypoints = [v for j in range(14) for v in (30.0 + j, 20.0 + 2 * j, 2)]
+        annotations.append(
+            {
+                "id": n,
+                "image_id": n,
+                "category_id": 1,
+                "iscrowd": 0,
+                "num_keypoints": 14,
+                "keypoints": keypoints,
+                "bbox": [25.0, 15.0, 30.0, 40.0],
+            }
+        )
+    (photos / "people.json").write_text(json.dumps({"images": images, "annotations": annotations, "categories": []}))
+    return ["--rig", str(folder / "tiny.yaml"), "--scenes", str(photos), "--count", str(COUNT)]
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def whole(asked, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    assert main([*asked, "--workers", "1", "--out", str(folder)]) == 0
+    return folder
+
+
+def test_the_layout_is_exlposes(whole):
+    lines = list(read_manifest(whole))
+    assert [line["id"] for line in lines] == list(range(1, COUNT + 1))
+    for line in lines:
+        for key in ("bright", "dark", "raw_bright", "raw_dark"):
+            assert (whole / line[key]).is_file()
+        assert line["dark"].startswith("dark/imgs_0101_sim_vid")
+        well, low = (cv2.imread(str(whole / line[arm])) for arm in ("bright", "dark"))
+        assert well.shape == low.shape == (line["height"], line["width"], 3)
+        assert well.mean() == pytest.approx(line["mean_well_lit"])
+    assert (whole / "contact_sheet.png").is_file()
+    assert not list(whole.rglob(".part-*")) and not (whole / ".pairs").exists()
+
+
+def test_a_loader_written_for_exlpose_reads_it(whole):
+    """As loaders of the released set do: `Annotations/ExLPose_test_<split>.json`, `root / file_name`, COCO ids."""
+    from pycocotools.coco import COCO
+
+    counts = {}
+    for split in ("LL-N", "LL-H", "LL-E", "LL-A", "WL"):
+        coco = COCO(str(whole / "Annotations" / f"ExLPose_test_{split}.json"))
+        for image in coco.loadImgs(coco.getImgIds()):
+            assert image["file_name"].startswith("bright/" if split == "WL" else "dark/")
+            picture = cv2.imread(str(whole / image["file_name"]))
+            assert picture.shape == (image["height"], image["width"], 3)
+            (annotation,) = coco.loadAnns(coco.getAnnIds(image["id"]))
+            assert len(annotation["keypoints"]) == 42
+            assert annotation["id"] > 0
+            assert annotation["num_keypoints"] == sum(v > 0 for v in annotation["keypoints"][2::3])
+        counts[split] = len(coco.getImgIds())
+    assert counts["LL-N"] + counts["LL-H"] + counts["LL-E"] == counts["LL-A"] == counts["WL"] == COUNT
+
+
+def test_the_raws_are_unwarped_and_carry_their_keys(whole):
+    for line in read_manifest(whole):
+        raw = read_dng(whole / line["raw_dark"])
+        assert raw.counts.shape == (64, 96)
+        assert raw.gain_db == line["low_light_gain_db"]
+        assert raw.exposure_us == line["exposure_us"]
+        assert raw.provenance == line["key"]
+
+
+def test_the_rig_as_used_loads_again(whole):
+    from isp_sim.rigfile import load_rig
+
+    assert load_rig(whole / "rig.yaml").name == "tiny"
+
+
+@pytest.mark.parametrize("workers", ["2", "3"])
+def test_the_number_of_workers_changes_no_byte(asked, whole, tmp_path, workers):
+    assert main([*asked, "--workers", workers, "--out", str(tmp_path / "run")]) == 0
+    assert tree(tmp_path / "run") == tree(whole)
+
+
+def test_another_seed_gives_other_frames(asked, whole, tmp_path):
+    assert main([*asked, "--workers", "1", "--seed", "1", "--out", str(tmp_path / "run")]) == 0
+    ours, theirs = (next(iter(read_manifest(f))) for f in (whole, tmp_path / "run"))
+    a, b = (read_dng(f / line["raw_bright"]).counts for f, line in ((whole, ours), (tmp_path / "run", theirs)))
+    assert a.shape != b.shape or (a != b).mean() > 0.5
+
+
+@pytest.mark.slow
+def test_killed_ten_times_and_resumed_equals_the_uninterrupted_run(asked, whole, tmp_path):
+    """SIGKILL at ten random moments of one run, then a last resume; bytes equal. Each kill comes later than the
+    last, so that kills fall before, between and after pairs."""
+    command = [sys.executable, "-m", "isp_sim.generate", *asked, "--out", str(tmp_path / "run"), "--workers", "1"]
+    stream = np.random.default_rng(0)
+    killed = 0
+    for _ in range(10):
+        process = subprocess.Popen([*command, "--resume"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while not (tmp_path / "run" / ".pairs").exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002)
+        time.sleep(float(stream.uniform(0, 0.25)))
+        process.send_signal(signal.SIGKILL)
+        killed += process.wait() == -signal.SIGKILL
+    assert killed >= 3
+    assert subprocess.run([*command, "--resume"], capture_output=True).returncode == 0
+    assert tree(tmp_path / "run") == tree(whole)
+
+
+@pytest.mark.slow
+def test_workers_end_with_a_killed_parent(asked, tmp_path):
+    command = [sys.executable, "-m", "isp_sim.generate", *asked, "--out", str(tmp_path / "run"), "--workers", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    children: list[int] = []
+    deadline = time.monotonic() + 120
+    while len(children) < 2 and time.monotonic() < deadline and process.poll() is None:
+        listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True)
+        children = [int(pid) for pid in listed.stdout.split()]
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in children) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def test_a_finished_run_resumes_to_itself(asked, whole):
+    before = tree(whole)
+    assert main([*asked, "--workers", "1", "--resume", "--out", str(whole)]) == 0
+    assert tree(whole) == before
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ([], "holds this very run; add --resume"),
+        (["--seed", "9", "--resume"], "holds a run with seed = 0, asked is 9"),
+        (["--count", "3", "--resume"], "holds a run with count = 7, asked is 3"),
+        (["--rig", "exlpose-small", "--resume"], "holds a run with rig = 'tiny', asked is 'exlpose-small'"),
+    ],
+)
+def test_a_folder_with_another_run_is_refused(asked, whole, capsys, more, told):
+    before = tree(whole)
+    assert main([*asked, "--workers", "1", "--out", str(whole), *more]) == 1
+    assert told in capsys.readouterr().err
+    assert tree(whole) == before
+
+
+def test_a_folder_of_something_else_is_refused(asked, tmp_path, capsys):
+    (tmp_path / "thesis.tex").write_text("x")
+    assert main([*asked, "--out", str(tmp_path)]) == 1
+    assert "not empty and no run of this program" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--rig", "nothing"], "nothing: no such file"),
+        (["--scenes", "nowhere"], "--scenes nowhere: neither 'charts' nor an existing file or folder"),
+        (["--schedule", "nothing.csv"], "nothing.csv"),
+        (["--annotations", "nothing.json"], "nothing.json"),
+        (["--workers", "0"], "--workers and --count take whole numbers from 1"),
+        (["--count", "0"], "--workers and --count take whole numbers from 1"),
+    ],
+)
+def test_bad_arguments_get_one_sentence_and_leave_nothing(asked, tmp_path, capsys, more, told):
+    assert main([*asked, "--out", str(tmp_path / "run"), *more]) == 1
+    error = capsys.readouterr().err
+    assert told in error
+    assert "Traceback" not in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_truncated_photograph_is_named_and_the_rest_kept(asked, tmp_path, capsys):
+    photos = Path(asked[3])
+    broken = tmp_path / "photos"
+    broken.mkdir()
+    for path in photos.iterdir():
+        (broken / path.name).write_bytes(path.read_bytes())
+    (broken / "1.png").write_bytes((photos / "1.png").read_bytes()[:-40])
+    arguments = [*asked, "--scenes", str(broken), "--workers", "1", "--out", str(tmp_path / "run")]
+    assert main(arguments) == 1
+    assert "1.png" in capsys.readouterr().err
+    assert not list((tmp_path / "run").rglob(".part-*"))
+    done = len(list((tmp_path / "run" / ".pairs").glob("*.json")))
+    assert done == len(list((tmp_path / "run" / "bright").iterdir())) > 0
+    (broken / "1.png").write_bytes((photos / "1.png").read_bytes())
+    assert main([*arguments, "--resume"]) == 0
+
+
+def test_a_full_disk_leaves_nothing_half_written(asked, whole, tmp_path, capsys, monkeypatch):
+    import errno
+
+    real = Path.write_bytes
+    room = [400_000]
+
+    def write_bytes(self, data):
+        room[0] -= len(data)
+        if room[0] < 0:
+            real(self, bytes(data)[: len(data) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+        return real(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    arguments = [*asked, "--workers", "1", "--out", str(tmp_path / "run")]
+    assert main(arguments) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert not list((tmp_path / "run").rglob(".part-*"))
+    monkeypatch.undo()
+    assert main([*arguments, "--resume"]) == 0
+    assert tree(tmp_path / "run") == tree(whole)
+
+
+def test_charts_need_nothing_and_replay_keeps_the_names(tmp_path, asked):
+    shots = tmp_path / "shots.csv"
+    shots.write_text(
+        "session,place,scene,frame,exposure_ratio,bright_gain_db,dark_gain_db,exposure_us\n"
+        "0212,bulguksa,000005,000052,8,22.56,4.5,625\n0212,bulguksa,000005,000052,4,16.54,4.5,1250\n"
+    )
+    arguments = [*asked[:2], "--schedule", str(shots), "--workers", "1", "--out", str(tmp_path / "run")]
+    assert main(arguments) == 0
+    names = sorted(p.name for p in (tmp_path / "run" / "bright").iterdir())
+    assert names[1] == "imgs_0212_bulguksa_vid000005_exp800_bright_000052__gain_22.56_exposure_625.png"
+
+
+def test_help_teaches(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for option in (
+        "--rig",
+        "--scenes",
+        "--annotations",
+        "--schedule",
+        "--count",
+        "--seed",
+        "--out",
+        "--workers",
+        "--device",
+        "--resume",
+    ):
+        assert option in text
+    assert "example:" in text

@@ -1,0 +1,114 @@
+"""Rig files: what ships loads, what is wrong is told at once, by path and line."""
+
+import pytest
+from pydantic import ValidationError
+
+from isp_sim.rig import Figure, Model
+from isp_sim.rigfile import load_rig, load_sensor, rigs_folder
+
+RIGS = sorted(p.stem for p in rigs_folder().glob("*.yaml"))
+SENSORS = sorted(p.stem for p in (rigs_folder() / "sensors").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", RIGS)
+def test_every_rig_loads_by_name_and_by_path(name):
+    assert load_rig(name) == load_rig(rigs_folder() / f"{name}.yaml")
+
+
+@pytest.mark.parametrize("name", SENSORS)
+def test_every_sensor_loads(name):
+    assert load_sensor(name).name
+
+
+def test_every_figure_has_a_source_that_is_no_placeholder(exlpose):
+    def figures(model):
+        for field in type(model).model_fields:
+            value = getattr(model, field)
+            if isinstance(value, Figure):
+                yield field, value
+            elif isinstance(value, Model):
+                yield from figures(value)
+
+    found = list(figures(exlpose))
+    assert len(found) > 35
+    assert not [name for name, figure in found if "placeholder" in figure.source]
+
+
+def test_two_faults_are_told_together_with_line_and_what_is_allowed(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "extends: exlpose\nwidht_px: 1920\nlens:\n  f_number: {value: -2, status: assumed, source: mine}\n"
+        "nd_filter:\n  transmittance: {value: [0.01, 2, 0.01], status: guessed, source: mine}\n"
+    )
+    with pytest.raises(ValueError) as fault:
+        load_rig(path)
+    told = str(fault.value).splitlines()
+    assert len(told) == 4
+    assert f"{path}:2: widht_px: unknown field; did you mean 'width_px'? allowed are name, extends" in str(fault.value)
+    assert f"{path}:4: lens.f_number.value = -2: should be greater than 0" in told
+    assert f"{path}:6: nd_filter.transmittance.value.1 = 2: should be less than or equal to 1" in told
+    assert any("status = 'guessed': should be 'measured', 'published', 'proxy' or 'assumed'" in line for line in told)
+
+
+def test_a_fault_in_the_sensor_file_names_the_sensor_file(tmp_path):
+    (tmp_path / "chip.yaml").write_text("name: chip\ncfa: RGB\n")
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: exlpose\nsensor: chip.yaml\n")
+    with pytest.raises(ValueError) as fault:
+        load_rig(path)
+    assert f"{tmp_path / 'chip.yaml'}:2: sensor.cfa = 'RGB': should be 'RGGB', 'BGGR', 'GRBG' or 'GBRG'" in str(
+        fault.value
+    )
+    assert "sensor.full_well_e: missing, and it has no default" in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("a: [1", "not YAML"),
+        ("- 1\n", "holds no mapping"),
+        ("", "holds no mapping"),
+        ("name: a\nname: b\n", "mine.yaml:2: name stands twice (first in line 1)"),
+        ("extends: mine.yaml\n", "extends itself"),
+        ("extends: ../secret.yaml\n", "must lie beside the rig that names it"),
+        ("extends: exlpose\nbinning: 8\n", "binning 8 of 12 bits sums to"),
+        ("extends: exlpose\nwidth_px: 4000\n", "width_px × binning is 4000: the sensor has 1920 pixels"),
+        ("extends: exlpose\nlow_light:\n  serial: sim-daA1920-160uc-well-lit\n", "each arm has its own serial"),
+        ("extends: exlpose\nlow_light:\n  path: transmitted\n", "one is transmitted, one reflected"),
+        ("extends: exlpose\nwell_lit:\n  serial: !!python/object:os.system x\n", "not YAML"),
+    ],
+)
+def test_bad_files_get_a_sentence(tmp_path, text, told):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError) as fault:
+        load_rig(path)
+    assert told in str(fault.value)
+    assert "mine.yaml" in str(fault.value)
+
+
+def test_light_cannot_be_made_by_the_splitter(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "extends: exlpose\nbeam_splitter:\n  transmittance: {value: [0.5, 0.6, 0.5], status: assumed, source: mine}\n"
+    )
+    with pytest.raises(ValueError, match=r"transmittance \+ reflectance of G is 1.100: allowed is at most 1"):
+        load_rig(path)
+
+
+def test_an_unknown_name_lists_the_known():
+    with pytest.raises(FileNotFoundError, match="known are exlpose, exlpose-small, ideal"):
+        load_rig("exlpoze")
+
+
+def test_models_are_frozen(exlpose):
+    with pytest.raises(ValidationError):
+        exlpose.width_px = 3
+
+
+def test_a_rig_written_out_is_the_same_rig(exlpose, tmp_path):
+    import yaml
+
+    path = tmp_path / "rig.yaml"
+    path.write_text(yaml.safe_dump(exlpose.model_dump(mode="json"), sort_keys=False))
+    assert load_rig(path) == exlpose
