@@ -47,27 +47,23 @@ class Frame(NamedTuple):
 
 @numba.njit(nogil=True, cache=True)
 def _capture(start, stop, photons, gain, hot, offset, rows, columns, chip, out, n, key0, key1, counts):  # type: ignore[no-untyped-def]
-    """Sensor and readout in one pass: one Philox block a pixel feeds both; n×n pixels of a colour add up."""
+    """Sensor and readout row by row: one Philox block a pixel feeds both; n×n pixels of a colour add up."""
     width = counts.shape[1] * n
-    share = np.float32(1 / (n * n))
-    for binned_y in range(start, stop):
-        for binned_x in range(counts.shape[1]):
-            position = (binned_y & 1) * 2 + (binned_x & 1)
-            band = chip.band[position]
-            light = photons[binned_y, binned_x, band] * share
-            total = 0
-            for j in range(n):
-                y = (binned_y >> 1) * 2 * n + (binned_y & 1) + 2 * j
-                for i in range(n):
-                    x = (binned_x >> 1) * 2 * n + (binned_x & 1) + 2 * i
-                    pixel = y * width + x
-                    first, second, third, _ = streams.philox(pixel, 0, key0, key1)
-                    electrons = sensor.electrons_at(
-                        light, gain[y, x], hot[y, x], band, chip, first, second, pixel, key0, key1
-                    )
-                    line_dn = rows[y] + columns[x]
-                    total += readout.counts_at(electrons, offset[y, x], line_dn, position, out, third)
-            counts[binned_y, binned_x] = total
+    words, mean, electrons, noise = np.empty((4, width), np.uint32), np.empty(width), np.empty(width), np.empty(width)
+    line = np.empty(width, np.uint16)
+    for frame_row in range(start, stop):
+        parity = frame_row & 1
+        counts[frame_row] = 0
+        for j in range(n):
+            y = (frame_row >> 1) * 2 * n + parity + 2 * j
+            streams.words_row(y * width, key0, key1, words)
+            sensor.mean_row(photons[frame_row], gain[y], hot[y], parity, n, chip, mean)
+            sensor.electrons_row(mean, words, y * width, key0, key1, chip, electrons)
+            readout.counts_row(electrons, offset[y], rows[y], columns, parity, words, out, noise, line)
+            for tile in range(counts.shape[1] // 2):
+                for phase in range(2):
+                    for i in range(n):
+                        counts[frame_row, 2 * tile + phase] += line[2 * (tile * n + i) + phase]
 
 
 def capture(

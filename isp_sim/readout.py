@@ -124,39 +124,6 @@ def line_noise(
 
 
 @numba.njit(inline="always")
-def normal_quantile(p):  # type: ignore[no-untyped-def]
-    """Standard normal quantile, relative error below 1e-15 (Wichura, AS 241, 1988)."""
-    q = p - 0.5
-    if abs(q) <= 0.425:
-        r = 0.180625 - q * q
-        top = ((((((2509.0809287301226727 * r + 33430.575583588128105) * r + 67265.770927008700853) * r
-              + 45921.953931549871457) * r + 13731.693765509461125) * r + 1971.5909503065514427) * r
-              + 133.14166789178437745) * r + 3.387132872796366608  # fmt: skip
-        bottom = ((((((5226.495278852545925 * r + 28729.085735721942674) * r + 39307.89580009271061) * r
-              + 21213.794301586595867) * r + 5394.1960214247511077) * r + 687.1870074920579083) * r
-              + 42.313330701600911252) * r + 1.0  # fmt: skip
-        return q * top / bottom
-    r = math.sqrt(-math.log(min(p, 1.0 - p)))
-    if r <= 5.0:
-        r -= 1.6
-        top = ((((((7.7454501427834140764e-4 * r + 0.0227238449892691845833) * r + 0.24178072517745061177) * r
-              + 1.27045825245236838258) * r + 3.64784832476320460504) * r + 5.7694972214606914055) * r
-              + 4.6303378461565452959) * r + 1.42343711074968357734  # fmt: skip
-        bottom = ((((((1.05075007164441684324e-9 * r + 5.475938084995344946e-4) * r
-              + 0.0151986665636164571966) * r + 0.14810397642748007459) * r + 0.68976733498510000455) * r
-              + 1.6763848301838038494) * r + 2.05319162663775882187) * r + 1.0  # fmt: skip
-    else:
-        r -= 5.0
-        top = ((((((2.01033439929228813265e-7 * r + 2.71155556874348757815e-5) * r
-              + 0.0012426609473880784386) * r + 0.026532189526576123093) * r + 0.29656057182850489123) * r
-              + 1.7848265399172913358) * r + 5.4637849111641143699) * r + 6.6579046435011037772  # fmt: skip
-        bottom = ((((((2.04426310338993978564e-15 * r + 1.4215117583164458887e-7) * r
-              + 1.8463183175100546818e-5) * r + 7.868691311456132591e-4) * r + 0.0148753612908506148525) * r
-              + 0.13692988092273580531) * r + 0.59983220655588793769) * r + 1.0  # fmt: skip
-    return math.copysign(top / bottom, q)
-
-
-@numba.njit(inline="always")
 def tukey_quantile(p, shape):  # type: ignore[no-untyped-def]
     """Tukey-λ quantile: `(p^λ − (1−p)^λ)/λ`, the logistic `ln(p/(1−p))` at λ = 0."""
     if abs(shape) < 1e-9:
@@ -175,24 +142,37 @@ def tukey_std(shape: float) -> float:
     return math.sqrt(2 / shape**2 * (1 / (1 + 2 * shape) - gamma))
 
 
-@numba.njit(inline="always")
-def counts_at(electrons, offset_e, line_dn, position, readout, word):  # type: ignore[no-untyped-def]
-    """Counts of one pixel: the line at the head of this file."""
-    p = streams.unit(word)
-    quantile = normal_quantile(p) if readout.gaussian else tukey_quantile(p, readout.tukey_lambda)
-    level = (electrons + offset_e) * readout.gain_dn_per_e + readout.sigma_dn * quantile
-    level += line_dn + readout.pedestal_dn[position]
-    return np.uint16(min(max(math.floor(level + 0.5), 0.0), readout.white_dn))
+@numba.njit(nogil=True, cache=True)
+def _noise_row(words, out, noise):  # type: ignore[no-untyped-def]
+    """Read noise of one row in units of its scale, from the third words of the pixels' blocks."""
+    width = noise.shape[0]
+    if not out.gaussian:
+        for x in range(width):
+            noise[x] = tukey_quantile(streams.unit(words[2, x]), out.tukey_lambda)
+        return
+    for x in range(width):
+        noise[x] = streams.unit(words[2, x])
+    streams.normal_row(noise)
 
 
 @numba.njit(nogil=True, cache=True)
-def _digitise(start, stop, electrons, offset_e, rows_dn, columns_dn, readout, key0, key1, counts):  # type: ignore[no-untyped-def]
+def counts_row(electrons, offset_e, row_dn, columns_dn, parity, words, out, noise, counts):  # type: ignore[no-untyped-def]
+    """Counts of one sensor row: the line at the head of this file. `noise` is room for the row's numbers."""
+    _noise_row(words, out, noise)
+    even, odd = out.pedestal_dn[parity * 2], out.pedestal_dn[parity * 2 + 1]
+    for x in range(counts.shape[0]):
+        level = (electrons[x] + offset_e[x]) * out.gain_dn_per_e + out.sigma_dn * noise[x]
+        level += row_dn + columns_dn[x] + (odd if x & 1 else even)
+        counts[x] = np.uint16(min(max(math.floor(level + 0.5), 0.0), out.white_dn))
+
+
+@numba.njit(nogil=True, cache=True)
+def _digitise(start, stop, electrons, offset_e, rows_dn, columns_dn, out, key0, key1, counts):  # type: ignore[no-untyped-def]
     width = electrons.shape[1]
+    words, noise = np.empty((4, width), np.uint32), np.empty(width)
     for y in range(start, stop):
-        for x in range(width):
-            _, _, word, _ = streams.philox(y * width + x, 0, key0, key1)
-            line_dn = rows_dn[y] + columns_dn[x]
-            counts[y, x] = counts_at(electrons[y, x], offset_e[y, x], line_dn, (y & 1) * 2 + (x & 1), readout, word)
+        streams.words_row(y * width, key0, key1, words)
+        counts_row(electrons[y], offset_e[y], rows_dn[y], columns_dn, y & 1, words, out, noise, counts[y])
 
 
 def digitise(

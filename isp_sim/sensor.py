@@ -4,8 +4,8 @@ For pixel p behind a filter of colour c, with t the exposure:
 
     e⁻ ~ min(Poisson(QE_c · photons_c · (1 + PRNU_p) + (dark + hot_p) · t), full well)
 
-`electrons_at` is that line for one pixel; the array functions here and the fused kernel in `camera.py` loop
-over it, `expose_torch` is the same law on any torch device (same distributions, other numbers).
+`mean_row` and `electrons_row` are that line for a row of pixels; `expose` and the fused kernel in `camera.py` loop
+over them, `expose_torch` is the same law on any torch device (same distributions, other numbers).
 """
 
 import math
@@ -24,6 +24,7 @@ from isp_sim.rows import in_rows
 from isp_sim.units import Electrons, Photons
 
 BANDS = {"R": 0, "G": 1, "B": 2}
+NORMAL_FROM = 10.0  # mean from which Poisson numbers are made of normal ones; PD holds from 10 on
 
 
 class SensorNumbers(NamedTuple):
@@ -93,77 +94,136 @@ def numbers(sensor: Sensor, exposure_us: float, temperature_c: float) -> SensorN
     )
 
 
-@numba.njit(inline="always")
-def mean_electrons_at(photons, gain, hot_e_per_s, band, sensor):  # type: ignore[no-untyped-def]
-    """Mean electrons before the well fills: `QE · photons · gain + dark + hot · t`, never below 0."""
-    mean = sensor.efficiency[band] * photons * gain + sensor.dark_e + hot_e_per_s * sensor.exposure_s
-    return max(mean, 0.0)
+@numba.njit(nogil=True, cache=True)
+def mean_row(photons, gain, hot_e_per_s, parity, n, chip, mean):  # type: ignore[no-untyped-def]
+    """Mean electrons of one sensor row before the wells fill: `QE · photons/n² · gain + dark + hot · t`, ≥ 0.
 
-
-@numba.njit
-def poisson_retry(mean, pixel, key0, key1, slope, base, log_alpha):  # type: ignore[no-untyped-def]
-    """Steps 3 of PTRS: what the squeeze did not accept, with fresh words for each try."""
-    log_mean = math.log(mean)
-    draw = 0
-    while True:
-        first, second, _, _ = streams.philox(pixel, draw, key0, key1)
-        u, v = streams.unit(first) - 0.5, streams.unit(second)
-        us = 0.5 - abs(u)
-        k = math.floor((2.0 * slope / us + base) * u + mean + 0.43)
-        draw += 1
-        if us >= 0.07 and v <= 0.9277 - 3.6224 / (base - 2.0):
-            return k
-        if k < 0 or (us < 0.013 and v > us):
-            continue
-        if math.log(v) + log_alpha - math.log(slope / (us * us) + base) <= (k * log_mean - mean - math.lgamma(k + 1.0)):
-            return k
-
-
-@numba.njit(inline="always")
-def poisson(mean, first, second, pixel, key0, key1):  # type: ignore[no-untyped-def]
-    """One exact Poisson number from the pixel's first two words.
-
-    Below 10 by inversion, above by Hörmann's transformed rejection with squeeze (PTRS, *Insurance:
-    Mathematics and Economics* 12, 1993): nine of ten numbers are accepted without a logarithm.
+    `photons` are a frame row's, `(width/n, 3)`; with binning n frame pixel b of either parity lights the sensor
+    pixels `(b//2)·2n + b%2 + 2i`, i < n. `parity` is the sensor row's.
     """
-    if mean < 10.0:
-        u = streams.unit53(first, second)
-        probability = math.exp(-mean)
-        k = 0
-        while u > probability and k < 100:
-            u -= probability
-            k += 1
-            probability *= mean / k
-        return np.float64(k)
-    base = 0.931 + 2.53 * math.sqrt(mean)
-    slope = -0.059 + 0.02483 * base
-    u, v = streams.unit(first) - 0.5, streams.unit(second)
-    us = 0.5 - abs(u)
-    if us >= 0.07 and v <= 0.9277 - 3.6224 / (base - 2.0):
-        return np.float64(math.floor((2.0 * slope / us + base) * u + mean + 0.43))
-    log_alpha = math.log(1.1239 + 1.1328 / (base - 3.4))
-    return np.float64(poisson_retry(mean, pixel, key0, key1, slope, base, log_alpha))
+    for phase in range(2):
+        band = chip.band[parity * 2 + phase]
+        efficiency = chip.efficiency[band] / (n * n)
+        for tile in range(photons.shape[0] // 2):
+            light = photons[2 * tile + phase, band] * efficiency
+            for i in range(n):
+                x = 2 * (tile * n + i) + phase
+                mean[x] = max(light * gain[x] + (chip.dark_e + hot_e_per_s[x] * chip.exposure_s), 0.0)
 
 
 @numba.njit(inline="always")
-def electrons_at(photons, gain, hot_e_per_s, band, sensor, first, second, pixel, key0, key1):  # type: ignore[no-untyped-def]
-    """Electrons of one pixel: a Poisson number about its mean, cut at the full well."""
-    mean = mean_electrons_at(photons, gain, hot_e_per_s, band, sensor)
-    drawn = poisson(mean, first, second, pixel, key0, key1) if sensor.shot_noise else mean
-    return min(drawn, sensor.full_well_e)
+def _poisson_probability(k, mean):  # type: ignore[no-untyped-def]
+    """`e^−μ μ^k / k!`."""
+    return math.exp(k * math.log(mean) - mean - math.lgamma(k + 1.0))
+
+
+@numba.njit(inline="always")
+def _normal_probability(k, mean):  # type: ignore[no-untyped-def]
+    """Probability that `⌊N(μ, √μ)⌋` is k: `½ erfc(a) − ½ erfc(b)` on the side where both are small."""
+    low, high = (k - mean) / math.sqrt(2 * mean), (k + 1 - mean) / math.sqrt(2 * mean)
+    if low > 0:
+        return 0.5 * (math.erfc(low) - math.erfc(high))
+    return 0.5 * (math.erfc(-high) - math.erfc(-low))
 
 
 @numba.njit(nogil=True, cache=True)
-def _expose(start, stop, photons, gain, hot, sensor, key0, key1, electrons):  # type: ignore[no-untyped-def]
+def _poisson_remainder(mean, k, u, pixel, key0, key1):  # type: ignore[no-untyped-def]
+    """The rare end of PD: accept k = ⌊normal⌋ if 1 − u is below Poisson/normal, else draw from what the Poisson
+    law has in excess of the normal one, under a double-exponential hat; fresh words for each try.
+    """
+    if k >= 0 and (1.0 - u) * _normal_probability(k, mean) <= _poisson_probability(k, mean):
+        return k
+    spread, draw = math.sqrt(mean), 0
+    while True:
+        draw += 1
+        first, second, _, _ = streams.philox(pixel, draw, key0, key1)
+        exponential = -math.log(streams.unit(first))
+        side = 2.0 * streams.unit(second) - 1.0
+        t = 1.8 + math.copysign(exponential, side)
+        if t > -0.6744:
+            k = math.floor(mean + spread * t)
+            excess = _poisson_probability(k, mean) - _normal_probability(k, mean)
+            if 0.1069 / mean * abs(side) <= excess * math.exp(exponential):
+                return k
+
+
+@numba.njit(nogil=True, cache=True)
+def _poisson_from_normal(mean, words, first_pixel, key0, key1, drawn):  # type: ignore[no-untyped-def]
+    """Means from `NORMAL_FROM`: a rounded-down normal number is accepted outright in all but a few of 100 pixels."""
+    where = np.nonzero(mean >= NORMAL_FROM)[0]
+    count = where.shape[0]
+    normal, u, m, refused = np.empty(count), np.empty(count), np.empty(count), np.empty(count, np.bool_)
+    for i in range(count):
+        x = where[i]
+        normal[i] = streams.unit53(words[0, x], words[1, x])
+        u[i] = streams.unit(words[3, x])
+        m[i] = mean[x]
+    streams.normal_row(normal)
+    for i in range(count):
+        k = math.floor(m[i] + math.sqrt(m[i]) * normal[i])
+        short = m[i] - k
+        enough = (k >= math.floor(m[i] - 1.1484)) | (6 * m[i] * m[i] * u[i] >= short * short * short)
+        refused[i] = (k < 0) | (not enough)
+        normal[i] = k
+    for i in range(count):
+        if refused[i]:
+            normal[i] = _poisson_remainder(m[i], normal[i], u[i], first_pixel + where[i], key0, key1)
+        drawn[where[i]] = normal[i]
+
+
+@numba.njit(nogil=True, cache=True)
+def _poisson_by_inversion(mean, words, drawn):  # type: ignore[no-untyped-def]
+    """Means below `NORMAL_FROM`: count how many steps of the distribution function lie below u."""
+    where = np.nonzero(mean < NORMAL_FROM)[0]
+    count = where.shape[0]
+    u, probability, m, k = np.empty(count), np.empty(count), np.empty(count), np.zeros(count)
+    for i in range(count):
+        x = where[i]
+        u[i] = streams.unit53(words[0, x], words[1, x])
+        m[i] = mean[x]
+        probability[i] = math.exp(-m[i])
+    step, still_open = 0, count
+    while still_open > 0 and step < 100:  # 100 is 28 σ above the largest mean
+        step += 1
+        still_open = 0
+        for i in range(count):
+            above = u[i] > probability[i]
+            u[i] = u[i] - probability[i] if above else -1.0
+            k[i] += 1.0 if above else 0.0
+            probability[i] *= m[i] / step
+            still_open += above
+    for i in range(count):
+        drawn[where[i]] = k[i]
+
+
+@numba.njit(nogil=True, cache=True)
+def electrons_row(mean, words, first_pixel, key0, key1, chip, electrons):  # type: ignore[no-untyped-def]
+    """Electrons of one sensor row: exact Poisson numbers about their means, cut at the full well.
+
+    By inversion below a mean of 10, above from normal numbers corrected to the Poisson law (PD: Ahrens & Dieter,
+    *ACM Transactions on Mathematical Software* 8, 1982; the correction here with exact probabilities). Written in
+    passes over the row, which compilers turn into vectors.
+    """
+    if not chip.shot_noise:
+        electrons[:] = mean
+    else:
+        if mean.max() >= NORMAL_FROM:
+            _poisson_from_normal(mean, words, first_pixel, key0, key1, electrons)
+        if mean.min() < NORMAL_FROM:
+            _poisson_by_inversion(mean, words, electrons)
+    for x in range(electrons.shape[0]):
+        electrons[x] = min(electrons[x], chip.full_well_e)
+
+
+@numba.njit(nogil=True, cache=True)
+def _expose(start, stop, photons, gain, hot, chip, key0, key1, electrons):  # type: ignore[no-untyped-def]
     width = electrons.shape[1]
+    words, mean, drawn = np.empty((4, width), np.uint32), np.empty(width), np.empty(width)
     for y in range(start, stop):
-        for x in range(width):
-            band = sensor.band[(y & 1) * 2 + (x & 1)]
-            pixel = y * width + x
-            first, second, _, _ = streams.philox(pixel, 0, key0, key1)
-            electrons[y, x] = electrons_at(
-                photons[y, x, band], gain[y, x], hot[y, x], band, sensor, first, second, pixel, key0, key1
-            )
+        streams.words_row(y * width, key0, key1, words)
+        mean_row(photons[y], gain[y], hot[y], y & 1, 1, chip, mean)
+        electrons_row(mean, words, y * width, key0, key1, chip, drawn)
+        electrons[y] = drawn
 
 
 def expose(photons: Photons, maps: FixedMaps, sensor: SensorNumbers, key: tuple[int, int]) -> Electrons:
@@ -198,7 +258,7 @@ def through_cfa(planes: Tensor, band: tuple[int, int, int, int]) -> Tensor:
 
 
 def mean_electrons(photons: Tensor, gain: Tensor, hot_e_per_s: Tensor, sensor: SensorNumbers) -> Tensor:
-    """Expectation of the electrons before the well fills, as `mean_electrons_at`, on any torch device.
+    """Expectation of the electrons before the well fills, as `mean_row`, on any torch device.
 
     Args:
         photons: `(height, width, 3)`.

@@ -1,0 +1,123 @@
+"""Speed of the light path at 1920×1200.
+
+    python benchmarks/speed.py
+
+1. sensor + readout, our fused kernel against the same model written with `numpy.random.Generator`, in turn, in one
+   run; medians and their ratio.
+2. the whole job (two DNG and two PNG a pair) in pairs a second, and peak memory for a short and a long run.
+"""
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from isp_sim import readout, sensor, streams
+from isp_sim.camera import SimulatedArm, capture
+from isp_sim.rigfile import load_rig
+from isp_sim.units import Photons
+
+ROUNDS = 9
+
+
+def with_numpy(
+    photons: Photons,
+    maps: sensor.FixedMaps,
+    lines: readout.LineNoise,
+    chip: sensor.SensorNumbers,
+    out: readout.ReadoutNumbers,
+    stream: np.random.Generator,
+) -> np.ndarray:
+    """The model of `camera.capture`, line by line, as one writes it with NumPy."""
+    height, width = photons.shape[:2]
+    mean = np.empty((height, width), np.float32)
+    for position, band in enumerate(chip.band):
+        at = (slice(position // 2, None, 2), slice(position % 2, None, 2))
+        mean[at] = photons[at][..., band] * chip.efficiency[band]
+    mean = np.maximum(mean * maps.gain + (chip.dark_e + maps.hot_e_per_s * chip.exposure_s), 0)
+    electrons = np.minimum(stream.poisson(mean), chip.full_well_e)
+    level = (electrons + maps.offset_e) * out.gain_dn_per_e
+    level += out.sigma_dn * stream.standard_normal((height, width), dtype=np.float32)
+    level += lines.rows_dn[:, None] + lines.columns_dn
+    level += np.tile(np.reshape(out.pedestal_dn, (2, 2)), (height // 2, width // 2))
+    return np.clip(np.floor(level + 0.5), 0, out.white_dn).astype(np.uint16)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def noise_kernels() -> Table:
+    """Both implementations on a bright and on a dark frame."""
+    table = Table(title=f"sensor + readout, 1920×1200, {torch.get_num_threads()} threads, median of {ROUNDS}")
+    for heading in ("frame", "NumPy ms", "ours ms", "ratio (target ≥ 3)"):
+        table.add_column(heading, justify="right")
+    rig = load_rig("exlpose")
+    arm = SimulatedArm(rig, rig.well_lit)
+    shape = (rig.height_px, rig.width_px)
+    for name, electrons, gain_db in (("well-lit, 600 e⁻", 600.0, 5.0), ("low-light, 3 e⁻", 3.0, 5.0)):
+        scene = np.random.default_rng(0).gamma(2, electrons / 2, (*shape, 3)).astype(np.float32)
+        photons = Photons(scene / np.float32(0.62))
+        chip, out = sensor.numbers(rig.sensor, 5000, 40), readout.numbers(rig.sensor, gain_db, "S")
+        lines = readout.line_noise(rig.sensor, gain_db, "S", *shape, streams.generator(0, "l"))
+        model = (photons, arm.maps, lines, chip, out)
+        stream = np.random.default_rng(1)
+        ours, theirs = capture(*model, (1, 2)), with_numpy(*model, stream)
+        assert abs(float(ours.mean()) / float(theirs.mean()) - 1) < 0.01, "the two do not model the same"
+        times = [
+            (seconds(lambda: with_numpy(*model, stream)), seconds(lambda: capture(*model, (1, 2))))
+            for _ in range(ROUNDS)
+        ]  # noqa: B023
+        slow, fast = (statistics.median(column) for column in zip(*times, strict=True))
+        table.add_row(name, f"{slow * 1e3:.0f}", f"{fast * 1e3:.0f}", f"{slow / fast:.1f}")
+    return table
+
+
+def whole_job() -> Table:
+    """`isp_sim.generate` as a process of its own, short and long."""
+    table = Table(title=f"isp_sim.generate --rig exlpose, {os.cpu_count()} cores, start-up left out")
+    for heading in ("pairs", "s", "pairs/s (target ≥ 1.5)", "peak memory, all processes, MB"):
+        table.add_column(heading, justify="right")
+    start_up = None
+    for count in (1, 15, 60):
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "-m", "isp_sim.generate", "--rig", "exlpose", "--scenes", "charts"]
+            command += ["--count", str(count), "--out", f"{folder}/run"]
+            elapsed, peak_mb = measure(command)
+        if start_up is None:
+            start_up = elapsed
+            continue
+        rate = (count - 1) / (elapsed - start_up)
+        table.add_row(str(count), f"{elapsed:.1f}", f"{rate:.2f}", f"{peak_mb:.0f}")
+    return table
+
+
+def measure(command: list[str]) -> tuple[float, float]:
+    """Wall time and the highest sum of resident memory over a process and its children, sampled, MB."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peak = 0
+    while process.poll() is None:
+        listed = subprocess.run(["ps", "-eo", "pid=,ppid=,rss="], capture_output=True, text=True).stdout
+        rows = [tuple(map(int, line.split())) for line in listed.splitlines()]
+        peak = max(peak, sum(rss for pid, parent, rss in rows if process.pid in (pid, parent)))
+        time.sleep(0.1)
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+    return time.perf_counter() - start, peak / 1024
+
+
+if __name__ == "__main__":
+    Console().print(noise_kernels())
+    Console().print(whole_job())
