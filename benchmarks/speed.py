@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -104,18 +105,27 @@ def whole_job() -> Table:
 
 
 def measure(command: list[str]) -> tuple[float, float]:
-    """Wall time and the highest sum of resident memory over a process and its children, sampled, MB."""
+    """Wall time and the highest memory of a process and its children, sampled, MB (pages they share count once)."""
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    peak = 0
+    peak_kb = 0
     while process.poll() is None:
-        listed = subprocess.run(["ps", "-eo", "pid=,ppid=,rss="], capture_output=True, text=True).stdout
-        rows = [tuple(map(int, line.split())) for line in listed.splitlines()]
-        peak = max(peak, sum(rss for pid, parent, rss in rows if process.pid in (pid, parent)))
-        time.sleep(0.1)
+        listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True).stdout
+        family = [pid for pid, parent in map(str.split, listed.splitlines()) if str(process.pid) in (pid, parent)]
+        peak_kb = max(peak_kb, sum(map(proportional_kb, family)))
+        time.sleep(0.2)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
-    return time.perf_counter() - start, peak / 1024
+    return time.perf_counter() - start, peak_kb / 1024
+
+
+def proportional_kb(pid: str) -> int:
+    """A process's memory, each shared page divided by the number of its users; 0 if it just ended."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    return int(next(line for line in text.splitlines() if line.startswith("Pss:")).split()[1])
 
 
 if __name__ == "__main__":

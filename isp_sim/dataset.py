@@ -31,7 +31,6 @@ SPLITS = ("LL-N", "LL-H", "LL-E", "LL-A", "WL")
 """ExLPose's test splits; each has its `Annotations/ExLPose_test_<split>.json`, as the released data set has."""
 ANNOTATIONS = "Annotations"
 FOLDERS = ("bright", "dark", "raw", ANNOTATIONS, ".pairs")
-PNG_LEVEL = 1  # noise does not compress: higher levels cost time and win 2 %
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def annotation_file(folder: Path, split: str) -> Path:
 
 def write_png(path: Path, picture: Picture) -> None:
     """Write an 8-bit RGB picture."""
-    whole, data = cv2.imencode(".png", picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, PNG_LEVEL])
+    whole, data = cv2.imencode(".png", picture[..., ::-1])
     if not whole:
         raise OSError(f"{path}: could not be encoded as PNG")
     write_atomically(path, data.tobytes())

@@ -42,28 +42,51 @@ def demosaic(mosaic: Mosaic, cfa: str, method: str) -> LinearRgb:
     if height % 2 or width % 2:
         raise ValueError(f"a mosaic of {height}×{width} pixels: both must be even")
     kernels, scale = FILTERS[method]
-    bank = torch.tensor(list(kernels.values()), dtype=mosaic.dtype, device=mosaic.device) / scale
-    margin = bank.shape[-1] // 2
-    padded = F.pad(mosaic, (margin, margin, margin, margin), mode="reflect")
-    green, along, across, diagonal = F.conv2d(padded, bank[:, None]).unbind(1)
-    own = mosaic[:, 0]
+    margin = 2  # even, so that the padded mosaic's tile begins where the mosaic's does
+    padded = F.pad(mosaic, (margin,) * 4, mode="reflect")[:, 0]
+    phases = [[padded[:, y::2, x::2].contiguous() for x in (0, 1)] for y in (0, 1)]
     planes = torch.empty(mosaic.shape[0], 3, height, width, dtype=mosaic.dtype, device=mosaic.device)
     for position, colour in enumerate(cfa):
-        at = (..., slice(position // 2, None, 2), slice(position % 2, None, 2))
+        y, x = divmod(position, 2)
         beside = cfa[position ^ 1]  # the tile's other pixel in this row
         for band, wanted in enumerate("RGB"):
-            source = _source(colour, wanted, beside, own, green, along, across, diagonal)
-            planes[:, band][at] = source[at]
+            name = _filter(colour, wanted, beside)
+            if name is None:
+                planes[:, band, y::2, x::2] = mosaic[:, 0, y::2, x::2]
+            else:
+                planes[:, band, y::2, x::2] = _filtered(
+                    phases, kernels[name], scale, y + margin, x + margin, height, width
+                )
     return LinearRgb(planes)
 
 
-def _source(colour: str, wanted: str, beside: str, own: Tensor, *filtered: Tensor) -> Tensor:
-    """Which filter gives `wanted` at a pixel of `colour` whose row neighbour is `beside`."""
-    green, along, across, diagonal = filtered
+def _filtered(
+    phases: list[list[Tensor]], kernel: list[list[int]], scale: int, y: int, x: int, height: int, width: int
+) -> Tensor:
+    """A kernel's sum over the pixels of one phase of the tile, `(batch, height/2, width/2)`.
+
+    Reads the four phases of the padded mosaic, each contiguous, in place of every second pixel of the whole.
+    """
+    half = len(kernel) // 2
+    total = None
+    for dy, row in enumerate(kernel):
+        for dx, weight in enumerate(row):
+            if weight:
+                at_y, at_x = y + dy - half, x + dx - half
+                plane = phases[at_y % 2][at_x % 2]
+                tap = plane[:, at_y // 2 : at_y // 2 + height // 2, at_x // 2 : at_x // 2 + width // 2]
+                share = weight / scale
+                total = tap * share if total is None else torch.add(total, tap, alpha=share)
+    assert total is not None
+    return total
+
+
+def _filter(colour: str, wanted: str, beside: str) -> str | None:
+    """Which kernel gives `wanted` at a pixel of `colour` whose row neighbour is `beside`; None: it is measured."""
     if colour == wanted:
-        return own
+        return None
     if wanted == "G":
-        return green
+        return "green"
     if colour == "G":
-        return along if beside == wanted else across
-    return diagonal
+        return "along" if beside == wanted else "across"
+    return "diagonal"

@@ -62,13 +62,12 @@ class Charts:
         return len(self._charts)
 
     def scene(self, index: int) -> Scene:
-        """Chart `index`; computed once, read-only."""
+        """Chart `index`; its radiance is read-only."""
         if not 0 <= index < len(self):
             raise IndexError(f"chart {index}: 0 … {len(self) - 1} are allowed")
         return self._charts[index](*self._size, self._illuminant)
 
 
-@lru_cache(maxsize=2)
 def colorchecker(height: int, width: int, illuminant: str) -> Scene:
     """The 24 patches of a ColorChecker Classic, from their measured reflectances.
 
@@ -95,7 +94,6 @@ def colorchecker(height: int, width: int, illuminant: str) -> Scene:
     return _scene("colorchecker", light, {"illuminant": illuminant, "patches": patches, "clipped": clipped})
 
 
-@lru_cache(maxsize=2)
 def slanted_edge(height: int, width: int, illuminant: str) -> Scene:
     """A straight edge through the middle, dark left, bright right, 5° off the columns, its top to the right.
 
@@ -113,7 +111,6 @@ def slanted_edge(height: int, width: int, illuminant: str) -> Scene:
     return _grey("slanted_edge", EDGE_LEVELS[0] + (EDGE_LEVELS[1] - EDGE_LEVELS[0]) * share, illuminant, labels)
 
 
-@lru_cache(maxsize=2)
 def siemens_star(height: int, width: int, illuminant: str) -> Scene:
     """Black and white sectors around the middle; `r` px from it a cycle is `2π·r/36` px wide.
 
@@ -142,7 +139,6 @@ def siemens_star(height: int, width: int, illuminant: str) -> Scene:
     return _grey("siemens_star", whole, illuminant, labels)
 
 
-@lru_cache(maxsize=2)
 def grey_ramp(height: int, width: int, illuminant: str) -> Scene:
     """16 EV from white, left, to near black: above without steps, `2^(−16·x/width)`, below in half-EV steps.
 
@@ -162,14 +158,12 @@ def grey_ramp(height: int, width: int, illuminant: str) -> Scene:
     return _grey("grey_ramp", level, illuminant, {"ramp": ramp, "steps": steps})
 
 
-@lru_cache(maxsize=2)
 def flat_field(height: int, width: int, illuminant: str) -> Scene:
     """A mid-grey that fills the picture; not metered."""
     level = np.full((height, width), BACKDROP, np.float32)
     return _grey("flat_field", level, illuminant, {"level": BACKDROP}, metered=False)
 
 
-@lru_cache(maxsize=2)
 def dark(height: int, width: int, illuminant: str) -> Scene:
     """No light at all, the cap on the lens; not metered."""
     return _grey("dark", np.zeros((height, width), np.float32), illuminant, {"level": 0.0}, metered=False)
