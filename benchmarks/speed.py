@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -74,12 +75,9 @@ def noise_kernels() -> Table:
         lines = readout.line_noise(rig.sensor, gain_db, "S", *shape, streams.generator(0, "l"))
         model = (photons, arm.maps, lines, chip, out)
         stream = np.random.default_rng(1)
-        ours, theirs = capture(*model, (1, 2)), with_numpy(*model, stream)
-        assert abs(float(ours.mean()) / float(theirs.mean()) - 1) < 0.01, "the two do not model the same"
-        times = [
-            (seconds(lambda: with_numpy(*model, stream)), seconds(lambda: capture(*model, (1, 2))))
-            for _ in range(ROUNDS)
-        ]  # noqa: B023
+        ours, theirs = partial(capture, *model, (1, 2)), partial(with_numpy, *model, stream)
+        assert abs(float(ours().mean()) / float(theirs().mean()) - 1) < 0.01, "the two do not model the same"
+        times = [(seconds(theirs), seconds(ours)) for _ in range(ROUNDS)]
         slow, fast = (statistics.median(column) for column in zip(*times, strict=True))
         table.add_row(name, f"{slow * 1e3:.0f}", f"{fast * 1e3:.0f}", f"{slow / fast:.1f}")
     return table

@@ -279,7 +279,6 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     given = parser().parse_args(arguments)
-    console = Console()
     try:
         job, run, shots, workers = _prepare(given)
         sheet = generate(job, run, shots, workers, given.resume)
@@ -292,9 +291,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 130
-    console.print(means_table(job.out))
-    console.print(f"{len(shots)} pairs in {job.out}, contact sheet {sheet}", soft_wrap=True)
-    console.print("next: look at the contact sheet; open raw/*.dng in any raw developer; train on Annotations/*.json")
+    Console().print(means_table(job.out))
+    print(f"{len(shots)} pairs in {job.out}, contact sheet {sheet}")
+    print("next: look at the contact sheet; open raw/*.dng in any raw developer; train on Annotations/*.json")
     return 0
 
 
