@@ -11,10 +11,10 @@ A file lists them, each with its settings if they are not the usual ones:
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import field_validator, model_validator
 from torch import Tensor
 
 from isp_sim.isp import steps
@@ -81,19 +81,22 @@ class Pipeline(Model):
     predictor's output, a plain tensor).
     """
 
-    steps: Annotated[tuple[Entry, ...], Field(min_length=1)] = (
+    steps: tuple[Entry, ...] = (
         Entry(exposure=steps.Exposure()),
         Entry(gamma=steps.Gamma()),
         Entry(smoothing=steps.Smoothing()),
     )
 
-    @model_validator(mode="after")
-    def _each_once(self) -> Self:
-        names = [entry.name for entry in self.steps]
+    @field_validator("steps")
+    @classmethod
+    def _each_once(cls, listed: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        names = [entry.name for entry in listed]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
-            raise ValueError(f"steps: {twice} stands {names.count(twice)} times; each step is allowed once")
-        return self
+            raise ValueError(f"{twice} stands {names.count(twice)} times; each step is allowed once")
+        if not names:
+            raise ValueError("no step is listed; at least one is needed")
+        return listed
 
     @property
     def specs(self) -> tuple[ParamSpec, ...]:
@@ -160,6 +163,8 @@ class Pipeline(Model):
 
     def region(self, image: Tensor, values: Tensor, box: Box) -> Tensor:
         """The part of the result inside a box, from that box and its halo alone: equal to the whole image's.
+
+        To the bit, but for gamma: torch rounds a power's last bit by where the pixel lies in memory.
 
         Raises:
             ValueError: the box does not lie within the image; otherwise as `__call__`.
