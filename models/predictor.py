@@ -21,6 +21,10 @@ NORMALISED = 3
 CROP = 256
 """Side of the picture for which the sixth convolution gives one vector, pixels."""
 REACH = 8
+STRIDE = 32
+"""Of all five together."""
+BAND = 8
+"""Rows of features computed at once when evaluated."""
 DROPOUT = 0.5
 """Share of the fifth convolution's numbers set to 0 in training; the paper does not say (assumed)."""
 
@@ -71,19 +75,30 @@ class Predictor(nn.Module):
         if generator is None and (self.training or crop == "random"):
             raise ValueError("the predictor draws (training, random crops): a generator is needed")
         base = self.pipeline.base(image)
-        level = (image.mean(dim=(1, 2, 3), keepdim=True) / TARGET_MEAN).clamp_min(1e-6)
-        return self.pipeline.steer(base, self._residual(_cropped(image, crop, generator) / level, generator).to(base))
-
-    def _residual(self, seen: Tensor, generator: torch.Generator | None) -> Tensor:
-        """What the network says of a picture brought to mean 0.4, averaged over all places it can stand."""
-        seen = seen.contiguous(memory_format=torch.channels_last)  # twice as fast on the CPU
-        for place in range(len(CHANNELS)):
-            seen = F.relu(self._layer(place, seen), inplace=True)
+        gain = TARGET_MEAN / image.mean(dim=(1, 2, 3), keepdim=True).clamp_min(1e-6)
+        features = self._features(_cropped(image, crop, generator), gain)
         if self.training:
-            kept = torch.rand(seen.shape, generator=generator) >= DROPOUT
-            seen = seen * (kept.to(seen) / (1 - DROPOUT))
-        said: Tensor = self.head(seen)
-        return said.mean(dim=(2, 3))
+            kept = torch.rand(features.shape, generator=generator) >= DROPOUT
+            features = features * (kept.to(features) / (1 - DROPOUT))
+        residual = self.head(features).mean(dim=(2, 3))  # over all places the 8×8 can stand
+        return self.pipeline.steer(base, residual.to(base))
+
+    def _features(self, image: Tensor, gain: Tensor) -> Tensor:
+        """The five convolutions over the picture brought to mean 0.4; once evaluated, band by band to save memory.
+
+        A feature's row sees its 32 rows of the picture and 31 above them, so a band that starts one feature early
+        and drops it gives what the whole picture gives.
+        """
+        band = image.shape[2] if self.training else BAND * STRIDE
+        parts = []
+        for start in range(0, image.shape[2], band):
+            early = STRIDE if start else 0
+            seen = image[:, :, start - early : start + band] * gain
+            seen = seen.contiguous(memory_format=torch.channels_last)  # twice as fast on the CPU
+            for place in range(len(CHANNELS)):
+                seen = F.relu(self._layer(place, seen), inplace=True)
+            parts.append(seen[:, :, early // STRIDE :])
+        return torch.cat(parts, dim=2)
 
     def _layer(self, place: int, seen: Tensor) -> Tensor:
         """A convolution with its normalisation; once evaluated, the two are one: `w·s`, `(b − μ)·s + β`."""

@@ -60,14 +60,23 @@ def test_evaluated_an_image_does_not_know_its_batch(crop):
 def test_the_whole_images_map_is_the_mean_over_windows():
     predictor = trained()
     image = pictures(1, CROP + 32, CROP, level=1.0)
-    level = image.mean() / 0.4
-    features = image / level
+    features = image * 0.4 / image.mean()
     for place in range(5):
         features = torch.relu(predictor._layer(place, features))
     windows = [predictor.head(features[:, :, top : top + 8]).flatten() for top in (0, 1)]
     base = predictor.pipeline.base(image)
     due = predictor.pipeline.steer(base, torch.stack(windows).mean(0)[None])
     assert torch.allclose(predictor(image), due, rtol=1e-4)
+
+
+@pytest.mark.parametrize("height", [256, 257, 300, 511, 544, 600])
+def test_bands_give_what_the_whole_gives(height):
+    predictor = trained()
+    image = pictures(1, height, 256, level=1.0)
+    whole = image
+    for place in range(5):
+        whole = torch.relu(predictor._layer(place, whole))
+    assert torch.allclose(predictor._features(image, torch.ones(1)), whole, atol=1e-4)
 
 
 def test_normalisation_folded_into_the_convolution_is_the_same():
