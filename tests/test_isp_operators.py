@@ -56,7 +56,7 @@ def test_where_it_starts_a_step_changes_nothing(name):
     assert torch.allclose(step(image, *start), image, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", set(STEPS) - {"exposure", "white_balance", "colour_matrix"})
+@pytest.mark.parametrize("name", [n for n in STEPS if n not in {"exposure", "white_balance", "colour_matrix"}])
 def test_black_and_white_of_a_grey_picture_stay(name):
     for level in (0.0, 1.0):
         image = torch.full((1, 3, 6, 6), level)
