@@ -34,7 +34,8 @@ def gamma(image: Tensor, exponent: Tensor) -> Tensor:
     So 0 stays 0, 1 stays 1, noise below black stays below black, and every gradient is finite.
     """
     power = exponent[..., None, None]
-    return image * image.abs().clamp_min_(GAMMA_KNEE).pow_(power - 1)  # in place: two planes instead of four
+    slope = image.abs().clamp_min_(GAMMA_KNEE).pow_(power - 1)  # in place: two planes instead of four, or one
+    return image * slope if slope.requires_grad else slope.mul_(image)
 
 
 SIGMA_SPACE = ParamSpec("sigma_space", 0.2, 5.0, 0.8, "log", "px", "how far it reaches")
