@@ -23,15 +23,18 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/dark_blocks.py
 	$(BIN)/python benchmarks/means.py
+	$(BIN)/python benchmarks/bilateral.py
+	$(BIN)/python benchmarks/learned_isp.py
 
 docs: $(READY)  ## redraw the pictures in docs/
 	$(BIN)/python docs/draw.py
+	$(BIN)/python docs/draw_isp.py
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=23.2"
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,bench,docs]"
 	touch $(READY)
 
 clean:

@@ -1,11 +1,11 @@
-"""Rig and sensor YAML → models, with every fault of a file told at once, by path and line."""
+"""YAML → models, with every fault of a file told at once, by path and line."""
 
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -45,9 +45,13 @@ def load_rig(name: str | Path) -> Rig:
 
 def load_sensor(name: str | Path) -> Sensor:
     """Read a sensor file: a path, or the name of one that comes with the package. Raises as `load_rig`."""
-    path = _find(str(name), rigs_folder() / "sensors", beside=None)
+    return load_yaml(Sensor, _find(str(name), rigs_folder() / "sensors", beside=None))
+
+
+def load_yaml(model: type[ModelT], path: Path) -> ModelT:
+    """Read any YAML file as a model. Raises as `load_rig`."""
     document, origins = _read(path)
-    return _validate(Sensor, document, origins, path)
+    return _validate(model, document, origins, path)
 
 
 def _find(name: str, folder: Path, beside: Path | None) -> Path:
@@ -75,7 +79,7 @@ def _read(path: Path) -> tuple[dict[str, object], dict[Keys, _Origin]]:
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise ValueError(f"{where}: not YAML: {getattr(fault, 'problem', None) or fault}") from None
     if node is None or not isinstance(document, dict):
-        raise ValueError(f"{path}: holds no mapping; a rig or sensor file is `key: value` lines")
+        raise ValueError(f"{path}: holds no mapping; such a file is `key: value` lines")
     origins: dict[Keys, _Origin] = {}
     twice = []
     for keys, line in _walk(node, ()):
@@ -160,10 +164,14 @@ def _allowed(model: type[BaseModel], document: dict[str, object], fault: object)
 
 
 def _fields_at(model: type[BaseModel], keys: Keys) -> list[str]:
-    """Field names of the model a path of keys leads to."""
+    """Field names of the model a path of keys leads to, through lists and fields that may be absent."""
     for key in keys:
-        field = model.model_fields.get(str(key))
+        if isinstance(key, int):
+            continue
+        field = model.model_fields.get(key)
         annotation = field.annotation if field else None
+        while args := [kind for kind in get_args(annotation) if kind not in (type(None), Ellipsis)]:
+            annotation = args[0]
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             return list(model.model_fields) if field is None else []
         model = annotation

@@ -22,7 +22,8 @@ if not numba.config.CACHE_DIR:
     # another file does. So the cache is named after all kernel sources together.
     _here = Path(__file__).parent
     _kernels = b"".join(
-        (_here / f"{name}.py").read_bytes() for name in ("streams", "optics", "sensor", "readout", "camera")
+        (_here / f"{name}.py").read_bytes()
+        for name in ("streams", "optics", "sensor", "readout", "camera", "isp/bilateral_numba")
     )
     _home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     numba.config.CACHE_DIR = str(_home / "isp-sim" / hashlib.blake2b(_kernels, digest_size=8).hexdigest())

@@ -1,0 +1,88 @@
+"""Draws the pictures of docs/isp.md: every step of the ISP at five settings, on the charts.
+
+python docs/draw_isp.py
+"""
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from torch import Tensor
+
+from isp_sim.isp.pipeline import Entry
+from isp_sim.isp.steps import Step
+from isp_sim.scenes.charts import colorchecker, siemens_star
+from isp_sim.transfer import srgb_encode
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+
+HERE = Path(__file__).resolve().parent / "isp"
+
+SETTINGS: dict[str, list[tuple[str, list[list[float]]]]] = {
+    "exposure": [(f"×{gain:g}", [[gain]]) for gain in (0.25, 0.5, 1, 2, 4)],
+    "gamma": [(f"γ = {power:g}", [[power]]) for power in (0.4, 0.7, 1, 1.5, 2.5)],
+    "smoothing": [
+        (f"σs = {space:g} px, σr = {level:g}", [[space] * 3, [level] * 3])
+        for space, level in ((0.3, 0.05), (0.8, 0.05), (0.8, 0.2), (2, 0.2), (3, 2))
+    ],
+    "white_balance": [
+        (f"R ×{red:g}, B ×{blue:g}", [[red, 1, blue]])
+        for red, blue in ((0.6, 1.5), (0.8, 1.2), (1, 1), (1.2, 0.8), (1.5, 0.6))
+    ],
+    "colour_matrix": [
+        (f"crosstalk {mix:g}", [[1 - 2 * mix, mix, mix, mix, 1 - 2 * mix, mix, mix, mix, 1 - 2 * mix]])
+        for mix in (-0.2, -0.1, 0, 0.1, 0.25)
+    ],
+    "contrast": [(f"{amount:+g}", [[amount]]) for amount in (-1, -0.5, 0, 0.5, 1)],
+    "sharpening": [(f"{amount:+g}, σ = 1 px", [[amount], [1.0]]) for amount in (-1, 0, 0.5, 1.5, 3)],
+    "saturation": [(f"×{amount:g}", [[amount]]) for amount in (0, 0.5, 1, 1.5, 2)],
+}
+"""Five captions and parameters for each step."""
+
+
+def chart() -> Tensor:
+    """A ColorChecker above the middle of a Siemens star, as sRGB."""
+    above = colorchecker(160, 240, "D65").radiance
+    below = siemens_star(240, 240, "D65").radiance[50:190]
+    light = np.concatenate([above, below])
+    return srgb_encode(torch.from_numpy(light).permute(2, 0, 1)[None].contiguous())
+
+
+def subject(name: str) -> Tensor:
+    """The chart; noisy where noise is the point, softened where detail is."""
+    image = chart()
+    if name == "smoothing":
+        return image + 0.08 * torch.randn(image.shape, generator=torch.Generator().manual_seed(0))
+    if name == "sharpening":
+        kernel = torch.tensor([1.0, 4, 6, 4, 1]) / 16
+        planes = torch.nn.functional.pad(image.transpose(0, 1), (2, 2, 2, 2), mode="replicate")
+        return torch.nn.functional.conv2d(planes, torch.outer(kernel, kernel)[None, None]).transpose(0, 1)
+    return image
+
+
+def draw(name: str, step: Step) -> Path:
+    """One step at five settings, side by side."""
+    image = subject(name)
+    figure, places = plt.subplots(1, 5, figsize=(11, 2.85), dpi=110)
+    for place, (caption, params) in zip(places, SETTINGS[name], strict=True):
+        values = [torch.tensor([numbers]) for numbers in params]
+        for spec, value in zip(step.specs, values, strict=True):
+            spec.check(value)
+        shown = step(image, *values)[0].clamp(0, 1).permute(1, 2, 0).numpy()
+        place.imshow(shown, interpolation="nearest")
+        place.set_title(caption, fontsize=9)
+        place.set_axis_off()
+    figure.tight_layout(pad=0.4)
+    path = HERE / f"{name}.jpg"
+    figure.savefig(path, pil_kwargs={"quality": 88})
+    plt.close(figure)
+    return path
+
+
+if __name__ == "__main__":
+    HERE.mkdir(exist_ok=True)
+    for label in Entry.model_fields:
+        written = draw(label, Entry.model_validate(label).step)
+        print(f"{written}: {written.stat().st_size / 1000:.0f} kB")

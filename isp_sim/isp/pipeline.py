@@ -1,0 +1,205 @@
+"""Steps of the ISP in any order, told by one vector an image: what a predictor steers and a search searches.
+
+A file lists them, each with its settings if they are not the usual ones:
+
+    steps:
+      - exposure
+      - gamma: {per_channel: true}
+      - smoothing: {window: 9}
+"""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Self
+
+import torch
+from pydantic import field_validator, model_validator
+from torch import Tensor
+
+from isp_sim.isp import steps
+from isp_sim.isp.params import ParamSpec
+from isp_sim.isp.steps import Step
+from isp_sim.rig import Model
+from isp_sim.rigfile import load_yaml
+
+
+class Box(NamedTuple):
+    """A rectangle of whole pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+class Entry(Model):
+    """One line of the list: a single step under its name."""
+
+    exposure: steps.Exposure | None = None
+    gamma: steps.Gamma | None = None
+    smoothing: steps.Smoothing | None = None
+    white_balance: steps.WhiteBalance | None = None
+    colour_matrix: steps.ColourMatrix | None = None
+    contrast: steps.Contrast | None = None
+    sharpening: steps.Sharpening | None = None
+    saturation: steps.Saturation | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, entry: object) -> object:
+        """`exposure` and `exposure:` mean its usual settings."""
+        if isinstance(entry, str):
+            return {entry: {}}
+        if isinstance(entry, dict) and len(entry) == 1:
+            return {name: {} if step is None else step for name, step in entry.items()}
+        return entry
+
+    @model_validator(mode="after")
+    def _one_step(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise ValueError(f"{len(self.model_fields_set)} steps in one line of the list: one is allowed")
+        return self
+
+    @property
+    def name(self) -> str:
+        """The step's name."""
+        return next(iter(self.model_fields_set))
+
+    @property
+    def step(self) -> Step:
+        """The step."""
+        step = getattr(self, self.name)
+        assert isinstance(step, Step)
+        return step
+
+
+class Pipeline(Model):
+    """An ordered list of steps. Called with an image and a vector of values, it gives the image after them.
+
+    The vector is `(batch, size)`, laid out by `specs`; whether it learns is its owner's choice (a `Parameter`, a
+    predictor's output, a plain tensor).
+    """
+
+    steps: tuple[Entry, ...] = (
+        Entry(exposure=steps.Exposure()),
+        Entry(gamma=steps.Gamma()),
+        Entry(smoothing=steps.Smoothing()),
+    )
+
+    @field_validator("steps")
+    @classmethod
+    def _each_once(cls, listed: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        names = [entry.name for entry in listed]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise ValueError(f"{twice} stands {names.count(twice)} times; each step is allowed once")
+        if not names:
+            raise ValueError("no step is listed; at least one is needed")
+        return listed
+
+    @property
+    def specs(self) -> tuple[ParamSpec, ...]:
+        """Specs of every parameter, in the order they lie in the vector."""
+        return tuple(spec for entry in self.steps for spec in entry.step.specs)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of every number of the vector: `smoothing.sigma_range.G`."""
+        return tuple(f"{entry.name}.{name}" for entry in self.steps for spec in entry.step.specs for name in spec.names)
+
+    @property
+    def size(self) -> int:
+        """Length of the vector."""
+        return sum(spec.size for spec in self.specs)
+
+    @property
+    def halo(self) -> int:
+        """How many pixels beyond a box its result depends on."""
+        return sum(entry.step.halo for entry in self.steps)
+
+    def split(self, vector: Tensor) -> tuple[Tensor, ...]:
+        """A vector's parts, one for each spec."""
+        if vector.ndim != 2 or vector.shape[1] != self.size:
+            raise ValueError(f"parameters of shape {tuple(vector.shape)}: (batch, {self.size}) is expected")
+        return torch.split(vector, [spec.size for spec in self.specs], dim=1)
+
+    def base(self, image: Tensor) -> Tensor:
+        """Values to start from, `(batch, size)`: exposure by the image's mean, the rest as their specs say."""
+        return torch.cat([entry.step.base(image) for entry in self.steps], dim=1)
+
+    def steer(self, base: Tensor, residual: Tensor) -> Tensor:
+        """Values moved by residuals, each within its range: `ParamSpec.steer`."""
+        parts = zip(self.specs, self.split(base), self.split(residual), strict=True)
+        return torch.cat([spec.steer(start, by) for spec, start, by in parts], dim=1)
+
+    def to_unit(self, values: Tensor) -> Tensor:
+        """Values as shares of their ranges, for a search in the unit cube."""
+        return torch.cat([s.to_unit(v) for s, v in zip(self.specs, self.split(values), strict=True)], dim=1)
+
+    def from_unit(self, shares: Tensor) -> Tensor:
+        """Inverse of `to_unit`."""
+        return torch.cat([s.from_unit(v) for s, v in zip(self.specs, self.split(shares), strict=True)], dim=1)
+
+    def __call__(self, image: Tensor, values: Tensor) -> Tensor:
+        """The image after all steps.
+
+        Args:
+            image: `(batch, 3, height, width)`, 1 is white.
+            values: `(batch, size)` in their units; one of the two batches may be 1, and serves all of the other.
+
+        Raises:
+            ValueError: NaN in an image, or a value outside its range; both name the image. Not checked in
+                compiled code, where looking at numbers would break the graph.
+        """
+        parts = iter(self.split(values))
+        if not torch.compiler.is_compiling():
+            self._check(image, values)
+        if image.shape[0] == 1:
+            image = image.expand(values.shape[0], -1, -1, -1)
+        for entry in self.steps:
+            image = entry.step(image, *itertools.islice(parts, len(entry.step.specs)))
+        return image
+
+    def region(self, image: Tensor, values: Tensor, box: Box) -> Tensor:
+        """The part of the result inside a box, from that box and its halo alone: equal to the whole image's.
+
+        To the bit, but for gamma: torch rounds a power's last bit by where the pixel lies in memory.
+
+        Raises:
+            ValueError: the box does not lie within the image; otherwise as `__call__`.
+        """
+        height, width = image.shape[2:]
+        left, top, right, bottom = box.left, box.top, box.left + box.width, box.top + box.height
+        if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+            raise ValueError(f"box {tuple(box)} (left, top, width, height): must lie within {width}×{height} pixels")
+        first_row, first_column = max(top - self.halo, 0), max(left - self.halo, 0)
+        seen = image[:, :, first_row : bottom + self.halo, first_column : right + self.halo].contiguous()
+        result = self(seen, values)
+        return result[:, :, top - first_row : bottom - first_row, left - first_column : right - first_column]
+
+    def _check(self, image: Tensor, values: Tensor) -> None:
+        """One look at all numbers; if something is wrong, a second one to say what."""
+        if image.ndim != 4 or image.shape[1] != 3:
+            raise ValueError(f"image of shape {tuple(image.shape)}: (batch, 3, height, width) is expected")
+        if image.shape[0] != values.shape[0] and 1 not in (image.shape[0], values.shape[0]):
+            raise ValueError(f"{image.shape[0]} images and parameters for {values.shape[0]}: give as many, or one")
+        with torch.no_grad():
+            nan = image.sum(dim=(1, 2, 3)).isnan()  # a sum is NaN if any of it is
+            if nan.any():
+                raise ValueError(f"image {int(nan.nonzero()[0])} of the batch holds NaN (or infinities of both signs)")
+            for place, part in self._parts(values):
+                place.check(part)
+
+    def _parts(self, vector: Tensor) -> Iterator[tuple[ParamSpec, Tensor]]:
+        return zip(self.specs, self.split(vector), strict=True)
+
+
+def load_pipeline(path: str | Path) -> Pipeline:
+    """Read a pipeline from YAML.
+
+    Raises:
+        ValueError: every fault of the file, each with path, line and what is allowed.
+        FileNotFoundError: no such file.
+    """
+    return load_yaml(Pipeline, Path(path))
