@@ -14,7 +14,10 @@ LIMB = {
 }  # fmt: skip
 """Radii at the joints, from the girths of Drillis and Contini's subjects, rounded."""
 
-JOINT_RADIUS = {"shoulder": 0.060, "elbow": 0.036, "wrist": 0.030, "hip": 0.085, "knee": 0.050, "ankle": 0.040, "head": 0.065, "neck": 0.060}  # fmt: skip
+JOINT_RADIUS = {
+    "shoulder": 0.060, "elbow": 0.046, "wrist": 0.036, "hip": 0.105, "knee": 0.056, "ankle": 0.052, "head": 0.065,
+    "neck": 0.072,
+}  # fmt: skip
 """How deep a joint may lie under its own surface, cloth included; a surface nearer than that hides it."""
 
 

@@ -11,6 +11,8 @@ from isp_sim.scenes.people.materials import Materials, Rgb, lch
 from isp_sim.scenes.people.shapes import OPEN_END, OPEN_START, Builder, turn_y
 from isp_sim.scenes.people.world import World
 
+WINDOW_LIGHTS, LAMP_LIGHTS = 2, 3
+"""A wall's windows, and a ceiling's panels, shine as so many lights: each costs a shadow ray a pixel."""
 KINDS = ("living room", "office", "classroom", "hall")
 
 
@@ -113,7 +115,6 @@ def _wall(
     add = world.add
     add.semantic = semantics.WALL
     add.box(at - turn[:, 2] * 0.1, turn, (length / 2, high / 2, 0.1), paints.wall)
-    add.semantic = semantics.OBJECT
     add.box(at + turn @ np.array([0, -high / 2 + 0.05, 0.008]), turn, (length / 2, 0.05, 0.008), paints.white)
     if window:
         _windows(world, table, paints, at, turn, length, high, stream)
@@ -149,14 +150,15 @@ def _windows(
         place = at + turn @ np.array([x, middle, 0.012])
         add.semantic = semantics.WINDOW
         add.box(place, turn, (wide, tall, 0.010), pane)
-        add.semantic = semantics.OBJECT
         for dx, dy, hx, hy in (
             (0, tall, wide + 0.05, 0.05), (0, -tall, wide + 0.08, 0.05), (wide, 0, 0.05, tall), (-wide, 0, 0.05, tall),
             (0, 0, 0.03, tall), (0, 0.3 * tall, wide, 0.02),
         ):  # fmt: skip
             add.box(place + turn @ np.array([dx, dy, 0.01]), turn, (hx, hy, 0.035), paints.white)
-        power = 0.055 * glow * wide * tall * 4 / np.sqrt(number)
-        spot = place + turn[:, 2] * 0.12
+    lit = min(number, WINDOW_LIGHTS)
+    power = 0.055 * glow * wide * tall * 4 * np.sqrt(number) / lit
+    for n in range(lit):
+        spot = at + turn @ np.array([(n - (lit - 1) / 2) * length / lit, middle, 0.12])
         world.lights.append((li.WINDOW, *spot, *turn[:, 2], *(power * np.array(li.SKYLIGHT))))
 
 
@@ -190,14 +192,15 @@ def _lamps(
     panel = table.add((red, green, blue), glow=float(stream.uniform(8, 25)))
     across = 2 if half < 5 else 3
     along = int(np.clip(depth // 3.2, 2, 5))
-    power = 0.75 * strength * (high - 0.6) ** 2 / np.sqrt(max(across * along / 6, 1)) * colour
+    power = 1.6 * strength * (high - 0.6) ** 2 * colour
     add.semantic = semantics.LIGHT
     for i in range(across):
         for k in range(along):
             x, z = (i - (across - 1) / 2) * 2 * half / across, (k + 0.6) * depth / along
             add.box(np.array([x, high - 0.015, z]), np.eye(3), (0.60, 0.02, 0.15), panel)
-            if k < 3 and (across * along <= 6 or (i + k) % 2 == 0):
-                world.lights.append((li.LAMP, x, high - 0.10, z, 0, -1, 0, *(power * 1.4)))
+    for n in range(LAMP_LIGHTS):
+        x, z = ((-0.45, 0.45, -0.1)[n]) * half, depth * (n + 0.6) / LAMP_LIGHTS
+        world.lights.append((li.LAMP, x, high - 0.10, z, 0, -1, 0, *power))
 
 
 def _furnish(world: World, kind: str, paints: Paints, high: float, stream: np.random.Generator) -> None:
@@ -235,7 +238,7 @@ def _desks(world: World, kind: str, paints: Paints, stream: np.random.Generator)
         for z in np.arange(6.0, depth - 1, 5.0):
             for sign in (-1, 1):
                 at = np.array([sign * half * 0.62, 0, float(z)])
-                add.semantic = semantics.WALL
+                add.semantic = semantics.BUILDING
                 add.cone(at, at + np.array([0, 8.0, 0]), (0.24, 0.24), paints.white)
                 world.occupy(at[0], at[2], 0.6, 0.6)
         return

@@ -1,79 +1,66 @@
 """Rays and solids, in numba: where a ray enters a solid, which solid it meets first, what it passes on its way."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numba
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from isp_sim.scenes.people import materials as m
-from isp_sim.scenes.people.shapes import BALL, BOX, CONE, Shapes
-from isp_sim.scenes.people.textures import bare
+from isp_sim.scenes.people.shapes import BALL, BOX, CONE, HULL, Shapes
+from isp_sim.scenes.people.textures import SIZE, bare
 
 NONE = 1e30
 LEAF = 4  # solids in a leaf of the tree
 
 
-class Solids(NamedTuple):
-    """`Shapes` and their materials as the kernels take them.
+Solids = Float64[np.ndarray, "rows 39"]
+"""Solids as the kernels take them, a row each: one array, because numba counts references of every array it hands on.
 
-    Attributes:
-        kind, size, planes, material, instance, semantic: as in `Shapes`.
-        inverse: world → own frame, 3×4.
-        table: the materials.
-        low, high: corners of each solid's bounds.
-    """
+    0 … 11   world → own frame, 3×4        KIND   SIZE … SIZE + 5   as in `Shapes`   INSTANCE
+    FIRST_COLUMN …   the material (`materials`)
 
-    kind: Any
-    size: Any
-    planes: Any
-    material: Any
-    instance: Any
-    semantic: Any
-    inverse: Any
-    table: Any
-    low: Any
-    high: Any
+Behind the last solid follow the hulls' planes, `(n, d)` in the first four columns.
+"""
+KIND, INSTANCE = 12, 19
 
 
 class Tree(NamedTuple):
     """A bounding-volume tree over the solids that cast shadows.
 
     Attributes:
-        low, high: corners of each node's bounds.
-        skip: the node that follows when this one is missed.
-        first, count: a leaf's place in `order`; count is 0 for inner nodes.
+        nodes: low corner, high corner, the node that follows when this one is missed, and a leaf's place and
+            number in `order` (0 for inner nodes).
         order: solids' numbers.
     """
 
-    low: Any
-    high: Any
-    skip: Any
-    first: Any
-    count: Any
-    order: Any
+    nodes: Float64[np.ndarray, "nodes 9"]
+    order: Int64[np.ndarray, " k"]
 
 
-def solids(shapes: Shapes, table: Float64[np.ndarray, "rows columns"]) -> Solids:
-    """Invert the frames and bound the solids."""
+def pack(shapes: Shapes, table: Float64[np.ndarray, "rows columns"]) -> Solids:
+    """Invert the frames; gather what the kernels need of a solid in its row."""
     turn = np.linalg.inv(shapes.frame[:, :, :3])
     inverse = np.concatenate((turn, -turn @ shapes.frame[:, :, 3:]), axis=2)
-    low, high = shapes.bounds()
-    same = (shapes.kind, shapes.size, shapes.planes, shapes.material, shapes.instance, shapes.semantic)
-    return Solids(*(np.ascontiguousarray(a) for a in (*same, inverse, table, low, high)))
+    size = shapes.size.copy()
+    size[:, 4] += len(shapes) * (shapes.kind == HULL)
+    rows = np.zeros((len(shapes) + len(shapes.planes), m.FIRST_COLUMN + table.shape[1]))
+    parts = (inverse.reshape(-1, 12), shapes.kind[:, None], size, shapes.instance[:, None], table[shapes.material])
+    rows[: len(shapes)] = np.concatenate(parts, axis=1)
+    rows[len(shapes) :, :4] = shapes.planes
+    return rows
 
 
 def tree(low: Float64[np.ndarray, "n 3"], high: Float64[np.ndarray, "n 3"], chosen: Int64[np.ndarray, " k"]) -> Tree:
     """Split the chosen solids at the median of the longest side, depth first."""
-    nodes: list[list[Any]] = []
+    nodes: list[list[float]] = []
     order: list[int] = []
 
     def grow(members: Int64[np.ndarray, " k"]) -> None:
         here = len(nodes)
-        corners = (low[members].min(axis=0), high[members].max(axis=0))
-        nodes.append([*corners, 0, len(order), 0])
+        nodes.append([*low[members].min(axis=0), *high[members].max(axis=0), 0, len(order), 0])
         if len(members) <= LEAF:
-            nodes[here][4] = len(members)
+            nodes[here][8] = len(members)
             order.extend(members.tolist())
         else:
             middle = (low[members] + high[members]) / 2
@@ -81,21 +68,19 @@ def tree(low: Float64[np.ndarray, "n 3"], high: Float64[np.ndarray, "n 3"], chos
             by = members[np.argsort(middle[:, axis], kind="stable")]
             grow(by[: len(by) // 2])
             grow(by[len(by) // 2 :])
-        nodes[here][2] = len(nodes)
+        nodes[here][6] = len(nodes)
 
     if len(chosen):
         grow(chosen)
-    bounds = np.array([[n[0], n[1]] for n in nodes]).reshape(-1, 2, 3)
-    skip, first, count = (np.array([n[i] for n in nodes], np.int64) for i in (2, 3, 4))
-    return Tree(bounds[:, 0].copy(), bounds[:, 1].copy(), skip, first, count, np.array(order, np.int64))
+    return Tree(np.array(nodes, np.float64).reshape(-1, 9), np.array(order, np.int64))
 
 
 @numba.njit(nogil=True, error_model="numpy", inline="always")
-def to_own(inverse, k, x, y, z, w):  # type: ignore[no-untyped-def]
+def to_own(s, k, x, y, z, w):  # type: ignore[no-untyped-def]
     """A point (w = 1) or direction (w = 0) in solid k's own frame."""
-    a = inverse[k, 0, 0] * x + inverse[k, 0, 1] * y + inverse[k, 0, 2] * z + inverse[k, 0, 3] * w
-    b = inverse[k, 1, 0] * x + inverse[k, 1, 1] * y + inverse[k, 1, 2] * z + inverse[k, 1, 3] * w
-    c = inverse[k, 2, 0] * x + inverse[k, 2, 1] * y + inverse[k, 2, 2] * z + inverse[k, 2, 3] * w
+    a = s[k, 0] * x + s[k, 1] * y + s[k, 2] * z + s[k, 3] * w
+    b = s[k, 4] * x + s[k, 5] * y + s[k, 6] * z + s[k, 7] * w
+    c = s[k, 8] * x + s[k, 9] * y + s[k, 10] * z + s[k, 11] * w
     return a, b, c
 
 
@@ -192,22 +177,21 @@ def enter_cone(ox, oy, oz, dx, dy, dz, h, a, b, cut):  # type: ignore[no-untyped
 @numba.njit(nogil=True, error_model="numpy")
 def enter(s, k, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
     """Where a ray from outside enters solid k, in lengths of d; `NONE` where it does not."""
-    px, py, pz = to_own(s.inverse, k, ox, oy, oz, 1.0)
-    qx, qy, qz = to_own(s.inverse, k, dx, dy, dz, 0.0)
-    kind = s.kind[k]
+    px, py, pz = to_own(s, k, ox, oy, oz, 1.0)
+    qx, qy, qz = to_own(s, k, dx, dy, dz, 0.0)
+    kind = s[k, KIND]
     if kind == CONE:
-        t = enter_cone(px, py, pz, qx, qy, qz, s.size[k, 0], s.size[k, 1], s.size[k, 2], s.size[k, 3])
+        t = enter_cone(px, py, pz, qx, qy, qz, s[k, SIZE], s[k, SIZE + 1], s[k, SIZE + 2], s[k, SIZE + 3])
     elif kind == BALL:
         t = enter_ball(px, py, pz, qx, qy, qz)
     elif kind == BOX:
         t = enter_box(px, py, pz, qx, qy, qz)
     else:
-        t = enter_hull(px, py, pz, qx, qy, qz, s.planes, int(s.size[k, 4]), int(s.size[k, 5]))
+        t = enter_hull(px, py, pz, qx, qy, qz, s, int(s[k, SIZE + 4]), int(s[k, SIZE + 5]))
     if t < NONE:
-        row = s.material[k]
-        pattern = s.table[row, m.PATTERN]
+        pattern = s[k, m.PATTERN]
         if (pattern == m.LEAVES or pattern == m.HAIR) and bare(
-            s.table, row, kind, px + t * qx, py + t * qy, pz + t * qz, s.size[k, 0]
+            s, k, kind, px + t * qx, py + t * qy, pz + t * qz, s[k, SIZE]
         ):
             return NONE
     return t
@@ -228,34 +212,35 @@ def nearest(s, listed, near, start, stop, ox, oy, oz, dx, dy, dz):  # type: igno
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def blocked(s, nodes, ox, oy, oz, dx, dy, dz, reach):  # type: ignore[no-untyped-def]
+def blocked(s, nodes, order, ox, oy, oz, dx, dy, dz, reach):  # type: ignore[no-untyped-def]
     """Whether anything stands between o and o + reach·d."""
     ix, iy, iz = 1.0 / dx, 1.0 / dy, 1.0 / dz
-    node, last = 0, len(nodes.skip)
+    node, last = 0, len(nodes)
     while node < last:
-        x0, x1 = (nodes.low[node, 0] - ox) * ix, (nodes.high[node, 0] - ox) * ix
-        y0, y1 = (nodes.low[node, 1] - oy) * iy, (nodes.high[node, 1] - oy) * iy
-        z0, z1 = (nodes.low[node, 2] - oz) * iz, (nodes.high[node, 2] - oz) * iz
+        x0, x1 = (nodes[node, 0] - ox) * ix, (nodes[node, 3] - ox) * ix
+        y0, y1 = (nodes[node, 1] - oy) * iy, (nodes[node, 4] - oy) * iy
+        z0, z1 = (nodes[node, 2] - oz) * iz, (nodes[node, 5] - oz) * iz
         enters = max(min(x0, x1), min(y0, y1), min(z0, z1), 0.0)
         leaves = min(max(x0, x1), max(y0, y1), max(z0, z1), reach)
         if enters > leaves:
-            node = nodes.skip[node]
+            node = int(nodes[node, 6])
             continue
-        for i in range(nodes.first[node], nodes.first[node] + nodes.count[node]):
-            if enter(s, nodes.order[i], ox, oy, oz, dx, dy, dz) < reach:
+        first = int(nodes[node, 7])
+        for i in range(first, first + int(nodes[node, 8])):
+            if enter(s, order[i], ox, oy, oz, dx, dy, dz) < reach:
                 return True
         node += 1
     return False
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def seen(s, origin, points, slack, out):  # type: ignore[no-untyped-def]
+def seen(s, count, origin, points, slack, out):  # type: ignore[no-untyped-def]
     """For each point whether nothing stands more than `slack` (m) before it, seen from the origin."""
     for j in range(len(points)):
         dx, dy, dz = points[j, 0] - origin[0], points[j, 1] - origin[1], points[j, 2] - origin[2]
         reach = 1.0 - slack[j] / np.sqrt(dx * dx + dy * dy + dz * dz)
         free = True
-        for k in range(len(s.kind)):
+        for k in range(count):
             if enter(s, k, origin[0], origin[1], origin[2], dx, dy, dz) < reach:
                 free = False
                 break
@@ -265,11 +250,11 @@ def seen(s, origin, points, slack, out):  # type: ignore[no-untyped-def]
 @numba.njit(nogil=True, error_model="numpy")
 def normal(s, k, px, py, pz):  # type: ignore[no-untyped-def]
     """Outward unit normal of solid k at a world point on it, and the point in its own frame."""
-    x, y, z = to_own(s.inverse, k, px, py, pz, 1.0)
+    x, y, z = to_own(s, k, px, py, pz, 1.0)
     nx, ny, nz = x, y, z
-    kind = s.kind[k]
+    kind = s[k, KIND]
     if kind == CONE:
-        h, a, b = s.size[k, 0], s.size[k, 1], s.size[k, 2]
+        h, a, b = s[k, SIZE], s[k, SIZE + 1], s[k, SIZE + 2]
         rr = a - b
         along = y * h - a * rr
         d2 = h * h - rr * rr
@@ -287,15 +272,14 @@ def normal(s, k, px, py, pz):  # type: ignore[no-untyped-def]
         else:
             nz, worst = np.sign(z), az - 1.0
         if kind != BOX:
-            first = int(s.size[k, 4])
-            for p in range(first, first + int(s.size[k, 5])):
-                over = s.planes[p, 0] * x + s.planes[p, 1] * y + s.planes[p, 2] * z - s.planes[p, 3]
+            first = int(s[k, SIZE + 4])
+            for p in range(first, first + int(s[k, SIZE + 5])):
+                over = s[p, 0] * x + s[p, 1] * y + s[p, 2] * z - s[p, 3]
                 if over > worst:
                     worst = over
-                    nx, ny, nz = s.planes[p, 0], s.planes[p, 1], s.planes[p, 2]
-    i = s.inverse
-    wx = i[k, 0, 0] * nx + i[k, 1, 0] * ny + i[k, 2, 0] * nz
-    wy = i[k, 0, 1] * nx + i[k, 1, 1] * ny + i[k, 2, 1] * nz
-    wz = i[k, 0, 2] * nx + i[k, 1, 2] * ny + i[k, 2, 2] * nz
+                    nx, ny, nz = s[p, 0], s[p, 1], s[p, 2]
+    wx = s[k, 0] * nx + s[k, 4] * ny + s[k, 8] * nz
+    wy = s[k, 1] * nx + s[k, 5] * ny + s[k, 9] * nz
+    wz = s[k, 2] * nx + s[k, 6] * ny + s[k, 10] * nz
     length = np.sqrt(wx * wx + wy * wy + wz * wz)
     return wx / length, wy / length, wz / length, x, y, z

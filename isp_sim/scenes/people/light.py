@@ -5,19 +5,19 @@ diffuser of reflectance ρ lit by E has the radiance ρ·E.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numba
 import numpy as np
 from jaxtyping import Float64
 
 from isp_sim.scenes.people import materials as m
-from isp_sim.scenes.people.intersect import blocked
+from isp_sim.scenes.people.intersect import INSTANCE, blocked
 from isp_sim.scenes.people.materials import Rgb
 from isp_sim.scenes.people.textures import noise
 
 SUN, LAMP, WINDOW = 0, 1, 2
-LIT = 1e-3  # less irradiance than this from one light is not worth a shadow ray
+LIT = 0.01  # less irradiance than this from one light is not worth a shadow ray
 
 DAYLIGHT: Rgb = (1.0, 0.98, 0.95)
 SKYLIGHT: Rgb = (0.78, 0.90, 1.12)
@@ -38,9 +38,9 @@ class Lights(NamedTuple):
         shades: balls (x, y, z, radius, person) that stand for bodies in the ambient light.
     """
 
-    rows: Any
-    sky: Any
-    shades: Any
+    rows: Float64[np.ndarray, "lights 10"]
+    sky: Float64[np.ndarray, " 26"]
+    shades: Float64[np.ndarray, "balls 5"]
 
 
 @dataclass(frozen=True)
@@ -104,10 +104,9 @@ def sky_radiance(sky, dx, dy, dz):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def openness(lights, person, px, py, pz, nx, ny, nz):  # type: ignore[no-untyped-def]
+def openness(sky, shades, person, px, py, pz, nx, ny, nz):  # type: ignore[no-untyped-def]
     """How much of what comes from all sides arrives: bodies near the point take `(r/d)²·n·d` of it, walls some."""
     free = 1.0
-    shades = lights.shades
     for i in range(len(shades)):
         ex, ey, ez = shades[i, 0] - px, shades[i, 1] - py, shades[i, 2] - pz
         d2 = ex * ex + ey * ey + ez * ez
@@ -117,7 +116,6 @@ def openness(lights, person, px, py, pz, nx, ny, nz):  # type: ignore[no-untyped
         d = np.sqrt(d2)
         facing = max((nx * ex + ny * ey + nz * ez) / d + 0.15, 0.0)
         free *= 1.0 - min(facing * r2 / max(d2, r2), 0.85)
-    sky = lights.sky
     near = min(px - sky[19], sky[20] - px)
     depth = min(pz - sky[21], sky[22] - pz)
     under = min(py, sky[23] - py)
@@ -130,16 +128,15 @@ def openness(lights, person, px, py, pz, nx, ny, nz):  # type: ignore[no-untyped
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def irradiance(s, nodes, lights, person, px, py, pz, nx, ny, nz, vx, vy, vz, row):  # type: ignore[no-untyped-def]
+def irradiance(s, k, nodes, order, rows, sky, shades, px, py, pz, nx, ny, nz, vx, vy, vz):  # type: ignore[no-untyped-def]
     """Light that arrives at a point, over π, in three bands, and the highlight it gives towards the viewer."""
-    rows, sky, table = lights.rows, lights.sky, s.table
-    open_ = openness(lights, person, px, py, pz, nx, ny, nz)
+    open_ = openness(sky, shades, int(s[k, INSTANCE]), px, py, pz, nx, ny, nz)
     half = 0.5 + 0.5 * ny
     red = open_ * (sky[15] + half * (sky[12] - sky[15]))
     green = open_ * (sky[16] + half * (sky[13] - sky[16]))
     blue = open_ * (sky[17] + half * (sky[14] - sky[17]))
     shine_r = shine_g = shine_b = 0.0
-    gloss, sharp = table[row, m.GLOSS], table[row, m.SHARPNESS]
+    gloss, sharp = s[k, m.GLOSS], s[k, m.SHARPNESS]
     sx, sy, sz = px + 2e-3 * nx, py + 2e-3 * ny, pz + 2e-3 * nz
     for i in range(len(rows)):
         lx, ly, lz, reach = rows[i, 1], rows[i, 2], rows[i, 3], 1e6
@@ -155,7 +152,7 @@ def irradiance(s, nodes, lights, person, px, py, pz, nx, ny, nz, vx, vy, vz, row
         cosine = nx * lx + ny * ly + nz * lz
         if cosine <= 0.0 or strength * cosine * (rows[i, 7] + rows[i, 8] + rows[i, 9]) < LIT:
             continue
-        if blocked(s, nodes, sx, sy, sz, lx, ly, lz, reach - 0.05):
+        if blocked(s, nodes, order, sx, sy, sz, lx, ly, lz, reach - 0.05):
             continue
         e = strength * cosine
         red, green, blue = red + e * rows[i, 7], green + e * rows[i, 8], blue + e * rows[i, 9]

@@ -12,11 +12,14 @@ from jaxtyping import Float64
 ) = range(17)  # fmt: skip
 """Patterns: how a material's two colours are laid out on a surface."""
 
+FIRST_COLUMN = 20
+"""Where a material starts in a solid's row (`intersect.pack`)."""
+
 (
     PATTERN, RED, GREEN, BLUE, RED_B, GREEN_B, BLUE_B, SCALE, RATIO, VARIATION, GRAIN, BUMP, BUMP_SCALE,
     GLOSS, SHARPNESS, MIRROR, GLOW, SEED, COVER,
-) = range(19)  # fmt: skip
-"""Columns of the table.
+) = range(FIRST_COLUMN, FIRST_COLUMN + 19)  # fmt: skip
+"""Columns of a material within a solid's row; in the table they start at 0.
 
     RED … BLUE      first colour               RED_B … BLUE_B  second colour
     SCALE           pattern's period, m        RATIO           pattern's own number (width over period, hairline …)

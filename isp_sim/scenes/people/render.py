@@ -6,16 +6,18 @@ import numba
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, UInt8, UInt16
 
+from isp_sim import streams  # noqa: F401  (names the cache of compiled kernels)
 from isp_sim.rows import in_rows
 from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people import semantics
-from isp_sim.scenes.people.intersect import Solids, nearest, normal, solids, tree
+from isp_sim.scenes.people.intersect import KIND, SIZE, nearest, normal, pack, tree
 from isp_sim.scenes.people.light import Lights, irradiance, sky_radiance
-from isp_sim.scenes.people.shapes import BALL, CONE, Shapes
+from isp_sim.scenes.people.shapes import CONE, Shapes
 from isp_sim.scenes.people.textures import facade, face, mix, noise, share, surface
 
 TILE = 16
-FAR_M = 1e5
+NO_SHADOW = (semantics.FLOOR, semantics.GROUND, semantics.WALL, semantics.CEILING, semantics.WINDOW, semantics.LIGHT)
+"""What a light inside a room cannot be hidden by; out of doors nothing lies under the ground."""
 
 
 class Camera(NamedTuple):
@@ -73,67 +75,64 @@ def direction(camera, x, y):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def coloured(s, lights, k, row, x, y, z, blur):  # type: ignore[no-untyped-def]
+def coloured(s, k, x, y, z, blur):  # type: ignore[no-untyped-def]
     """Reflectance and glow (over reflectance) of solid k at a point of its own frame."""
-    table, kind, size = s.table, s.kind[k], s.size[k]
-    pattern = table[row, m.PATTERN]
-    glow = table[row, m.GLOW]
-    u, v = surface(table, row, kind, size, x, y, z, 0, 0, 0)
-    mirror = table[row, m.MIRROR]
+    kind = s[k, KIND]
+    pattern, glow = s[k, m.PATTERN], s[k, m.GLOW]
+    u, v = surface(s, k, kind, x, y, z)
+    mirror = s[k, m.MIRROR]
     if pattern == m.FACE:
-        white, dark, _, brow = face(x, y, z, blur / size[0])
-        r, g, b = table[row, m.RED], table[row, m.GREEN], table[row, m.BLUE]
+        white, dark, _, brow = face(x, y, z, blur / s[k, SIZE])
+        r, g, b = s[k, m.RED], s[k, m.GREEN], s[k, m.BLUE]
         r, g, b = r + white * (0.62 - r), g + white * (0.60 - g), b + white * (0.58 - b)
         hairy = 0.85 * brow
-        r, g, b = r + hairy * (table[row, m.RED_B] * 0.8 - r), g + hairy * (table[row, m.GREEN_B] * 0.8 - g), b + hairy * (table[row, m.BLUE_B] * 0.8 - b)
+        r, g, b = r + hairy * (s[k, m.RED_B] * 0.8 - r), g + hairy * (s[k, m.GREEN_B] * 0.8 - g), b + hairy * (s[k, m.BLUE_B] * 0.8 - b)
         r, g, b = r + dark * (0.02 - r), g + dark * (0.015 - g), b + dark * (0.012 - b)
     elif pattern == m.FACADE:
-        glass, frame, number = facade(table, row, u, v, blur)
-        r, g, b = mix(table, row, min(frame, 1.0))
+        glass, frame, number = facade(s, k, u, v, blur)
+        r, g, b = mix(s, k, min(frame, 1.0))
         dim = 0.03 + 0.10 * number
         r, g, b = r + glass * (dim - r), g + glass * (dim - g), b + glass * (1.1 * dim - b)
         mirror = mirror + glass * (0.10 + 0.25 * number)
     elif pattern == m.PANE or pattern == m.SCREEN:
         part = 1.0
-        r, g, b = table[row, m.RED], table[row, m.GREEN], table[row, m.BLUE]
+        r, g, b = s[k, m.RED], s[k, m.GREEN], s[k, m.BLUE]
         if pattern == m.PANE:
-            value, _, _, _ = noise(u * 0.8 + table[row, m.SEED], 0.5, 0.5)
-            part = 0.22 + 0.10 * value if v < -0.35 * size[1] + 0.25 * size[1] * value else 1.0
+            value, _, _, _ = noise(u * 0.8 + s[k, m.SEED], 0.5, 0.5)
+            part = 0.22 + 0.10 * value if v < -0.35 * s[k, SIZE + 1] + 0.25 * s[k, SIZE + 1] * value else 1.0
         else:
-            value, _, _, _ = noise(u / 0.08 + table[row, m.SEED], v / 0.05, 0.5)
+            value, _, _, _ = noise(u / 0.08 + s[k, m.SEED], v / 0.05, 0.5)
             part = 0.5 + 0.5 * value
         glow = glow * part
     else:
-        r, g, b = mix(table, row, share(table, row, u, v, z, blur))
-    grain, vary = table[row, m.GRAIN], table[row, m.VARIATION]
+        r, g, b = mix(s, k, share(s, k, u, v, z, blur))
+    grain, vary = s[k, m.GRAIN], s[k, m.VARIATION]
     if vary > 0.0 and blur < 2 * grain:
-        value, _, _, _ = noise((u + 7.3 * table[row, m.SEED]) / grain, v / grain, z / grain * 0.3)
+        value, _, _, _ = noise((u + 7.3 * s[k, m.SEED]) / grain, v / grain, z / grain * 0.3)
         tone = 1.0 + vary * value * min(2.0 - blur / grain, 1.0)
         r, g, b = r * tone, g * tone, b * tone
     return r, g, b, glow, mirror
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def folded(s, k, row, x, y, z, nx, ny, nz, blur):  # type: ignore[no-untyped-def]
+def folded(s, k, x, y, z, nx, ny, nz, blur):  # type: ignore[no-untyped-def]
     """The normal tilted by the gradient of noise in the solid's own frame: folds of cloth, bark, leaves."""
-    bump, size = s.table[row, m.BUMP], s.table[row, m.BUMP_SCALE]
+    bump, size = s[k, m.BUMP], s[k, m.BUMP_SCALE]
     if bump == 0.0 or blur > size:
         return nx, ny, nz
-    own = s.size[k]
-    if s.kind[k] == CONE:
+    if s[k, KIND] == CONE:
         ax, ay, az = x, y, z
     else:
-        ax, ay, az = x * own[0], y * own[1], z * own[2]
-    seed = s.table[row, m.SEED]
+        ax, ay, az = x * s[k, SIZE], y * s[k, SIZE + 1], z * s[k, SIZE + 2]
+    seed = s[k, m.SEED]
     _, gx, gy, gz = noise(ax / size + seed, 0.55 * ay / size, az / size)
     _, hx, hy, hz = noise(1.3 * ax / size, 1.6 * ay / size + seed, 1.3 * az / size)
     gx, gy, gz = gx + 0.5 * hx, 0.55 * gy + 0.5 * hy, gz + 0.5 * hz
-    i = s.inverse
     tilt = 0.5 * bump * (1.0 - blur / size)
-    stretch = 1.0 / np.sqrt(i[k, 1, 0] ** 2 + i[k, 1, 1] ** 2 + i[k, 1, 2] ** 2)
-    wx = (i[k, 0, 0] * gx + i[k, 1, 0] * gy + i[k, 2, 0] * gz) * stretch
-    wy = (i[k, 0, 1] * gx + i[k, 1, 1] * gy + i[k, 2, 1] * gz) * stretch
-    wz = (i[k, 0, 2] * gx + i[k, 1, 2] * gy + i[k, 2, 2] * gz) * stretch
+    stretch = 1.0 / np.sqrt(s[k, 4] ** 2 + s[k, 5] ** 2 + s[k, 6] ** 2)
+    wx = (s[k, 0] * gx + s[k, 4] * gy + s[k, 8] * gz) * stretch
+    wy = (s[k, 1] * gx + s[k, 5] * gy + s[k, 9] * gz) * stretch
+    wz = (s[k, 2] * gx + s[k, 6] * gy + s[k, 10] * gz) * stretch
     along = wx * nx + wy * ny + wz * nz
     nx, ny, nz = nx - tilt * (wx - along * nx), ny - tilt * (wy - along * ny), nz - tilt * (wz - along * nz)
     length = np.sqrt(nx * nx + ny * ny + nz * nz)
@@ -141,39 +140,38 @@ def folded(s, k, row, x, y, z, nx, ny, nz, blur):  # type: ignore[no-untyped-def
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def radiance(s, nodes, lights, camera, k, t, dx, dy, dz):  # type: ignore[no-untyped-def]
+def radiance(s, nodes, order, rows, sky, shades, camera, k, t, dx, dy, dz):  # type: ignore[no-untyped-def]
     """Light a ray brings home from where it meets solid k."""
     if k < 0:
-        return sky_radiance(lights.sky, dx, dy, dz)
+        return sky_radiance(sky, dx, dy, dz)
     px, py, pz = camera.x + t * dx, camera.y + t * dy, camera.z + t * dz
     nx, ny, nz, x, y, z = normal(s, k, px, py, pz)
-    row = s.material[k]
     facing = -(nx * dx + ny * dy + nz * dz)
     blur = t / camera.focal_px / max(facing, 0.15) ** 0.5
-    r, g, b, glow, mirror = coloured(s, lights, k, row, x, y, z, blur)
+    r, g, b, glow, mirror = coloured(s, k, x, y, z, blur)
     if glow > 0.0:
         return r * glow, g * glow, b * glow
-    nx, ny, nz = folded(s, k, row, x, y, z, nx, ny, nz, blur)
-    er, eg, eb, hr, hg, hb = irradiance(s, nodes, lights, s.instance[k], px, py, pz, nx, ny, nz, dx, dy, dz, row)
+    nx, ny, nz = folded(s, k, x, y, z, nx, ny, nz, blur)
+    er, eg, eb, hr, hg, hb = irradiance(s, k, nodes, order, rows, sky, shades, px, py, pz, nx, ny, nz, dx, dy, dz)
     r, g, b = r * er + hr, g * eg + hg, b * eb + hb
     if mirror > 0.0:
         along = dx * nx + dy * ny + dz * nz
         mx, my, mz = dx - 2 * along * nx, dy - 2 * along * ny, dz - 2 * along * nz
         strength = mirror + (1 - mirror) * max(1.0 + along, 0.0) ** 5 * min(4 * mirror, 1.0)
-        if lights.sky[0] > 0.0:
-            qr, qg, qb = sky_radiance(lights.sky, mx, my, mz)
+        if sky[0] > 0.0:
+            qr, qg, qb = sky_radiance(sky, mx, my, mz)
         else:
-            qr, qg, qb = 0.5 * lights.sky[12], 0.5 * lights.sky[13], 0.5 * lights.sky[14]
+            qr, qg, qb = 0.5 * sky[12], 0.5 * sky[13], 0.5 * sky[14]
         r, g, b = r + strength * qr, g + strength * qg, b + strength * qb
     return r, g, b
 
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)
-def _first(start, stop, rows, s, nodes, lights, camera, listed, near, starts, image, solid, depth):  # type: ignore[no-untyped-def]
+def _first(start, stop, bands, s, nodes, order, rows, sky, shades, camera, listed, near, starts, image, solid, depth):  # type: ignore[no-untyped-def]
     """One ray through the middle of every pixel."""
     across = (camera.width + TILE - 1) // TILE
     for band in range(start, stop):
-        tile_row = rows[band]
+        tile_row = bands[band]
         for tile_column in range(across):
             tile = tile_row * across + tile_column
             for y in range(tile_row * TILE, min(tile_row * TILE + TILE, camera.height)):
@@ -182,18 +180,18 @@ def _first(start, stop, rows, s, nodes, lights, camera, listed, near, starts, im
                     t, k = nearest(
                         s, listed, near, starts[tile], starts[tile + 1], camera.x, camera.y, camera.z, dx, dy, dz
                     )
-                    r, g, b = radiance(s, nodes, lights, camera, k, t, dx, dy, dz)
+                    r, g, b = radiance(s, nodes, order, rows, sky, shades, camera, k, t, dx, dy, dz)
                     image[y, x, 0], image[y, x, 1], image[y, x, 2] = r, g, b
                     solid[y, x] = k
                     depth[y, x] = t * cosine if k >= 0 else np.inf
 
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)
-def _edges(start, stop, rows, s, nodes, lights, camera, listed, near, starts, image, solid, smooth):  # type: ignore[no-untyped-def]
+def _edges(start, stop, bands, s, nodes, order, rows, sky, shades, camera, listed, near, starts, image, solid, smooth):  # type: ignore[no-untyped-def]
     """Four more rays where a pixel's neighbour sees another solid: the outline's pixel is their mean."""
     across = (camera.width + TILE - 1) // TILE
     for band in range(start, stop):
-        for y in range(rows[band] * TILE, min(rows[band] * TILE + TILE, camera.height)):
+        for y in range(bands[band] * TILE, min(bands[band] * TILE + TILE, camera.height)):
             for x in range(camera.width):
                 k = solid[y, x]
                 same = True
@@ -211,24 +209,24 @@ def _edges(start, stop, rows, s, nodes, lights, camera, listed, near, starts, im
                     t, k = nearest(
                         s, listed, near, starts[tile], starts[tile + 1], camera.x, camera.y, camera.z, dx, dy, dz
                     )
-                    r, g, b = radiance(s, nodes, lights, camera, k, t, dx, dy, dz)
+                    r, g, b = radiance(s, nodes, order, rows, sky, shades, camera, k, t, dx, dy, dz)
                     red, green, blue = red + 0.25 * r, green + 0.25 * g, blue + 0.25 * b
                 smooth[y, x, 0], smooth[y, x, 1], smooth[y, x, 2] = red, green, blue
 
 
 def tiles(
-    s: Solids, camera: Camera
+    least: Float64[np.ndarray, "n 3"], most: Float64[np.ndarray, "n 3"], camera: Camera
 ) -> tuple[Int32[np.ndarray, " listed"], Float64[np.ndarray, " n"], Int32[np.ndarray, " tiles"]]:
     """Which solids may be seen in which tile of 16×16 pixels.
 
     Returns:
         Solids' numbers tile by tile, each tile's nearest first; each solid's least distance; each tile's start.
     """
-    corners = np.stack([np.where([i & 1, i & 2, i & 4], s.high, s.low) for i in range(8)], axis=1)
+    corners = np.stack([np.where([i & 1, i & 2, i & 4], most, least) for i in range(8)], axis=1)
     seen = camera.project(corners.reshape(-1, 3)).reshape(-1, 8, 3)
     low, high = seen.min(axis=1), seen.max(axis=1)
     behind = low[:, 2] < 0.05
-    gap = np.maximum(np.maximum(s.low - (camera.x, camera.y, camera.z), (camera.x, camera.y, camera.z) - s.high), 0)
+    gap = np.maximum(np.maximum(least - (camera.x, camera.y, camera.z), (camera.x, camera.y, camera.z) - most), 0)
     near = np.linalg.norm(gap, axis=1)
     down, across = -(-camera.height // TILE), -(-camera.width // TILE)
     members: list[list[int]] = [[] for _ in range(down * across)]
@@ -246,16 +244,17 @@ def tiles(
 
 def render(shapes: Shapes, table: Float64[np.ndarray, "rows columns"], lights: Lights, camera: Camera) -> Rendered:
     """Render the solids; the result does not depend on the number of threads."""
-    s = solids(shapes, table)
-    casts = (table[shapes.material, m.GLOW] == 0) & ~np.isin(shapes.semantic, (semantics.FLOOR, semantics.GROUND))
-    nodes = tree(s.low, s.high, np.flatnonzero(casts))
-    listed, near, starts = tiles(s, camera)
+    s = pack(shapes, table)
+    low, high = shapes.bounds()
+    casts = (table[shapes.material, m.GLOW - m.FIRST_COLUMN] == 0) & ~np.isin(shapes.semantic, NO_SHADOW)
+    nodes, order = tree(low, high, np.flatnonzero(casts))
+    listed, near, starts = tiles(low, high, camera)
     shape = (camera.height, camera.width)
     image, smooth = np.empty((*shape, 3), np.float32), np.empty((*shape, 3), np.float32)
     solid, depth = np.empty(shape, np.int32), np.empty(shape, np.float32)
     down = -(-camera.height // TILE)
-    rows = np.concatenate((np.arange(0, down, 2), np.arange(1, down, 2)))  # the sky is quick: share it out
-    common = (rows, s, nodes, lights, camera, listed, near, starts)
+    bands = np.concatenate((np.arange(0, down, 2), np.arange(1, down, 2)))  # the sky is quick: share it out
+    common = (bands, s, nodes, order, *lights, camera, listed, near, starts)
     in_rows(_first, down, *common, image, solid, depth)
     in_rows(_edges, down, *common, image, solid, smooth)
     instance = np.append(shapes.instance, 0)[solid].astype(np.uint16)

@@ -10,6 +10,7 @@ A solid stands in its own frame and `frame` (3×4, metres) carries it into the w
 | `HULL` | the cube −1 … 1 cut by planes `n·x ≤ d` | half sides; first plane and how many in `planes` |
 """
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -103,7 +104,8 @@ class Builder:
     def __init__(self, semantic: int) -> None:
         self.semantic = semantic
         self._kind: list[int] = []
-        self._frame: list[np.ndarray] = []
+        self._axes: list[Matrix] = []
+        self._at: list[Vector] = []
         self._size: list[tuple[float, ...]] = []
         self._material: list[int] = []
         self._semantic: list[int] = []
@@ -134,16 +136,19 @@ class Builder:
             squeeze: thickness over width of the section.
             cut: `OPEN_END | OPEN_START`.
         """
-        axis = end - start
-        length = float(np.sqrt(axis @ axis))
-        y = axis / length
-        x = np.array([1.0, 0, 0]) if across is None else across
-        x = x - (x @ y) * y
-        if x @ x < 1e-6:
-            x = np.array([0, 0, 1.0]) - y[2] * y
-        x = x / np.sqrt(x @ x)
-        z = np.array([x[1] * y[2] - x[2] * y[1], x[2] * y[0] - x[0] * y[2], x[0] * y[1] - x[1] * y[0]])
-        self._add(CONE, np.column_stack((x, y, z * squeeze)), start, (length, *radii, cut, 0, 0), material)
+        y0, y1, y2 = (end - start).tolist()
+        length = math.sqrt(y0 * y0 + y1 * y1 + y2 * y2)
+        y0, y1, y2 = y0 / length, y1 / length, y2 / length
+        x0, x1, x2 = (1.0, 0.0, 0.0) if across is None else across.tolist()
+        along = x0 * y0 + x1 * y1 + x2 * y2
+        if x0 * x0 + x1 * x1 + x2 * x2 - along * along < 1e-6:
+            x0, x1, x2, along = 0.0, 0.0, 1.0, y2
+        x0, x1, x2 = x0 - along * y0, x1 - along * y1, x2 - along * y2
+        wide = math.sqrt(x0 * x0 + x1 * x1 + x2 * x2)
+        x0, x1, x2 = x0 / wide, x1 / wide, x2 / wide
+        z0, z1, z2 = x1 * y2 - x2 * y1, x2 * y0 - x0 * y2, x0 * y1 - x1 * y0
+        axes = np.array([[x0, y0, z0 * squeeze], [x1, y1, z1 * squeeze], [x2, y2, z2 * squeeze]])
+        self._add(CONE, axes, start, (length, *radii, cut, 0, 0), material)
 
     def box(self, at: Vector, turn: Matrix, half: tuple[float, float, float], material: int) -> None:
         """A box: centre, axes as the columns of `turn`, half sides in metres."""
@@ -164,7 +169,8 @@ class Builder:
 
     def _add(self, kind: int, axes: Matrix, at: Vector, size: tuple[float, ...], material: int) -> None:
         self._kind.append(kind)
-        self._frame.append(np.column_stack((axes, at)))
+        self._axes.append(axes)
+        self._at.append(at)
         self._size.append(size)
         self._material.append(material)
         self._semantic.append(self.semantic)
@@ -174,7 +180,7 @@ class Builder:
         n = len(self._kind)
         return Shapes(
             kind=np.array(self._kind, np.int64),
-            frame=np.array(self._frame, np.float64).reshape(n, 3, 4),
+            frame=np.concatenate((np.reshape(self._axes, (n, 3, 3)), np.reshape(self._at, (n, 3, 1))), axis=2),
             size=np.array(self._size, np.float64).reshape(n, SIZES),
             material=np.array(self._material, np.int64),
             instance=np.zeros(n, np.int64),

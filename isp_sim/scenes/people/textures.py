@@ -6,6 +6,9 @@ import numpy as np
 from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people.shapes import BALL, CONE
 
+SIZE = 13
+"""First of a solid's sizes in its row (`intersect.Solids`)."""
+
 
 @numba.njit(nogil=True, error_model="numpy", inline="always")
 def chance(x, y, z):  # type: ignore[no-untyped-def]
@@ -85,18 +88,18 @@ def face(x, y, z, blur):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def surface(table, row, kind, size, x, y, z, nx, ny, nz):  # type: ignore[no-untyped-def]
+def surface(s, k, kind, x, y, z):  # type: ignore[no-untyped-def]
     """Where a point of its own frame lies on the surface: two coordinates along it, in metres."""
     if kind == CONE:
-        return np.arctan2(x, z) * size[1], y
+        return np.arctan2(x, z) * s[k, SIZE + 1], y
     if kind == BALL:
-        return x * size[0], y * size[1]
+        return x * s[k, SIZE], y * s[k, SIZE + 1]
     ax, ay, az = np.abs(x), np.abs(y), np.abs(z)
     if ay >= ax and ay >= az:
-        return x * size[0], z * size[2]
+        return x * s[k, SIZE], z * s[k, SIZE + 2]
     if ax >= az:
-        return z * size[2], y * size[1]
-    return x * size[0], y * size[1]
+        return z * s[k, SIZE + 2], y * s[k, SIZE + 1]
+    return x * s[k, SIZE], y * s[k, SIZE + 1]
 
 
 @numba.njit(nogil=True, error_model="numpy")
