@@ -27,7 +27,7 @@ INDOOR_REACH_M = 15.0
 INDOOR_SHARE = 0.8
 """Of the scenes that would fit into a room. Assumed; ExLPose is mostly out of doors."""
 TRIES = 28  # places and headings tried for a person
-POSE_EVERY = 2  # of them a new pose
+POSE_EVERY, OUTFIT_EVERY = 2, 8  # of them a new pose, new clothes
 NEAREST_M = 1.2  # things may fill a third of the view from here on
 UNIT = 1000  # rows of the camera a layout is computed with
 
@@ -119,7 +119,7 @@ def _draw(count: int, stream: np.random.Generator, last: bool) -> Layout:
     heights = crowd.box_heights(count, stream)
     focal, stand = float(stream.uniform(1.15, 1.75)), float(stream.uniform(1.15, 1.65))
     share = stand / 1.66  # of a person below the horizon
-    horizon = min(float(stream.uniform(0.30, 0.46)), 1.0 - share * heights[0])
+    horizon = min(float(stream.uniform(0.30, 0.46)), 0.98 - share * heights[0])
     horizon = max(horizon, (1 - share) * heights[0], 0.12)
     view = Camera(0, stand, 0, float(np.arctan((0.5 - horizon) / focal)), focal * UNIT, UNIT, round(UNIT * ASPECT))
     reach = 1.66 * focal / heights[-1]
@@ -179,13 +179,14 @@ class Placer:
     def find(self, height: float, stream: np.random.Generator) -> Someone | None:
         """Try places and poses for a person with such a box; keep the one whose joints are seen as they should be."""
         wanted = crowd.visible_joints(height, stream)
-        build = draw_build(stream)
-        outfit = draw_outfit(build.kind, self.table, stream)
+        build = self._build(height, stream)
         best: tuple[float, Someone, Shapes] | None = None
         names = [n for n in SHARES if not (self.inside and n == "running")]
         shares = np.array([SHARES[n] for n in names])
         fitting = 0
         for trial in range(4 * TRIES):
+            if trial % OUTFIT_EVERY == 0:  # a long coat never shows its knees
+                outfit = draw_outfit(build.kind, self.table, stream)
             if trial % POSE_EVERY == 0:
                 pose = draw_pose(str(stream.choice(names, p=shares / shares.sum())), stream)
                 body, joints = Someone(build, outfit, pose, 0, 0, 0).body()
@@ -207,6 +208,15 @@ class Placer:
         self._settle(best[1], best[2])
         return best[1]
 
+    def _build(self, height: float, stream: np.random.Generator) -> Build:
+        """Somebody tall enough: with feet in the frame, `horizon + box · eye height/stature ≤ 1`."""
+        horizon = 0.5 - np.tan(self.view.pitch) * self.view.focal_px / UNIT
+        for _ in range(12):
+            build = draw_build(stream)
+            if horizon + height * self.view.y / build.stature_m < 0.99:
+                break
+        return build
+
     def _heading(self, wanted: int, stream: np.random.Generator) -> float:
         """Towards the camera, away from it, or across: in profile the far joints are hidden."""
         across = 0.02 if wanted == 14 else 0.25
@@ -220,7 +230,7 @@ class Placer:
         low, high = body.moved(turn_y(one.heading_deg), np.zeros(3)).bounds()
         foot, crown = low.min(axis=0), high.max(axis=0)
         wide = max(crown[0], -foot[0], crown[2], -foot[2])
-        across = float(stream.uniform(-0.47, 0.47)) * ASPECT
+        across = float(stream.uniform(-0.47, 0.47)) * (ASPECT - (0.45 * height if wanted > 11 else 0))
         if wanted < 12 and self.people and stream.random() < 0.8:
             cover = self.people[int(stream.integers(len(self.people)))]
             across = cover.box[0] + cover.box[2] * float(stream.uniform(-0.1, 1.1))
@@ -235,6 +245,8 @@ class Placer:
             if tall <= 0.001:
                 return None
             z *= tall / height
+        if wanted > 11 and (spot[:, 1].max() > 1 or spot[:, 1].min() < 0):
+            return None
         if z < 1.0 + wide / 2 or not self.world.free(x, z, min(wide, 0.45)):
             return None
         middle = 0.5 * ASPECT
