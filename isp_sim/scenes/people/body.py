@@ -105,9 +105,7 @@ def _arm(add: Builder, build: Build, figure: Figure, outfit: Outfit, side: str, 
     cloth = outfit.loose
     _covered(add, (shoulder, elbow), (r_shoulder, r_elbow), outfit.sleeve, cloth * 1.04, outfit.top, outfit.skin)
     middle = elbow + (wrist - elbow) * 0.25
-    _covered(
-        add, (elbow, wrist), (r_elbow * 1.02, r_wrist), outfit.sleeve - 1, cloth * 1.06, outfit.top, outfit.skin
-    )
+    _covered(add, (elbow, wrist), (r_elbow * 1.02, r_wrist), outfit.sleeve - 1, cloth * 1.06, outfit.top, outfit.skin)
     if outfit.sleeve < 1.5:
         add.ball(middle, f[f"{side}_forearm"], (r_elbow * 1.04, 0.05 * s, r_elbow * 1.04), outfit.skin)
     _hand(add, build, wrist, f[f"{side}_forearm"], outfit.skin, sign)
@@ -122,9 +120,7 @@ def _hand(add: Builder, build: Build, wrist: Vector, fore: Matrix, skin: int, si
     add.ball(palm, turn, (0.22 * length, 0.30 * length, 0.13 * length), skin)
     bent = turn @ turn_x(-22)
     knuckle = wrist - turn[:, 1] * 0.58 * length
-    add.cone(
-        knuckle, knuckle - bent[:, 1] * 0.34 * length, (0.17 * length, 0.12 * length), skin, bent[:, 0], 0.5
-    )
+    add.cone(knuckle, knuckle - bent[:, 1] * 0.34 * length, (0.17 * length, 0.12 * length), skin, bent[:, 0], 0.5)
     root = palm + turn @ np.array([sign * 0.15, 0.08, 0.04]) * length
     tip = palm + turn @ np.array([sign * 0.30, -0.25, 0.14]) * length
     add.cone(root, tip, (0.075 * length, 0.055 * length), skin)

@@ -36,17 +36,18 @@ def sofa(add: Builder, at: Vector, turn: Matrix, half: float, cloth: int) -> Non
     add.box(at + turn @ np.array([0, 0.60, -0.36]), turn, (half, 0.26, 0.09), cloth)
     for x in (-1, 1):
         add.cone(
-            at + turn @ np.array([x * half, 0.50, -0.36]), at + turn @ np.array([x * half, 0.50, 0.36]), (0.10, 0.10), cloth
+            at + turn @ np.array([x * half, 0.50, -0.36]),
+            at + turn @ np.array([x * half, 0.50, 0.36]),
+            (0.10, 0.10),
+            cloth,
         )
         add.box(at + turn @ np.array([x * half, 0.27, 0.0]), turn, (0.09, 0.24, 0.42), cloth)
-    for x in (-0.5, 0.5):
-        pillow = at + turn @ np.array([x * half, 0.42, 0.02])
+    for side in (-0.5, 0.5):
+        pillow = at + turn @ np.array([side * half, 0.42, 0.02])
         add.ball(pillow, turn, (half * 0.5, 0.09, 0.40), cloth)
 
 
-def shelf(
-    add: Builder, at: Vector, turn: Matrix, size: tuple[float, float, float], body: int, front: int
-) -> None:
+def shelf(add: Builder, at: Vector, turn: Matrix, size: tuple[float, float, float], body: int, front: int) -> None:
     """A bookcase or cupboard: width, height, depth; `front` is what its face shows."""
     add.semantic = semantics.FURNITURE
     wide, high, deep = size
@@ -87,7 +88,12 @@ def tree(
     for n in range(13):
         angle, ring = 2.4 * n, 0.75 * np.sqrt((n + 0.5) / 13)
         level = stream.uniform(0.50, 0.92)
-        out = np.array([np.cos(angle), 0, np.sin(angle)]) * ring * wide * np.sqrt(max(1 - ((level - 0.62) / 0.36) ** 2, 0.1))
+        out = (
+            np.array([np.cos(angle), 0, np.sin(angle)])
+            * ring
+            * wide
+            * np.sqrt(max(1 - ((level - 0.62) / 0.36) ** 2, 0.1))
+        )
         clump = at + UP * high * level + out
         if n % 3 == 0:
             add.cone(fork - UP * 0.1, clump, (thick * 0.7, thick * 0.25), bark)
@@ -100,16 +106,31 @@ def bush(add: Builder, at: Vector, wide: float, leaves: int, stream: np.random.G
     add.semantic = semantics.VEGETATION
     for n in range(3):
         size = wide * stream.uniform(0.5, 0.75)
-        add.ball(at + np.array([(n - 1) * wide * 0.6, size * 0.55, stream.normal(0, 0.1)]), np.eye(3), (size, size * 0.8, size), leaves)
+        add.ball(
+            at + np.array([(n - 1) * wide * 0.6, size * 0.55, stream.normal(0, 0.1)]),
+            np.eye(3),
+            (size, size * 0.8, size),
+            leaves,
+        )
 
 
 def car(add: Builder, at: Vector, turn: Matrix, paint: int, glass: int, tyre: int, lamp: int) -> None:
     """A car 4.3 m long, its nose at +z: a body and a cabin with sloping ends, wheels, bumpers, lamps."""
     add.semantic = semantics.VEHICLE
-    slopes = [(0, 0.85, 0.53, 1.17), (0, 0.85, -0.53, 1.19), (0.88, 0.47, 0, 1.14), (-0.88, 0.47, 0, 1.14)]
-    lower = [(0, -0.8, 0.6, 1.12), (0, -0.8, -0.6, 1.12)]
+    slopes: list[tuple[float, float, float, float]] = [
+        (0, 0.85, 0.53, 1.17),
+        (0, 0.85, -0.53, 1.19),
+        (0.88, 0.47, 0, 1.14),
+        (-0.88, 0.47, 0, 1.14),
+    ]
+    lower: list[tuple[float, float, float, float]] = [(0, -0.8, 0.6, 1.12), (0, -0.8, -0.6, 1.12)]
     add.hull(at + UP * 0.60, turn, (0.88, 0.34, 2.15), slopes + lower, paint)
-    cabin = [(0, 0.62, 0.78, 0.86), (0, 0.62, -0.78, 0.98), (0.91, 0.41, 0, 1.03), (-0.91, 0.41, 0, 1.03)]
+    cabin: list[tuple[float, float, float, float]] = [
+        (0, 0.62, 0.78, 0.86),
+        (0, 0.62, -0.78, 0.98),
+        (0.91, 0.41, 0, 1.03),
+        (-0.91, 0.41, 0, 1.03),
+    ]
     add.hull(at + turn @ np.array([0, 1.13, -0.22]), turn, (0.80, 0.34, 1.28), cabin, glass)
     add.hull(at + turn @ np.array([0, 1.40, -0.28]), turn, (0.62, 0.045, 0.72), [(0, 0.7, 0.7, 1.1)], paint)
     for x in (-1, 1):

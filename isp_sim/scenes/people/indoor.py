@@ -41,13 +41,29 @@ def _paints(table: Materials, kind: str, stream: np.random.Generator) -> Paints:
     oak = lch(float(stream.uniform(35, 68)), 26, float(stream.uniform(55, 75)))
     darker: Rgb = (oak[0] * 0.6, oak[1] * 0.55, oak[2] * 0.5)
     if kind in ("living room", "classroom") or stream.random() < 0.3:
-        floor = table.add(oak, m.WOOD, darker, scale=0.12, variation=0.06, grain=0.4, gloss=0.06, sharpness=30, mirror=0.02, seed=seed)
+        floor = table.add(
+            oak, m.WOOD, darker, scale=0.12, variation=0.06, grain=0.4, gloss=0.06, sharpness=30, mirror=0.02, seed=seed
+        )
     else:
         stone = lch(float(stream.uniform(40, 75)), float(stream.uniform(0, 8)), 80)
         grout: Rgb = (stone[0] * 0.55, stone[1] * 0.55, stone[2] * 0.55)
-        floor = table.add(stone, m.TILES, grout, scale=0.6, ratio=0.02, variation=0.10, grain=0.5, gloss=0.10, sharpness=50, mirror=0.03, seed=seed)
+        floor = table.add(
+            stone,
+            m.TILES,
+            grout,
+            scale=0.6,
+            ratio=0.02,
+            variation=0.10,
+            grain=0.5,
+            gloss=0.10,
+            sharpness=50,
+            mirror=0.03,
+            seed=seed,
+        )
     return Paints(
-        wall=table.add(wall, m.PLASTER, (wall[0] * 0.93, wall[1] * 0.92, wall[2] * 0.91), scale=1.5, ratio=0.2, seed=seed),
+        wall=table.add(
+            wall, m.PLASTER, (wall[0] * 0.93, wall[1] * 0.92, wall[2] * 0.91), scale=1.5, ratio=0.2, seed=seed
+        ),
         floor=floor,
         ceiling=table.add((0.78, 0.78, 0.76)),
         wood=table.add(oak, m.WOOD, darker, scale=0.06, gloss=0.04, sharpness=25, seed=seed + 3),
@@ -55,11 +71,13 @@ def _paints(table: Materials, kind: str, stream: np.random.Generator) -> Paints:
         cloth=table.add(m.cloth(stream), variation=0.10, grain=0.05, bump=0.25, bump_scale=0.15, seed=seed),
         white=table.add((0.80, 0.80, 0.79), gloss=0.03),
         dark=table.add((0.03, 0.03, 0.033), gloss=0.1, sharpness=30),
-        leaves=table.add(lch(38, 34, 128), m.LEAVES, grain=0.05, cover=0.55, bump=0.7, bump_scale=0.05, variation=0.3, seed=1),
+        leaves=table.add(
+            lch(38, 34, 128), m.LEAVES, grain=0.05, cover=0.55, bump=0.7, bump_scale=0.05, variation=0.3, seed=1
+        ),
         books=table.add(m.cloth(stream), m.BOOKS, m.cloth(stream), scale=0.34, seed=seed),
         picture=table.add(lch(80, 20, hue), m.PICTURE, lch(35, 40, hue + 120), scale=0.35, seed=seed),
         screen=table.add((0.75, 0.9, 1.1), m.SCREEN, glow=float(stream.uniform(0.6, 1.6)), seed=seed),
-    )  # fmt: skip
+    )
 
 
 def room(kind: str, table: Materials, depth_m: float, half_m: float, stream: np.random.Generator) -> World:
@@ -220,7 +238,9 @@ def _furnish(world: World, kind: str, paints: Paints, high: float, stream: np.ra
                 furniture.plant(add, np.array([x - sign * 0.15, 0, z]), 1.3, paints.white, paints.leaves, stream)
                 world.occupy(x, z, 0.7, 0.7)
             elif item == "table":
-                furniture.table(add, np.array([x - sign * 0.2, 0, z]), turn, (0.6, 0.35), 0.74, paints.wood, paints.metal)
+                furniture.table(
+                    add, np.array([x - sign * 0.2, 0, z]), turn, (0.6, 0.35), 0.74, paints.wood, paints.metal
+                )
                 world.occupy(x - sign * 0.2, z, 0.8, 1.3)
             z += float(stream.uniform(1.4, 2.4))
     if kind == "living room":
@@ -252,5 +272,7 @@ def _desks(world: World, kind: str, paints: Paints, stream: np.random.Generator)
             behind = np.array([0, 0, 0.62 if facing == 180.0 else -0.62])
             furniture.chair(add, at + behind, turn_y(facing + stream.normal(0, 15)), 0.45, paints.cloth, paints.metal)
             if kind == "office":
-                furniture.monitor(add, at + np.array([0, 0.74, 0.05]), turn_y(facing + 180 + 180), paints.screen, paints.dark)
+                furniture.monitor(
+                    add, at + np.array([0, 0.74, 0.05]), turn_y(facing + 180 + 180), paints.screen, paints.dark
+                )
             world.occupy(at[0], at[2] + behind[2] / 2, 1.4, 1.5)

@@ -226,7 +226,7 @@ class Placer:
     def _somewhere(
         self, one: Someone, body: Shapes, height: float, wanted: int, stream: np.random.Generator
     ) -> Someone | None:
-        """A free place where the person is as high in the picture as asked; behind somebody if few joints are wanted."""
+        """A free place where the person is as high in the picture as asked, behind others if few joints are wanted."""
         low, high = body.moved(turn_y(one.heading_deg), np.zeros(3)).bounds()
         foot, crown = low.min(axis=0), high.max(axis=0)
         wide = max(crown[0], -foot[0], crown[2], -foot[2])
@@ -240,7 +240,7 @@ class Placer:
         corners = np.array([(x, y, d) for x in (foot[0], crown[0]) for y in (foot[1], crown[1]) for d in (0.0,)])
         for _ in range(4):
             x = across * z / (self.view.focal_px / UNIT)
-            spot = self.view.project(corners + (x, 0, z)) / UNIT
+            spot = self.view.project(corners + np.array([x, 0, z])) / UNIT
             tall = min(spot[:, 1].max(), 1.0) - max(spot[:, 1].min(), 0.0)
             if tall <= 0.001:
                 return None
@@ -296,4 +296,3 @@ class Placer:
         seen(*self._lots[0], self._eye, self._eye + NEAREST_M * rays, np.zeros(len(rays)), clear)
         if clear.mean() < 0.7:
             raise UnplaceableError("something stands before the camera")
-

@@ -161,5 +161,9 @@ def irradiance(s, k, nodes, order, rows, sky, shades, px, py, pz, nx, ny, nz, vx
             h = np.sqrt(hx * hx + hy * hy + hz * hz)
             up = max((nx * hx + ny * hy + nz * hz) / h, 0.0)
             lobe = gloss * strength * up**sharp * (sharp + 8) / 8
-            shine_r, shine_g, shine_b = shine_r + lobe * rows[i, 7], shine_g + lobe * rows[i, 8], shine_b + lobe * rows[i, 9]
+            shine_r, shine_g, shine_b = (
+                shine_r + lobe * rows[i, 7],
+                shine_g + lobe * rows[i, 8],
+                shine_b + lobe * rows[i, 9],
+            )
     return red, green, blue, shine_r, shine_g, shine_b

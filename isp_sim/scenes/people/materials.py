@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float64
 
 (
-    PLAIN, STRIPES, CHECKS, PRINT, WOOD, TILES, BRICKS, FACADE, LEAVES, FACE, HAIR, PANE, BOOKS, PICTURE, GROUND, SCREEN,
-    PLASTER,
+    PLAIN, STRIPES, CHECKS, PRINT, WOOD, TILES, BRICKS, FACADE, LEAVES, FACE, HAIR, PANE, BOOKS, PICTURE, GROUND,
+    SCREEN, PLASTER,
 ) = range(17)  # fmt: skip
 """Patterns: how a material's two colours are laid out on a surface."""
 
@@ -33,7 +33,9 @@ FIRST_COLUMN = 20
 Rgb = tuple[float, float, float]
 
 LAB_WHITE = (0.95047, 1.0, 1.08883)
-XYZ_TO_REC709 = np.array([[3.2404542, -1.5371385, -0.4985314], [-0.9692660, 1.8760108, 0.0415560], [0.0556434, -0.2040259, 1.0572252]])  # fmt: skip
+XYZ_TO_REC709 = np.array(
+    [[3.2404542, -1.5371385, -0.4985314], [-0.9692660, 1.8760108, 0.0415560], [0.0556434, -0.2040259, 1.0572252]]
+)
 
 ITA_DEG = (-50.0, 60.0)
 """Individual typology angle of skin, dark … very light: the classes of Del Bino and Bernerd, Br. J. Dermatol. 169

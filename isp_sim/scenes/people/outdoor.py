@@ -38,14 +38,35 @@ def _paints(table: Materials, stream: np.random.Generator) -> Paints:
     autumn = stream.random() < 0.2
     return Paints(
         asphalt=table.add((grey, grey, grey * 1.02), m.GROUND, (grey * 0.7,) * 3, scale=1.2, ratio=0.06, seed=seed),
-        paving=table.add(slab, m.TILES, (slab[0] * 0.6, slab[1] * 0.6, slab[2] * 0.6), scale=float(stream.uniform(0.3, 0.9)), ratio=0.03, variation=0.22, grain=0.45, seed=seed),
-        grass=table.add(lch(44, 34, 118), m.GROUND, lch(33, 34, 115), scale=2.5, ratio=0.03, bump=0.5, bump_scale=0.05, seed=seed),
+        paving=table.add(
+            slab,
+            m.TILES,
+            (slab[0] * 0.6, slab[1] * 0.6, slab[2] * 0.6),
+            scale=float(stream.uniform(0.3, 0.9)),
+            ratio=0.03,
+            variation=0.22,
+            grain=0.45,
+            seed=seed,
+        ),
+        grass=table.add(
+            lch(44, 34, 118), m.GROUND, lch(33, 34, 115), scale=2.5, ratio=0.03, bump=0.5, bump_scale=0.05, seed=seed
+        ),
         kerb=table.add((0.42, 0.41, 0.39), variation=0.15, grain=0.3),
         bark=table.add((0.12, 0.09, 0.065), variation=0.4, grain=0.06, bump=0.8, bump_scale=0.07, seed=seed),
         leaves=tuple(
             table.add(
-                lch(float(stream.uniform(36, 52)), float(stream.uniform(28, 42)), float(stream.uniform(60, 95) if autumn else stream.uniform(108, 130))),
-                m.LEAVES, grain=0.11, cover=0.62, bump=1.0, bump_scale=0.16, variation=0.35, seed=float(n),
+                lch(
+                    float(stream.uniform(36, 52)),
+                    float(stream.uniform(28, 42)),
+                    float(stream.uniform(60, 95) if autumn else stream.uniform(108, 130)),
+                ),
+                m.LEAVES,
+                grain=0.11,
+                cover=0.62,
+                bump=1.0,
+                bump_scale=0.16,
+                variation=0.35,
+                seed=float(n),
             )
             for n in range(3)
         ),
@@ -54,7 +75,7 @@ def _paints(table: Materials, stream: np.random.Generator) -> Paints:
         metal=table.add((0.07, 0.08, 0.08), gloss=0.2, sharpness=40),
         chrome=table.add((0.45, 0.45, 0.46), gloss=1.2, sharpness=120, mirror=0.25),
         wood=table.add((0.28, 0.17, 0.09), m.WOOD, (0.18, 0.11, 0.06), scale=0.05, seed=seed),
-    )  # fmt: skip
+    )
 
 
 def _sky(stream: np.random.Generator) -> tuple[li.Sky, list[tuple[float, ...]]]:
@@ -73,7 +94,9 @@ def _sky(stream: np.random.Generator) -> tuple[li.Sky, list[tuple[float, ...]]]:
     zenith: Rgb = (0.13, 0.24, 0.52) if clouds < 1 else (0.80, 0.83, 0.88)
     horizon: Rgb = (0.62, 0.74, 0.92) if clouds < 1 else (1.0, 1.02, 1.04)
     glow = 0.0 if clouds == 1.0 else 1.6
-    sky = li.Sky(True, zenith, horizon, clouds if clouds < 1 else 0.75, sun, glow, above, below, float(stream.uniform(0, 99)))
+    sky = li.Sky(
+        True, zenith, horizon, clouds if clouds < 1 else 0.75, sun, glow, above, below, float(stream.uniform(0, 99))
+    )
     return sky, [(li.SUN, *sun, 0, 0, 0, *light.tolist())] if share else []
 
 
@@ -97,12 +120,20 @@ def place(kind: str, table: Materials, far_m: float, stream: np.random.Generator
 
 
 def _house(
-    world: World, table: Materials, corner: tuple[float, float], size: tuple[float, float, float], stream: np.random.Generator
+    world: World,
+    table: Materials,
+    corner: tuple[float, float],
+    size: tuple[float, float, float],
+    stream: np.random.Generator,
 ) -> None:
     """A façade block: middle (x, z), width, height, depth; a socle, a cornice and sometimes shop windows."""
     wide, tall, deep = size
     brick = stream.random() < 0.3
-    colour = lch(float(stream.uniform(38, 50)), 30, 45) if brick else lch(float(stream.uniform(55, 88)), float(stream.uniform(0, 18)), float(stream.uniform(40, 100)))
+    colour = (
+        lch(float(stream.uniform(38, 50)), 30, 45)
+        if brick
+        else lch(float(stream.uniform(55, 88)), float(stream.uniform(0, 18)), float(stream.uniform(40, 100)))
+    )
     frame = lch(float(stream.choice([25, 90])), 4, 80)
     wall = table.add(
         colour, m.FACADE, frame, scale=float(stream.uniform(2.9, 3.6)), ratio=float(stream.uniform(0.6, 1.1)),
@@ -117,8 +148,12 @@ def _house(
     add.box(np.array([at[0], tall, at[2]]), np.eye(3), (wide / 2 + 0.25, 0.18, deep / 2 + 0.25), socle)
 
 
-def _car(world: World, table: Materials, paints: Paints, x: float, z: float, turn: float, stream: np.random.Generator) -> None:
-    colour = lch(float(stream.choice([12, 30, 60, 85])), float(stream.choice([2, 2, 45])), float(stream.uniform(0, 360)))
+def _car(
+    world: World, table: Materials, paints: Paints, x: float, z: float, turn: float, stream: np.random.Generator
+) -> None:
+    colour = lch(
+        float(stream.choice([12, 30, 60, 85])), float(stream.choice([2, 2, 45])), float(stream.uniform(0, 360))
+    )
     paint = table.add(colour, gloss=1.5, sharpness=220, mirror=0.05)
     furniture.car(world.add, np.array([x, 0, z]), turn_y(turn), paint, paints.glass, paints.tyre, paints.chrome)
     along = abs(np.cos(np.radians(turn))) > 0.7
@@ -146,7 +181,15 @@ def _street(world: World, table: Materials, paints: Paints, far_m: float, stream
                 _car(world, table, paints, front - sign * 3.8, float(z), 0 if sign < 0 else 180, stream)
             elif draw < 0.7:
                 leaf = paints.leaves[int(stream.integers(3))]
-                furniture.tree(add, np.array([front - sign * 2.2, 0, z]), float(stream.uniform(4.5, 8)), 1.7, paints.bark, leaf, stream)
+                furniture.tree(
+                    add,
+                    np.array([front - sign * 2.2, 0, z]),
+                    float(stream.uniform(4.5, 8)),
+                    1.7,
+                    paints.bark,
+                    leaf,
+                    stream,
+                )
                 world.occupy(front - sign * 2.2, float(z), 0.5, 0.5)
             elif draw < 0.85:
                 furniture.lamp_post(add, np.array([front - sign * 2.3, 0, z]), 5.0, paints.metal, paints.kerb)
@@ -168,14 +211,32 @@ def _square(world: World, table: Materials, paints: Paints, far_m: float, stream
         z = float(stream.uniform(0.5, 0.95)) * back
         x = float(stream.uniform(-0.7, 0.7)) * z
         leaf = paints.leaves[int(stream.integers(3))]
-        furniture.tree(add, np.array([x, 0, z]), float(stream.uniform(4.5, 9)), float(stream.uniform(1.5, 2.6)), paints.bark, leaf, stream)
+        furniture.tree(
+            add,
+            np.array([x, 0, z]),
+            float(stream.uniform(4.5, 9)),
+            float(stream.uniform(1.5, 2.6)),
+            paints.bark,
+            leaf,
+            stream,
+        )
         world.occupy(x, z, 0.6, 0.6)
     for _ in range(int(stream.integers(0, 4))):
-        _car(world, table, paints, float(stream.uniform(-0.5, 0.5)) * back, back - 1.5, 90 if stream.random() < 0.5 else -90, stream)
+        _car(
+            world,
+            table,
+            paints,
+            float(stream.uniform(-0.5, 0.5)) * back,
+            back - 1.5,
+            90 if stream.random() < 0.5 else -90,
+            stream,
+        )
     for _ in range(int(stream.integers(0, 3))):
         z = float(stream.uniform(0.35, 0.8)) * back
         x = float(stream.uniform(-0.5, 0.5)) * z
-        furniture.bench(add, np.array([x, 0, z]), turn_y(180 + float(stream.uniform(-60, 60))), 0.45, paints.wood, paints.metal)
+        furniture.bench(
+            add, np.array([x, 0, z]), turn_y(180 + float(stream.uniform(-60, 60))), 0.45, paints.wood, paints.metal
+        )
         world.occupy(x, z, 1.7, 0.9)
     world.far = back
 
@@ -186,7 +247,9 @@ def _park(world: World, table: Materials, paints: Paints, far_m: float, stream: 
     add.semantic = semantics.GROUND
     lean = float(stream.uniform(-25, 25))
     turn = turn_y(lean)
-    add.box(turn @ np.array([0, 0.006, back / 2]), turn, (float(stream.uniform(1.2, 2.4)), 0.008, back * 0.9), paints.paving)
+    add.box(
+        turn @ np.array([0, 0.006, back / 2]), turn, (float(stream.uniform(1.2, 2.4)), 0.008, back * 0.9), paints.paving
+    )
     for _ in range(int(stream.integers(10, 20))):
         z = float(stream.uniform(0.35, 1.25)) * back
         x = float(stream.uniform(-0.95, 0.95)) * z
@@ -194,7 +257,15 @@ def _park(world: World, table: Materials, paints: Paints, far_m: float, stream: 
             continue
         leaf = paints.leaves[int(stream.integers(3))]
         if stream.random() < 0.7:
-            furniture.tree(add, np.array([x, 0, z]), float(stream.uniform(5, 12)), float(stream.uniform(1.8, 3.4)), paints.bark, leaf, stream)
+            furniture.tree(
+                add,
+                np.array([x, 0, z]),
+                float(stream.uniform(5, 12)),
+                float(stream.uniform(1.8, 3.4)),
+                paints.bark,
+                leaf,
+                stream,
+            )
             world.occupy(x, z, 0.7, 0.7)
         else:
             furniture.bush(add, np.array([x, 0, z]), float(stream.uniform(0.6, 1.2)), leaf, stream)
@@ -203,6 +274,8 @@ def _park(world: World, table: Materials, paints: Paints, far_m: float, stream: 
     while x < back * 1.4:
         wide = float(stream.uniform(12, 30))
         if stream.random() < 0.7:
-            _house(world, table, (x + wide / 2, back * 1.35 + 10), (wide - 0.5, float(stream.uniform(6, 24)), 12), stream)
+            _house(
+                world, table, (x + wide / 2, back * 1.35 + 10), (wide - 0.5, float(stream.uniform(6, 24)), 12), stream
+            )
         x += wide
     world.far = back * 1.3

@@ -10,10 +10,10 @@ from isp_sim import streams  # noqa: F401  (names the cache of compiled kernels)
 from isp_sim.rows import in_rows
 from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people import semantics
-from isp_sim.scenes.people.intersect import KIND, SIZE, nearest, normal, pack, tree
+from isp_sim.scenes.people.intersect import KIND, nearest, normal, pack, tree
 from isp_sim.scenes.people.light import Lights, irradiance, sky_radiance
 from isp_sim.scenes.people.shapes import CONE, Shapes
-from isp_sim.scenes.people.textures import facade, face, mix, noise, share, surface
+from isp_sim.scenes.people.textures import SIZE, facade, face, mix, noise, share, surface
 
 TILE = 16
 NO_SHADOW = (semantics.FLOOR, semantics.GROUND, semantics.WALL, semantics.CEILING, semantics.WINDOW, semantics.LIGHT)
@@ -86,7 +86,11 @@ def coloured(s, k, x, y, z, blur):  # type: ignore[no-untyped-def]
         r, g, b = s[k, m.RED], s[k, m.GREEN], s[k, m.BLUE]
         r, g, b = r + white * (0.62 - r), g + white * (0.60 - g), b + white * (0.58 - b)
         hairy = 0.85 * brow
-        r, g, b = r + hairy * (s[k, m.RED_B] * 0.8 - r), g + hairy * (s[k, m.GREEN_B] * 0.8 - g), b + hairy * (s[k, m.BLUE_B] * 0.8 - b)
+        r, g, b = (
+            r + hairy * (s[k, m.RED_B] * 0.8 - r),
+            g + hairy * (s[k, m.GREEN_B] * 0.8 - g),
+            b + hairy * (s[k, m.BLUE_B] * 0.8 - b),
+        )
         r, g, b = r + dark * (0.02 - r), g + dark * (0.015 - g), b + dark * (0.012 - b)
     elif pattern == m.FACADE:
         glass, frame, number = facade(s, k, u, v, blur)

@@ -34,10 +34,18 @@ LIMITS = {
     "hip_flex": (-25, 125), "hip_abduct": (-15, 45), "knee": (0, 145), "heel": (-15, 60), "toe_out": (-5, 25),
 }  # fmt: skip
 """Degrees, low and high; rounded from the ranges of motion of the American Academy of Orthopaedic Surgeons (1965)."""
-PAIRED = ("shoulder_flex", "shoulder_abduct", "shoulder_twist", "elbow", "hip_flex", "hip_abduct", "knee", "heel", "toe_out")  # fmt: skip
-ANGLES = tuple(
-    name for base in LIMITS for name in ([f"{side}_{base}" for side in SIDES] if base in PAIRED else [base])
+PAIRED = (
+    "shoulder_flex",
+    "shoulder_abduct",
+    "shoulder_twist",
+    "elbow",
+    "hip_flex",
+    "hip_abduct",
+    "knee",
+    "heel",
+    "toe_out",
 )
+ANGLES = tuple(name for base in LIMITS for name in ([f"{side}_{base}" for side in SIDES] if base in PAIRED else [base]))
 
 BONES = (
     ("left_shoulder", "left_elbow", "upper_arm"), ("right_shoulder", "right_elbow", "upper_arm"),

@@ -1,6 +1,5 @@
 """`People`: scenes with people by number."""
 
-
 import numpy as np
 from jaxtyping import Float64
 
@@ -16,7 +15,14 @@ from isp_sim.units import Radiance
 
 SCENES = 1_000_000
 
-SHADES = (("chest", 0.20), ("pelvis", 0.19), ("left_knee", 0.10), ("right_knee", 0.10), ("left_ankle", 0.09), ("right_ankle", 0.09))  # fmt: skip
+SHADES = (
+    ("chest", 0.20),
+    ("pelvis", 0.19),
+    ("left_knee", 0.10),
+    ("right_knee", 0.10),
+    ("left_ankle", 0.09),
+    ("right_ankle", 0.09),
+)
 """Balls that stand for a body in the ambient light: where, and radius in m."""
 
 
@@ -116,5 +122,3 @@ def facts(layout: Layout, instances: list[int]) -> dict[str, object]:
             }
         )  # fmt: skip
     return {"world": layout.name, "redrawn": layout.redrawn, "classes": list(CLASSES), "people": people}
-
-

@@ -46,7 +46,9 @@ def bare(table, row, kind, x, y, z, size):  # type: ignore[no-untyped-def]
     seed = table[row, m.SEED]
     if table[row, m.PATTERN] == m.LEAVES:
         grain = table[row, m.GRAIN] / max(size, 0.1)
-        return chance(np.floor(x / grain) + 31, np.floor(y / grain) + 57, np.floor(z / grain) + seed) > table[row, m.COVER]
+        return (
+            chance(np.floor(x / grain) + 31, np.floor(y / grain) + 57, np.floor(z / grain) + seed) > table[row, m.COVER]
+        )
     if kind == CONE:
         return False
     line = table[row, m.RATIO] + 0.10 * x * x / 0.5 + 0.04 * np.sin(9 * x + seed)
