@@ -48,7 +48,7 @@ def _trunk(add: Builder, build: Build, figure: Figure, outfit: Outfit) -> None:
     s, j, f = build.stature_m, figure.joints, figure.frames
     g = build.girth
     woman, child = build.kind == "woman", build.kind == "child"
-    hips, waist, ribs = (0.099, 0.077, 0.090) if woman else (0.088, 0.082, 0.098)
+    hips, waist, ribs = (0.099, 0.075, 0.084) if woman else (0.090, 0.082, 0.092)
     if child:
         hips, waist, ribs = 0.085, 0.082, 0.086
     loose = outfit.loose
@@ -75,8 +75,8 @@ def _trunk(add: Builder, build: Build, figure: Figure, outfit: Outfit) -> None:
     _shoulders(add, build, figure, outfit)
     if woman:
         for sign in SIDES.values():
-            at = breast + chest @ np.array([sign * 0.042 * s, 0.012 * s, 0.046 * g * s * loose])
-            add.ball(at, chest, (0.040 * g * s, 0.040 * g * s, 0.034 * g * s), top)
+            at = breast + chest @ np.array([sign * 0.040 * s, 0.022 * s, 0.040 * g * s * loose])
+            add.ball(at, chest, (0.036 * g * s, 0.042 * g * s, 0.028 * g * s), top)
 
 
 def _shoulders(add: Builder, build: Build, figure: Figure, outfit: Outfit) -> None:
@@ -88,7 +88,7 @@ def _shoulders(add: Builder, build: Build, figure: Figure, outfit: Outfit) -> No
         radii = (0.040 * s, LIMB["shoulder"] * s * outfit.loose * build.girth**0.5)
         add.cone(near - chest[:, 1] * 0.012 * s, shoulder, radii, outfit.top)
         blade = base + (shoulder - base) * 0.55 - chest[:, 1] * 0.075 * s
-        add.ball(blade, chest, (0.056 * s, 0.085 * s, 0.062 * s * build.girth * outfit.loose), outfit.top)
+        add.ball(blade, chest, (0.047 * s, 0.072 * s, 0.055 * s * build.girth * outfit.loose), outfit.top)
     nape = j["neck"] - chest[:, 1] * 0.025 * s
     into = j["neck"] + figure.frames["head"] @ np.array([0, 0.050, 0.008]) * s
     thick = LIMB["neck"] * s * (0.90 if build.kind != "man" else 1.04) * build.girth**0.5
@@ -204,8 +204,8 @@ def _bag(add: Builder, build: Build, figure: Figure, outfit: Outfit) -> None:
         at = j["chest"] + chest @ np.array([0, 0.0, -0.115 * g]) * s
         add.ball(at, chest, (0.085 * s, 0.125 * s, 0.062 * s), outfit.extra)
         for side in SIDES:
-            over = j[f"{side}_shoulder"] * 0.55 + j["neck"] * 0.45 + chest[:, 1] * 0.004 * s
-            front = j["chest"] + (j[f"{side}_shoulder"] - j["neck"]) * 0.62 + chest[:, 2] * 0.066 * g * s
+            over = j[f"{side}_shoulder"] * 0.55 + j["neck"] * 0.45 + chest @ np.array([0, 0.022, 0.028]) * s
+            front = j["chest"] + (j[f"{side}_shoulder"] - j["neck"]) * 0.62 + chest @ np.array([0, 0.02, 0.083 * g]) * s
             add.cone(over, front, (0.013 * s, 0.011 * s), outfit.extra)
     elif outfit.bag == "shoulder":
         hip = j["pelvis"] + figure.frames["pelvis"] @ np.array([0.118 * g, 0.01, 0.0]) * s

@@ -15,7 +15,7 @@ SIDES = {"left": 1.0, "right": -1.0}
 
 SEGMENTS = {
     "upper_arm": 0.186, "forearm": 0.146, "hand": 0.108, "thigh": 0.245, "shin": 0.246, "foot": 0.152,
-    "ankle_height": 0.039, "shoulder_half": 0.112, "hip_half": 0.052, "hip_to_neck": 0.315, "shoulder_drop": 0.030,
+    "ankle_height": 0.039, "shoulder_half": 0.103, "hip_half": 0.052, "hip_to_neck": 0.315, "shoulder_drop": 0.040,
     "head": 0.155,
 }  # fmt: skip
 """Lengths over stature: Drillis and Contini 1966, as in Winter, Biomechanics and Motor Control of Human Movement
