@@ -3,6 +3,7 @@
     bright/  dark/        aligned 8-bit sRGB PNG, ExLPose's file names
     raw/                  DNG of both arms as captured, neither warped nor cropped
     Annotations/          COCO JSON with 14 joints, one for each split by the well-lit arm's gain
+    semantic/  instances/  depth/   maps on the pictures, where the scenes have them: class, person, mm; PNG
     manifest.jsonl        every true parameter and key of every shot, a line a pair
     run.json, rig.yaml    what was asked, and the rig as used
 
@@ -31,6 +32,8 @@ SPLITS = ("LL-N", "LL-H", "LL-E", "LL-A", "WL")
 """ExLPose's test splits; each has its `Annotations/ExLPose_test_<split>.json`, as the released data set has."""
 ANNOTATIONS = "Annotations"
 FOLDERS = ("bright", "dark", "raw", ANNOTATIONS, ".pairs")
+PLANES = ("semantic", "instances", "depth")
+"""Folders of a scene's planes; made when the first one comes."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,9 @@ class DatasetWriter:
         for name in FOLDERS:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
             remove_remnants(self.folder / name)
+        for name in PLANES:
+            if (self.folder / name).is_dir():
+                remove_remnants(self.folder / name)
         remove_remnants(self.folder)
         write_atomically(self.folder / "run.json", asked)
         text = yaml.safe_dump(rig.model_dump(mode="json"), sort_keys=False, width=110)
@@ -97,7 +103,7 @@ class DatasetWriter:
             raise ValueError(f"{self.folder}: holds this very run; add --resume to finish or check it")
 
     def write(self, number: int, pair: Pair) -> None:
-        """Write one pair: two PNG, two DNG, then its manifest line.
+        """Write one pair: two PNG, two DNG, the planes, then its manifest line.
 
         Args:
             number: of the pair in the run, from 0; its image id is one more.
@@ -108,6 +114,9 @@ class DatasetWriter:
         write_png(self.folder / "dark" / dark, pair.low_light)
         write_dng(self.folder / "raw" / Path(bright).with_suffix(".dng").name, pair.well_lit_raw)
         write_dng(self.folder / "raw" / Path(dark).with_suffix(".dng").name, pair.low_light_raw)
+        for name, plane in pair.planes.items():
+            (self.folder / name).mkdir(exist_ok=True)
+            write_plane(self.folder / name / bright, plane)
         line = json.dumps(_line(number, pair), separators=(",", ":"))
         write_atomically(self.folder / ".pairs" / f"{number:06d}.json", line.encode())
 
@@ -135,7 +144,12 @@ def annotation_file(folder: Path, split: str) -> Path:
 
 def write_png(path: Path, picture: Picture) -> None:
     """Write an 8-bit RGB picture."""
-    whole, data = cv2.imencode(".png", picture[..., ::-1])
+    write_plane(path, picture[..., ::-1])
+
+
+def write_plane(path: Path, plane: np.ndarray) -> None:
+    """Write a map of 8 or 16 bits, or three of them in the order B, G, R."""
+    whole, data = cv2.imencode(".png", plane)
     if not whole:
         raise OSError(f"{path}: could not be encoded as PNG")
     write_atomically(path, data.tobytes())
@@ -196,6 +210,7 @@ def _line(number: int, pair: Pair) -> dict[str, Any]:
             for p in pair.people
             if p.bbox[2] >= 1 and p.bbox[3] >= 1
         ],
+        "planes": {name: f"{name}/{shot.file_name('bright')}" for name in pair.planes},
         "labels": pair.labels,
     }
 

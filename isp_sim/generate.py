@@ -31,12 +31,15 @@ from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes import SceneSource
 from isp_sim.scenes.charts import Charts
+from isp_sim.scenes.people.source import People
 from isp_sim.scenes.photos import SUFFIXES, Photos, list_files
 from isp_sim.scenes.raws import Raws
 from isp_sim.schedule import Shot, replay, scene_shots
 
 PUBLISHED_MEANS = {"LL-N": 3.2, "LL-H": 1.4, "LL-E": 0.9, "LL-A": 2.0, "WL": 90.5}
 """Mean 8-bit intensity of ExLPose's test splits (Lee et al., CVPR 2023, Table 1)."""
+BUILT_IN = ("people", "charts")
+"""Scenes that are no path."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +74,18 @@ class Job:
 
 
 def open_scenes(scenes: str, annotations: Path | None, rig: Rig) -> SceneSource:
-    """`charts`, a folder of pictures, or a raw file or folder of raw files.
+    """`people`, `charts`, a folder of pictures, or a raw file or folder of raw files.
 
     Raises:
         ValueError: no such source, or nothing usable in it.
     """
+    if scenes == "people":
+        return People(rig.height_px, rig.width_px)
     if scenes == "charts":
         return Charts(rig.height_px, rig.width_px)
     path = Path(scenes)
     if not path.exists():
-        raise ValueError(f"--scenes {scenes}: neither 'charts' nor an existing file or folder")
+        raise ValueError(f"--scenes {scenes}: neither 'people' nor 'charts' nor an existing file or folder")
     pictures = path.is_dir() and any(list_files(folder, SUFFIXES) for folder in (path, path / "images"))
     if pictures:
         return Photos(path, annotations, rig.height_px, rig.width_px)
@@ -235,8 +240,8 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument("--rig", default="exlpose", help="rig YAML, or the name of a built-in one [%(default)s]")
     asked.add_argument(
         "--scenes",
-        default="charts",
-        help="'charts' (built in), a folder of sRGB pictures, or a raw file or folder of raws "
+        default="people",
+        help="'people' or 'charts' (both built in), a folder of sRGB pictures, or a raw file or folder of raws "
         "(DNG, NEF …, headerless .raw with a YAML beside it) [%(default)s]",
     )
     asked.add_argument("--annotations", type=Path, help="COCO, CrowdPose or ExLPose JSON of the pictures' people")
@@ -263,7 +268,7 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
         rig=rig.name,
         rig_digest=hashlib.blake2b(rig.model_dump_json().encode(), digest_size=16).hexdigest(),
         seed=given.seed,
-        scenes=given.scenes if given.scenes == "charts" else str(Path(given.scenes).resolve()),
+        scenes=given.scenes if given.scenes in BUILT_IN else str(Path(given.scenes).resolve()),
         annotations=str(given.annotations.resolve()) if given.annotations else None,
         schedule=hashlib.blake2b(given.schedule.read_bytes()).hexdigest()[:32] if given.schedule else None,
         count=len(shots),

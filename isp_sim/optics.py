@@ -15,7 +15,7 @@ from typing import NamedTuple
 import cv2
 import numba
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 from scipy.signal import fftconvolve
 from scipy.special import j1
 
@@ -149,21 +149,50 @@ def _cubic(t):  # type: ignore[no-untyped-def]
     )
 
 
+@numba.njit(inline="always")
+def _seen(u, v, numbers):  # type: ignore[no-untyped-def]
+    """A sensor pixel about the centre, backwards: image plane, and the stretch that leads on to the scene."""
+    b = numbers.back
+    depth = b[6] * u + b[7] * v + b[8]
+    px = (b[0] * u + b[1] * v + b[2]) / depth
+    py = (b[3] * u + b[4] * v + b[5]) / depth
+    rho2 = (px * px + py * py) / (numbers.half_diagonal_px * numbers.half_diagonal_px)
+    return px, py, 1.0 + numbers.k1 * rho2 + numbers.k2 * rho2 * rho2
+
+
+@numba.njit(nogil=True, cache=True)
+def _points(start, stop, numbers, points):  # type: ignore[no-untyped-def]
+    height, width = points.shape[:2]
+    for y in range(start, stop):
+        for x in range(width):
+            px, py, stretch = _seen(x - (width - 1) / 2, y - (height - 1) / 2, numbers)
+            points[y, x, 0] = px * stretch + (width - 1) / 2
+            points[y, x, 1] = py * stretch + (height - 1) / 2
+
+
+def scene_points(view: View, height: int, width: int) -> Float32[np.ndarray, "height width 2"]:
+    """The scene pixel (x, y) every pixel of an arm sees: the map `photons_at_sensor` collects light by, the
+    inverse of `to_sensor`.
+
+    Args:
+        view: the arm's.
+        height: of the scene, which is also the frame's.
+        width: likewise.
+    """
+    points = np.empty((height, width, 2), np.float32)
+    in_rows(_points, height, view.numbers, points)
+    return points
+
+
 @numba.njit(nogil=True, cache=True)
 def _collect(start, stop, image, numbers, bands, photons):  # type: ignore[no-untyped-def]
     height, width = photons.shape[:2]
     rows, columns = image.shape[:2]
-    b = numbers.back
     for y in range(start, stop):
         light = np.zeros(3)
         for x in range(width):
-            u, v = x - (width - 1) / 2, y - (height - 1) / 2
-            depth = b[6] * u + b[7] * v + b[8]
-            px = (b[0] * u + b[1] * v + b[2]) / depth
-            py = (b[3] * u + b[4] * v + b[5]) / depth
+            px, py, stretch = _seen(x - (width - 1) / 2, y - (height - 1) / 2, numbers)
             r2 = px * px + py * py
-            rho2 = r2 / (numbers.half_diagonal_px * numbers.half_diagonal_px)
-            stretch = 1.0 + numbers.k1 * rho2 + numbers.k2 * rho2 * rho2
             sx, sy = px * stretch + (columns - 1) / 2, py * stretch + (rows - 1) / 2
             x0, y0 = math.floor(sx), math.floor(sy)
             wx, wy = _cubic(sx - x0), _cubic(sy - y0)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -40,6 +40,7 @@ class Pair:
         people: labels on the pictures.
         photons_per_us_at_white: the scene's light, from the meter.
         labels: whatever else the scene knows of itself.
+        planes: the scene's maps on the pictures, by name.
     """
 
     shot: Shot
@@ -53,6 +54,7 @@ class Pair:
     people: tuple[Person, ...]
     photons_per_us_at_white: float
     labels: dict[str, object]
+    planes: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class DualCamera:
@@ -82,12 +84,13 @@ class DualCamera:
         arms = (self.well_lit, self.low_light)
         for arm in arms:
             arm.look_at(image)
+        planes = self.place_planes(scene)
         for number, shot in shots:
             if number == shots[0][0]:
                 light = self.meter(scene, shot)
             for arm in arms:
                 arm.light, arm.next_frame = light, Frame(seed, shot.scene, number)
-            yield self._pair(scene, shot, light)
+            yield self._pair(scene, shot, light, planes)
 
     def meter(self, scene: Scene, shot: Shot) -> float:
         """The scene's light: photons per µs of a perfect diffuser, before the splitter.
@@ -132,7 +135,7 @@ class DualCamera:
         linear = colour_matrix(LinearRgb(balanced), params.matrix.cpu())
         return 255 * float(isp.encode_srgb(linear).mean())
 
-    def _pair(self, scene: Scene, shot: Shot, light: float) -> Pair:
+    def _pair(self, scene: Scene, shot: Shot, light: float, planes: dict[str, np.ndarray]) -> Pair:
         bright = self.well_lit.grab(shot.exposure_us, shot.well_lit_gain_db)
         dark = self.low_light.grab(shot.exposure_us, shot.low_light_gain_db)
         height, width = bright.counts.shape
@@ -157,6 +160,7 @@ class DualCamera:
             people=tuple(self.place(person, height, width, box) for person in scene.people),
             photons_per_us_at_white=light,
             labels=scene.labels,
+            planes=planes,
         )
 
     def develop(self, raw: Raw, arm: SimulatedArm) -> Picture:
@@ -186,6 +190,19 @@ class DualCamera:
         lack_y = max(0.0, -there[:, 1].min(), there[:, 1].max() - (height - 1))
         cut_x, cut_y = math.ceil(lack_x), math.ceil(lack_y)
         return cut_x, cut_y, width - 2 * cut_x, height - 2 * cut_y
+
+    def place_planes(self, scene: Scene) -> dict[str, np.ndarray]:
+        """The scene's maps on the cropped pictures: each pixel takes the value of the scene pixel it sees."""
+        if not scene.planes:
+            return {}
+        height, width = scene.radiance.shape[:2]
+        left, top, crop_width, crop_height = self.box(height, width)
+        points = optics.scene_points(self.well_lit.view, height, width)
+        at = np.ascontiguousarray(points[top : top + crop_height, left : left + crop_width])
+        return {
+            name: np.asarray(cv2.remap(plane, at[..., 0], at[..., 1], cv2.INTER_NEAREST))
+            for name, plane in scene.planes.items()
+        }
 
     def place(self, person: Person, height: int, width: int, box: tuple[int, int, int, int]) -> Person:
         """A person's labels on the cropped pictures; joints outside become unlabelled, the box is cut.

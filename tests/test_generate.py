@@ -196,7 +196,7 @@ def test_a_folder_of_something_else_is_refused(asked, tmp_path, capsys):
     ("more", "told"),
     [
         (["--rig", "nothing"], "nothing: no such file"),
-        (["--scenes", "nowhere"], "--scenes nowhere: neither 'charts' nor an existing file or folder"),
+        (["--scenes", "nowhere"], "--scenes nowhere: neither 'people' nor 'charts' nor an existing file or folder"),
         (["--schedule", "nothing.csv"], "nothing.csv"),
         (["--annotations", "nothing.json"], "nothing.json"),
         (["--workers", "0"], "--workers and --count take whole numbers from 1"),

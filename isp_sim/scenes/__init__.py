@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from isp_sim.units import Radiance
 
 JOINTS = (
@@ -57,6 +59,8 @@ class Scene:
         people: labels in scene pixels.
         labels: whatever else is true of the scene (patch values, edge angle …), JSON-able.
         metered: the camera meters this scene; `False` keeps `radiance` absolute (dark frame, flat field).
+        planes: maps of the radiance's size, by the name of the folder they are written to: `semantic` (uint8 class),
+            `instances` (uint16, 0 nobody), `depth` (uint16, mm, 0 unknown). Values are never interpolated.
     """
 
     name: str
@@ -64,6 +68,7 @@ class Scene:
     people: tuple[Person, ...] = ()
     labels: dict[str, object] = field(default_factory=dict)
     metered: bool = True
+    planes: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class SceneSource(Protocol):

@@ -1,0 +1,104 @@
+"""Built-in scenes with people: how long one takes, and how near their crowds are to ExLPose's.
+
+    python benchmarks/people.py [--scenes 400] [--threads 2]
+
+Time: 1920×1200 with six people, labels and planes included, by world. Crowds: two-sample Kolmogorov-Smirnov
+distances between rendered scenes (480×300) and ExLPose's test annotations, people in a picture, box height over
+picture height, visible joints of a person.
+"""
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from isp_sim.scenes.people.crowd import distance
+from isp_sim.scenes.people.layout import lay_out
+from isp_sim.scenes.people.source import People
+
+ANNOTATIONS = Path("../shared/data/exlpose/annotations/ExLPose_test_LL-All.json")
+TARGET_S, TARGET_KS = 2.5, 0.10
+
+Figures = dict[str, list[float]]
+
+
+def published(path: Path) -> Figures:
+    """ExLPose's people, box heights and labelled joints."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    heights = {image["id"]: image["height"] for image in document["images"]}
+    people = dict.fromkeys(heights, 0)
+    found: Figures = {"people": [], "box height": [], "visible joints": []}
+    for annotation in document["annotations"]:
+        people[annotation["image_id"]] += 1
+        found["box height"].append(annotation["bbox"][3] / heights[annotation["image_id"]])
+        found["visible joints"].append(min(sum(v > 0 for v in annotation["keypoints"][2::3]), 14))
+    found["people"] = [float(count) for count in people.values()]
+    return found
+
+
+def rendered(count: int, seed: int) -> tuple[Figures, int]:
+    """The same of our first scenes, from their labels; and how many draws were thrown away."""
+    source, height = People(300, 480, seed), 300
+    found: Figures = {"people": [], "box height": [], "visible joints": []}
+    redrawn = 0
+    for index in track(range(count), "crowds"):
+        scene = source.scene(index)
+        redrawn += int(str(scene.labels["redrawn"]))
+        found["people"].append(float(len(scene.people)))
+        for person in scene.people:
+            found["box height"].append(person.bbox[3] / height)
+            found["visible joints"].append(float(sum(v == 2 for _, _, v in person.keypoints)))
+    return found, redrawn
+
+
+def times(per_world: int, seed: int) -> dict[str, list[float]]:
+    """Seconds for scenes of six people at full size, by world; kernels are compiled before."""
+    source = People(1200, 1920, seed)
+    source.scene(0)
+    taken: dict[str, list[float]] = defaultdict(list)
+    index = 0
+    while index < 400 and sum(map(len, taken.values())) < 6 * per_world:
+        layout = lay_out(seed, index)
+        if len(layout.people) == 6 and len(taken[layout.name]) < per_world:
+            start = time.perf_counter()
+            source.scene(index)
+            taken[layout.name].append(time.perf_counter() - start)
+        index += 1
+    return taken
+
+
+if __name__ == "__main__":
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--scenes", type=int, default=400)
+    asked.add_argument("--per-world", type=int, default=2)
+    asked.add_argument("--threads", type=int, default=2)
+    asked.add_argument("--seed", type=int, default=0)
+    given = asked.parse_args()
+    torch.set_num_threads(given.threads)
+    console = Console()
+    table = Table(title=f"1920×1200, six people, {given.threads} threads; target {TARGET_S} s")
+    for heading in ("world", "scenes", "median s", "slowest s"):
+        table.add_column(heading, justify="right")
+    for world, seconds in times(given.per_world, given.seed).items():
+        if seconds:
+            table.add_row(world, str(len(seconds)), f"{np.median(seconds):.2f}", f"{max(seconds):.2f}")
+    console.print(table)
+    ours, thrown = rendered(given.scenes, given.seed)
+    theirs = published(ANNOTATIONS) if ANNOTATIONS.exists() else {}
+    table = Table(title=f"{given.scenes} scenes ({thrown} draws thrown away) against ExLPose's 491; target {TARGET_KS}")
+    for heading in ("figure", "KS", "mean here", "mean there"):
+        table.add_column(heading, justify="right")
+    for name, values in ours.items():
+        if theirs:
+            ks = distance(np.array(values), np.array(theirs[name]))
+            table.add_row(name, f"{ks:.3f}", f"{np.mean(values):.3f}", f"{np.mean(theirs[name]):.3f}")
+        else:
+            table.add_row(name, "no data", f"{np.mean(values):.3f}", "-")
+    console.print(table)

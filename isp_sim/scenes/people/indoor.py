@@ -1,0 +1,278 @@
+"""Rooms: walls, floor, windows, lamps in view and furniture along the walls and between the people."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from isp_sim.scenes.people import furniture, semantics
+from isp_sim.scenes.people import light as li
+from isp_sim.scenes.people import materials as m
+from isp_sim.scenes.people.materials import Materials, Rgb, lch
+from isp_sim.scenes.people.shapes import OPEN_END, OPEN_START, Builder, turn_y
+from isp_sim.scenes.people.world import World
+
+WINDOW_LIGHTS, LAMP_LIGHTS = 2, 3
+"""A wall's windows, and a ceiling's panels, shine as so many lights: each costs a shadow ray a pixel."""
+KINDS = ("living room", "office", "classroom", "hall")
+
+
+@dataclass(frozen=True)
+class Paints:
+    """Materials of a room."""
+
+    wall: int
+    floor: int
+    ceiling: int
+    wood: int
+    metal: int
+    cloth: int
+    white: int
+    dark: int
+    leaves: int
+    books: int
+    picture: int
+    screen: int
+
+
+def _paints(table: Materials, kind: str, stream: np.random.Generator) -> Paints:
+    seed = float(stream.uniform(0, 50))
+    hue, deep = float(stream.uniform(20, 110)), float(stream.uniform(0, 14))
+    wall = lch(float(stream.uniform(68, 92)), deep, hue if stream.random() < 0.7 else float(stream.uniform(0, 360)))
+    oak = lch(float(stream.uniform(35, 68)), 26, float(stream.uniform(55, 75)))
+    darker: Rgb = (oak[0] * 0.6, oak[1] * 0.55, oak[2] * 0.5)
+    if kind in ("living room", "classroom") or stream.random() < 0.3:
+        floor = table.add(
+            oak, m.WOOD, darker, scale=0.12, variation=0.06, grain=0.4, gloss=0.06, sharpness=30, mirror=0.02, seed=seed
+        )
+    else:
+        stone = lch(float(stream.uniform(40, 75)), float(stream.uniform(0, 8)), 80)
+        grout: Rgb = (stone[0] * 0.55, stone[1] * 0.55, stone[2] * 0.55)
+        floor = table.add(
+            stone,
+            m.TILES,
+            grout,
+            scale=0.6,
+            ratio=0.02,
+            variation=0.10,
+            grain=0.5,
+            gloss=0.10,
+            sharpness=50,
+            mirror=0.03,
+            seed=seed,
+        )
+    return Paints(
+        wall=table.add(
+            wall, m.PLASTER, (wall[0] * 0.93, wall[1] * 0.92, wall[2] * 0.91), scale=1.5, ratio=0.2, seed=seed
+        ),
+        floor=floor,
+        ceiling=table.add((0.78, 0.78, 0.76)),
+        wood=table.add(oak, m.WOOD, darker, scale=0.06, gloss=0.04, sharpness=25, seed=seed + 3),
+        metal=table.add((0.10, 0.10, 0.11), gloss=0.2, sharpness=40),
+        cloth=table.add(m.cloth(stream), variation=0.10, grain=0.05, bump=0.25, bump_scale=0.15, seed=seed),
+        white=table.add((0.80, 0.80, 0.79), gloss=0.03),
+        dark=table.add((0.03, 0.03, 0.033), gloss=0.1, sharpness=30),
+        leaves=table.add(
+            lch(38, 34, 128), m.LEAVES, grain=0.05, cover=0.55, bump=0.7, bump_scale=0.05, variation=0.3, seed=1
+        ),
+        books=table.add(m.cloth(stream), m.BOOKS, m.cloth(stream), scale=0.34, seed=seed),
+        picture=table.add(lch(80, 20, hue), m.PICTURE, lch(35, 40, hue + 120), scale=0.35, seed=seed),
+        screen=table.add((0.75, 0.9, 1.1), m.SCREEN, glow=float(stream.uniform(0.6, 1.6)), seed=seed),
+    )
+
+
+def room(kind: str, table: Materials, depth_m: float, half_m: float, stream: np.random.Generator) -> World:
+    """A room seen from near its back wall.
+
+    Args:
+        kind: of `KINDS`.
+        table: gets the materials.
+        depth_m: from the camera to the far wall.
+        half_m: from the axis to the side walls.
+        stream: random numbers.
+    """
+    high = float(stream.uniform(2.5, 2.9) if kind == "living room" else stream.uniform(2.8, 3.4))
+    high = high if kind != "hall" else float(stream.uniform(3.6, 6.0))
+    paints = _paints(table, kind, stream)
+    add = Builder(semantics.FLOOR)
+    add.box(np.array([0, -0.05, depth_m / 2]), np.eye(3), (half_m + 1, 0.05, depth_m / 2 + 4), paints.floor)
+    add.semantic = semantics.CEILING
+    add.box(np.array([0, high + 0.05, depth_m / 2]), np.eye(3), (half_m + 1, 0.05, depth_m / 2 + 4), paints.ceiling)
+    mood = stream.choice(["lamps", "windows", "both"], p=[0.3, 0.3, 0.4])
+    strength = 0.35 if mood == "windows" else float(stream.uniform(0.5, 1.0))
+    ambient = float(stream.uniform(0.10, 0.24))
+    tone = li.SKYLIGHT if mood == "windows" else (1.0, 0.97, 0.92)
+    above: Rgb = (ambient * tone[0], ambient * tone[1], ambient * tone[2])
+    below: Rgb = (ambient * 0.62 * tone[0], ambient * 0.58 * tone[1], ambient * 0.52 * tone[2])
+    dark: Rgb = (0, 0, 0)
+    walls = (-half_m, half_m, -2.5, depth_m, high)
+    sky = li.Sky(False, dark, dark, 0, (0, 1, 0), 0, above, below, 0, walls)
+    world = World(kind, add, [], sky, left=-half_m, right=half_m, far=depth_m)
+    sides = {"windows": 0.85, "both": 0.6, "lamps": 0.0}[str(mood)]
+    for side in ("far", "left", "right"):
+        _wall(world, side, table, paints, high, (depth_m, half_m), stream.random() < sides, stream)
+    if mood != "windows" or stream.random() < 0.3:
+        _lamps(world, kind, table, paints, high, (depth_m, half_m), strength, stream)
+    if not world.lights:
+        world.lights.append((li.LAMP, 0, high - 0.1, depth_m * 0.4, 0, -1, 0, 3, 3, 2.9))
+    _furnish(world, kind, paints, high, stream)
+    return world
+
+
+def _wall(
+    world: World, side: str, table: Materials, paints: Paints, high: float, size: tuple[float, float], window: bool,
+    stream: np.random.Generator,
+) -> None:  # fmt: skip
+    """A wall, with windows, a door or pictures in it. Its own frame: x along the wall, z into the room."""
+    depth, half = size
+    length = half * 2 if side == "far" else depth + 4
+    turn = turn_y({"far": 180.0, "left": 90.0, "right": -90.0}[side])
+    at = {
+        "far": np.array([0, high / 2, depth]), "left": np.array([-half, high / 2, depth / 2 - 2]),
+        "right": np.array([half, high / 2, depth / 2 - 2]),
+    }[side]  # fmt: skip
+    add = world.add
+    add.semantic = semantics.WALL
+    add.box(at - turn[:, 2] * 0.1, turn, (length / 2, high / 2, 0.1), paints.wall)
+    add.box(at + turn @ np.array([0, -high / 2 + 0.05, 0.008]), turn, (length / 2, 0.05, 0.008), paints.white)
+    if window:
+        _windows(world, table, paints, at, turn, length, high, stream)
+        return
+    places = stream.permutation(np.linspace(-0.36, 0.36, 3))
+    if stream.random() < 0.8:
+        door = at + turn @ np.array([places[0] * length, 1.02 - high / 2, 0.02])
+        add.box(door, turn, (0.50, 1.04, 0.018), paints.white)
+        add.box(door + turn[:, 2] * 0.012, turn, (0.44, 1.00, 0.020), paints.wood)
+        add.ball(door + turn @ np.array([0.36, -0.02, 0.05]), turn, (0.055, 0.015, 0.02), paints.metal)
+    for place in places[1:]:
+        if stream.random() < 0.75:
+            half_size = (float(stream.uniform(0.3, 0.8)), float(stream.uniform(0.25, 0.5)))
+            picture = at + turn @ np.array([place * length, 1.6 - high / 2, 0.012])
+            add.box(picture, turn, (half_size[0] + 0.03, half_size[1] + 0.03, 0.012), paints.dark)
+            add.box(picture + turn[:, 2] * 0.006, turn, (*half_size, 0.010), paints.picture)
+
+
+def _windows(
+    world: World, table: Materials, paints: Paints, at: np.ndarray, turn: np.ndarray, length: float, high: float,
+    stream: np.random.Generator,
+) -> None:  # fmt: skip
+    """A row of windows on a wall: bright panes with frames, each a light that shines into the room."""
+    add = world.add
+    glow = float(np.exp(stream.uniform(np.log(4), np.log(28))))
+    pane = table.add(li.SKYLIGHT, m.PANE, glow=glow, seed=float(stream.uniform(0, 50)))
+    wide = float(stream.uniform(0.65, 1.2))
+    number = int(np.clip(length // (2 * wide + 0.7), 1, 5))
+    tall = float(stream.uniform(0.62, 0.95)) if high < 3.5 else high * 0.34
+    middle = 0.95 + tall - high / 2
+    for n in range(number):
+        x = (n - (number - 1) / 2) * length / number
+        place = at + turn @ np.array([x, middle, 0.012])
+        add.semantic = semantics.WINDOW
+        add.box(place, turn, (wide, tall, 0.010), pane)
+        for dx, dy, hx, hy in (
+            (0, tall, wide + 0.05, 0.05), (0, -tall, wide + 0.08, 0.05), (wide, 0, 0.05, tall), (-wide, 0, 0.05, tall),
+            (0, 0, 0.03, tall), (0, 0.3 * tall, wide, 0.02),
+        ):  # fmt: skip
+            add.box(place + turn @ np.array([dx, dy, 0.01]), turn, (hx, hy, 0.035), paints.white)
+    lit = min(number, WINDOW_LIGHTS)
+    power = 0.055 * glow * wide * tall * 4 * np.sqrt(number) / lit
+    for n in range(lit):
+        spot = at + turn @ np.array([(n - (lit - 1) / 2) * length / lit, middle, 0.12])
+        world.lights.append((li.WINDOW, *spot, *turn[:, 2], *(power * np.array(li.SKYLIGHT))))
+
+
+def _lamps(
+    world: World, kind: str, table: Materials, paints: Paints, high: float, size: tuple[float, float], strength: float,
+    stream: np.random.Generator,
+) -> None:  # fmt: skip
+    """Panels in the ceiling of offices, classrooms and halls; a floor lamp and a pendant in living rooms."""
+    depth, half = size
+    colour = np.array(li.TUNGSTEN if kind == "living room" and stream.random() < 0.5 else li.WARM_WHITE)
+    if kind in ("office", "classroom", "hall"):
+        colour = np.array([li.WARM_WHITE, li.COOL_WHITE][int(stream.random() < 0.6)])
+    red, green, blue = colour.tolist()
+    add = world.add
+    if kind == "living room":
+        shade = table.add((red, green, blue), glow=float(stream.uniform(6, 18)))
+        corner = np.array([stream.choice([-1, 1]) * (half - 0.5), 0, depth * stream.uniform(0.6, 0.9)])
+        add.semantic = semantics.LIGHT
+        top = corner + np.array([0, 1.55, 0])
+        add.cone(top, top + np.array([0, 0.26, 0]), (0.20, 0.13), shade, cut=OPEN_END | OPEN_START)
+        add.semantic = semantics.OBJECT
+        add.cone(corner + np.array([0, 0.02, 0]), top, (0.015, 0.015), paints.metal)
+        world.occupy(corner[0], corner[2], 0.4, 0.4)
+        world.lights.append((li.LAMP, *(top + np.array([0, 0.2, 0])), 0, -0.3, 0, *(1.1 * strength * colour)))
+        hang = np.array([stream.normal(0, 0.4), high - 0.45, depth * 0.45])
+        add.semantic = semantics.LIGHT
+        add.ball(hang, np.eye(3), (0.17, 0.15, 0.17), shade)
+        add.cone(hang, np.array([hang[0], high, hang[2]]), (0.008, 0.008), paints.dark)
+        world.lights.append((li.LAMP, *(hang - np.array([0, 0.25, 0])), 0, -0.5, 0, *(2.4 * strength * colour)))
+        return
+    panel = table.add((red, green, blue), glow=float(stream.uniform(8, 25)))
+    across = 2 if half < 5 else 3
+    along = int(np.clip(depth // 3.2, 2, 5))
+    power = 1.6 * strength * (high - 0.6) ** 2 * colour
+    add.semantic = semantics.LIGHT
+    for i in range(across):
+        for k in range(along):
+            x, z = (i - (across - 1) / 2) * 2 * half / across, (k + 0.6) * depth / along
+            add.box(np.array([x, high - 0.015, z]), np.eye(3), (0.60, 0.02, 0.15), panel)
+    for n in range(LAMP_LIGHTS):
+        x, z = ((-0.45, 0.45, -0.1)[n]) * half, depth * (n + 0.6) / LAMP_LIGHTS
+        world.lights.append((li.LAMP, x, high - 0.10, z, 0, -1, 0, *power))
+
+
+def _furnish(world: World, kind: str, paints: Paints, high: float, stream: np.random.Generator) -> None:
+    """Furniture along the walls and in the room; where it stands nobody else does."""
+    add, half, depth = world.add, world.right, world.far
+    for sign in (-1, 1):
+        z = 2.2 + float(stream.uniform(0, 1))
+        while z < depth - 1.2:
+            turn, x = turn_y(-sign * 90), sign * (half - 0.25)
+            item = stream.choice(["shelf", "cupboard", "plant", "table", "", ""])
+            if item in ("shelf", "cupboard"):
+                tall = float(stream.uniform(0.8, 2.0))
+                front = paints.books if item == "shelf" else paints.wood
+                furniture.shelf(add, np.array([x, 0, z]), turn, (1.1, tall, 0.36), paints.wood, front)
+                world.occupy(x, z, 0.5, 1.2)
+            elif item == "plant":
+                furniture.plant(add, np.array([x - sign * 0.15, 0, z]), 1.3, paints.white, paints.leaves, stream)
+                world.occupy(x, z, 0.7, 0.7)
+            elif item == "table":
+                furniture.table(
+                    add, np.array([x - sign * 0.2, 0, z]), turn, (0.6, 0.35), 0.74, paints.wood, paints.metal
+                )
+                world.occupy(x - sign * 0.2, z, 0.8, 1.3)
+            z += float(stream.uniform(1.4, 2.4))
+    if kind == "living room":
+        x = float(stream.uniform(-0.4, 0.4)) * half
+        furniture.sofa(add, np.array([x, 0, depth - 0.65]), turn_y(180), 0.95, paints.cloth)
+        world.occupy(x, depth - 0.6, 2.3, 1.0)
+    else:
+        _desks(world, kind, paints, stream)
+
+
+def _desks(world: World, kind: str, paints: Paints, stream: np.random.Generator) -> None:
+    """Rows of tables with chairs, and screens in offices; columns in halls."""
+    add, half, depth = world.add, world.right, world.far
+    if kind == "hall":
+        for z in np.arange(6.0, depth - 1, 5.0):
+            for sign in (-1, 1):
+                at = np.array([sign * half * 0.62, 0, float(z)])
+                add.semantic = semantics.BUILDING
+                add.cone(at, at + np.array([0, 8.0, 0]), (0.24, 0.24), paints.white)
+                world.occupy(at[0], at[2], 0.6, 0.6)
+        return
+    for z in np.arange(4.2 + float(stream.uniform(0, 1)), depth - 1.2, 2.6):
+        for x in np.arange(-half + 2.0, half - 1.6, 2.4):
+            if stream.random() < 0.45:
+                continue
+            at = np.array([x + stream.normal(0, 0.08), 0, z])
+            furniture.table(add, at, np.eye(3), (0.68, 0.36), 0.74, paints.wood, paints.metal)
+            facing = 180.0 if stream.random() < 0.5 else 0.0
+            behind = np.array([0, 0, 0.62 if facing == 180.0 else -0.62])
+            furniture.chair(add, at + behind, turn_y(facing + stream.normal(0, 15)), 0.45, paints.cloth, paints.metal)
+            if kind == "office":
+                furniture.monitor(
+                    add, at + np.array([0, 0.74, 0.05]), turn_y(facing + 180 + 180), paints.screen, paints.dark
+                )
+            world.occupy(at[0], at[2] + behind[2] / 2, 1.4, 1.5)

@@ -1,0 +1,65 @@
+"""What is true of a rendered scene: joints with visibility, boxes, planes."""
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from isp_sim.scenes import Person
+from isp_sim.scenes.people.render import Camera, Rendered
+
+Planes = dict[str, np.ndarray]
+DEPTH_LIMIT_MM = 65535
+
+
+def joints_visible(
+    spots: Float64[np.ndarray, "14 3"], slack_m: Float64[np.ndarray, " 14"], rendered: Rendered
+) -> Bool[np.ndarray, " 14"]:
+    """A joint is visible when it is in the picture and its pixel's surface is not more than `slack_m` before it.
+
+    Args:
+        spots: joints as `Camera.project` gives them: pixels and depth in m.
+        slack_m: how deep each joint lies in its own limb.
+        rendered: the depth buffer.
+    """
+    height, width = rendered.depth_m.shape
+    x, y = np.rint(spots[:, 0]).astype(int), np.rint(spots[:, 1]).astype(int)
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (spots[:, 2] > 0)
+    surface = rendered.depth_m[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
+    return np.asarray(inside & (surface >= spots[:, 2] - slack_m))
+
+
+def person(
+    instance: int,
+    joints: Float64[np.ndarray, "14 3"],
+    slack_m: Float64[np.ndarray, " 14"],
+    camera: Camera,
+    rendered: Rendered,
+) -> Person | None:
+    """One person's labels; nothing of someone who has no pixel.
+
+    Args:
+        instance: number in the instance plane.
+        joints: in the world, m.
+        slack_m: how deep each lies in its limb.
+        camera: as rendered.
+        rendered: planes.
+    """
+    rows = np.flatnonzero((rendered.instance == instance).any(axis=1))
+    if not len(rows):
+        return None
+    columns = np.flatnonzero((rendered.instance == instance).any(axis=0))
+    box = (columns[0], rows[0], columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0])
+    spots = camera.project(joints)
+    visible = joints_visible(spots, slack_m, rendered)
+    height, width = rendered.depth_m.shape
+    keypoints = []
+    for (x, y, _), v in zip(spots.tolist(), visible.tolist(), strict=True):
+        inside = -0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5
+        keypoints.append((x, y, 2 if v else 1) if inside else (0.0, 0.0, 0))
+    return Person(tuple(keypoints), (float(box[0]), float(box[1]), float(box[2]), float(box[3])))
+
+
+def planes(rendered: Rendered) -> Planes:
+    """The maps that are written beside the pictures: class, person, depth in mm (0: farther than 65.5 m)."""
+    depth = np.rint(np.where(np.isfinite(rendered.depth_m), rendered.depth_m, 0) * 1000)
+    depth = np.where(depth > DEPTH_LIMIT_MM, 0, depth).astype(np.uint16)
+    return {"semantic": rendered.semantic, "instances": rendered.instance, "depth": depth}

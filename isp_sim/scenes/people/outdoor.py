@@ -1,0 +1,281 @@
+"""Daylight: a street, a square or a park under a clear, broken or overcast sky."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from isp_sim.scenes.people import furniture, semantics
+from isp_sim.scenes.people import light as li
+from isp_sim.scenes.people import materials as m
+from isp_sim.scenes.people.materials import Materials, Rgb, lch
+from isp_sim.scenes.people.shapes import Builder, turn_y
+from isp_sim.scenes.people.world import World
+
+KINDS = ("street", "square", "park")
+
+
+@dataclass(frozen=True)
+class Paints:
+    """Materials of the outdoors."""
+
+    asphalt: int
+    paving: int
+    grass: int
+    kerb: int
+    bark: int
+    leaves: tuple[int, ...]
+    glass: int
+    tyre: int
+    metal: int
+    chrome: int
+    wood: int
+
+
+def _paints(table: Materials, stream: np.random.Generator) -> Paints:
+    seed = float(stream.uniform(0, 50))
+    grey = float(stream.uniform(0.10, 0.20))
+    slab = lch(float(stream.uniform(50, 72)), float(stream.uniform(2, 12)), 75)
+    autumn = stream.random() < 0.2
+    return Paints(
+        asphalt=table.add((grey, grey, grey * 1.02), m.GROUND, (grey * 0.7,) * 3, scale=1.2, ratio=0.06, seed=seed),
+        paving=table.add(
+            slab,
+            m.TILES,
+            (slab[0] * 0.6, slab[1] * 0.6, slab[2] * 0.6),
+            scale=float(stream.uniform(0.3, 0.9)),
+            ratio=0.03,
+            variation=0.22,
+            grain=0.45,
+            seed=seed,
+        ),
+        grass=table.add(
+            lch(44, 34, 118), m.GROUND, lch(33, 34, 115), scale=2.5, ratio=0.03, bump=0.5, bump_scale=0.05, seed=seed
+        ),
+        kerb=table.add((0.42, 0.41, 0.39), variation=0.15, grain=0.3),
+        bark=table.add((0.12, 0.09, 0.065), variation=0.4, grain=0.06, bump=0.8, bump_scale=0.07, seed=seed),
+        leaves=tuple(
+            table.add(
+                lch(
+                    float(stream.uniform(36, 52)),
+                    float(stream.uniform(28, 42)),
+                    float(stream.uniform(60, 95) if autumn else stream.uniform(108, 130)),
+                ),
+                m.LEAVES,
+                grain=0.11,
+                cover=0.62,
+                bump=1.0,
+                bump_scale=0.16,
+                variation=0.35,
+                seed=float(n),
+            )
+            for n in range(3)
+        ),
+        glass=table.add((0.02, 0.025, 0.03), mirror=0.10, gloss=0.5, sharpness=400),
+        tyre=table.add((0.02, 0.02, 0.02), gloss=0.02),
+        metal=table.add((0.07, 0.08, 0.08), gloss=0.2, sharpness=40),
+        chrome=table.add((0.45, 0.45, 0.46), gloss=1.2, sharpness=120, mirror=0.25),
+        wood=table.add((0.28, 0.17, 0.09), m.WOOD, (0.18, 0.11, 0.06), scale=0.05, seed=seed),
+    )
+
+
+def _sky(stream: np.random.Generator) -> tuple[li.Sky, list[tuple[float, ...]]]:
+    """Sun and sky: their irradiances make about 1, the sun's share falls with the clouds."""
+    clouds = float(stream.choice([stream.uniform(0, 0.35), stream.uniform(0.35, 0.62), 1.0], p=[0.45, 0.3, 0.25]))
+    high, round_ = np.radians(stream.uniform(14, 62)), np.radians(stream.uniform(-180, 180))
+    sun = (float(np.cos(high) * np.sin(round_)), float(np.sin(high)), float(np.cos(high) * np.cos(round_)))
+    share = 0.0 if clouds == 1.0 else float(stream.uniform(0.72, 0.86))
+    warm = float(np.clip((np.degrees(high) - 10) / 40, 0, 1))
+    light = np.array([1.0, 0.90 + 0.08 * warm, 0.74 + 0.21 * warm]) * share * 1.15
+    level = 0.85 * (1 - share) if share else 0.9
+    tone: Rgb = (0.95, 1.0, 1.06) if clouds == 1.0 else li.SKYLIGHT
+    above: Rgb = (level * tone[0], level * tone[1], level * tone[2])
+    bounce = 0.17 * (share * float(np.sin(high)) + level)
+    below: Rgb = (bounce * 1.02, bounce, bounce * 0.93)
+    zenith: Rgb = (0.13, 0.24, 0.52) if clouds < 1 else (0.80, 0.83, 0.88)
+    horizon: Rgb = (0.62, 0.74, 0.92) if clouds < 1 else (1.0, 1.02, 1.04)
+    glow = 0.0 if clouds == 1.0 else 1.6
+    sky = li.Sky(
+        True, zenith, horizon, clouds if clouds < 1 else 0.75, sun, glow, above, below, float(stream.uniform(0, 99))
+    )
+    return sky, [(li.SUN, *sun, 0, 0, 0, *light.tolist())] if share else []
+
+
+def place(kind: str, table: Materials, far_m: float, stream: np.random.Generator) -> World:
+    """A place out of doors.
+
+    Args:
+        kind: of `KINDS`.
+        table: gets the materials.
+        far_m: how far away the last person stands.
+        stream: random numbers.
+    """
+    paints = _paints(table, stream)
+    sky, lights = _sky(stream)
+    add = Builder(semantics.GROUND)
+    ground = {"street": paints.asphalt, "square": paints.paving, "park": paints.grass}[kind]
+    add.box(np.array([0, -0.5, 400.0]), np.eye(3), (600.0, 0.5, 480.0), ground)
+    world = World(kind, add, lights, sky)
+    {"street": _street, "square": _square, "park": _park}[kind](world, table, paints, far_m, stream)
+    return world
+
+
+def _house(
+    world: World,
+    table: Materials,
+    corner: tuple[float, float],
+    size: tuple[float, float, float],
+    stream: np.random.Generator,
+) -> None:
+    """A façade block: middle (x, z), width, height, depth; a socle, a cornice and sometimes shop windows."""
+    wide, tall, deep = size
+    brick = stream.random() < 0.3
+    colour = (
+        lch(float(stream.uniform(38, 50)), 30, 45)
+        if brick
+        else lch(float(stream.uniform(55, 88)), float(stream.uniform(0, 18)), float(stream.uniform(40, 100)))
+    )
+    frame = lch(float(stream.choice([25, 90])), 4, 80)
+    wall = table.add(
+        colour, m.FACADE, frame, scale=float(stream.uniform(2.9, 3.6)), ratio=float(stream.uniform(0.6, 1.1)),
+        variation=0.10, grain=0.6, seed=float(stream.integers(0, 1000)),
+    )  # fmt: skip
+    socle = table.add((colour[0] * 0.5, colour[1] * 0.5, colour[2] * 0.5), variation=0.12, grain=0.3)
+    add = world.add
+    add.semantic = semantics.BUILDING
+    at = np.array([corner[0], tall / 2, corner[1]])
+    add.box(at, np.eye(3), (wide / 2, tall / 2, deep / 2), wall)
+    add.box(np.array([at[0], 0.3, at[2]]), np.eye(3), (wide / 2 + 0.04, 0.3, deep / 2 + 0.04), socle)
+    add.box(np.array([at[0], tall, at[2]]), np.eye(3), (wide / 2 + 0.25, 0.18, deep / 2 + 0.25), socle)
+
+
+def _car(
+    world: World, table: Materials, paints: Paints, x: float, z: float, turn: float, stream: np.random.Generator
+) -> None:
+    colour = lch(
+        float(stream.choice([12, 30, 60, 85])), float(stream.choice([2, 2, 45])), float(stream.uniform(0, 360))
+    )
+    paint = table.add(colour, gloss=1.5, sharpness=220, mirror=0.05)
+    furniture.car(world.add, np.array([x, 0, z]), turn_y(turn), paint, paints.glass, paints.tyre, paints.chrome)
+    along = abs(np.cos(np.radians(turn))) > 0.7
+    world.occupy(x, z, 2.0 if along else 4.4, 4.4 if along else 2.0)
+
+
+def _street(world: World, table: Materials, paints: Paints, far_m: float, stream: np.random.Generator) -> None:
+    """A street that runs away from the camera: pavements, rows of houses, parked cars, trees, lamps."""
+    add, half = world.add, float(stream.uniform(6.0, 10.0))
+    middle = float(stream.uniform(-0.35, 0.35)) * half
+    end = far_m + float(stream.uniform(20, 60))
+    for sign in (-1, 1):
+        front = middle + sign * half
+        add.semantic = semantics.GROUND
+        add.box(np.array([front - sign * 1.0, 0.01, end / 2]), np.eye(3), (1.6, 0.012, end / 2 + 20), paints.paving)
+        add.box(np.array([front - sign * 2.65, 0.015, end / 2]), np.eye(3), (0.08, 0.018, end / 2 + 20), paints.kerb)
+        z = -6.0
+        while z < end:
+            deep, tall = float(stream.uniform(7, 16)), float(stream.uniform(6, 19))
+            _house(world, table, (front + sign * 5, z + deep / 2), (10, tall, deep - 0.02), stream)
+            z += deep + (float(stream.uniform(3, 8)) if stream.random() < 0.2 else 0)
+        for z in np.arange(float(stream.uniform(6, 12)), min(end, 70), 9.0):
+            draw = stream.random()
+            if draw < 0.4:
+                _car(world, table, paints, front - sign * 3.8, float(z), 0 if sign < 0 else 180, stream)
+            elif draw < 0.7:
+                leaf = paints.leaves[int(stream.integers(3))]
+                furniture.tree(
+                    add,
+                    np.array([front - sign * 2.2, 0, z]),
+                    float(stream.uniform(4.5, 8)),
+                    1.7,
+                    paints.bark,
+                    leaf,
+                    stream,
+                )
+                world.occupy(front - sign * 2.2, float(z), 0.5, 0.5)
+            elif draw < 0.85:
+                furniture.lamp_post(add, np.array([front - sign * 2.3, 0, z]), 5.0, paints.metal, paints.kerb)
+                world.occupy(front - sign * 2.3, float(z), 0.3, 0.3)
+    if stream.random() < 0.6:
+        _house(world, table, (middle, end + 6), (2 * half + 24, float(stream.uniform(9, 20)), 12), stream)
+    world.left, world.right, world.far = middle - half + 0.1, middle + half - 0.1, end
+
+
+def _square(world: World, table: Materials, paints: Paints, far_m: float, stream: np.random.Generator) -> None:
+    """A paved square before a row of houses, with trees, benches and a few parked cars."""
+    add, back = world.add, far_m + float(stream.uniform(5, 18))
+    x = -back * 1.1
+    while x < back * 1.1:
+        wide = float(stream.uniform(8, 20))
+        _house(world, table, (x + wide / 2, back + 8), (wide - 0.02, float(stream.uniform(7, 20)), 12), stream)
+        x += wide + (3.0 if stream.random() < 0.12 else 0)
+    for _ in range(int(stream.integers(2, 7))):
+        z = float(stream.uniform(0.5, 0.95)) * back
+        x = float(stream.uniform(-0.7, 0.7)) * z
+        leaf = paints.leaves[int(stream.integers(3))]
+        furniture.tree(
+            add,
+            np.array([x, 0, z]),
+            float(stream.uniform(4.5, 9)),
+            float(stream.uniform(1.5, 2.6)),
+            paints.bark,
+            leaf,
+            stream,
+        )
+        world.occupy(x, z, 0.6, 0.6)
+    for _ in range(int(stream.integers(0, 4))):
+        _car(
+            world,
+            table,
+            paints,
+            float(stream.uniform(-0.5, 0.5)) * back,
+            back - 1.5,
+            90 if stream.random() < 0.5 else -90,
+            stream,
+        )
+    for _ in range(int(stream.integers(0, 3))):
+        z = float(stream.uniform(0.35, 0.8)) * back
+        x = float(stream.uniform(-0.5, 0.5)) * z
+        furniture.bench(
+            add, np.array([x, 0, z]), turn_y(180 + float(stream.uniform(-60, 60))), 0.45, paints.wood, paints.metal
+        )
+        world.occupy(x, z, 1.7, 0.9)
+    world.far = back
+
+
+def _park(world: World, table: Materials, paints: Paints, far_m: float, stream: np.random.Generator) -> None:
+    """Grass with a path, trees and bushes, houses behind them."""
+    add, back = world.add, far_m + float(stream.uniform(12, 35))
+    add.semantic = semantics.GROUND
+    lean = float(stream.uniform(-25, 25))
+    turn = turn_y(lean)
+    add.box(
+        turn @ np.array([0, 0.006, back / 2]), turn, (float(stream.uniform(1.2, 2.4)), 0.008, back * 0.9), paints.paving
+    )
+    for _ in range(int(stream.integers(10, 20))):
+        z = float(stream.uniform(0.35, 1.25)) * back
+        x = float(stream.uniform(-0.95, 0.95)) * z
+        if abs(x - np.tan(np.radians(lean)) * z) < 3 and z < back:
+            continue
+        leaf = paints.leaves[int(stream.integers(3))]
+        if stream.random() < 0.7:
+            furniture.tree(
+                add,
+                np.array([x, 0, z]),
+                float(stream.uniform(5, 12)),
+                float(stream.uniform(1.8, 3.4)),
+                paints.bark,
+                leaf,
+                stream,
+            )
+            world.occupy(x, z, 0.7, 0.7)
+        else:
+            furniture.bush(add, np.array([x, 0, z]), float(stream.uniform(0.6, 1.2)), leaf, stream)
+            world.occupy(x, z, 2.0, 1.2)
+    x = -back * 1.4
+    while x < back * 1.4:
+        wide = float(stream.uniform(12, 30))
+        if stream.random() < 0.7:
+            _house(
+                world, table, (x + wide / 2, back * 1.35 + 10), (wide - 0.5, float(stream.uniform(6, 24)), 12), stream
+            )
+        x += wide
+    world.far = back * 1.3

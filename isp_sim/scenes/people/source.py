@@ -1,0 +1,124 @@
+"""`People`: scenes with people by number."""
+
+import numpy as np
+from jaxtyping import Float64
+
+from isp_sim.scenes import JOINTS, Scene
+from isp_sim.scenes.people import labels
+from isp_sim.scenes.people.body import joint_radii
+from isp_sim.scenes.people.layout import Layout, lay_out
+from isp_sim.scenes.people.light import Lights
+from isp_sim.scenes.people.render import Rendered, render
+from isp_sim.scenes.people.semantics import CLASSES
+from isp_sim.scenes.people.shapes import Shapes, gather
+from isp_sim.units import Radiance
+
+SCENES = 1_000_000
+
+SHADES = (
+    ("chest", 0.20),
+    ("pelvis", 0.19),
+    ("left_knee", 0.10),
+    ("right_knee", 0.10),
+    ("left_ankle", 0.09),
+    ("right_ankle", 0.09),
+)
+"""Balls that stand for a body in the ambient light: where, and radius in m."""
+
+
+class People:
+    """Rooms and streets with people in them.
+
+    What scene n shows depends on the seed and n alone, not on the resolution.
+
+    Args:
+        height: pixels.
+        width: pixels.
+        seed: another seed, other scenes.
+        motion_blur_samples: pictures averaged over the exposure; 1 freezes everybody.
+        exposure_s: how long people move for, if they do.
+
+    Raises:
+        ValueError: a size or setting that is not allowed.
+    """
+
+    def __init__(
+        self, height: int, width: int, seed: int = 0, motion_blur_samples: int = 1, exposure_s: float = 0.02
+    ) -> None:
+        for name, value in (("height", height), ("width", width)):
+            if value < 32 or value % 2:
+                raise ValueError(f"a scene's {name} is {value} px; even numbers from 32 are allowed")
+        if motion_blur_samples < 1:
+            raise ValueError(f"motion_blur_samples is {motion_blur_samples}; whole numbers from 1 are allowed")
+        if not 0 <= exposure_s <= 1:
+            raise ValueError(f"exposure_s is {exposure_s} s; 0 … 1 is allowed")
+        self._size, self._seed = (height, width), seed
+        self._samples, self._exposure_s = motion_blur_samples, exposure_s
+
+    def __len__(self) -> int:
+        """How many scenes are numbered."""
+        return SCENES
+
+    def scene(self, index: int) -> Scene:
+        """Scene `index`: radiance, people, and the planes semantic, instances and depth."""
+        if not 0 <= index < SCENES:
+            raise IndexError(f"scene {index}: 0 … {SCENES - 1} are allowed")
+        layout = lay_out(self._seed, index)
+        rendered, joints = picture(layout, *self._size, 0.0)
+        light = rendered.radiance
+        if self._samples > 1:
+            times = ((np.arange(self._samples) + 0.5) / self._samples - 0.5) * self._exposure_s
+            light = np.mean([picture(layout, *self._size, t)[0].radiance for t in times.tolist()], axis=0)
+        camera = layout.view(*self._size)
+        found = [
+            labels.person(n, place, joint_radii(one.build, JOINTS), camera, rendered)
+            for n, (one, place) in enumerate(zip(layout.people, joints, strict=True), start=1)
+        ]
+        return Scene(
+            name=f"people/{index:06d}",
+            radiance=Radiance(np.asarray(light, np.float32)),
+            people=tuple(person for person in found if person is not None),
+            labels=facts(layout, [n for n, person in enumerate(found, start=1) if person is not None]),
+            planes=labels.planes(rendered),
+        )
+
+
+def picture(
+    layout: Layout, height: int, width: int, time_s: float
+) -> tuple[Rendered, list[Float64[np.ndarray, "14 3"]]]:
+    """Render a layout at a moment; also everybody's joints in the world, m."""
+    lots: list[Shapes] = [layout.things]
+    joints, shades = [], []
+    for number, one in enumerate(layout.people, start=1):
+        shapes, places = one.body(time_s)
+        lots.append(shapes.of(number))
+        joints.append(places)
+        where = dict(zip(JOINTS, places, strict=True))
+        where["pelvis"] = (where["left_hip"] + where["right_hip"]) / 2
+        where["chest"] = where["pelvis"] * 0.4 + where["neck"] * 0.6
+        shades += [(*where[name], radius, number) for name, radius in SHADES]
+    lights = Lights(layout.lights, layout.sky, np.array(shades, np.float64).reshape(-1, 5))
+    return render(gather(lots), layout.materials, lights, layout.view(height, width)), joints
+
+
+def facts(layout: Layout, instances: list[int]) -> dict[str, object]:
+    """What else is known, for the manifest.
+
+    Args:
+        layout: of the scene.
+        instances: number in the instance plane of each labelled person, in their order.
+    """
+    step = 1e-3
+    people = []
+    for number in instances:
+        one = layout.people[number - 1]
+        before, after = one.body(-step / 2)[1], one.body(step / 2)[1]
+        velocity = ((after - before) / step).round(3).tolist()
+        people.append(
+            {
+                "instance": number, "kind": one.build.kind, "pose": one.pose.name,
+                "distance_m": round(one.z, 3), "stature_m": round(one.build.stature_m, 3),
+                "joint_velocity_m_per_s": velocity,
+            }
+        )  # fmt: skip
+    return {"world": layout.name, "redrawn": layout.redrawn, "classes": list(CLASSES), "people": people}

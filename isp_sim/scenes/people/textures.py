@@ -1,0 +1,167 @@
+"""Patterns, in numba: reflectance, glow and folds at a point of a surface, from its place in its own frame."""
+
+import numba
+import numpy as np
+
+from isp_sim.scenes.people import materials as m
+from isp_sim.scenes.people.shapes import BALL, CONE
+
+SIZE = 13
+"""First of a solid's sizes in its row (`intersect.Solids`)."""
+
+
+@numba.njit(nogil=True, error_model="numpy", inline="always")
+def chance(x, y, z):  # type: ignore[no-untyped-def]
+    """A number 0 … 1 for a lattice point: integer hashing, the same on every machine."""
+    i, j, k = np.uint32(np.int64(x)), np.uint32(np.int64(y)), np.uint32(np.int64(z))
+    n = (i * np.uint32(374761393) + j * np.uint32(668265263) + k * np.uint32(2147483647)) & np.uint32(0xFFFFFFFF)
+    n = ((n ^ (n >> np.uint32(13))) * np.uint32(1274126177)) & np.uint32(0xFFFFFFFF)
+    n = ((n ^ (n >> np.uint32(16))) * np.uint32(2654435769)) & np.uint32(0xFFFFFFFF)
+    return np.float64((n ^ (n >> np.uint32(15))) & np.uint32(0xFFFF)) / 65535.0
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def noise(x, y, z):  # type: ignore[no-untyped-def]
+    """Value noise −1 … 1 and its gradient: cubic interpolation of lattice values."""
+    i, j, k = int(np.floor(x)), int(np.floor(y)), int(np.floor(z))
+    u, v, w = x - i, y - j, z - k
+    su, sv, sw = u * u * (3 - 2 * u), v * v * (3 - 2 * v), w * w * (3 - 2 * w)
+    du, dv, dw = 6 * u * (1 - u), 6 * v * (1 - v), 6 * w * (1 - w)
+    a, b = chance(i, j, k), chance(i + 1, j, k)
+    c, d = chance(i, j + 1, k), chance(i + 1, j + 1, k)
+    e, f = chance(i, j, k + 1), chance(i + 1, j, k + 1)
+    g, h = chance(i, j + 1, k + 1), chance(i + 1, j + 1, k + 1)
+    ab, cd, ef, gh = a + su * (b - a), c + su * (d - c), e + su * (f - e), g + su * (h - g)
+    low, high = ab + sv * (cd - ab), ef + sv * (gh - ef)
+    dx0, dx1 = (b - a) + sv * ((d - c) - (b - a)), (f - e) + sv * ((h - g) - (f - e))
+    gx = du * (dx0 + sw * (dx1 - dx0))
+    gy = dv * ((cd - ab) + sw * ((gh - ef) - (cd - ab)))
+    gz = dw * (high - low)
+    return 2 * (low + sw * (high - low)) - 1, 2 * gx, 2 * gy, 2 * gz
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def bare(table, row, kind, x, y, z, size):  # type: ignore[no-untyped-def]
+    """Whether a leafy or hairy shell has a hole at a point of its own frame."""
+    seed = table[row, m.SEED]
+    if table[row, m.PATTERN] == m.LEAVES:
+        grain = table[row, m.GRAIN] / max(size, 0.1)
+        return (
+            chance(np.floor(x / grain) + 31, np.floor(y / grain) + 57, np.floor(z / grain) + seed) > table[row, m.COVER]
+        )
+    if kind == CONE:
+        return False
+    line = table[row, m.RATIO] + 0.10 * x * x / 0.5 + 0.04 * np.sin(9 * x + seed)
+    low = -0.30 - 0.25 * max(0.0, -z)
+    return (z > 0.10 and y < line and z > 0.30 - 0.5 * y) or y < low or (z > 0.28 and y < 0.12)
+
+
+@numba.njit(nogil=True, error_model="numpy", inline="always")
+def soft(distance, width):  # type: ignore[no-untyped-def]
+    """A step, 1 below 0, `width` wide."""
+    return min(max(0.5 - distance / width, 0.0), 1.0)
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def wave(x, period, duty, blur):  # type: ignore[no-untyped-def]
+    """Bars of share `duty`, averaged over a pixel `blur` wide: where they cannot be told apart, their mean."""
+    phase = x / period - np.floor(x / period)
+    edge = max(blur / period, 0.02)
+    bar = min(soft(phase - duty, edge), soft(-phase, edge)) + soft(1 - phase, edge) * 0.0
+    fade = min(max(1.6 - 1.6 * blur / period, 0.0), 1.0)
+    return duty + (bar - duty) * fade
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def face(x, y, z, blur):  # type: ignore[no-untyped-def]
+    """Eyes, brows and lips on the unit skull: how much of (white of the eye, dark, lips, brow) is at a point."""
+    white = dark = lips = brow = 0.0
+    if z > 0.2:
+        ax = np.abs(x)
+        blur = max(blur, 0.02)
+        eye = np.sqrt(((ax - 0.40) / 0.150) ** 2 + ((y + 0.06) / 0.062) ** 2) - 1
+        white = soft(eye * 0.08, blur)
+        iris = np.sqrt((ax - 0.40) ** 2 + (y + 0.06) ** 2) - 0.062
+        lid = np.abs(y + 0.06 - 0.060 + 1.6 * (ax - 0.40) ** 2) - 0.018
+        dark = max(soft(iris, blur) * white, soft(lid, blur) * soft(np.abs(ax - 0.40) - 0.17, blur))
+        arc = y - 0.125 + 0.9 * (ax - 0.38) ** 2
+        brow = soft(np.abs(arc) - 0.030, blur) * soft(np.abs(ax - 0.40) - 0.20, blur)
+    return white, dark, lips, brow
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def surface(s, k, kind, x, y, z):  # type: ignore[no-untyped-def]
+    """Where a point of its own frame lies on the surface: two coordinates along it, in metres."""
+    if kind == CONE:
+        return np.arctan2(x, z) * s[k, SIZE + 1], y
+    if kind == BALL:
+        return x * s[k, SIZE], y * s[k, SIZE + 1]
+    ax, ay, az = np.abs(x), np.abs(y), np.abs(z)
+    if ay >= ax and ay >= az:
+        return x * s[k, SIZE], z * s[k, SIZE + 2]
+    if ax >= az:
+        return z * s[k, SIZE + 2], y * s[k, SIZE + 1]
+    return x * s[k, SIZE], y * s[k, SIZE + 1]
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def mix(table, row, share):  # type: ignore[no-untyped-def]
+    """First colour where share is 0, second where it is 1."""
+    return (
+        table[row, m.RED] + share * (table[row, m.RED_B] - table[row, m.RED]),
+        table[row, m.GREEN] + share * (table[row, m.GREEN_B] - table[row, m.GREEN]),
+        table[row, m.BLUE] + share * (table[row, m.BLUE_B] - table[row, m.BLUE]),
+    )
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def share(table, row, u, v, z, blur):  # type: ignore[no-untyped-def]
+    """How much of the second colour is at a point of a surface."""
+    pattern = table[row, m.PATTERN]
+    scale, ratio, seed = table[row, m.SCALE], table[row, m.RATIO], table[row, m.SEED]
+    if pattern == m.STRIPES:
+        return wave(v + seed, scale, ratio, blur)
+    if pattern == m.CHECKS:
+        return 0.5 * (wave(u, scale, ratio, blur) + wave(v + seed, scale, ratio, blur))
+    if pattern == m.PRINT:
+        blob, _, _, _ = noise(u / 0.05 + seed, v / 0.05, seed)
+        inside = soft(np.sqrt(u * u + (v - 0.16) ** 2) - 0.11, 0.02) if z > 0 else 0.0
+        return inside * soft(-blob - 0.1, 0.2)
+    if pattern == m.WOOD:
+        ring, _, _, _ = noise(u / scale + seed, v / (scale * 14), seed)
+        return 0.5 + 0.5 * ring * min(max(1.5 - blur / scale, 0.0), 1.0)
+    if pattern == m.TILES:
+        return max(wave(u, scale, ratio, blur), wave(v, scale, ratio, blur))
+    if pattern == m.BRICKS:
+        course = np.floor(v / scale)
+        joint = max(wave(v, scale, 0.14, blur), wave(u + course * scale * 1.5, scale * 3, 0.05, blur))
+        tone = chance(np.floor((u + course * scale * 1.5) / (scale * 3)), course, seed)
+        return joint + (1 - joint) * 0.35 * tone * min(max(2 - 2 * blur / scale, 0.0), 1.0)
+    if pattern == m.GROUND or pattern == m.PLASTER:
+        coarse, _, _, _ = noise(u / scale + seed, v / scale, seed)
+        fine, _, _, _ = noise(u / (scale * ratio), v / (scale * ratio), seed)
+        return min(max(0.5 + 0.35 * coarse + 0.25 * fine * min(max(1.5 - blur / (scale * ratio), 0.0), 1.0), 0.0), 1.0)
+    if pattern == m.BOOKS:
+        board = np.floor(v / scale)
+        spine = chance(np.floor(u / 0.035), board, seed)
+        tall = 0.55 + 0.35 * chance(np.floor(u / 0.035), board + 100, seed)
+        above = v / scale - board
+        return spine if above < tall and above > 0.08 else 0.02
+    if pattern == m.PICTURE:
+        value, _, _, _ = noise(u / scale + seed, v / scale, seed)
+        return soft(value * 0.5 + 0.3 * np.sin(3 * u / scale + seed), 0.4)
+    return 0.0
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def facade(table, row, u, v, blur):  # type: ignore[no-untyped-def]
+    """A wall of windows: how much glass is at a point, how much frame, and a number for its window."""
+    storey, bay = table[row, m.SCALE], table[row, m.SCALE] * table[row, m.RATIO]
+    across, up = u / bay - np.floor(u / bay), v / storey - np.floor(v / storey)
+    edge = max(blur / bay, 0.01)
+    inside = max(np.abs(across - 0.5) - 0.28, (np.abs(up - 0.52) - 0.30) * 1.0)
+    glass = soft(inside, edge)
+    frame = soft(inside - 0.035, edge) - glass
+    bar = soft(np.abs(across - 0.5) - 0.018, edge) * glass
+    number = chance(np.floor(u / bay), np.floor(v / storey), table[row, m.SEED])
+    return glass - bar, frame + bar, number

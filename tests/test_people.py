@@ -1,0 +1,260 @@
+"""Scenes with people: the same on every machine, labelled by what the picture shows."""
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from isp_sim.pair import DualCamera
+from isp_sim.scenes import JOINTS
+from isp_sim.scenes.people import crowd, layout
+from isp_sim.scenes.people.body import joint_radii
+from isp_sim.scenes.people.layout import UnplaceableError, lay_out
+from isp_sim.scenes.people.semantics import CLASSES
+from isp_sim.scenes.people.source import SCENES, People, picture
+from isp_sim.schedule import Shot
+
+SIZE = (200, 320)
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    source = People(*SIZE)
+    return [source.scene(index) for index in range(24)]
+
+
+def test_a_scene_is_light_and_planes_of_the_size_asked_for(scenes):
+    for scene in scenes:
+        assert scene.radiance.shape == (*SIZE, 3)
+        assert scene.radiance.dtype == np.float32
+        assert np.isfinite(scene.radiance).all()
+        assert scene.radiance.min() >= 0
+        for name, kind in (("semantic", np.uint8), ("instances", np.uint16), ("depth", np.uint16)):
+            assert scene.planes[name].shape == SIZE
+            assert scene.planes[name].dtype == kind
+        assert scene.people
+
+
+def test_light_spans_more_than_a_thousand_to_one_in_some_scenes(scenes):
+    spans = [np.percentile(s.radiance, 99.9) / np.percentile(s.radiance[s.radiance > 0], 0.1) for s in scenes]
+    assert sum(span > 1e3 for span in spans) >= 4
+
+
+def test_a_scene_depends_on_its_number_alone(scenes):
+    threads = torch.get_num_threads()
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            again = People(*SIZE).scene(7)
+            assert again.radiance.tobytes() == scenes[7].radiance.tobytes()
+            assert again.people == scenes[7].people
+            assert again.labels == scenes[7].labels
+            for name, plane in again.planes.items():
+                assert (plane == scenes[7].planes[name]).all()
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_another_seed_is_another_scene(scenes):
+    assert People(*SIZE, seed=1).scene(7).radiance.tobytes() != scenes[7].radiance.tobytes()
+
+
+def test_the_composition_does_not_depend_on_the_resolution(scenes):
+    twice = People(2 * SIZE[0], 2 * SIZE[1]).scene(3)
+    assert len(twice.people) == len(scenes[3].people)
+    for large, small in zip(twice.people, scenes[3].people, strict=True):
+        for (x, y, _), (u, v, seen) in zip(large.keypoints, small.keypoints, strict=True):
+            if seen:
+                assert ((x - 0.5) / 2, (y - 0.5) / 2) == pytest.approx((u, v), abs=1e-6)
+        assert np.array(large.bbox) / 2 == pytest.approx(np.array(small.bbox), abs=2)
+
+
+def test_the_global_generators_are_left_alone():
+    before = (random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().tolist())  # noqa: NPY002
+    People(*SIZE).scene(2)
+    after = (random.getstate(), np.random.get_state()[1].tobytes(), torch.get_rng_state().tolist())  # noqa: NPY002
+    assert before == after
+
+
+def test_a_visible_joint_lies_just_under_the_surface_and_a_hidden_one_behind_something():
+    assert sum(check_joints(index) for index in (0, 5, 6, 12, 13)) > 80
+
+
+def check_joints(index):
+    """Hold a scene's joints against its depth buffer; how many lay on their own person's surface."""
+    source = People(400, 640)
+    plan, scene = lay_out(0, index), source.scene(index)
+    rendered, joints = picture(plan, 400, 640, 0.0)
+    camera = plan.view(400, 640)
+    known = [person["instance"] for person in scene.labels["people"]]
+    told = 0
+    for number, person in zip(known, scene.people, strict=True):
+        spots = camera.project(joints[number - 1])
+        slack = joint_radii(plan.people[number - 1].build, JOINTS)
+        for (x, y, v), (u, w, depth), radius in zip(person.keypoints, spots, slack, strict=True):
+            if v == 0:
+                continue
+            assert (x, y) == pytest.approx((u, w))
+            surface = rendered.depth_m[round(y), round(x)]
+            limb_px = camera.focal_px * 0.02 / depth
+            if v == 1:
+                assert surface < depth - radius
+            elif limb_px > 1.5 and rendered.instance[round(y), round(x)] == number:
+                assert abs(surface - depth) <= 1.5 * radius
+                told += 1
+            else:
+                assert surface >= depth - radius
+    return told
+
+
+def test_a_box_is_the_hull_of_its_mask(scenes):
+    for scene in scenes[:8]:
+        for facts, person in zip(scene.labels["people"], scene.people, strict=True):
+            rows, columns = np.nonzero(scene.planes["instances"] == facts["instance"])
+            x, y, width, height = person.bbox
+            assert (x, y) == (columns.min(), rows.min())
+            assert (x + width, y + height) == (columns.max() + 1, rows.max() + 1)
+
+
+def test_the_maps_agree(scenes):
+    for scene in scenes:
+        person = scene.planes["semantic"] == CLASSES.index("person")
+        assert (person == (scene.planes["instances"] > 0)).all()
+        assert (scene.planes["depth"][scene.planes["semantic"] == CLASSES.index("sky")] == 0).all()
+        assert (scene.planes["depth"][person] >= 0).all()
+
+
+def test_every_class_occurs(scenes):
+    found = set().union(*(set(np.unique(scene.planes["semantic"]).tolist()) for scene in scenes))
+    assert {CLASSES[number] for number in found} == set(CLASSES) - {"nothing"}
+
+
+def test_people_cast_a_shadow_of_their_own_size():
+    """Out of doors with the sun up there is less light on the ground somewhere than anywhere without people."""
+    from dataclasses import replace
+
+    plan = next(p for p in (lay_out(0, n) for n in range(20)) if len(p.lights) == 1 and p.lights[0, 0] == 0)
+    whole, _ = picture(plan, *SIZE, 0.0)
+    empty, _ = picture(replace(plan, people=()), *SIZE, 0.0)
+    ground = (whole.semantic == CLASSES.index("ground")) & (empty.semantic == CLASSES.index("ground"))
+    ratio = whole.radiance[ground].mean(axis=1) / empty.radiance[ground].mean(axis=1)
+    assert np.percentile(ratio, 98) < 1.02  # but for pixels on an outline
+    assert (ratio < 0.6).any()
+
+
+def test_a_scene_that_cannot_be_placed_is_drawn_again_and_counted(monkeypatch):
+    draw, calls = layout._draw, []
+
+    def balky(count, stream, last):
+        calls.append(last)
+        if len(calls) < 4:
+            raise UnplaceableError("a wall")
+        return draw(count, stream, last)
+
+    monkeypatch.setattr(layout, "_draw", balky)
+    assert lay_out(0, 1).redrawn == 3
+    assert calls == [False] * 4
+
+
+def test_the_last_draw_never_fails(monkeypatch):
+    draw = layout._draw
+
+    def refuse_all_but_the_last(count, stream, last):
+        if not last:
+            raise UnplaceableError("a wall")
+        return draw(count, stream, last)
+
+    monkeypatch.setattr(layout, "_draw", refuse_all_but_the_last)
+    for index in range(5):
+        plan = lay_out(0, index)
+        assert plan.redrawn == 39
+        assert plan.people
+
+
+def test_the_number_of_people_is_exlposes_in_any_stretch():
+    counts = np.array([crowd.people_in(n, 0.3) for n in range(500, 900)], float)
+    shares = np.repeat(np.arange(1, 23), crowd.PEOPLE).astype(float)
+    assert crowd.distance(counts, shares) < 0.01
+
+
+def test_the_ks_distance_is_scipys():
+    from scipy.stats import ks_2samp
+
+    stream = np.random.default_rng(0)
+    a, b = stream.integers(0, 9, 80).astype(float), stream.integers(1, 9, 50).astype(float)
+    assert crowd.distance(a, b) == pytest.approx(ks_2samp(a, b).statistic)
+
+
+def test_crowds_are_like_exlposes(shared: Path):
+    """People in a picture, box heights and visible joints of 80 layouts, before they are rendered."""
+    import json
+
+    document = json.loads((shared / "exlpose/annotations/ExLPose_test_LL-All.json").read_text(encoding="utf-8"))
+    heights = {image["id"]: image["height"] for image in document["images"]}
+    boxes = np.array([a["bbox"][3] / heights[a["image_id"]] for a in document["annotations"]])
+    seen = np.array([min(sum(v > 0 for v in a["keypoints"][2::3]), 14) for a in document["annotations"]], float)
+    number = np.unique([a["image_id"] for a in document["annotations"]], return_counts=True)[1].astype(float)
+    plans = [lay_out(0, index) for index in range(80)]
+    assert crowd.distance(np.array([len(p.people) for p in plans], float), number) < 0.10
+    assert crowd.distance(np.array([one.box[3] for p in plans for one in p.people]), boxes) < 0.10
+    assert crowd.distance(np.array([one.visible for p in plans for one in p.people], float), seen) < 0.10
+
+
+def test_people_move_while_the_shutter_is_open():
+    index = next(n for n in range(20) if any(one.pose.pace_m_per_s for one in lay_out(0, n).people))
+    still = People(*SIZE).scene(index)
+    moving = People(*SIZE, motion_blur_samples=3, exposure_s=0.2).scene(index)
+    assert moving.people == still.people
+    changed = np.abs(moving.radiance - still.radiance).max(axis=2) > 1e-4
+    assert 0.001 < changed.mean() < 0.6
+    velocity = np.array([person["joint_velocity_m_per_s"] for person in still.labels["people"]])
+    assert np.linalg.norm(velocity, axis=2).max() > 0.5
+
+
+def test_maps_lie_on_the_warped_picture(exlpose):
+    geometry = exlpose.well_lit.geometry
+    turned = geometry.model_copy(
+        update={
+            "rotation_deg": geometry.rotation_deg.model_copy(update={"value": 1.5}),
+            "shift_px": geometry.shift_px.model_copy(update={"value": (6.0, -4.0)}),
+        }
+    )
+    well = exlpose.well_lit.model_copy(update={"geometry": turned})
+    rig = exlpose.model_copy(update={"height_px": 300, "width_px": 480, "well_lit": well})
+    plan, scene = lay_out(0, 2), People(300, 480).scene(2)
+    shot = Shot(0, "0101", "sim", "000000", "000000", 1.0, 10_000, 10_000.0, 6.0, 6.0)
+    (pair,) = DualCamera(rig).shoot(scene, [(0, shot)], 0)
+    inside = 0
+    for facts, person in zip(scene.labels["people"], pair.people, strict=True):
+        one = plan.people[facts["instance"] - 1]
+        px_per_m = plan.view(300, 480).focal_px / one.z
+        mask = pair.planes["instances"] == facts["instance"]
+        assert pair.planes["instances"].shape == pair.well_lit.shape[:2]
+        ys, xs = np.nonzero(mask)
+        for (x, y, v), radius in zip(person.keypoints, joint_radii(one.build, JOINTS), strict=True):
+            if v == 2:
+                assert np.hypot(xs - x, ys - y).min() <= max(radius * px_per_m, 1.0) + 1
+                inside += 1
+    assert inside > 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"height": 31, "width": 64}, "height is 31 px"),
+        ({"height": 64, "width": 65}, "width is 65 px"),
+        ({"height": 64, "width": 64, "motion_blur_samples": 0}, "motion_blur_samples is 0"),
+        ({"height": 64, "width": 64, "exposure_s": -1.0}, "exposure_s is -1.0 s"),
+    ],
+)
+def test_what_does_not_do_is_refused_by_name(arguments, told):
+    with pytest.raises(ValueError, match=told):
+        People(**arguments)
+
+
+@pytest.mark.parametrize("index", [-1, SCENES])
+def test_a_scene_that_is_not_there_is_an_index_error(index):
+    with pytest.raises(IndexError, match="0 … 999999"):
+        People(64, 64).scene(index)

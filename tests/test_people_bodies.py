@@ -1,0 +1,140 @@
+"""Bodies: bones keep their lengths, joints their limits; the ray caster meets solids where they are."""
+
+import numpy as np
+import pytest
+
+from isp_sim import streams
+from isp_sim.scenes.people import materials
+from isp_sim.scenes.people.body import dress
+from isp_sim.scenes.people.clothes import draw_outfit
+from isp_sim.scenes.people.intersect import NONE, blocked, enter, normal, pack, tree
+from isp_sim.scenes.people.poses import LIBRARY, SHARES, draw_pose
+from isp_sim.scenes.people.shapes import Builder, gather, turn_x, turn_y
+from isp_sim.scenes.people.skeleton import BONES, LIMITS, PAIRED, SIDES, draw_build, pose_figure
+
+
+def posed(name, number):
+    stream = streams.generator(0, name, number)
+    build, pose = draw_build(stream), draw_pose(name, stream)
+    return build, pose, stream
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_bones_are_as_long_in_every_pose(name):
+    for number in range(8):
+        build, pose, _ = posed(name, number)
+        for time_s in (0.0, 0.1):
+            joints = pose_figure(build, pose.at(time_s)).joints
+            for start, end, segment in BONES:
+                length = np.linalg.norm(joints[end] - joints[start])
+                assert length == pytest.approx(build.lengths[segment], rel=1e-9)
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_no_joint_leaves_its_limits(name):
+    for number in range(20):
+        _, pose, _ = posed(name, number)
+        for angle, value in pose.at(0.2).items():
+            side, _, base = angle.partition("_")
+            low, high = LIMITS[base if side in SIDES and base in PAIRED else angle]
+            assert low <= value <= high
+
+
+@pytest.mark.parametrize("name", LIBRARY)
+def test_feet_stand_on_the_floor_and_nothing_lies_under_it(name):
+    for number in range(5):
+        build, pose, stream = posed(name, number)
+        figure = pose_figure(build, pose.angles)
+        lowest = min(figure.joints[f"{side}_{part}"][1] for side in SIDES for part in ("toe", "heel"))
+        assert lowest == pytest.approx(0, abs=1e-9)
+        table = materials.Materials()
+        low, high = dress(build, figure, draw_outfit(build.kind, table, stream), name).bounds()
+        assert -0.06 < low[:, 1].min() < 0.02
+        assert high[:, 1].max() < 1.75 * build.stature_m
+
+
+def test_a_standing_figure_is_as_tall_as_its_stature():
+    for number in range(20):
+        build, pose, _ = posed("standing", number)
+        crown = pose_figure(build, pose.angles).joints["head"][1]
+        assert crown == pytest.approx(build.stature_m, rel=0.09)
+
+
+def test_every_pose_is_drawn_and_the_shares_make_one():
+    assert set(SHARES) == set(LIBRARY)
+    assert sum(SHARES.values()) == pytest.approx(1)
+
+
+def test_skin_and_hair_and_cloth_are_reflectances():
+    stream = streams.generator(1)
+    for draw in (materials.skin, materials.hair, materials.cloth):
+        colours = np.array([draw(stream) for _ in range(300)])
+        assert colours.min() > 0
+        assert colours.max() < 0.96
+    tones = np.array([materials.skin(stream) for _ in range(300)])
+    assert (tones[:, 0] > tones[:, 2]).all()  # skin is never bluish
+    assert np.ptp(tones[:, 1]) > 0.25
+
+
+def solids():
+    add = Builder(0)
+    add.ball(np.array([0.0, 0, 5]), turn_y(30), (0.5, 1.0, 0.4), 0)
+    add.cone(np.array([2.0, 0, 5]), np.array([2.4, 1, 5.3]), (0.4, 0.2), 0, np.array([1.0, 0, 0]), 0.6)
+    add.box(np.array([-2.0, 0, 5]), turn_y(20) @ turn_x(10), (0.4, 0.6, 0.3), 0)
+    add.hull(np.array([0.0, 2, 5]), turn_y(50), (0.5, 0.5, 0.5), [(0.8, 0.6, 0.0, 0.9)], 0)
+    return add.shapes()
+
+
+def test_a_ray_enters_a_solid_on_its_surface_and_the_normal_looks_back():
+    table = materials.Materials()
+    table.add((0.5, 0.5, 0.5))
+    shapes = solids()
+    s = pack(shapes, table.table())
+    low, high = shapes.bounds()
+    stream = np.random.default_rng(0)
+    hits = 0
+    for _ in range(4000):
+        aim = np.array([stream.uniform(-2.6, 2.8), stream.uniform(-1.2, 2.8), 5.0])
+        for k in range(len(shapes)):
+            t = enter(s, k, 0.0, 0.0, 0.0, *aim)
+            if t == NONE:
+                continue
+            hits += 1
+            point = t * aim
+            assert (point > low[k] - 1e-6).all()
+            assert (point < high[k] + 1e-6).all()
+            nx, ny, nz, *_ = normal(s, k, *point)
+            assert np.hypot(np.hypot(nx, ny), nz) == pytest.approx(1)
+            assert np.array([nx, ny, nz]) @ aim < 1e-6
+            inside = enter(s, k, *(point + 1e-4 * aim / np.linalg.norm(aim)), *aim)
+            assert inside == NONE or inside < 2e-4  # from within there is no other entry
+    assert hits > 500
+
+
+def test_a_round_cone_of_equal_ends_is_a_capsule():
+    add = Builder(0)
+    add.cone(np.array([0.0, -1, 4]), np.array([0.0, 1, 4]), (0.5, 0.5), 0)
+    table = materials.Materials()
+    table.add((0.5, 0.5, 0.5))
+    s = pack(add.shapes(), table.table())
+    assert enter(s, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0) == pytest.approx(3.5)
+    assert enter(s, 0, 0.0, 5.0, 4.0, 0.0, -1.0, 0.0) == pytest.approx(3.5)
+    assert enter(s, 0, 0.6, 0.0, 0.0, 0.0, 0.0, 1.0) == NONE
+
+
+def test_the_tree_blocks_what_the_list_blocks():
+    table = materials.Materials()
+    table.add((0.5, 0.5, 0.5))
+    lots = [solids().moved(turn_y(25 * n), np.array([0.0, 0.4 * n, 0])) for n in range(9)]
+    shapes = gather(lots)
+    s = pack(shapes, table.table())
+    nodes, order = tree(*shapes.bounds(), np.arange(len(shapes)))
+    stream = np.random.default_rng(1)
+    found = 0
+    for _ in range(1500):
+        start, way = stream.uniform(-8, 8, 3), stream.normal(size=3)
+        way /= np.linalg.norm(way)
+        first = min(enter(s, k, *start, *way) for k in range(len(shapes)))
+        assert blocked(s, nodes, order, *start, *way, 6.0) == (first < 6.0)
+        found += first < 6.0
+    assert 50 < found < 1450

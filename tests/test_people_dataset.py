@@ -1,0 +1,44 @@
+"""The command over scenes with people: planes on disk, listed in the manifest."""
+
+import cv2
+import numpy as np
+
+from isp_sim.dataset import read_manifest
+from isp_sim.generate import main, parser
+from isp_sim.optics import scene_points, to_sensor
+from isp_sim.pair import DualCamera
+
+RIG = """extends: exlpose
+name: tiny
+width_px: 320
+height_px: 200
+"""
+
+
+def test_people_are_the_default():
+    assert parser().parse_args([]).scenes == "people"
+
+
+def test_planes_are_written_as_whole_numbers_and_listed(tmp_path):
+    (tmp_path / "tiny.yaml").write_text(RIG)
+    out = tmp_path / "run"
+    asked = ["--rig", str(tmp_path / "tiny.yaml"), "--count", "3", "--workers", "1", "--out", str(out)]
+    assert main(asked) == 0
+    for line in read_manifest(out):
+        assert set(line["planes"]) == {"semantic", "instances", "depth"}
+        for name, kind in (("semantic", np.uint8), ("instances", np.uint16), ("depth", np.uint16)):
+            plane = cv2.imread(str(out / line["planes"][name]), cv2.IMREAD_UNCHANGED)
+            assert plane.dtype == kind
+            assert plane.shape == (line["height"], line["width"])
+        instances = cv2.imread(str(out / line["planes"]["instances"]), cv2.IMREAD_UNCHANGED)
+        known = {person["instance"] for person in line["labels"]["people"]}
+        assert set(np.unique(instances).tolist()) - {0} <= known
+        assert line["people"]
+
+
+def test_scene_points_undo_to_sensor(exlpose):
+    view = DualCamera(exlpose.model_copy(update={"height_px": 120, "width_px": 160})).low_light.view
+    points = scene_points(view, 120, 160)
+    y, x = np.mgrid[:120, :160]
+    back = to_sensor(points.reshape(-1, 2).astype(float), view, 120, 160)
+    np.testing.assert_allclose(back, np.column_stack((x.ravel(), y.ravel())), atol=1e-3)
