@@ -11,6 +11,7 @@ While a run goes on, `.pairs/` holds the manifest lines of finished pairs: a pai
 files, so whatever has a line is whole. Closing the run gathers them.
 """
 
+import fcntl
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,9 +30,13 @@ from isp_sim.scenes import JOINTS, SKELETON
 from isp_sim.schedule import split_of
 
 SPLITS = ("LL-N", "LL-H", "LL-E", "LL-A", "WL")
-"""ExLPose's test splits; each has its `Annotations/ExLPose_test_<split>.json`, as the released data set has."""
+"""ExLPose's test splits; each has its `Annotations/ExLPose_test_<split>.json`, named by the path a loader opens.
+
+So loaders of the released set read it (`root / file_name`). The authors' repository has other files for its
+own code: `ExLPose_test_LL-Normal.json` …, whose low-light pictures are named by their `bright/` path."""
 ANNOTATIONS = "Annotations"
 FOLDERS = ("bright", "dark", "raw", ANNOTATIONS, ".pairs")
+LOCK = ".lock"
 PLANES = ("semantic", "instances", "depth")
 """Folders of a scene's planes; made when the first one comes."""
 
@@ -42,6 +47,7 @@ class Run:
 
     Attributes:
         rig_digest: hash of the rig as used.
+        scene_files: hash of the names of the scenes' files, labels included; empty for built-in scenes.
         device: `cpu` or the kind of device; kinds draw different numbers from the same law.
     """
 
@@ -49,7 +55,7 @@ class Run:
     rig_digest: str
     seed: int
     scenes: str
-    annotations: str | None
+    scene_files: str
     schedule: str | None
     count: int
     device: str
@@ -72,6 +78,9 @@ class DatasetWriter:
         """
         asked = json.dumps(vars(run), indent=1).encode()
         self._refuse_other(run, resume)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock()
+        write_atomically(self.folder / "run.json", asked)  # first: with it the folder is ours, whatever fails next
         for name in FOLDERS:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
             remove_remnants(self.folder / name)
@@ -79,14 +88,39 @@ class DatasetWriter:
             if (self.folder / name).is_dir():
                 remove_remnants(self.folder / name)
         remove_remnants(self.folder)
-        write_atomically(self.folder / "run.json", asked)
         text = yaml.safe_dump(rig.model_dump(mode="json"), sort_keys=False, width=110)
         write_atomically(self.folder / "rig.yaml", text.encode())
-        if (self.folder / "manifest.jsonl").exists():
-            return set(range(run.count))
-        return {int(path.stem) for path in (self.folder / ".pairs").glob("*.json")}
+        return self._whole_pairs()
+
+    def _lock(self) -> None:
+        """One run at a time writes here; the lock goes with the process, however that ends."""
+        self._held = (self.folder / LOCK).open("w")
+        try:
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ValueError(f"{self.folder}: another run is writing here; wait for it or give --out") from None
+
+    def _whole_pairs(self) -> set[int]:
+        """Numbers of the pairs whose files are all there; a closed run that lacks some is opened again."""
+        pairs, manifest = self.folder / ".pairs", self.folder / "manifest.jsonl"
+        if manifest.exists():
+            for line in read_manifest(self.folder):
+                text = json.dumps(line, separators=(",", ":"))
+                write_atomically(_pair_file(self.folder, line["id"] - 1), text.encode())
+            manifest.unlink()
+        whole = set()
+        for path in pairs.glob("*.json"):
+            line = _read_json(path)
+            files = [line[key] for key in ("bright", "dark", "raw_bright", "raw_dark")] + list(line["planes"].values())
+            if all((self.folder / name).is_file() and (self.folder / name).stat().st_size for name in files):
+                whole.add(int(path.stem))
+            else:
+                path.unlink()
+        return whole
 
     def _refuse_other(self, run: Run, resume: bool) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ValueError(f"{self.folder}: is a file; --out takes a folder")
         file = self.folder / "run.json"
         if not file.exists():
             if self.folder.is_dir() and any(p for p in self.folder.iterdir() if not p.name.startswith(".")):
@@ -100,7 +134,7 @@ class DatasetWriter:
                     "give --out another folder"
                 )
         if not resume:
-            raise ValueError(f"{self.folder}: holds this very run; add --resume to finish or check it")
+            raise ValueError(f"{self.folder}: holds this very run; add --resume to finish it")
 
     def write(self, number: int, pair: Pair) -> None:
         """Write one pair: two PNG, two DNG, the planes, then its manifest line.
@@ -118,7 +152,7 @@ class DatasetWriter:
             (self.folder / name).mkdir(exist_ok=True)
             write_plane(self.folder / name / bright, plane)
         line = json.dumps(_line(number, pair), separators=(",", ":"))
-        write_atomically(self.folder / ".pairs" / f"{number:06d}.json", line.encode())
+        write_atomically(_pair_file(self.folder, number), line.encode())
 
     def close(self) -> None:
         """Gather the manifest and the annotation files; may be called again after a kill at any moment."""
@@ -135,6 +169,11 @@ class DatasetWriter:
         for path in pairs:
             path.unlink()
         (self.folder / ".pairs").rmdir()
+        (self.folder / LOCK).unlink()
+
+
+def _pair_file(folder: Path, number: int) -> Path:
+    return folder / ".pairs" / f"{number:09d}.json"
 
 
 def annotation_file(folder: Path, split: str) -> Path:

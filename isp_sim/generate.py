@@ -4,16 +4,19 @@ python -m isp_sim.generate --rig rigs/exlpose.yaml
 """
 
 import argparse
+import contextlib
 import hashlib
 import itertools
 import multiprocessing
 import multiprocessing.connection
 import os
+import signal
 import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +36,7 @@ from isp_sim.scenes import SceneSource
 from isp_sim.scenes.charts import Charts
 from isp_sim.scenes.people.source import People
 from isp_sim.scenes.photos import SUFFIXES, Photos, list_files
+from isp_sim.scenes.raws import SUFFIXES as RAW_SUFFIXES
 from isp_sim.scenes.raws import Raws
 from isp_sim.schedule import Shot, replay, scene_shots
 
@@ -79,21 +83,49 @@ def open_scenes(scenes: str, annotations: Path | None, rig: Rig) -> SceneSource:
     Raises:
         ValueError: no such source, or nothing usable in it.
     """
-    if scenes == "people":
-        return People(rig.height_px, rig.width_px)
-    if scenes == "charts":
-        return Charts(rig.height_px, rig.width_px)
+    if scenes in BUILT_IN:
+        if annotations is not None:
+            raise ValueError(f"--annotations {annotations}: --scenes {scenes} brings its own labels")
+        source = People if scenes == "people" else Charts
+        return source(rig.height_px, rig.width_px)
     path = Path(scenes)
     if not path.exists():
         raise ValueError(f"--scenes {scenes}: neither 'people' nor 'charts' nor an existing file or folder")
+    if path.is_file() and path.suffix.lower() in SUFFIXES:
+        raise ValueError(f"--scenes {scenes}: is one picture; give the folder that holds it")
     pictures = path.is_dir() and any(list_files(folder, SUFFIXES) for folder in (path, path / "images"))
+    raws = path.is_file() or bool(list_files(path, RAW_SUFFIXES))
+    if pictures and raws:
+        raise ValueError(f"--scenes {scenes}: holds pictures and raw files; give a folder with one kind")
     if pictures:
         return Photos(path, annotations, rig.height_px, rig.width_px)
+    if not raws:
+        raise ValueError(f"--scenes {scenes}: holds neither pictures ({' '.join(SUFFIXES)}) nor raw files")
+    if annotations is not None:
+        raise ValueError(f"--annotations {annotations}: raw files take no labels; allowed with a folder of pictures")
     return Raws(path, rig.height_px, rig.width_px)
 
 
 def plan(rig: Rig, schedule: Path | None, count: int | None, seed: int) -> list[tuple[int, Shot]]:
-    """Every shot of a run as (number within its scene, shot): replayed from a CSV, or drawn from the rig."""
+    """Every shot of a run as (number within its scene, shot): replayed from a CSV, or drawn from the rig.
+
+    Raises:
+        ValueError: two shots would have one file name, or a gain is beyond the sensor.
+    """
+    shots = _shots(rig, schedule, count, seed)
+    names: set[str] = set()
+    top = rig.sensor.max_gain_db.value
+    for _, shot in shots:
+        name = shot.file_name("bright")
+        if name in names:
+            raise ValueError(f"{schedule or rig.name}: two shots have the file name {name}; each needs its own")
+        if max(shot.well_lit_gain_db, shot.low_light_gain_db) > top + 1e-9:
+            raise ValueError(f"{schedule or rig.name}: {name} asks more gain than the sensor's {top} dB")
+        names.add(name)
+    return shots
+
+
+def _shots(rig: Rig, schedule: Path | None, count: int | None, seed: int) -> list[tuple[int, Shot]]:
     if schedule is not None:
         seen: Counter[int] = Counter()
         numbered = []
@@ -135,20 +167,20 @@ class Studio:
         scene = self.scenes.scene(task.scene % len(self.scenes))
         shots = [(number, shot) for _, number, shot in task.shots]
         pairs = self.rig.shoot(scene, shots, self.job.seed)
-        for (number, _, _), pair in zip(task.shots, pairs, strict=True):
-            self.writer.write(number, pair)
-            yield number
+        try:
+            for (number, _, _), pair in zip(task.shots, pairs, strict=True):
+                self.writer.write(number, pair)
+                yield number
+        except ValueError as fault:
+            raise ValueError(f"scene {task.scene} of {self.job.scenes}: {fault}") from None
 
 
 _studio: Studio | None = None
 
 
 def _start_worker(job: Job) -> None:
-    """A worker ends with its parent (also when that was killed) and leaves Ctrl-C to it."""
+    """A worker ends with its parent, also when that was killed."""
     global _studio
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -183,11 +215,25 @@ def shoot_all(job: Job, work: list[Task], workers: int) -> Iterator[int]:
             if len(waiting) >= 2 * workers:
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from itertools.chain.from_iterable(future.result() for future in finished)
-            waiting.add(pool.submit(_work, task))
+            with _left_alone_by_ctrl_c():
+                waiting.add(pool.submit(_work, task))
         for future in waiting:
             yield from future.result()
+    except BrokenProcessPool:
+        message = "a worker process was killed (out of memory?); the pairs that are done are whole: add --resume"
+        raise OSError(message) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _left_alone_by_ctrl_c() -> Iterator[None]:
+    """Processes started in here inherit that Ctrl-C is ignored: it is the parent's to act on."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def generate(job: Job, run: Run, shots: list[tuple[int, Shot]], workers: int, resume: bool) -> Path:
@@ -200,7 +246,6 @@ def generate(job: Job, run: Run, shots: list[tuple[int, Shot]], workers: int, re
         ValueError: bad input, or a folder that holds another run.
         OSError: the disk is full or read-only; what is done stays and `--resume` goes on.
     """
-    open_scenes(job.scenes, job.annotations, job.rig)  # complain before the first picture
     writer = DatasetWriter(job.out)
     done = writer.open(run, job.rig, resume)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -237,26 +282,37 @@ def parser() -> argparse.ArgumentParser:
         "arms, aligned sRGB PNG, COCO labels, in ExLPose's layout.",
         epilog="example: python -m isp_sim.generate --rig exlpose-small --scenes photos/ --count 100 --out out/small",
     )
-    asked.add_argument("--rig", default="exlpose", help="rig YAML, or the name of a built-in one [%(default)s]")
+    asked.add_argument("--rig", default="exlpose", help="rig YAML, or exlpose, exlpose-small, ideal [%(default)s]")
     asked.add_argument(
         "--scenes",
         default="people",
         help="'people' or 'charts' (both built in), a folder of sRGB pictures, or a raw file or folder of raws "
         "(DNG, NEF …, headerless .raw with a YAML beside it) [%(default)s]",
     )
-    asked.add_argument("--annotations", type=Path, help="COCO, CrowdPose or ExLPose JSON of the pictures' people")
-    asked.add_argument("--schedule", type=Path, help="CSV of shots to replay instead of drawing from the rig's")
-    asked.add_argument("--count", type=int, help="pairs to make [20; with --schedule all of its shots]")
+    asked.add_argument(
+        "--annotations",
+        type=Path,
+        help="COCO, CrowdPose or ExLPose JSON of the pictures' people [the one that lies in their folder]",
+    )
+    asked.add_argument(
+        "--schedule",
+        type=Path,
+        help="CSV of shots to replay instead of drawing from the rig's: session, place, scene, frame, "
+        "exposure_ratio, bright_gain_db, dark_gain_db, exposure_us",
+    )
+    asked.add_argument(
+        "--count", type=int, help="pairs to make; a run keeps its count [20, or all shots of --schedule]"
+    )
     asked.add_argument("--seed", type=int, default=0, help="same seed and rig: same bytes [%(default)s]")
     asked.add_argument("--out", type=Path, help="folder of the data set [out/<rig's name>]")
     asked.add_argument("--workers", type=int, help="processes; the result does not depend on it [number of cores]")
-    asked.add_argument("--device", default="cpu", help="cpu or cuda [%(default)s]")
+    asked.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where the arms run [%(default)s]")
     asked.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     return asked
 
 
 def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]], int]:
-    cores = os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0))
     workers = given.workers if given.workers is not None else (cores if given.device == "cpu" else 1)
     if workers < 1 or (given.count is not None and given.count < 1):
         raise ValueError("--workers and --count take whole numbers from 1")
@@ -264,13 +320,14 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
         raise ValueError(f"--device {given.device}: torch sees no CUDA device here; allowed is cpu")
     rig = load_rig(given.rig)
     shots = plan(rig, given.schedule, given.count, given.seed)
+    source = open_scenes(given.scenes, given.annotations, rig)  # complains before the first picture
     run = Run(
         rig=rig.name,
-        rig_digest=hashlib.blake2b(rig.model_dump_json().encode(), digest_size=16).hexdigest(),
+        rig_digest=_digest(rig.model_dump_json()),
         seed=given.seed,
         scenes=given.scenes if given.scenes in BUILT_IN else str(Path(given.scenes).resolve()),
-        annotations=str(given.annotations.resolve()) if given.annotations else None,
-        schedule=hashlib.blake2b(given.schedule.read_bytes()).hexdigest()[:32] if given.schedule else None,
+        scene_files=_digest(*(str(path) for path in getattr(source, "files", ()))),
+        schedule=_digest(given.schedule.read_text(encoding="utf-8-sig")) if given.schedule else None,
         count=len(shots),
         device=torch.device(given.device).type,
     )
@@ -279,6 +336,10 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
         rig.model_dump_json(), given.scenes, given.annotations, given.seed, given.device, out, max(1, cores // workers)
     )
     return job, run, shots, workers
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.blake2b("\n".join(texts).encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -298,7 +359,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     Console().print(means_table(job.out))
     print(f"{len(shots)} pairs in {job.out}, contact sheet {sheet}")
-    print("next: look at the contact sheet; open raw/*.dng in any raw developer; train on Annotations/*.json")
+    print("next: look at the contact sheet; open raw/*.dng in any raw developer; Annotations/*.json hold the poses")
     return 0
 
 

@@ -3,9 +3,10 @@
 Coordinates: pixels with (0, 0) at the centre of the first pixel; inside the lens, pixels about the optical
 axis. An arm's pixel is followed backwards to the light it sees:
 
-    sensor pixel → (arm's homography)⁻¹ → image plane → ·(1 + k1 ρ² + k2 ρ⁴) → scene pixel
+    sensor pixel → (arm's homography)⁻¹ → image plane → ·zoom·(1 + k1 ρ² + k2 ρ⁴) → scene pixel
 
-Lens distortion stands before the beam splitter, so both arms share it and differ by a homography alone.
+The zoom, at most 1, makes the scene fill the distorted field of view to its corners. Lens distortion stands before
+the beam splitter, so both arms share it and differ by a homography alone.
 """
 
 import math
@@ -37,6 +38,7 @@ class Numbers(NamedTuple):
         back: inverse homography, sensor → image plane, row by row.
         k1, k2: distortion, per (half diagonal)² and ⁴.
         half_diagonal_px: half the full sensor's diagonal.
+        zoom: scene pixels an image pixel spans at the axis: `1/max(1, 1 + k1 + k2)`.
         focal_px: focal length; vignetting is `cos⁴ = (f²/(f² + r²))²`.
     """
 
@@ -44,6 +46,7 @@ class Numbers(NamedTuple):
     k1: float
     k2: float
     half_diagonal_px: float
+    zoom: float
     focal_px: float
 
 
@@ -102,6 +105,7 @@ def view(arm: Arm, splitter: BeamSplitter, nd_filter: NdFilter, lens: Lens, sens
             k1=k1,
             k2=k2,
             half_diagonal_px=math.hypot(sensor.width_px.value, sensor.height_px.value) / 2 / binning,
+            zoom=1 / max(1.0, 1 + k1 + k2),
             focal_px=lens.focal_length_mm.value / pitch_mm / binning,
         ),
         bands=arm_bands(arm, splitter, nd_filter, lens, sensor),
@@ -157,7 +161,7 @@ def _seen(u, v, numbers):  # type: ignore[no-untyped-def]
     px = (b[0] * u + b[1] * v + b[2]) / depth
     py = (b[3] * u + b[4] * v + b[5]) / depth
     rho2 = (px * px + py * py) / (numbers.half_diagonal_px * numbers.half_diagonal_px)
-    return px, py, 1.0 + numbers.k1 * rho2 + numbers.k2 * rho2 * rho2
+    return px, py, numbers.zoom * (1.0 + numbers.k1 * rho2 + numbers.k2 * rho2 * rho2)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -254,7 +258,7 @@ def to_sensor(points: Float64[np.ndarray, "n 2"], view: View, height: int, width
     n = view.numbers
     for _ in range(30):
         rho2 = (image**2).sum(axis=1, keepdims=True) / n.half_diagonal_px**2
-        image = scene / (1 + n.k1 * rho2 + n.k2 * rho2**2)
+        image = scene / (n.zoom * (1 + n.k1 * rho2 + n.k2 * rho2**2))
     lifted = np.column_stack([image, np.ones(len(image))]) @ view.forward.T
     return np.asarray(lifted[:, :2] / lifted[:, 2:] + centre)
 

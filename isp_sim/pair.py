@@ -21,6 +21,7 @@ from isp_sim.units import LinearRgb, Mosaic
 
 Picture = UInt8[np.ndarray, "height width 3"]
 _FLAGS = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
+MIN_SIDE_PX = 16  # of a picture
 METER_STRIDE = 6  # the meter looks at every sixth pixel each way
 WHITE_AT_FULL_SCALE = 0.5  # an unmetered scene's white fills half the well-lit arm's range at the base exposure
 
@@ -104,7 +105,7 @@ class DualCamera:
         """
         arm = self.well_lit
         chip = sensor.numbers(arm.sensor, shot.base_exposure_us, self.rig.temperature_c.value)
-        k = readout.system_gain(arm.sensor, shot.low_light_gain_db)
+        k = readout.system_gain(arm.sensor, shot.base_gain_db)
         pixels = arm.binning**2
         range_dn = pixels * (arm.sensor.white_level_dn - arm.sensor.black_level_dn.value)
         share = np.array(chip.efficiency) * shot.base_exposure_us * k / range_dn  # of the range, per photon per µs
@@ -178,17 +179,30 @@ class DualCamera:
         return np.asarray(warped)
 
     def box(self, height: int, width: int) -> tuple[int, int, int, int]:
-        """Largest centred crop of the well-lit frame that the low-light frame fills and the scene covers."""
+        """Largest centred crop of the well-lit frame that the low-light frame fills and the scene covers.
+
+        Raises:
+            ValueError: less than 16 pixels are left.
+        """
         back = np.linalg.inv(optics.between(self.low_light.view, self.well_lit.view, height, width))
         ys, xs = np.arange(height), np.arange(width)
         rim = np.concatenate(
             [np.stack(np.broadcast_arrays(xs, y), -1) for y in (0, height - 1)]
             + [np.stack(np.broadcast_arrays(x, ys), -1) for x in (0, width - 1)]
         ).astype(float)
-        there = cv2.perspectiveTransform(rim[None], back)[0]
+        in_low = cv2.perspectiveTransform(rim[None], back)[0]
+        in_scene = optics.scene_points(self.well_lit.view, height, width)[rim[:, 1].astype(int), rim[:, 0].astype(int)]
+        there = np.concatenate([in_low, in_scene])
         lack_x = max(0.0, -there[:, 0].min(), there[:, 0].max() - (width - 1))
         lack_y = max(0.0, -there[:, 1].min(), there[:, 1].max() - (height - 1))
-        cut_x, cut_y = math.ceil(lack_x), math.ceil(lack_y)
+        # A hair under a pixel is rounding, not light that lacks.
+        cut_x, cut_y = math.ceil(lack_x - 1e-3), math.ceil(lack_y - 1e-3)
+        if width - 2 * cut_x < MIN_SIDE_PX or height - 2 * cut_y < MIN_SIDE_PX:
+            raise ValueError(
+                f"rig {self.rig.name}: of {width}×{height} px only {max(0, width - 2 * cut_x)}×"
+                f"{max(0, height - 2 * cut_y)} are seen by both arms; {MIN_SIDE_PX} and more are allowed: "
+                "check the arms' geometry and the scene's size"
+            )
         return cut_x, cut_y, width - 2 * cut_x, height - 2 * cut_y
 
     def place_planes(self, scene: Scene) -> dict[str, np.ndarray]:

@@ -14,7 +14,8 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
-PerBand = tuple[Share, Share, Share]
+Opening = Annotated[float, Field(gt=0, le=1)]
+PerBand = tuple[Opening, Opening, Opening]
 Matrix = tuple[tuple[Finite, Finite, Finite], tuple[Finite, Finite, Finite], tuple[Finite, Finite, Finite]]
 
 
@@ -231,12 +232,12 @@ class Rig(Model):
         extends: another rig file this one starts from.
     """
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
     extends: str | None = None
-    width_px: Annotated[int, Field(gt=15, multiple_of=2)]
-    height_px: Annotated[int, Field(gt=15, multiple_of=2)]
+    width_px: Annotated[int, Field(ge=64, multiple_of=2)]
+    height_px: Annotated[int, Field(ge=64, multiple_of=2)]
     binning: Annotated[int, Field(ge=1, le=8)]
-    temperature_c: Figure[Finite]
+    temperature_c: Figure[Annotated[float, Field(ge=-100, le=150)]]
     meter_target: Figure[Annotated[float, Field(gt=0, lt=255)]]
     resampling: Literal["linear", "cubic"]
     sensor: Sensor

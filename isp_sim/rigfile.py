@@ -1,5 +1,6 @@
 """YAML → models, with every fault of a file told at once, by path and line."""
 
+import contextlib
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from isp_sim.rig import Rig, Sensor
 
@@ -39,7 +41,9 @@ def load_rig(name: str | Path) -> Rig:
     document, origins = _read_extended(path)
     named = document.get("sensor")
     if isinstance(named, str):
-        _graft(document, origins, "sensor", _find(named, rigs_folder() / "sensors", path))
+        # A sensor that is not found stays a name, and is told with the file's other faults.
+        with contextlib.suppress(FileNotFoundError):
+            _graft(document, origins, "sensor", _find(named, rigs_folder() / "sensors", path))
     return _validate(Rig, document, origins, path)
 
 
@@ -74,7 +78,7 @@ def _read(path: Path) -> tuple[dict[str, object], dict[Keys, _Origin]]:
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as fault:
+    except (yaml.YAMLError, ValueError, RecursionError) as fault:  # ValueError: no UTF-8, an impossible date …
         mark = getattr(fault, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         raise ValueError(f"{where}: not YAML: {getattr(fault, 'problem', None) or fault}") from None
@@ -109,19 +113,28 @@ def _read_extended(path: Path, seen: tuple[Path, ...] = ()) -> tuple[dict[str, o
         raise ValueError(f"{path}: extends itself through {' → '.join(p.name for p in seen)}")
     document, origins = _read(path)
     base_name = document.get("extends")
-    if not isinstance(base_name, str):
+    if base_name is None:
         return document, origins
+    if not isinstance(base_name, str):
+        line = origins[("extends",)].line
+        raise ValueError(f"{path}:{line}: extends = {base_name!r}: should be one rig's name or file")
     base, base_origins = _read_extended(_find(base_name, rigs_folder(), path), (*seen, path))
-    return _overlay(base, document), base_origins | origins
+    replaced: list[Keys] = []
+    merged = _overlay(base, document, (), replaced)
+    kept = {keys: o for keys, o in base_origins.items() if not any(keys[: len(r)] == r for r in replaced)}
+    return merged, kept | origins
 
 
-def _overlay(base: dict[str, object], top: dict[str, object]) -> dict[str, object]:
-    """`top` over `base`, block by block; a figure or a list replaces the whole one beneath it."""
+def _overlay(base: dict[str, object], top: dict[str, object], at: Keys, replaced: list[Keys]) -> dict[str, object]:
+    """`top` over `base`, block by block; a figure or a list replaces the whole one beneath it (noted in `replaced`)."""
     merged = dict(base)
     for key, value in top.items():
         beneath = base.get(key)
-        blocks = isinstance(value, dict) and isinstance(beneath, dict) and "value" not in value
-        merged[key] = _overlay(beneath, value) if blocks else value  # type: ignore[arg-type]
+        if isinstance(value, dict) and isinstance(beneath, dict) and "value" not in value:
+            merged[key] = _overlay(beneath, value, (*at, key), replaced)
+        else:
+            merged[key] = value
+            replaced.append((*at, key))
     return merged
 
 
@@ -135,12 +148,18 @@ def _graft(document: dict[str, object], origins: dict[Keys, _Origin], field: str
 def _validate(model: type[ModelT], document: dict[str, object], origins: dict[Keys, _Origin], path: Path) -> ModelT:
     try:
         return model.model_validate(document)
-    except ValidationError as faults:
+    except ValidationError as caught:
+        faults = caught.errors(include_url=False)
         lines = []
-        for fault in faults.errors(include_url=False):
+        for fault in faults:
             keys = tuple(fault["loc"])
+            # A list that is too short only because its items are at fault says nothing new.
+            beneath = any(other["loc"][: len(keys)] == keys and other is not fault for other in faults)
+            if fault["type"] == "too_short" and beneath:
+                continue
             origin = next((origins[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in origins), _Origin(path, 1))
-            lines.append(f"{origin.file}:{origin.line}: {_dotted(keys)}{_allowed(model, document, fault)}")
+            told = f"{_dotted(keys)}{_allowed(model, fault)}".removeprefix(": ")
+            lines.append(f"{origin.file}:{origin.line}: {told}")
         raise ValueError("\n".join(lines)) from None
 
 
@@ -148,17 +167,23 @@ def _dotted(keys: Keys) -> str:
     return ".".join(str(key) for key in keys)
 
 
-def _allowed(model: type[BaseModel], document: dict[str, object], fault: object) -> str:
+def _allowed(model: type[BaseModel], fault: ErrorDetails) -> str:
     """What the fault is and what is allowed, in words."""
-    assert isinstance(fault, dict)
+    keys: Keys = tuple(fault["loc"])
     if fault["type"] == "extra_forbidden":
-        fields = _fields_at(model, tuple(fault["loc"])[:-1])
-        near = difflib.get_close_matches(str(fault["loc"][-1]), fields, n=1)
+        fields = _fields_at(model, keys[:-1])
+        near = difflib.get_close_matches(str(keys[-1]), fields, n=1)
         hint = f" did you mean {near[0]!r}?" if near else ""
         return f": unknown field;{hint} allowed are {', '.join(fields)}"
     if fault["type"] == "missing":
         return ": missing, and it has no default"
     given = "" if isinstance(fault["input"], dict | list) else f" = {fault['input']!r}"
+    if fault["type"] in ("model_type", "model_attributes_type", "dict_type"):
+        if keys == ("sensor",):
+            known = ", ".join(sorted(p.stem for p in (rigs_folder() / "sensors").glob("*.yaml")))
+            return f"{given}: no such sensor file; known are {known}"
+        fields = _fields_at(model, keys)
+        return f"{given}: should be a block {{{', '.join(f'{name}: …' for name in fields)}}}"
     message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{given}: {message}"
 

@@ -11,7 +11,8 @@ Checked on all 491 file names of ExLPose's test set (error ≤ 0.004 dB).
 
 import csv
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,8 +32,8 @@ class Shot:
         frame: number in the file name.
         ratio: base exposure over this exposure.
         exposure_us: of both arms, µs.
-        base_exposure_us: at which the scene is metered.
-        well_lit_gain_db, low_light_gain_db: gains; the metered gain is the low-light arm's.
+        base_exposure_us, base_gain_db: at which the scene is metered; the same for all of its shots.
+        well_lit_gain_db, low_light_gain_db: gains.
     """
 
     scene: int
@@ -43,6 +44,7 @@ class Shot:
     ratio: float
     exposure_us: int
     base_exposure_us: float
+    base_gain_db: float
     well_lit_gain_db: float
     low_light_gain_db: float
 
@@ -81,6 +83,7 @@ def scene_shots(schedule: Schedule, scene: int, stream: np.random.Generator) -> 
             ratio=ratio,
             exposure_us=max(1, round(base_exposure_us / ratio)),
             base_exposure_us=base_exposure_us,
+            base_gain_db=base_gain_db,
             well_lit_gain_db=round(base_gain_db + 20 * math.log10(ratio), 2),
             low_light_gain_db=base_gain_db,
         )
@@ -90,10 +93,11 @@ def scene_shots(schedule: Schedule, scene: int, stream: np.random.Generator) -> 
 
 def replay(path: Path) -> list[Shot]:
     """Shots as a CSV lists them: columns session, place, scene, frame, exposure_ratio, bright_gain_db,
-    dark_gain_db, exposure_us; rows of one (session, place, scene, frame) share a scene.
+    dark_gain_db, exposure_us; rows of one (session, place, scene, frame) share a scene and its base, which is
+    that of its smallest ratio: the others' exposures are rounded to a microsecond.
 
     Raises:
-        ValueError: a column is missing, or a cell is no number in range; every such row is named.
+        ValueError: a column is missing, or a cell is not what it should be; every such row is named.
     """
     needed = (
         "session",
@@ -105,23 +109,37 @@ def replay(path: Path) -> list[Shot]:
         "dark_gain_db",
         "exposure_us",
     )
-    with path.open(newline="", encoding="utf-8") as file:
-        table = csv.DictReader(file)
+    try:
+        table = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())  # spreadsheets put a mark in front
         absent = [column for column in needed if column not in (table.fieldnames or ())]
-        if absent:
-            raise ValueError(f"{path}: lacks the column(s) {', '.join(absent)}; needed are {', '.join(needed)}")
-        shots: list[Shot] = []
-        faults: list[str] = []
-        scenes: dict[tuple[str, ...], int] = {}
-        for line, row in enumerate(table, start=2):
-            identity = tuple(row[column] for column in needed[:4])
-            try:
-                shots.append(_shot(row, scenes.setdefault(identity, len(scenes))))
-            except (ValueError, TypeError) as fault:
-                faults.append(f"{path}:{line}: {fault}")
+        rows = list(table)
+    except (UnicodeDecodeError, csv.Error) as fault:
+        raise ValueError(f"{path}: is no CSV in UTF-8: {fault}") from None
+    if absent:
+        raise ValueError(f"{path}: lacks the column(s) {', '.join(absent)}; needed are {', '.join(needed)}")
+    shots: list[Shot] = []
+    faults: list[str] = []
+    scenes: dict[tuple[str, ...], int] = {}
+    for line, row in enumerate(rows, start=2):
+        identity = tuple(str(row[column]) for column in needed[:4])
+        try:
+            shots.append(_shot(row, scenes.setdefault(identity, len(scenes))))
+        except ValueError as fault:
+            faults.append(f"{path}:{line}: {fault}")
     if faults or not shots:
         raise ValueError("\n".join(faults) or f"{path}: holds no shot")
-    return shots
+    return _share_bases(shots)
+
+
+def _share_bases(shots: list[Shot]) -> list[Shot]:
+    metered: dict[int, Shot] = {}
+    for shot in sorted(shots, key=lambda one: one.ratio):
+        metered.setdefault(shot.scene, shot)
+    return [
+        replace(shot, base_exposure_us=base.base_exposure_us, base_gain_db=base.low_light_gain_db)
+        for shot in shots
+        for base in (metered[shot.scene],)
+    ]
 
 
 def _shot(row: dict[str, str], scene: int) -> Shot:
@@ -133,9 +151,15 @@ def _shot(row: dict[str, str], scene: int) -> Shot:
     }
     value = {}
     for column, (low, high) in limits.items():
-        value[column] = float(row[column])
+        try:
+            value[column] = float(row[column])
+        except (TypeError, ValueError):
+            value[column] = math.nan
         if not low <= value[column] <= high:
-            raise ValueError(f"{column} = {row[column]}: allowed is {low:g} to {high:g}")
+            raise ValueError(f"{column} = {row[column]!r}: allowed are numbers from {low:g} to {high:g}")
+    for column in ("session", "place", "scene", "frame"):
+        if not re.fullmatch(r"[\w.-]*", row[column] or ""):
+            raise ValueError(f"{column} = {row[column]!r}: allowed are letters, digits, '_', '-' and '.'")
     gain_db = max(0.0, value["dark_gain_db"])
     return Shot(
         scene=scene,
@@ -146,6 +170,7 @@ def _shot(row: dict[str, str], scene: int) -> Shot:
         ratio=value["exposure_ratio"],
         exposure_us=round(value["exposure_us"]),
         base_exposure_us=value["exposure_us"] * value["exposure_ratio"],
+        base_gain_db=gain_db,
         well_lit_gain_db=value["bright_gain_db"],
         low_light_gain_db=gain_db,
     )

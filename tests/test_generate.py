@@ -199,6 +199,7 @@ def test_a_folder_of_something_else_is_refused(asked, tmp_path, capsys):
         (["--scenes", "nowhere"], "--scenes nowhere: neither 'people' nor 'charts' nor an existing file or folder"),
         (["--schedule", "nothing.csv"], "nothing.csv"),
         (["--annotations", "nothing.json"], "nothing.json"),
+        (["--scenes", "charts", "--annotations", "nothing.json"], "--scenes charts brings its own labels"),
         (["--workers", "0"], "--workers and --count take whole numbers from 1"),
         (["--count", "0"], "--workers and --count take whole numbers from 1"),
     ],
@@ -261,6 +262,111 @@ def test_charts_need_nothing_and_replay_keeps_the_names(tmp_path, asked):
     assert main(arguments) == 0
     names = sorted(p.name for p in (tmp_path / "run" / "bright").iterdir())
     assert names[1] == "imgs_0212_bulguksa_vid000005_exp800_bright_000052__gain_22.56_exposure_625.png"
+
+
+REPLAY = (
+    "session,place,scene,frame,exposure_ratio,bright_gain_db,dark_gain_db,exposure_us\n"
+    "0212,h,5,52,8,22.56,4.5,625\n0212,h,5,52,12,26.08,4.5,417\n0212,h,5,52,4,16.54,4.5,1250\n"
+    "0212,h,5,52,1,4.5,4.5,5000\n"
+)
+
+
+def test_a_replayed_run_resumed_in_the_middle_of_a_scene_is_the_same_run(tmp_path, asked):
+    shots = tmp_path / "shots.csv"
+    shots.write_text(REPLAY)
+    arguments = [*asked[:4], "--schedule", str(shots), "--workers", "1"]
+    assert main([*arguments, "--out", str(tmp_path / "whole")]) == 0
+    part = tmp_path / "part"
+    assert main([*arguments, "--out", str(part)]) == 0
+    for line in list(read_manifest(part))[:1]:
+        (part / line["bright"]).unlink()
+    (part / line["raw_dark"].replace("exp800", "exp1200")).write_bytes(b"")
+    assert main([*arguments, "--out", str(part), "--resume"]) == 0  # what a finished run has lost is made again
+    assert tree(part) == tree(tmp_path / "whole")
+
+
+def test_two_shots_of_one_name_are_refused(tmp_path, asked, capsys):
+    shots = tmp_path / "shots.csv"
+    shots.write_text(REPLAY + "0212,h,5,52,8,22.56,4.5,625\n")
+    assert main([*asked[:4], "--schedule", str(shots), "--out", str(tmp_path / "run")]) == 1
+    assert "shots.csv: two shots have the file name imgs_0212_h_vid5_exp800_bright_52" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_gain_beyond_the_sensor_is_found_before_the_first_picture(tmp_path, asked, capsys):
+    shots = tmp_path / "shots.csv"
+    shots.write_text(REPLAY.replace("26.08", "60.00"))
+    assert main([*asked[:4], "--schedule", str(shots), "--out", str(tmp_path / "run")]) == 1
+    assert "asks more gain than the sensor's 47.99 dB" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_disk_that_is_full_from_the_start_leaves_a_folder_to_resume_in(asked, tmp_path, capsys, monkeypatch):
+    import errno
+
+    real = Path.write_bytes
+
+    def write_bytes(self, data):
+        if "run.json" not in self.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+        return real(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    arguments = [*asked, "--workers", "1", "--out", str(tmp_path / "run")]
+    assert main(arguments) == 1
+    assert "No space left on device" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert main([*arguments, "--resume"]) == 0
+
+
+def test_a_second_run_into_the_same_folder_waits_outside(asked, tmp_path, capsys):
+    import fcntl
+
+    (tmp_path / "run").mkdir()
+    with (tmp_path / "run" / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert main([*asked, "--workers", "1", "--out", str(tmp_path / "run")]) == 1
+    assert "another run is writing here" in capsys.readouterr().err
+
+
+def test_another_list_of_photographs_is_another_run(asked, tmp_path, capsys):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for path in Path(asked[3]).iterdir():
+        (photos / path.name).write_bytes(path.read_bytes())
+    arguments = [*asked, "--scenes", str(photos), "--workers", "1", "--out", str(tmp_path / "run")]
+    assert main(arguments) == 0
+    (photos / "0a.png").write_bytes((photos / "0.png").read_bytes())
+    assert main([*arguments, "--resume"]) == 1
+    assert "holds a run with scene_files" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (5, 5)])
+def test_a_photograph_too_small_to_see_is_named(asked, tmp_path, capsys, size):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    cv2.imwrite(str(photos / "dot.png"), np.full((*size, 3), 128, np.uint8))
+    arguments = [*asked[:2], "--scenes", str(photos), "--count", "1", "--workers", "1", "--out", str(tmp_path / "run")]
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert "photos" in error and "are allowed" in error and "Traceback" not in error
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_told_in_a_sentence(asked, tmp_path):
+    command = [sys.executable, "-m", "isp_sim.generate", *asked, "--out", str(tmp_path / "run"), "--workers", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    children: list[int] = []
+    deadline = time.monotonic() + 120
+    while len(children) < 2 and time.monotonic() < deadline and process.poll() is None:
+        listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True)
+        children = [int(line.split()[0]) for line in listed.stdout.splitlines() if "spawn_main" in line]
+        time.sleep(0.02)
+    os.kill(children[0], signal.SIGKILL)
+    error = process.communicate(timeout=120)[1]
+    assert process.returncode == 1
+    assert "a worker process was killed (out of memory?)" in error
+    assert "Traceback" not in error
 
 
 def test_help_teaches(capsys):

@@ -121,6 +121,17 @@ def test_labels_go_where_the_light_goes(ideal):
         assert centre == pytest.approx(due, abs=0.01)
 
 
+@pytest.mark.parametrize("k1", [-0.1, 0.02, 0.3])
+def test_every_pixel_of_the_well_lit_frame_sees_scene_and_not_its_repeated_rim(exlpose, k1):
+    rig = exlpose.model_copy(update={"lens": change(exlpose.lens, distortion=(k1, 0.0))})
+    points = optics.scene_points(views(rig)[0], 1200, 1920).reshape(-1, 2)
+    assert points.min() >= -1e-3
+    assert (points.max(axis=0) <= (1919 + 1e-3, 1199 + 1e-3)).all()
+    corner = optics.scene_points(views(rig)[0], 1200, 1920)[0, 0]
+    if k1 > 0:
+        assert corner == pytest.approx([0, 0], abs=0.7)  # the field of view is used to its corner
+
+
 def test_one_homography_joins_the_arms(ideal):
     rig = bent(ideal)
     well, low = views(rig)

@@ -12,7 +12,9 @@ from isp_sim.units import Radiance
 
 def shot(ratio=1.0, base_us=10_000.0, gain_db=6.0):
     gain = gain_db + 20 * np.log10(ratio)
-    return Shot(0, "0101", "sim", "000000", "000000", ratio, round(base_us / ratio), base_us, float(gain), gain_db)
+    return Shot(
+        0, "0101", "sim", "000000", "000000", ratio, round(base_us / ratio), base_us, gain_db, float(gain), gain_db
+    )
 
 
 def texture(height, width, seed=0, contrast=1.0):
@@ -101,6 +103,24 @@ def test_the_crop_is_filled_by_both_arms(ideal):
     assert pair.low_light.min() > 80  # no black border came in
     assert (x, y) == (400 - w - x, 300 - h - y)
     assert w > 370
+
+
+def test_arms_that_see_nothing_in_common_are_refused(ideal):
+    rig = sized(ideal, 64, 64)
+    geometry = change(rig.low_light.geometry, shift_px=(60.0, 0.0))
+    rig = rig.model_copy(update={"low_light": rig.low_light.model_copy(update={"geometry": geometry})})
+    with pytest.raises(ValueError, match="of 64×64 px only 0×64 are seen by both arms; 16 and more are allowed"):
+        list(DualCamera(rig).shoot(Scene("t", texture(64, 64)), [(0, shot())], 0))
+
+
+def test_the_crop_of_a_distorted_rig_holds_no_repeated_rim(exlpose):
+    rig = sized(exlpose, 300, 400)
+    rig = rig.model_copy(update={"lens": change(rig.lens, distortion=(0.4, 0.0))})
+    stripes = np.repeat((np.indices((300, 400)).sum(axis=0) % 8 < 4)[..., None], 3, 2).astype(np.float32) * 0.8 + 0.1
+    (pair,) = DualCamera(rig).shoot(Scene("stripes", Radiance(stripes)), [(0, shot())], 0)
+    picture = pair.well_lit.astype(float).mean(axis=2)
+    for rim in (picture[:8], picture[-8:], picture[:, :8].T, picture[:, -8:].T):
+        assert np.abs(np.diff(rim, axis=0)).mean() > 5  # a repeated rim has no structure across itself
 
 
 def test_labels_lie_on_what_they_name(exlpose):

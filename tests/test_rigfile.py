@@ -70,6 +70,16 @@ def test_a_fault_in_the_sensor_file_names_the_sensor_file(tmp_path):
         ("", "holds no mapping"),
         ("name: a\nname: b\n", "mine.yaml:2: name stands twice (first in line 1)"),
         ("extends: mine.yaml\n", "extends itself"),
+        ("extends: [exlpose]\n", "mine.yaml:1: extends = ['exlpose']: should be one rig's name or file"),
+        (
+            "extends: exlpose\nsensor: imx93\nbinning: 0\n",
+            "mine.yaml:2: sensor = 'imx93': no such sensor file; known are",
+        ),
+        ("extends: exlpose\nsensor: imx93\nbinning: 0\n", "mine.yaml:3: binning = 0: should be greater than or equal"),
+        ("extends: exlpose\nlens:\n  defocus_um: 4\n", "mine.yaml:3: lens.defocus_um = 4: should be a block {value: …"),
+        ("extends: exlpose\nname: ../../evil\n", "mine.yaml:2: name = '../../evil': "),
+        ("a: &a [*a]\n", "not YAML"),
+        ("name: 2001-99-99\n", "not YAML"),
         ("extends: ../secret.yaml\n", "must lie beside the rig that names it"),
         ("extends: exlpose\nbinning: 8\n", "binning 8 of 12 bits sums to"),
         ("extends: exlpose\nwidth_px: 4000\n", "width_px × binning is 4000: the sensor has 1920 pixels"),
@@ -112,3 +122,16 @@ def test_a_rig_written_out_is_the_same_rig(exlpose, tmp_path):
     path = tmp_path / "rig.yaml"
     path.write_text(yaml.safe_dump(exlpose.model_dump(mode="json"), sort_keys=False))
     assert load_rig(path) == exlpose
+
+
+def test_a_fault_in_a_replaced_list_names_the_file_that_replaced_it(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "extends: exlpose\nschedule:\n  mixes:\n    status: assumed\n    source: mine\n    value:\n"
+        "      - {name: a, ratios: [1], bases: [[5000]]}\n"
+    )
+    with pytest.raises(ValueError) as fault:
+        load_rig(path)
+    assert str(fault.value).splitlines() == [
+        f"{path}:7: schedule.mixes.value.0.bases.0.1: missing, and it has no default"
+    ]

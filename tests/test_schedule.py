@@ -55,8 +55,26 @@ def test_every_wrong_row_is_named(tmp_path):
     )
     with pytest.raises(ValueError) as fault:
         schedule.replay(path)
-    assert "shots.csv:3: could not convert string to float: 'x'" in str(fault.value)
-    assert "shots.csv:4: exposure_us = 0: allowed is 1 to 1e+08" in str(fault.value)
+    assert "shots.csv:3: exposure_ratio = 'x': allowed are numbers from 1 to 10000" in str(fault.value)
+    assert "shots.csv:4: exposure_us = '0': allowed are numbers from 1 to 1e+08" in str(fault.value)
+
+
+def test_shots_of_a_scene_share_the_base_of_its_smallest_ratio(shared):
+    bases = {}
+    for shot in schedule.replay(shared / "exlpose" / "schedule.csv"):
+        bases.setdefault(shot.scene, set()).add((shot.base_exposure_us, shot.base_gain_db))
+    assert {len(known) for known in bases.values()} == {1}
+    assert (5000.0, 4.5) in bases[0]
+
+
+def test_a_place_cannot_lead_out_of_the_folder(tmp_path):
+    path = tmp_path / "shots.csv"
+    path.write_text(
+        "\ufeffsession,place,scene,frame,exposure_ratio,bright_gain_db,dark_gain_db,exposure_us\n"
+        "0101,../x,1,0,1,5,5,1000\n"
+    )
+    with pytest.raises(ValueError, match=r"shots.csv:2: place = '../x': allowed are letters, digits"):
+        schedule.replay(path)
 
 
 def test_a_missing_column_is_named(tmp_path):

@@ -114,6 +114,7 @@ class Photos:
         if not self._files:
             raise ValueError(f"{folder} holds no photographs; files ending in {' '.join(SUFFIXES)} are allowed")
         annotations = annotations or find_annotations(folder)
+        self._labels = (annotations,) if annotations else ()
         self._people = read_annotations(annotations) if annotations else {}
         if annotations and not any(path.name in self._people for path in self._files):
             raise ValueError(f"{annotations} lists none of the {len(self._files)} photographs of {folder}")
@@ -121,6 +122,11 @@ class Photos:
     def __len__(self) -> int:
         """How many photographs there are."""
         return len(self._files)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files' names in order, then the labels': with them a run knows its scenes again."""
+        return tuple(Path(path.name) for path in (*self._files, *self._labels))
 
     def scene(self, index: int) -> Scene:
         """Photograph `index` as light, with the people in it."""

@@ -13,13 +13,12 @@ from typing import Annotated, Literal, Self
 import cv2
 import numpy as np
 import rawpy
-import yaml
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from isp_sim.raw import normalise
 from isp_sim.rig import Figure, Matrix, Model, NonNegative, Positive
-from isp_sim.rigfile import rigs_folder
+from isp_sim.rigfile import load_yaml, rigs_folder
 from isp_sim.scenes import Scene
 from isp_sim.scenes.photos import Limits, list_files
 from isp_sim.units import Counts
@@ -91,6 +90,11 @@ class Raws:
         """How many photographs there are."""
         return len(self._files)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files' names in order: with them a run knows its scenes again."""
+        return tuple(Path(path.name) for path in self._files)
+
     def scene(self, index: int) -> Scene:
         """Photograph `index` as light."""
         if not 0 <= index < len(self):
@@ -138,13 +142,7 @@ def read_sidecar(path: Path) -> Sidecar:
     found = next((place for place in places if place.is_file()), None)
     if found is None:
         raise ValueError(f"{path} has no header and no sidecar; {places[0]} or {places[1]} is allowed")
-    try:
-        sidecar = Sidecar.model_validate(yaml.safe_load(found.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{found} is not YAML: {' '.join(str(error).split())}") from None
-    except ValidationError as faults:
-        told = (": ".join([".".join(map(str, fault["loc"])), fault["msg"]]) for fault in faults.errors())
-        raise ValueError(f"{found}: {'; '.join(told)}") from None
+    sidecar = load_yaml(Sidecar, found)
     size, told_size = path.stat().st_size, 2 * sidecar.width_px * sidecar.height_px
     if size != told_size:
         shape = f"width_px {sidecar.width_px} × height_px {sidecar.height_px} × 2 bytes"
