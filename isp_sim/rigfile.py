@@ -78,6 +78,7 @@ def _read(path: Path) -> tuple[dict[str, object], dict[Keys, _Origin]]:
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = list(_walk(node, ())) if node is not None else []
     except (yaml.YAMLError, ValueError, RecursionError) as fault:  # ValueError: no UTF-8, an impossible date …
         mark = getattr(fault, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
@@ -86,7 +87,7 @@ def _read(path: Path) -> tuple[dict[str, object], dict[Keys, _Origin]]:
         raise ValueError(f"{path}: holds no mapping; such a file is `key: value` lines")
     origins: dict[Keys, _Origin] = {}
     twice = []
-    for keys, line in _walk(node, ()):
+    for keys, line in found:
         if keys in origins:
             twice.append(f"{path}:{line}: {_dotted(keys)} stands twice (first in line {origins[keys].line})")
         origins[keys] = _Origin(path, line)
