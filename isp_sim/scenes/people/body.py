@@ -131,7 +131,7 @@ def _leg(add: Builder, build: Build, figure: Figure, outfit: Outfit, side: str) 
     g = build.girth * (1.04 if build.kind == "woman" else 1.0)
     hip, knee, ankle = (j[f"{side}_{name}"] for name in ("hip", "knee", "ankle"))
     r_thigh, r_knee, r_ankle = (LIMB[name] * s * g for name in ("thigh", "knee", "ankle"))
-    thigh, shin = f[f"{side}_thigh"], f[f"{side}_shin"]
+    shin = f[f"{side}_shin"]
     cloth = 0.5 + 0.5 * outfit.loose
     _covered(add, (hip, knee), (r_thigh, r_knee), outfit.legs, cloth * 1.06, outfit.bottom, outfit.skin)
     covered = outfit.legs > 1.2
@@ -140,9 +140,6 @@ def _leg(add: Builder, build: Build, figure: Figure, outfit: Outfit, side: str) 
     calf = knee + (ankle - knee) * 0.28 - shin[:, 2] * 0.010 * s
     material = outfit.bottom if covered else outfit.skin
     add.ball(calf, shin, (0.031 * s * g, 0.075 * s, 0.034 * s * g), material)
-    front = hip + (knee - hip) * 0.35 + thigh[:, 2] * 0.008 * s
-    material = outfit.bottom if outfit.legs > 0.6 else outfit.skin
-    add.ball(front, thigh, (0.046 * s * g, 0.10 * s, 0.048 * s * g), material)
     _foot(add, build, figure, outfit, side)
 
 

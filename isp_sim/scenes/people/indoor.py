@@ -11,7 +11,7 @@ from isp_sim.scenes.people.materials import Materials, Rgb, lch
 from isp_sim.scenes.people.shapes import OPEN_END, OPEN_START, Builder, turn_y
 from isp_sim.scenes.people.world import World
 
-WINDOW_LIGHTS, LAMP_LIGHTS = 2, 3
+WINDOW_LIGHTS, LAMP_LIGHTS, WINDOW_WALLS = 1, 3, 2
 """A wall's windows, and a ceiling's panels, shine as so many lights: each costs a shadow ray a pixel."""
 KINDS = ("living room", "office", "classroom", "hall")
 
@@ -108,8 +108,11 @@ def room(kind: str, table: Materials, depth_m: float, half_m: float, stream: np.
     sky = li.Sky(False, dark, dark, 0, (0, 1, 0), 0, above, below, 0, walls)
     world = World(kind, add, [], sky, left=-half_m, right=half_m, far=depth_m)
     sides = {"windows": 0.85, "both": 0.6, "lamps": 0.0}[str(mood)]
-    for side in ("far", "left", "right"):
-        _wall(world, side, table, paints, high, (depth_m, half_m), stream.random() < sides, stream)
+    glazed = 0
+    for side in stream.permutation(["far", "left", "right"]).tolist():
+        window = glazed < WINDOW_WALLS and stream.random() < sides
+        _wall(world, side, table, paints, high, (depth_m, half_m), window, stream)
+        glazed += window
     if mood != "windows" or stream.random() < 0.3:
         _lamps(world, kind, table, paints, high, (depth_m, half_m), strength, stream)
     if not world.lights:

@@ -11,7 +11,7 @@ from isp_sim.scenes.people.shapes import BALL, BOX, CONE, HULL, Shapes
 from isp_sim.scenes.people.textures import SIZE, bare
 
 NONE = 1e30
-LEAF = 4  # solids in a leaf of the tree
+LEAF = 1  # solids in a leaf of the tree
 
 
 Solids = Float64[np.ndarray, "rows 39"]

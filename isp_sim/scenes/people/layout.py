@@ -197,7 +197,7 @@ class Placer:
             turn, shift = turn_y(placed.heading_deg), np.array([placed.x, 0, placed.z])
             shapes = body.moved(turn, shift)
             count = int(self._visible(build, shapes, joints @ turn.T + shift).sum())
-            miss = abs(count - wanted)
+            miss = abs(count - wanted) + 0.5 * (count < wanted)  # what comes later hides more, never less
             if best is None or miss < best[0]:
                 best = (miss, replace(placed, visible=count), shapes)
             fitting += 1
@@ -219,7 +219,7 @@ class Placer:
 
     def _heading(self, wanted: int, stream: np.random.Generator) -> float:
         """Towards the camera, away from it, or across: in profile the far joints are hidden."""
-        across = 0.02 if wanted == 14 else 0.25
+        across = 0.02 if wanted > 12 else 0.25
         shares = (0.68 * (1 - across), 0.32 * (1 - across), across / 2, across / 2)
         return float(stream.choice([180.0, 0.0, 90.0, -90.0], p=shares) + stream.normal(0, 22))
 

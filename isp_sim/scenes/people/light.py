@@ -131,7 +131,7 @@ def openness(sky, shades, person, px, py, pz, nx, ny, nz):  # type: ignore[no-un
 def irradiance(s, k, nodes, order, rows, sky, shades, px, py, pz, nx, ny, nz, vx, vy, vz):  # type: ignore[no-untyped-def]
     """Light that arrives at a point, over π, in three bands, and the highlight it gives towards the viewer."""
     open_ = openness(sky, shades, int(s[k, INSTANCE]), px, py, pz, nx, ny, nz)
-    half = 0.5 + 0.5 * ny
+    half = min(max(0.5 + 0.42 * ny + 0.22 * (nx * sky[8] + nz * sky[10]), 0.0), 1.0)  # it is brighter on the sun's side
     red = open_ * (sky[15] + half * (sky[12] - sky[15]))
     green = open_ * (sky[16] + half * (sky[13] - sky[16]))
     blue = open_ * (sky[17] + half * (sky[14] - sky[17]))

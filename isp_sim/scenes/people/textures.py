@@ -45,10 +45,11 @@ def bare(table, row, kind, x, y, z, size):  # type: ignore[no-untyped-def]
     """Whether a leafy or hairy shell has a hole at a point of its own frame."""
     seed = table[row, m.SEED]
     if table[row, m.PATTERN] == m.LEAVES:
-        grain = table[row, m.GRAIN] / max(size, 0.1)
-        return (
-            chance(np.floor(x / grain) + 31, np.floor(y / grain) + 57, np.floor(z / grain) + seed) > table[row, m.COVER]
-        )
+        if kind == CONE:
+            return False
+        grain = 1.6 * table[row, m.GRAIN] / max(size, 0.1)
+        value, _, _, _ = noise(x / grain + 31, y / grain + 57, z / grain + seed)
+        return value > 1.1 * table[row, m.COVER] - 0.5
     if kind == CONE:
         return False
     line = table[row, m.RATIO] + 0.10 * x * x / 0.5 + 0.04 * np.sin(9 * x + seed)
