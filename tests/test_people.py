@@ -224,7 +224,7 @@ def test_maps_lie_on_the_warped_picture(exlpose):
     well = exlpose.well_lit.model_copy(update={"geometry": turned})
     rig = exlpose.model_copy(update={"height_px": 300, "width_px": 480, "well_lit": well})
     plan, scene = lay_out(0, 2), People(300, 480).scene(2)
-    shot = Shot(0, "0101", "sim", "000000", "000000", 1.0, 10_000, 10_000.0, 6.0, 6.0)
+    shot = Shot(0, "0101", "sim", "000000", "000000", 1.0, 10_000, 10_000.0, 6.0, 6.0, 6.0)
     (pair,) = DualCamera(rig).shoot(scene, [(0, shot)], 0)
     inside = 0
     for facts, person in zip(scene.labels["people"], pair.people, strict=True):
