@@ -23,11 +23,14 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/dark_blocks.py
 	$(BIN)/python benchmarks/means.py
+	$(BIN)/python benchmarks/means.py --source people
+	$(BIN)/python benchmarks/people.py
 	$(BIN)/python benchmarks/bilateral.py
 	$(BIN)/python benchmarks/learned_isp.py
 
 docs: $(READY)  ## redraw the pictures in docs/
 	$(BIN)/python docs/draw.py
+	$(BIN)/python docs/draw_people.py
 	$(BIN)/python docs/draw_isp.py
 
 $(READY): pyproject.toml constraints.txt
