@@ -1,0 +1,140 @@
+"""Pictures → the network's input: lighting normalisation of the whole picture, one crop a person, augmentation.
+
+As the released ExLPose code does (Lee et al., CVPR 2023): the box grows 10 % to each side and 15 % up and down, then to
+the network's aspect; in training by 1.25 more and by a drawn scale. Low-light pictures are brought to a mean of 0.4,
+each channel over the whole picture, before the crop; well-lit ones get ImageNet's mean and spread.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, Float32, UInt8
+
+from isp_sim.scenes import JOINTS, Person
+from models.pose.backbone import LOW
+
+GROW_X, GROW_Y, GROW_TRAINING = 0.10, 0.15, 1.25
+LOW_LIGHT_MEAN = 0.4
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+FLIP = tuple(
+    JOINTS.index(name.replace("left", "right") if name.startswith("left") else name.replace("right", "left"))
+    for name in JOINTS
+)
+"""Where each joint's value comes from when a picture is mirrored: left and right change places."""
+RELEASED_FLIP = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 13)
+"""What the released flip test swaps instead: COCO's pairs (1, 2) … (11, 12), wrong for these joints."""
+
+Picture = UInt8[np.ndarray, "height width 3"]
+Affine = Float[np.ndarray, "2 3"]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What training draws for each crop.
+
+    Attributes:
+        scale: smallest and largest factor of the crop's size.
+        rotation_deg: standard deviation, cut at twice that.
+        flip: probability of a mirrored crop.
+    """
+
+    scale: tuple[float, float] = (0.7, 1.35)
+    rotation_deg: float = 20.0
+    flip: float = 0.5
+
+
+def normalise(picture: Picture, lighting: int) -> Float32[np.ndarray, "height width 3"]:
+    """The whole picture as the network wants it.
+
+    Low: `0.4 · x_c / mean(x_c)`, not clipped, no further statistics; a channel that is black throughout stays black.
+    Well: `(x − mean) / std` with ImageNet's figures.
+    """
+    unit = picture.astype(np.float32) / np.float32(255)
+    if lighting == LOW:
+        means = unit.reshape(-1, 3).mean(axis=0, dtype=np.float64)
+        return np.asarray(unit * (LOW_LIGHT_MEAN / np.maximum(means, 1e-6)).astype(np.float32))
+    return np.asarray((unit - np.array(IMAGENET_MEAN, np.float32)) / np.array(IMAGENET_STD, np.float32))
+
+
+def crop_affine(
+    box: tuple[float, float, float, float], size: tuple[int, int], scale: float = 1.0, rotation_deg: float = 0.0
+) -> Affine:
+    """Picture pixels → crop pixels, both with (0, 0) at the centre of the first.
+
+    Args:
+        box: (x, y, width, height), picture px.
+        size: (height, width) of the crop.
+        scale: the crop's extent over that of the grown box; above 1 shows more.
+        rotation_deg: the person turns by this much, counter-clockwise.
+    """
+    x, y, width, height = box
+    centre_x, centre_y = x + width / 2 - 0.5, y + height / 2 - 0.5
+    wide = max(width * (1 + 2 * GROW_X), height * (1 + 2 * GROW_Y) * size[1] / size[0], 1.0) * scale
+    zoom = size[1] / wide
+    angle = np.deg2rad(rotation_deg)
+    turn = zoom * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    target = np.array([(size[1] - 1) / 2, (size[0] - 1) / 2])
+    return np.column_stack([turn, target - turn @ (centre_x, centre_y)])
+
+
+def mirrored(affine: Affine, width: int) -> Affine:
+    """The affine followed by a mirror of the crop: `x → width − 1 − x`."""
+    flipped = affine.copy()
+    flipped[0] = -affine[0]
+    flipped[0, 2] += width - 1
+    return flipped
+
+
+def drawn_affine(
+    box: tuple[float, float, float, float], size: tuple[int, int], drawn: Augmentation, stream: np.random.Generator
+) -> tuple[Affine, bool]:
+    """A training crop's affine and whether it is mirrored."""
+    scale = GROW_TRAINING * stream.uniform(*drawn.scale)
+    rotation = drawn.rotation_deg * float(np.clip(stream.standard_normal(), -2, 2))
+    affine = crop_affine(box, size, scale, rotation)
+    flip = bool(stream.random() < drawn.flip)
+    return (mirrored(affine, size[1]) if flip else affine), flip
+
+
+def crop(
+    image: Float32[np.ndarray, "height width 3"], affine: Affine, size: tuple[int, int]
+) -> Float32[np.ndarray, "3 h w"]:
+    """One crop, channels first; outside the picture 0.
+
+    A crop that shrinks by f is blurred first by a Gaussian of `σ = ½·√(f² − 1)` px, so that no pixel of noise is
+    skipped. Only the part of the picture that the crop sees is read.
+    """
+    corners = np.array([(0, 0), (size[1] - 1, 0), (0, size[0] - 1), (size[1] - 1, size[0] - 1)], float)
+    seen = (corners - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
+    shrink = 1 / np.sqrt(abs(np.linalg.det(affine[:, :2])))
+    sigma = 0.5 * np.sqrt(max(shrink**2 - 1, 0.0))
+    margin = 3 * sigma + 2
+    left, top = np.clip(np.floor(seen.min(axis=0) - margin), 0, (image.shape[1] - 1, image.shape[0] - 1)).astype(int)
+    right, bottom = np.clip(np.ceil(seen.max(axis=0) + margin) + 1, (left + 1, top + 1), None).astype(int)
+    part = image[top:bottom, left:right]
+    if sigma > 0.3:
+        part = cv2.GaussianBlur(part, (0, 0), sigma)
+    shifted = affine.copy()
+    shifted[:, 2] += affine[:, :2] @ (left, top)
+    warped = cv2.warpAffine(part, shifted, (size[1], size[0]), flags=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(warped.transpose(2, 0, 1))
+
+
+def joints_in_crop(person: Person, affine: Affine, size: tuple[int, int], flip: bool) -> Float32[np.ndarray, "14 3"]:
+    """Joints in crop pixels with COCO's visibility; those that left the crop are unlabelled.
+
+    Args:
+        person: in picture pixels.
+        affine: picture → crop, the mirror included.
+        size: (height, width) of the crop.
+        flip: whether it mirrors, so that left and right change places.
+    """
+    joints = np.array(person.keypoints, np.float64)
+    joints[:, :2] = joints[:, :2] @ affine[:, :2].T + affine[:, 2]
+    if flip:
+        joints = joints[list(FLIP)]
+    inside = (joints[:, 0] >= -0.5) & (joints[:, 0] < size[1] - 0.5)
+    inside &= (joints[:, 1] >= -0.5) & (joints[:, 1] < size[0] - 0.5)
+    joints[~inside] = 0
+    return joints.astype(np.float32)

@@ -1,0 +1,62 @@
+"""What the pose network is trained on: heatmaps, and the well-lit teacher's features."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from models.pose.network import PoseOutput
+
+HARD_JOINTS = 8
+LUPI_WEIGHT = 1e-4
+
+
+def heatmap_loss(output: PoseOutput, targets: Sequence[Tensor], visible: Tensor) -> Tensor:
+    """Half the squared error of the four global maps, plus that of the refined map over each person's 8 hardest joints.
+
+    `Σ_level mean((h_l − t_l)²)/2 + mean over persons of Σ_{8 hardest} e_j / 8`, with e_j a joint's mean squared
+    error; unlabelled joints (visibility 0) count as empty maps in neither (Chen et al. 2018; Lee et al. 2023).
+
+    Args:
+        output: of the network.
+        targets: one `(batch, joints, height, width)` for each pyramid level, coarse to fine; the last is the
+            refined map's too.
+        visible: `(batch, joints)`.
+    """
+    labelled = (visible > 0)[..., None, None].to(output.heatmaps.dtype)
+    total = output.heatmaps.new_zeros(())
+    for seen, target in zip(output.global_heatmaps, targets, strict=True):
+        total = total + ((seen - target) ** 2 * labelled).mean() / 2
+    each = ((output.heatmaps - targets[-1]) ** 2 * labelled).mean(dim=(2, 3))
+    hardest = each.topk(min(HARD_JOINTS, each.shape[1]), dim=1).values
+    return total + hardest.mean()
+
+
+def gram(features: Tensor) -> Tensor:
+    """`F·Fᵀ` over pixels: `(batch, channels, height, width)` → `(batch, channels, channels)`."""
+    flat = features.flatten(2)
+    return flat @ flat.transpose(1, 2)
+
+
+def lupi_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
+    """Distance of the low-light features' styles from the well-lit ones': `Σ_layers mean Σ(ΔG)² / (4 C² N²)`.
+
+    C is the channels and N the pixels of the layer, G its Gram matrix. The teacher is detached: gradients reach the
+    student alone (Lee et al., CVPR 2023, eq. 3, after Gatys et al. 2016).
+    """
+    total = student[0].new_zeros(())
+    for low, well in zip(student, teacher, strict=True):
+        channels, pixels = low.shape[1], low.shape[2] * low.shape[3]
+        # In float32: a Gram matrix of thousands of pixels does not fit half precision.
+        with torch.autocast(low.device.type, enabled=False):
+            apart = (gram(low.float()) - gram(well.detach().float())) ** 2
+        total = total + apart.sum(dim=(1, 2)).mean() / (4 * channels**2 * pixels**2)
+    return total
+
+
+def feature_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
+    """LUPI-feat, Lee et al.'s ablation: mean squared distance of the features themselves, teacher detached."""
+    total = student[0].new_zeros(())
+    for low, well in zip(student, teacher, strict=True):
+        total = total + ((low - well.detach()) ** 2).mean()
+    return total

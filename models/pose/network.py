@@ -1,0 +1,162 @@
+"""CPN (Chen et al., *Cascaded Pyramid Network*, CVPR 2018) as ExLPose uses it: a global pyramid, a refinement.
+
+With ResNet-50 and 14 joints 27,372,236 parameters: backbone 23,508,032, GlobalNet 1,576,560, RefineNet 2,287,644
+(Lee et al., CVPR 2023: 27.37 M).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.pose.backbone import LOW, Residual, ResNet
+
+HEATMAP_STRIDE = 4
+
+
+@dataclass(frozen=True)
+class CpnSize:
+    """What makes one CPN large and another small.
+
+    Attributes:
+        depths, bottleneck, width: of the backbone (`ResNet`).
+        channels: of the pyramid.
+        height, width_px: of the input, px; heatmaps are a quarter of it.
+    """
+
+    depths: tuple[int, int, int, int]
+    bottleneck: bool
+    width: int
+    channels: int
+    height: int
+    width_px: int
+
+
+SIZES = {
+    "resnet50": CpnSize((3, 4, 6, 3), True, 64, 256, 256, 192),
+    "small": CpnSize((2, 2, 2, 2), False, 24, 64, 192, 144),
+}
+"""The paper's network, and one for a CPU: ResNet-18's shape at three eighths of its width."""
+
+
+class PoseOutput(NamedTuple):
+    """What a forward gives.
+
+    Attributes:
+        heatmaps: `(batch, joints, height/4, width/4)`, the refined ones.
+        global_heatmaps: the pyramid's four, coarse to fine, each at full heatmap size.
+        features: the backbone's, conv1 before its norm and R1 … R4.
+    """
+
+    heatmaps: Tensor
+    global_heatmaps: tuple[Tensor, ...]
+    features: tuple[Tensor, ...]
+
+
+def _conv_norm(incoming: int, outgoing: int, relu: bool = True) -> nn.Sequential:
+    layers: list[nn.Module] = [nn.Conv2d(incoming, outgoing, 1, bias=False), nn.BatchNorm2d(outgoing)]
+    return nn.Sequential(*layers, *([nn.ReLU()] if relu else []))
+
+
+class _Head(nn.Module):
+    """A level's heatmaps: 1×1, 3×3, resized to the heatmap's size, normalised."""
+
+    def __init__(self, channels: int, joints: int) -> None:
+        super().__init__()
+        self.enter = _conv_norm(channels, channels)
+        self.last = nn.Conv2d(channels, joints, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(joints)
+
+    def forward(self, level: Tensor, size: tuple[int, int]) -> Tensor:
+        seen = self.last(self.enter(level))
+        normed: Tensor = self.norm(F.interpolate(seen, size=size, mode="bilinear", align_corners=True))
+        return normed
+
+
+class GlobalNet(nn.Module):
+    """Feature pyramid with a heatmap head at each level: laterals added to the level above, doubled in size."""
+
+    def __init__(self, incoming: tuple[int, ...], channels: int, joints: int) -> None:
+        super().__init__()
+        self.laterals = nn.ModuleList(_conv_norm(c, channels) for c in reversed(incoming))
+        self.lifts = nn.ModuleList(_conv_norm(channels, channels, relu=False) for _ in incoming[1:])
+        self.heads = nn.ModuleList(_Head(channels, joints) for _ in incoming)
+
+    def forward(self, stages: tuple[Tensor, ...], size: tuple[int, int]) -> tuple[list[Tensor], list[Tensor]]:
+        """Pyramid levels P5 … P2 and their heatmaps at `size`."""
+        levels: list[Tensor] = []
+        heatmaps = []
+        for n, stage in enumerate(reversed(stages)):
+            level = self.laterals[n](stage)
+            if levels:
+                above = F.interpolate(levels[-1], size=level.shape[-2:], mode="bilinear", align_corners=True)
+                level = level + self.lifts[n - 1](above)
+            levels.append(level)
+            heatmaps.append(self.heads[n](level, size))
+        return levels, heatmaps
+
+
+class RefineNet(nn.Module):
+    """Every level through 3, 2, 1, 0 bottlenecks, brought to one size, concatenated, one more bottleneck, heatmaps."""
+
+    def __init__(self, channels: int, joints: int) -> None:
+        super().__init__()
+        inside = channels // 2
+        self.ladders = nn.ModuleList(
+            nn.Sequential(*(_bottleneck(channels, inside, channels) for _ in range(count))) for count in (3, 2, 1, 0)
+        )
+        self.join = _bottleneck(4 * channels, inside, channels)
+        self.last = nn.Sequential(nn.Conv2d(channels, joints, 3, padding=1, bias=False), nn.BatchNorm2d(joints))
+
+    def forward(self, levels: list[Tensor], size: tuple[int, int]) -> Tensor:
+        """Refined heatmaps at `size`."""
+        climbed = [
+            F.interpolate(ladder(level), size=size, mode="bilinear", align_corners=True)
+            for ladder, level in zip(self.ladders, levels, strict=True)
+        ]
+        heatmaps: Tensor = self.last(self.join(torch.cat(climbed, dim=1)))
+        return heatmaps
+
+
+def _bottleneck(incoming: int, inside: int, outside: int) -> nn.Module:
+    """CPN's bottleneck always has a convolution in its shortcut, also where the shape stays."""
+    block = Residual(incoming, inside, outside, 1, True, nn.BatchNorm2d)
+    block.shortcut = nn.Sequential(nn.Conv2d(incoming, outside, 1, bias=False), nn.BatchNorm2d(outside))
+    return block
+
+
+class Cpn(nn.Module):
+    """The pose network.
+
+    Args:
+        size: one of `SIZES`.
+        joints: heatmaps.
+        lsbn: lighting-specific batch norm in the backbone.
+
+    Raises:
+        ValueError: an unknown size.
+    """
+
+    def __init__(self, size: str = "resnet50", joints: int = 14, lsbn: bool = False) -> None:
+        super().__init__()
+        if size not in SIZES:
+            raise ValueError(f"pose network size {size!r}: allowed are {', '.join(SIZES)}")
+        what = SIZES[size]
+        self.input_size = (what.height, what.width_px)
+        self.backbone = ResNet(what.depths, what.bottleneck, what.width, lsbn)
+        self.pyramid = GlobalNet(self.backbone.channels, what.channels, joints)
+        self.refine = RefineNet(what.channels, joints)
+
+    def forward(self, image: Tensor, lighting: int = LOW) -> PoseOutput:
+        """Heatmaps of one person's crop.
+
+        Args:
+            image: `(batch, 3, *input_size)`, normalised as `models.pose.crops` does for its lighting.
+            lighting: `LOW` or `WELL`.
+        """
+        features = self.backbone(image, lighting)
+        size = (image.shape[-2] // HEATMAP_STRIDE, image.shape[-1] // HEATMAP_STRIDE)
+        levels, coarse = self.pyramid(features[1:], size)
+        return PoseOutput(self.refine(levels, size), tuple(coarse), features)

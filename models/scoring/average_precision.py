@@ -1,0 +1,148 @@
+"""OKS average precision as ExLPose counts it, through pycocotools' evaluator.
+
+`OKS = Σ_j exp(−d_j² / (8 s² σ_j²)) / labelled joints` with s² the person's area, here 0.53·w·h of the box as
+CrowdPose has it, and AP the mean precision over OKS thresholds .50:.05:.95 at most 20 detections a picture.
+"""
+
+import contextlib
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from isp_sim.dataset import SPLITS, annotation_file
+from isp_sim.scenes import JOINTS, SKELETON, Person
+from isp_sim.scenes.annotations import read_annotations
+
+SIGMAS = (0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089, 0.079, 0.079)
+"""Spread of the annotators for each joint in ExLPose's order (CrowdPose, Li et al., CVPR 2019)."""
+AREA_SHARE = 0.53
+MAX_DETECTIONS = 20
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a score was made; it travels with every figure.
+
+    Attributes:
+        boxes: `true`, or the detector's name.
+        flip: `none`, `right`, or `released`: the released code swaps joints by COCO's indices, which are wrong here.
+        bit_depth: of the pictures.
+        seed: of the run.
+    """
+
+    boxes: str = "true"
+    flip: str = "right"
+    bit_depth: int = 8
+    seed: int = 0
+    sigmas: tuple[float, ...] = SIGMAS
+    area_share: float = AREA_SHARE
+    max_detections: int = MAX_DETECTIONS
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One estimated pose: 14 × (x, y, score) in picture pixels, and the person's score."""
+
+    keypoints: tuple[tuple[float, float, float], ...]
+    score: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """AP over the thresholds, at .50 and at .75, 0 … 100, and how it was made; NaN where nobody is labelled."""
+
+    ap: float
+    ap50: float
+    ap75: float
+    people: int
+    protocol: Protocol
+
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        return asdict(self)
+
+
+def score(truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[Detection]], protocol: Protocol) -> Score:
+    """Average precision of detections against labels.
+
+    Args:
+        truth: people of each picture; those without a labelled joint are not counted, as in CrowdPose.
+        found: detections of each picture.
+        protocol: sigmas, area and number of detections; the rest is only recorded.
+
+    Raises:
+        ValueError: detections on a picture that has no truth.
+    """
+    unknown = sorted(set(found) - set(truth))
+    if unknown:
+        raise ValueError(f"detections on {unknown[0]!r}, which the annotations do not list")
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    ids = {name: n for n, name in enumerate(sorted(truth), start=1)}
+    annotations = [_annotation(person, ids[name], protocol) for name in ids for person in truth[name]]
+    for n, annotation in enumerate(annotations, start=1):
+        annotation["id"] = n  # from 1: pycocotools loses id 0
+    people = sum(a["num_keypoints"] > 0 for a in annotations)
+    results = [_result(d, ids[name]) for name in sorted(found) for d in found[name]]
+    if not people or not results:
+        empty = float("nan") if not people else 0.0
+        return Score(empty, empty, empty, people, protocol)
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO()
+        coco.dataset = {
+            "images": [{"id": n} for n in ids.values()],
+            "annotations": annotations,
+            "categories": [_PERSON],
+        }
+        coco.createIndex()
+        judge = COCOeval(coco, coco.loadRes(results), "keypoints")
+        judge.params.kpt_oks_sigmas = np.array(protocol.sigmas)
+        judge.params.maxDets = [protocol.max_detections]
+        judge.params.areaRng, judge.params.areaRngLbl = [[0, 1e10]], ["all"]
+        judge.evaluate()
+        judge.accumulate()
+    precision = judge.eval["precision"][:, :, 0, 0, 0]
+    return Score(_mean(precision), _mean(precision[0]), _mean(precision[5]), people, protocol)
+
+
+_PERSON = {"id": 1, "name": "person", "keypoints": list(JOINTS), "skeleton": [list(bone) for bone in SKELETON]}
+
+
+def _mean(precision: np.ndarray) -> float:
+    known = precision[precision > -1]
+    return 100 * float(known.mean()) if known.size else float("nan")
+
+
+def _annotation(person: Person, image: int, protocol: Protocol) -> dict[str, Any]:
+    labelled = sum(v > 0 for _, _, v in person.keypoints)
+    return {
+        "image_id": image,
+        "category_id": 1,
+        "iscrowd": person.iscrowd,
+        "ignore": int(labelled == 0),
+        "num_keypoints": labelled,
+        "keypoints": [float(value) for joint in person.keypoints for value in joint],
+        "bbox": list(person.bbox),
+        "area": protocol.area_share * person.bbox[2] * person.bbox[3],
+    }
+
+
+def _result(detection: Detection, image: int) -> dict[str, Any]:
+    flat = [float(value) for joint in detection.keypoints for value in joint]
+    return {"image_id": image, "category_id": 1, "keypoints": flat, "score": detection.score}
+
+
+def read_split(folder: Path, split: str) -> dict[str, tuple[Person, ...]]:
+    """People of a split's pictures, by the path the annotation file gives.
+
+    Raises:
+        ValueError: an unknown split, or a fault in the file.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"split {split!r}: allowed are {', '.join(SPLITS)}")
+    return read_annotations(annotation_file(folder, split))
