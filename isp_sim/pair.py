@@ -22,6 +22,7 @@ from isp_sim.units import LinearRgb, Mosaic
 Picture = UInt8[np.ndarray, "height width 3"]
 _FLAGS = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
 MIN_SIDE_PX = 16  # of a picture
+BAND_ROWS = 128
 METER_STRIDE = 6  # the meter looks at every sixth pixel each way
 WHITE_AT_FULL_SCALE = 0.5  # an unmetered scene's white fills half the well-lit arm's range at the base exposure
 
@@ -65,6 +66,7 @@ class DualCamera:
         self.rig, self.device = rig, device
         self.well_lit = SimulatedArm(rig, rig.well_lit, device)
         self.low_light = SimulatedArm(rig, rig.low_light, device)
+        self._boxes: dict[tuple[int, int], tuple[int, int, int, int]] = {}
         nir = rig.lens.near_infrared.value
         self._params = {
             arm.serial: isp.camera_params(arm.arm.isp, arm.sensor, nir, device)
@@ -85,6 +87,7 @@ class DualCamera:
         arms = (self.well_lit, self.low_light)
         for arm in arms:
             arm.look_at(image)
+        del image  # the arms have their own light now
         planes = self.place_planes(scene)
         for number, shot in shots:
             if number == shots[0][0]:
@@ -168,7 +171,10 @@ class DualCamera:
         """A raw through its arm's ISP, 8 bits."""
         mosaic = normalise(raw.counts, raw.black_level_dn, raw.white_level_dn)
         with torch.inference_mode():
-            return isp.to_8bit(isp.develop(Mosaic(mosaic.to(self.device)), self._params[arm.serial]))
+            linear = isp.develop_linear(Mosaic(mosaic.to(self.device)), self._params[arm.serial])
+            # In bands: the sRGB curve needs several times its input for a moment.
+            bands = [isp.to_8bit(isp.encode_srgb(LinearRgb(band))) for band in linear.split(BAND_ROWS, dim=2)]
+        return np.asarray(np.concatenate(bands))
 
     def aligned(self, raw: Raw) -> Picture:
         """A low-light raw developed, then warped onto the well-lit arm's frame, as ExLPose's pictures were."""
@@ -184,6 +190,11 @@ class DualCamera:
         Raises:
             ValueError: less than 16 pixels are left.
         """
+        if (height, width) not in self._boxes:
+            self._boxes[height, width] = self._find_box(height, width)
+        return self._boxes[height, width]
+
+    def _find_box(self, height: int, width: int) -> tuple[int, int, int, int]:
         back = np.linalg.inv(optics.between(self.low_light.view, self.well_lit.view, height, width))
         ys, xs = np.arange(height), np.arange(width)
         rim = np.concatenate(
