@@ -173,7 +173,7 @@ class DualCamera:
         with torch.inference_mode():
             linear = isp.develop_linear(Mosaic(mosaic.to(self.device)), self._params[arm.serial])
             # In bands: the sRGB curve needs several times its input for a moment.
-            bands = [isp.to_8bit(isp.encode_srgb(LinearRgb(band))) for band in linear.split(BAND_ROWS, dim=2)]
+            bands = [isp.to_8bit(isp.encode_srgb(LinearRgb(band))) for band in torch.split(linear, BAND_ROWS, dim=2)]
         return np.asarray(np.concatenate(bands))
 
     def aligned(self, raw: Raw) -> Picture:
