@@ -77,8 +77,14 @@ class Job:
         return Rig.model_validate_json(self.rig_json)
 
 
-def open_scenes(scenes: str, annotations: Path | None, rig: Rig) -> SceneSource:
+def open_scenes(scenes: str, annotations: Path | None, rig: Rig, seed: int) -> SceneSource:
     """`people`, `charts`, a folder of pictures, or a raw file or folder of raw files.
+
+    Args:
+        scenes: which.
+        annotations: COCO JSON of the pictures' people.
+        rig: gives the size.
+        seed: of the run; other seeds show other people.
 
     Raises:
         ValueError: no such source, or nothing usable in it.
@@ -86,8 +92,9 @@ def open_scenes(scenes: str, annotations: Path | None, rig: Rig) -> SceneSource:
     if scenes in BUILT_IN:
         if annotations is not None:
             raise ValueError(f"--annotations {annotations}: --scenes {scenes} brings its own labels")
-        source = People if scenes == "people" else Charts
-        return source(rig.height_px, rig.width_px)
+        if scenes == "people":
+            return People(rig.height_px, rig.width_px, seed)
+        return Charts(rig.height_px, rig.width_px)
     path = Path(scenes)
     if not path.exists():
         raise ValueError(f"--scenes {scenes}: neither 'people' nor 'charts' nor an existing file or folder")
@@ -159,7 +166,7 @@ class Studio:
         self.job = job
         rig = job.rig
         self.rig = DualCamera(rig, job.device)
-        self.scenes = open_scenes(job.scenes, job.annotations, rig)
+        self.scenes = open_scenes(job.scenes, job.annotations, rig, job.seed)
         self.writer = DatasetWriter(job.out)
 
     def shoot(self, task: Task) -> Iterator[int]:
@@ -303,7 +310,7 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument(
         "--count", type=int, help="pairs to make; a run keeps its count [20, or all shots of --schedule]"
     )
-    asked.add_argument("--seed", type=int, default=0, help="same seed and rig: same bytes [%(default)s]")
+    asked.add_argument("--seed", type=int, default=0, help="same seed and rig: same bytes; another seed, other people [%(default)s]")
     asked.add_argument("--out", type=Path, help="folder of the data set [out/<rig's name>]")
     asked.add_argument("--workers", type=int, help="processes; the result does not depend on it [number of cores]")
     asked.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where the arms run [%(default)s]")
@@ -320,7 +327,7 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
         raise ValueError(f"--device {given.device}: torch sees no CUDA device here; allowed is cpu")
     rig = load_rig(given.rig)
     shots = plan(rig, given.schedule, given.count, given.seed)
-    source = open_scenes(given.scenes, given.annotations, rig)  # complains before the first picture
+    source = open_scenes(given.scenes, given.annotations, rig, given.seed)  # complains before the first picture
     run = Run(
         rig=rig.name,
         rig_digest=_digest(rig.model_dump_json()),
