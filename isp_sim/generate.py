@@ -310,7 +310,9 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument(
         "--count", type=int, help="pairs to make; a run keeps its count [20, or all shots of --schedule]"
     )
-    asked.add_argument("--seed", type=int, default=0, help="same seed and rig: same bytes; another seed, other people [%(default)s]")
+    asked.add_argument(
+        "--seed", type=int, default=0, help="same seed and rig: same bytes; another seed, other people [%(default)s]"
+    )
     asked.add_argument("--out", type=Path, help="folder of the data set [out/<rig's name>]")
     asked.add_argument("--workers", type=int, help="processes; the result does not depend on it [number of cores]")
     asked.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where the arms run [%(default)s]")

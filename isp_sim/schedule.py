@@ -58,6 +58,13 @@ class Shot:
         )
 
 
+FILE_NAME = re.compile(
+    r"imgs_(?P<place>.+)_vid(?P<video>[^_]+)_exp(?P<ratio>\d+)_(?P<arm>bright|dark)_(?P<frame>[^_]+)"
+    r"__gain_(?P<gain_db>[\d.]+)_exposure_(?P<exposure_us>\d+)\.png"
+)
+"""ExLPose's file names, which `Shot.file_name` writes; both pictures of a pair agree in all but arm and gain."""
+
+
 def bases(schedule: Schedule) -> list[tuple[Mix, float, float]]:
     """Every (mix, exposure_us, gain_db) of a schedule, in the file's order."""
     return [(mix, exposure, gain) for mix in schedule.mixes.value for exposure, gain in mix.bases]

@@ -6,13 +6,14 @@ each channel over the whole picture, before the crop; well-lit ones get ImageNet
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
 from isp_sim.scenes import JOINTS, Person
-from models.pose.backbone import LOW
+from models.pose.backbone import LOW, WELL
 
 GROW_X, GROW_Y, GROW_TRAINING = 0.10, 0.15, 1.25
 LOW_LIGHT_MEAN = 0.4
@@ -24,6 +25,10 @@ FLIP = tuple(
 """Where each joint's value comes from when a picture is mirrored: left and right change places."""
 RELEASED_FLIP = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 13)
 """What the released flip test swaps instead: COCO's pairs (1, 2) … (11, 12), wrong for these joints."""
+
+Normalisation = Literal["mean-0.4", "imagenet", "none"]
+NORMALISATION: dict[int, Normalisation] = {LOW: "mean-0.4", WELL: "imagenet"}
+"""How the released code normalises each lighting."""
 
 Picture = UInt8[np.ndarray, "height width 3"]
 Affine = Float[np.ndarray, "2 3"]
@@ -44,16 +49,18 @@ class Augmentation:
     flip: float = 0.5
 
 
-def normalise(picture: Picture, lighting: int) -> Float32[np.ndarray, "height width 3"]:
-    """The whole picture as the network wants it.
+def normalise(picture: Picture, how: Normalisation) -> Float32[np.ndarray, "height width 3"]:
+    """The whole picture as a network wants it, from `x = code / 255`.
 
-    Low: `0.4 · x_c / mean(x_c)`, not clipped, no further statistics; a channel that is black throughout stays black.
-    Well: `(x − mean) / std` with ImageNet's figures.
+    `mean-0.4`: `0.4 · x_c / mean(x_c)`, not clipped, no further statistics; a channel that is black throughout stays
+    black. `imagenet`: `(x − mean) / std` with ImageNet's figures. `none`: x.
     """
     unit = picture.astype(np.float32) / np.float32(255)
-    if lighting == LOW:
+    if how == "mean-0.4":
         means = unit.reshape(-1, 3).mean(axis=0, dtype=np.float64)
         return np.asarray(unit * (LOW_LIGHT_MEAN / np.maximum(means, 1e-6)).astype(np.float32))
+    if how == "none":
+        return np.asarray(unit)
     return np.asarray((unit - np.array(IMAGENET_MEAN, np.float32)) / np.array(IMAGENET_STD, np.float32))
 
 

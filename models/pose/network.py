@@ -144,6 +144,7 @@ class Cpn(nn.Module):
         if size not in SIZES:
             raise ValueError(f"pose network size {size!r}: allowed are {', '.join(SIZES)}")
         what = SIZES[size]
+        self.size, self.lsbn = size, lsbn
         self.input_size = (what.height, what.width_px)
         self.backbone = ResNet(what.depths, what.bottleneck, what.width, lsbn)
         self.pyramid = GlobalNet(self.backbone.channels, what.channels, joints)

@@ -1,0 +1,77 @@
+"""Scores of a frozen recogniser over pairs: AP for each of ExLPose's splits, and PCK."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from isp_sim.dataset import SPLITS
+from isp_sim.scenes import Person
+from models.pose.backbone import LOW, WELL
+from models.pose.inference import detect
+from models.pose.recogniser import Recogniser
+from models.pose.samples import PairSample, PairSource
+from models.scoring.average_precision import Detection, Protocol, Score, score
+from models.scoring.pck import pck
+
+Develop = Callable[[PairSample], list[Detection]]
+"""How a shot's low-light picture becomes poses; the default hands it to the network as it is."""
+
+
+@dataclass
+class Poses:
+    """Labels and detections so far, by split and picture."""
+
+    truth: dict[str, dict[str, tuple[Person, ...]]] = field(default_factory=lambda: {s: {} for s in SPLITS})
+    found: dict[str, dict[str, list[Detection]]] = field(default_factory=lambda: {s: {} for s in SPLITS})
+
+    def add(self, split: str, name: str, people: tuple[Person, ...], detections: list[Detection]) -> None:
+        """One picture."""
+        self.truth[split][name], self.found[split][name] = people, detections
+
+    def scores(self, protocol: Protocol) -> dict[str, Score]:
+        """AP of each split; NaN where it has no picture."""
+        return {split: score(self.truth[split], self.found[split], protocol) for split in SPLITS}
+
+    def pck(self, share: float = 0.2) -> dict[str, float]:
+        """PCK of each split, by the torso."""
+        return {split: pck(self.truth[split], self.found[split], share) for split in SPLITS}
+
+
+def shots(source: PairSource) -> Iterable[PairSample]:
+    """Every shot of a source, one at a time."""
+    for index in range(len(source)):
+        yield from source.group(index)
+
+
+def find_poses(
+    recogniser: Recogniser,
+    samples: Iterable[PairSample],
+    flip: str = "right",
+    low_light: Develop | None = None,
+    advance: Callable[[], None] = lambda: None,
+) -> Poses:
+    """Detect everybody in both pictures of every shot; boxes are the true ones.
+
+    Args:
+        recogniser: frozen.
+        samples: shots.
+        flip: see `models.pose.inference.heatmaps`.
+        low_light: detects in the low-light picture; without it, Lee's mean of 0.4.
+        advance: called after each shot.
+    """
+    poses = Poses()
+    for sample in samples:
+        people = tuple(one for one in sample.people if np.any(np.array(one.keypoints)[:, 2] > 0))
+        seen = PairSample(sample.name, sample.low_light, sample.well_lit, people, sample.split)
+        low = low_light(seen) if low_light else detect(recogniser, seen.low_light, people, LOW, flip)
+        well = detect(recogniser, sample.well_lit, people, WELL, flip)
+        for split, found in ((sample.split, low), ("LL-A", low), ("WL", well)):
+            poses.add(split, sample.name, people, found)
+        advance()
+    return poses
+
+
+def table_row(scores: Mapping[str, Score]) -> dict[str, float]:
+    """AP by split, for a log."""
+    return {f"AP {split}": one.ap for split, one in scores.items()}

@@ -1,0 +1,147 @@
+"""Any frozen network that gives heatmaps, as the recogniser behind an ISP: ours, TorchScript, exported, a factory's."""
+
+import importlib
+from pathlib import Path
+from typing import Annotated
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from isp_sim.rigfile import load_yaml
+from isp_sim.scenes import JOINTS
+from models.pose.backbone import LOW, WELL
+from models.pose.crops import Normalisation
+from models.pose.network import HEATMAP_STRIDE, Cpn
+from models.pose.weights import SHIPPED, load_network
+
+Side = Annotated[int, Field(ge=32, le=4096)]
+
+
+class RecogniserFile(BaseModel):
+    """What stands in the YAML beside a foreign network's file, `NAME.yaml` beside `NAME.pt` or `NAME.pt2`.
+
+    Attributes:
+        height, width: of a person's crop, px.
+        stride: crop pixels a heatmap pixel.
+        channels: heatmap channel of each of the 14 joints in ExLPose's order; without it the first 14.
+        low_light, well_lit: how a picture is normalised before the crop.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    height: Side
+    width: Side
+    stride: int = Field(HEATMAP_STRIDE, ge=1, le=32)
+    channels: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        tuple(range(len(JOINTS))), min_length=len(JOINTS), max_length=len(JOINTS)
+    )
+    low_light: Normalisation = "mean-0.4"
+    well_lit: Normalisation = "imagenet"
+
+
+class Recogniser(nn.Module):
+    """A network for good: evaluation mode, no parameter learns, gradients still flow to its input.
+
+    Args:
+        network: crops `(batch, 3, height, width)` → heatmaps `(batch, joints, height/stride, width/stride)`, or a tuple
+            whose first they are; a `Cpn` is told the lighting.
+        said: of its input and output.
+    """
+
+    def __init__(self, network: nn.Module, said: RecogniserFile) -> None:
+        super().__init__()
+        self.network, self.said = network, said
+        self.input_size = (said.height, said.width)
+        self.stride = said.stride
+        self.normalisation: dict[int, Normalisation] = {LOW: said.low_light, WELL: said.well_lit}
+        self._plain = said.channels == tuple(range(len(JOINTS)))
+        self.train(False)
+        for parameter in self.parameters():
+            parameter.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "Recogniser":
+        """Stays in evaluation mode, whatever a trainer around it asks; an exported program has no modes."""
+        self.training = False
+        for module in self.network.modules():
+            module.training = False
+        return self
+
+    def forward(self, crops: Tensor, lighting: int = LOW) -> Tensor:
+        """Heatmaps `(batch, 14, height/stride, width/stride)`.
+
+        Args:
+            crops: `(batch, 3, *input_size)`, normalised.
+            lighting: `LOW` or `WELL`.
+        """
+        seen = self.network(crops, lighting) if isinstance(self.network, Cpn) else self.network(crops)
+        maps: Tensor = seen if isinstance(seen, Tensor) else seen[0]
+        return maps[:, : len(JOINTS)] if self._plain else maps[:, list(self.said.channels)]
+
+
+def of_cpn(network: Cpn) -> Recogniser:
+    """A pose network of ours, frozen."""
+    height, width = network.input_size
+    return Recogniser(network, RecogniserFile(height=height, width=width))
+
+
+def load_recogniser(name: str | Path | None = None) -> Recogniser:
+    """A frozen recogniser.
+
+    Args:
+        name: weights of ours (.safetensors), TorchScript (.pt) or an exported program (.pt2) with its YAML beside it,
+            or `package.module:factory`, whose call gives a `Recogniser`; without it the shipped network.
+
+    Raises:
+        ValueError: none of these, or what is there cannot be used.
+    """
+    path = Path(name) if name is not None else SHIPPED
+    if path.suffix == ".safetensors":
+        return of_cpn(load_network(path))
+    if path.suffix in (".pt", ".pt2"):
+        return _foreign(path)
+    if ":" in str(name):
+        return _made(str(name))
+    raise ValueError(
+        f"--pose {name}: .safetensors, .pt (TorchScript), .pt2 (torch.export) or module:factory is allowed"
+    )
+
+
+def _foreign(path: Path) -> Recogniser:
+    beside = path.with_suffix(".yaml")
+    if not path.is_file() or not beside.is_file():
+        raise ValueError(f"{path}: the network and {beside.name} beside it are needed; its fields are height, width, …")
+    said = load_yaml(RecogniserFile, beside)
+    try:
+        network = torch.jit.load(path, "cpu") if path.suffix == ".pt" else torch.export.load(path).module()
+    except Exception as fault:  # both loaders raise whatever they meet
+        first = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
+        raise ValueError(f"{path}: torch cannot load it: {first}") from None
+    return _tried(Recogniser(network, said), path)
+
+
+def _made(name: str) -> Recogniser:
+    module, _, factory = name.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), factory)()
+    except (ImportError, AttributeError) as fault:
+        raise ValueError(f"--pose {name}: {fault}") from None
+    if not isinstance(made, Recogniser):
+        raise ValueError(f"--pose {name}: gave a {type(made).__name__}; models.pose.recogniser.Recogniser is allowed")
+    return _tried(made, name)
+
+
+def _tried(recogniser: Recogniser, name: object) -> Recogniser:
+    """One forward, so that a wrong size is told before the work begins."""
+    height, width = recogniser.input_size
+    wanted = (1, len(JOINTS), height // recogniser.stride, width // recogniser.stride)
+    try:
+        with torch.no_grad():
+            shape = tuple(recogniser(torch.zeros(1, 3, height, width)).shape)
+    except (RuntimeError, IndexError) as fault:
+        raise ValueError(f"{name}: fails on a crop of {height}×{width}: {str(fault).splitlines()[0]}") from None
+    if shape != wanted:
+        raise ValueError(
+            f"{name}: heatmaps {shape}, its YAML makes them {wanted}; check stride, height, width, channels"
+        )
+    return recogniser

@@ -1,0 +1,176 @@
+"""Shots to learn from and to be judged on: one typed sample, from a folder or from a rig, rendered when asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from isp_sim import streams
+from isp_sim.dataset import ANNOTATIONS
+from isp_sim.pair import DualCamera
+from isp_sim.rig import Rig
+from isp_sim.scenes import Person, SceneSource
+from isp_sim.scenes.annotations import read_annotations
+from isp_sim.scenes.people.source import People
+from isp_sim.schedule import FILE_NAME, scene_shots, split_of
+from models.pose.crops import Picture
+
+
+@dataclass(frozen=True)
+class PairSample:
+    """One shot of both arms.
+
+    Attributes:
+        name: of the well-lit picture.
+        low_light, well_lit: uint8 `(height, width, 3)`, R first, aligned.
+        people: labels on both.
+        split: LL-N, LL-H or LL-E, by the well-lit arm's gain.
+    """
+
+    name: str
+    low_light: Picture
+    well_lit: Picture
+    people: tuple[Person, ...]
+    split: str
+
+
+class PairSource(Protocol):
+    """Groups of shots by number: a group is what one look at the source gives."""
+
+    def __len__(self) -> int:
+        """How many groups there are."""
+        ...
+
+    def group(self, index: int) -> list[PairSample]:
+        """Shots of group `index`.
+
+        Raises:
+            ValueError: a file behind it cannot be used; the sentence names it.
+        """
+        ...
+
+
+class FolderPairs:
+    """Pairs of a folder in ExLPose's layout, a group a pair: the data set itself, or `isp_sim.generate`'s.
+
+    The labels are those of the well-lit pictures, `Annotations/*WL.json`. A pair is two files whose names agree in
+    all but arm and gain, so it does not matter that ExLPose's low-light annotations point to `bright/`.
+
+    Args:
+        folder: holds `bright/`, `dark/`, `Annotations/`.
+        start, stop: which of the pairs, in the order of their names; as of a slice.
+
+    Raises:
+        ValueError: no annotations, no pair, or a labelled picture without its partner.
+    """
+
+    def __init__(self, folder: Path, start: int | None = None, stop: int | None = None) -> None:
+        files = sorted((folder / ANNOTATIONS).glob("*WL.json"))
+        if not files:
+            raise ValueError(f"{folder}: holds no {ANNOTATIONS}/*WL.json; ExLPose's layout is allowed")
+        self.folder = folder
+        partners = {_shot_of(path.name): path.name for path in sorted((folder / "dark").glob("*.png"))}
+        self._pairs: list[tuple[str, str, float, tuple[Person, ...]]] = []
+        for file in files:
+            named = read_annotations(file)
+            for name in sorted({Path(name).name for name in named}):
+                said = FILE_NAME.fullmatch(name)
+                dark = partners.get(_shot_of(name))
+                if said is None or dark is None:
+                    raise ValueError(f"{file}: {name} has no low-light partner in {folder / 'dark'}")
+                self._pairs.append((name, dark, float(said["gain_db"]), named[name]))
+        self._pairs = self._pairs[start:stop]
+        if not self._pairs:
+            raise ValueError(f"{folder}: no pair in {files[0]}, or none in the range asked for")
+
+    def __len__(self) -> int:
+        """How many pairs."""
+        return len(self._pairs)
+
+    def group(self, index: int) -> list[PairSample]:
+        """The pair `index`."""
+        bright, dark, gain_db, people = self._pairs[index]
+        low, well = _read(self.folder / "dark" / dark), _read(self.folder / "bright" / bright)
+        if low.shape != well.shape:
+            raise ValueError(f"{self.folder / 'dark' / dark}: {low.shape[:2]} px, its partner has {well.shape[:2]}")
+        return [PairSample(bright, low, well, people, split_of(gain_db))]
+
+
+class RigPairs:
+    """Pairs a simulated rig shoots as they are asked for, a group a scene; nothing is written.
+
+    Args:
+        rig: whose; given as JSON it travels between processes.
+        seed: another seed, other scenes and other noise.
+        scenes: how many.
+        source: of the scenes; without it the built-in people.
+    """
+
+    def __init__(self, rig: Rig | str, seed: int, scenes: int, source: SceneSource | None = None) -> None:
+        self._rig_json = rig if isinstance(rig, str) else rig.model_dump_json()
+        self.seed, self.scenes, self._source = seed, scenes, source
+        self._camera: DualCamera | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the camera, which each process builds for itself."""
+        return self.__dict__ | {"_camera": None}
+
+    def __len__(self) -> int:
+        """How many scenes."""
+        return self.scenes
+
+    def group(self, index: int) -> list[PairSample]:
+        """All shots of scene `index`: a base drawn from the rig's schedule, then each of its ratios."""
+        if self._camera is None:
+            self._camera = DualCamera(Rig.model_validate_json(self._rig_json))
+        rig = self._camera.rig
+        source = self._source or People(rig.height_px, rig.width_px, self.seed)
+        shots = scene_shots(rig.schedule, index, streams.generator(self.seed, index, "schedule"))
+        scene = source.scene(index % len(source))
+        return [
+            PairSample(
+                pair.shot.file_name("bright"),
+                pair.low_light,
+                pair.well_lit,
+                pair.people,
+                split_of(pair.shot.well_lit_gain_db),
+            )
+            for pair in self._camera.shoot(scene, list(enumerate(shots)), self.seed)
+        ]
+
+
+class JoinedPairs:
+    """Several sources one after another.
+
+    Args:
+        sources: in this order.
+    """
+
+    def __init__(self, sources: Sequence[PairSource]) -> None:
+        self._places = [(source, index) for source in sources for index in range(len(source))]
+
+    def __len__(self) -> int:
+        """Groups of all together."""
+        return len(self._places)
+
+    def group(self, index: int) -> list[PairSample]:
+        """Group `index`, counted through all sources."""
+        source, place = self._places[index]
+        return source.group(place)
+
+
+def _shot_of(name: str) -> tuple[str, ...]:
+    """What both pictures of a pair share in their names; a name of another form stands for itself."""
+    said = FILE_NAME.fullmatch(name)
+    return said.group("place", "video", "ratio", "frame", "exposure_us") if said else (name,)
+
+
+def _read(path: Path) -> Picture:
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if picture is None:
+        raise ValueError(f"{path}: no picture that OpenCV reads; is it truncated?")
+    return np.ascontiguousarray(picture[..., ::-1])

@@ -1,0 +1,40 @@
+"""Share of joints near enough: PCK (Yang & Ramanan, *Articulated Human Detection with Flexible Mixtures of Parts*)."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from isp_sim.scenes import JOINTS, Person
+from models.scoring.average_precision import Detection
+
+TORSO = tuple(
+    (JOINTS.index(a), JOINTS.index(b)) for a, b in (("left_shoulder", "right_hip"), ("right_shoulder", "left_hip"))
+)
+
+
+def pck(truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[Detection]], share: float = 0.2) -> float:
+    """`100 · #{d_j ≤ share · torso} / #labelled`, over the people whose torso is labelled; NaN where there is nobody.
+
+    The torso is the longer of left shoulder – right hip and right shoulder – left hip.
+
+    Args:
+        truth: people of each picture.
+        found: one detection for each of them, in their order.
+        share: of the torso's length.
+
+    Raises:
+        ValueError: not one detection for each person.
+    """
+    near = labelled = 0
+    for name, people in truth.items():
+        for person, detection in zip(people, found[name], strict=True):
+            joints, guess = np.array(person.keypoints), np.array(detection.keypoints)
+            seen = joints[:, 2] > 0
+            lengths = [np.hypot(*(joints[a] - joints[b])[:2]) for a, b in TORSO if seen[a] and seen[b]]
+            if not lengths:
+                continue
+            distance = np.hypot(*(joints - guess)[seen, :2].T)
+            near += int((distance <= share * max(lengths)).sum())
+            labelled += int(seen.sum())
+    return 100 * near / labelled if labelled else math.nan
