@@ -49,6 +49,7 @@ class Run:
         rig_digest: hash of the rig as used.
         scene_files: hash of the names of the scenes' files, labels included; empty for built-in scenes.
         device: `cpu` or the kind of device; kinds draw different numbers from the same law.
+        shots_per_scene: of each scene; None means all.
     """
 
     rig: str
@@ -59,6 +60,7 @@ class Run:
     schedule: str | None
     count: int
     device: str
+    shots_per_scene: int | None = None
 
 
 class DatasetWriter:

@@ -113,13 +113,22 @@ def open_scenes(scenes: str, annotations: Path | None, rig: Rig, seed: int) -> S
     return Raws(path, rig.height_px, rig.width_px)
 
 
-def plan(rig: Rig, schedule: Path | None, count: int | None, seed: int) -> list[tuple[int, Shot]]:
+def plan(
+    rig: Rig, schedule: Path | None, count: int | None, seed: int, shots_per_scene: int | None = None
+) -> list[tuple[int, Shot]]:
     """Every shot of a run as (number within its scene, shot): replayed from a CSV, or drawn from the rig.
+
+    Args:
+        rig: whose schedule is drawn from.
+        schedule: CSV to replay instead.
+        count: of pairs; None is 20, or all of the CSV.
+        seed: of the run.
+        shots_per_scene: how many of a scene's shots are taken, drawn from them; None takes all.
 
     Raises:
         ValueError: two shots would have one file name, or a gain is beyond the sensor.
     """
-    shots = _shots(rig, schedule, count, seed)
+    shots = _shots(rig, schedule, count, seed, shots_per_scene)
     names: set[str] = set()
     top = rig.sensor.max_gain_db.value
     for _, shot in shots:
@@ -132,7 +141,9 @@ def plan(rig: Rig, schedule: Path | None, count: int | None, seed: int) -> list[
     return shots
 
 
-def _shots(rig: Rig, schedule: Path | None, count: int | None, seed: int) -> list[tuple[int, Shot]]:
+def _shots(
+    rig: Rig, schedule: Path | None, count: int | None, seed: int, shots_per_scene: int | None
+) -> list[tuple[int, Shot]]:
     if schedule is not None:
         seen: Counter[int] = Counter()
         numbered = []
@@ -140,10 +151,18 @@ def _shots(rig: Rig, schedule: Path | None, count: int | None, seed: int) -> lis
             numbered.append((seen[shot.scene], shot))
             seen[shot.scene] += 1
         return numbered[:count]
+
+    def _some(shots: list[Shot]) -> list[tuple[int, Shot]]:
+        numbered = list(enumerate(shots))
+        if shots_per_scene is None:
+            return numbered
+        stream = streams.generator(seed, shots[0].scene, "shots of the scene")
+        return [numbered[n] for n in sorted(stream.permutation(len(shots))[:shots_per_scene].tolist())]
+
     drawn = (
         pair
         for scene in itertools.count()
-        for pair in enumerate(scene_shots(rig.schedule, scene, streams.generator(seed, scene, "schedule")))
+        for pair in _some(scene_shots(rig.schedule, scene, streams.generator(seed, scene, "schedule")))
     )
     return list(itertools.islice(drawn, 20 if count is None else count))
 
@@ -310,6 +329,7 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument(
         "--count", type=int, help="pairs to make; a run keeps its count [20, or all shots of --schedule]"
     )
+    asked.add_argument("--shots-per-scene", type=int, help="of a scene's shots take so many, drawn [all, 3 to 5]")
     asked.add_argument(
         "--seed", type=int, default=0, help="same seed and rig: same bytes; another seed, other people [%(default)s]"
     )
@@ -325,10 +345,12 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
     workers = given.workers if given.workers is not None else (cores if given.device == "cpu" else 1)
     if workers < 1 or (given.count is not None and given.count < 1):
         raise ValueError("--workers and --count take whole numbers from 1")
+    if given.shots_per_scene is not None and (given.shots_per_scene < 1 or given.schedule):
+        raise ValueError("--shots-per-scene takes whole numbers from 1, and no --schedule, which lists its own shots")
     if given.device != "cpu" and not torch.cuda.is_available():
         raise ValueError(f"--device {given.device}: torch sees no CUDA device here; allowed is cpu")
     rig = load_rig(given.rig)
-    shots = plan(rig, given.schedule, given.count, given.seed)
+    shots = plan(rig, given.schedule, given.count, given.seed, given.shots_per_scene)
     source = open_scenes(given.scenes, given.annotations, rig, given.seed)  # complains before the first picture
     run = Run(
         rig=rig.name,
@@ -338,6 +360,7 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
         scene_files=_digest(*(str(path) for path in getattr(source, "files", ()))),
         schedule=_digest(given.schedule.read_text(encoding="utf-8-sig")) if given.schedule else None,
         count=len(shots),
+        shots_per_scene=given.shots_per_scene,
         device=torch.device(given.device).type,
     )
     out = given.out or Path("out") / rig.name

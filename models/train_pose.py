@@ -102,7 +102,8 @@ def train(
         FloatingPointError: the loss is not a number.
     """
     processes = Processes.join(device)
-    learner = PoseLearner(recipe.variant, recipe.size, recipe.training.seed).to(memory_format=torch.channels_last)
+    learner = PoseLearner(recipe.variant, recipe.size, recipe.training.seed)
+    learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     said = {k: v for k, v in recipe.model_dump(mode="json").items() if k != "training"} | about
     training = Training(learner, learner.losses, recipe.training, folder, device, said, processes)
     training.open(resume)

@@ -106,7 +106,7 @@ class Training:
         plain = [p for p in self._trained.values() if p.ndim < 2]
         decayed = [p for p in self._trained.values() if p.ndim >= 2]
         groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.Adam(groups, lr=recipe.learning_rate)
+        self.optimiser = torch.optim.Adam(groups, lr=recipe.learning_rate, fused=True)
 
     def open(self, resume: bool) -> None:
         """Make the folder, or go on where it stopped.
@@ -181,7 +181,7 @@ class Training:
                 "a smaller learning rate may help"
             )
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.processes.average_gradients(self._trained.values())
         if self.recipe.clip_norm:
             nn.utils.clip_grad_norm_(self._trained.values(), self.recipe.clip_norm)

@@ -17,8 +17,9 @@ from models.pose.crops import (
     normalise,
 )
 from models.pose.heatmaps import encode
-from models.pose.inference import detect, freeze
+from models.pose.inference import detect
 from models.pose.network import Cpn, PoseOutput
+from models.pose.recogniser import of_cpn
 
 SIZE = (192, 144)
 
@@ -73,10 +74,10 @@ def test_joints_outside_the_crop_are_unlabelled():
 def test_low_light_channels_get_a_mean_of_0_4_and_black_stays_black():
     picture = np.random.default_rng(0).poisson(1.5, (60, 50, 3)).astype(np.uint8)
     picture[..., 2] = 0
-    light = normalise(picture, LOW)
+    light = normalise(picture, "mean-0.4")
     assert light.reshape(-1, 3).mean(axis=0) == pytest.approx([0.4, 0.4, 0.0], abs=1e-5)
     assert light.max() > 1  # not clipped
-    assert np.isfinite(normalise(np.zeros((4, 4, 3), np.uint8), LOW)).all()
+    assert np.isfinite(normalise(np.zeros((4, 4, 3), np.uint8), "mean-0.4")).all()
 
 
 def test_a_shrinking_crop_averages_noise_away():
@@ -114,7 +115,7 @@ class Oracle(Cpn):
 
 def test_right_heatmaps_give_the_joints_back_in_picture_pixels():
     people = [someone(), someone(200, 30, 60, 120)]
-    network = Oracle(people)
+    network = of_cpn(Oracle(people))
     found = detect(network, np.zeros((300, 400, 3), np.uint8), people, WELL, flip="none")
     for person, detection in zip(people, found, strict=True):
         zoom = np.sqrt(abs(np.linalg.det(crop_affine(person.bbox, SIZE)[:, :2])))
@@ -124,7 +125,7 @@ def test_right_heatmaps_give_the_joints_back_in_picture_pixels():
 
 
 def test_the_flip_test_makes_a_mirror_symmetric_answer():
-    network = freeze(Cpn("small"))
+    network = of_cpn(Cpn("small"))
     person = Person(tuple((50.0, 50.0, 2) for _ in range(14)), (20, 20, 60, 80))
     picture = np.random.default_rng(2).integers(0, 255, (120, 100, 3), np.uint8)
     (straight,) = detect(network, picture, [person], WELL)
@@ -135,10 +136,10 @@ def test_the_flip_test_makes_a_mirror_symmetric_answer():
 
 
 def test_frozen_means_frozen_and_gradients_reach_the_input():
-    network = freeze(Cpn("small", lsbn=True))
+    network = of_cpn(Cpn("small", lsbn=True))
     before = {name: value.clone() for name, value in network.state_dict().items()}
     image = torch.rand(1, 3, *SIZE, requires_grad=True)
-    network(image).heatmaps.square().sum().backward()
+    network(image).square().sum().backward()
     assert image.grad.abs().sum() > 0
     assert all(p.grad is None for p in network.parameters())
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
@@ -147,4 +148,4 @@ def test_frozen_means_frozen_and_gradients_reach_the_input():
 def test_an_unknown_flip_is_refused():
     person = someone()
     with pytest.raises(ValueError, match="flip 'left': allowed are none, right, released"):
-        detect(freeze(Cpn("small")), np.zeros((99, 99, 3), np.uint8), [person], LOW, flip="left")
+        detect(of_cpn(Cpn("small")), np.zeros((99, 99, 3), np.uint8), [person], LOW, flip="left")

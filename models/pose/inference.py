@@ -34,7 +34,7 @@ def heatmaps(recogniser: Recogniser, crops: Tensor, lighting: int, flip: str) ->
     if pairs is None:
         seen: Tensor = recogniser(crops, lighting)
         return seen
-    both = recogniser(torch.cat([crops, crops.flip(-1)]), lighting)
+    both: Tensor = recogniser(torch.cat([crops, crops.flip(-1)]), lighting)
     straight, mirror = both.chunk(2)
     return (straight + mirror.flip(-1)[:, list(pairs)]) / 2
 

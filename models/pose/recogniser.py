@@ -113,18 +113,23 @@ def _foreign(path: Path) -> Recogniser:
         raise ValueError(f"{path}: the network and {beside.name} beside it are needed; its fields are height, width, …")
     said = load_yaml(RecogniserFile, beside)
     try:
-        network = torch.jit.load(path, "cpu") if path.suffix == ".pt" else torch.export.load(path).module()
+        network = _torchscript(path) if path.suffix == ".pt" else torch.export.load(path).module()
     except Exception as fault:  # both loaders raise whatever they meet
         first = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
         raise ValueError(f"{path}: torch cannot load it: {first}") from None
     return _tried(Recogniser(network, said), path)
 
 
+def _torchscript(path: Path) -> nn.Module:
+    network: nn.Module = torch.jit.load(path, "cpu")  # type: ignore[no-untyped-call]
+    return network
+
+
 def _made(name: str) -> Recogniser:
     module, _, factory = name.partition(":")
     try:
         made = getattr(importlib.import_module(module), factory)()
-    except (ImportError, AttributeError) as fault:
+    except (ImportError, AttributeError, TypeError) as fault:
         raise ValueError(f"--pose {name}: {fault}") from None
     if not isinstance(made, Recogniser):
         raise ValueError(f"--pose {name}: gave a {type(made).__name__}; models.pose.recogniser.Recogniser is allowed")

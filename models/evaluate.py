@@ -1,0 +1,169 @@
+"""Command: a frozen pose network over a test set → AP for each of ExLPose's splits, PCK, and a page of poses.
+
+python -m models.evaluate --pose out/pose-lsbn+lupi/weights.safetensors --data ExLPose
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from isp_sim import page
+from isp_sim.files import write_atomically
+from isp_sim.generate import open_scenes
+from isp_sim.rigfile import load_rig
+from models.pose.crops import Picture
+from models.pose.drawing import caption, draw_poses, lifted
+from models.pose.evaluation import Poses, find_poses
+from models.pose.inference import FLIPS
+from models.pose.recogniser import load_recogniser
+from models.pose.samples import FolderPairs, PairSample, PairSource, RigPairs
+from models.processes import pick_device
+from models.scoring.average_precision import Protocol, Score
+
+TEST_SEED = 31
+"""Of the built-in test set's scenes and noise; no training that comes with the package uses it."""
+TEST_SCENES = 16
+SHOWN = 6
+HEADINGS = ("split", "people", "AP", "AP50", "AP75", "PCK@0.2 torso")
+
+
+def rows(scores: dict[str, Score], pck: dict[str, float]) -> list[tuple[str, ...]]:
+    """The table's lines, as text."""
+    return [
+        (split, str(one.people), *(f"{v:.1f}" for v in (one.ap, one.ap50, one.ap75, pck[split])))
+        for split, one in scores.items()
+    ]
+
+
+def samples(source: PairSource, console: Console) -> Iterator[PairSample]:
+    """Every shot of a source, one at a time, with a bar over its groups."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        for index in progress.track(range(len(source)), description="groups of shots"):
+            yield from source.group(index)
+
+
+def poses_sheet(shown: Sequence[PairSample], poses: Poses) -> Picture:
+    """A row a shot: the well-lit picture and the lifted low-light one, true poses white, found ones in colour."""
+    lines = []
+    for sample in shown:
+        truth = poses.truth["WL"][sample.name]
+        tiles = []
+        for split, seen, words in (
+            ("WL", sample.well_lit, "well-lit"),
+            ("LL-A", lifted(sample.low_light), f"{sample.split}, channels scaled to mean 0.4"),
+        ):
+            tile = draw_poses(seen, truth, poses.found[split][sample.name], zoom=2)
+            caption(tile, f"{words}   white: true, orange: left, blue: right")
+            tiles.append(tile)
+        lines.append(np.hstack(tiles))
+    width = max(line.shape[1] for line in lines)
+    return np.vstack([np.pad(line, ((0, 4), (0, width - line.shape[1]), (0, 0))) for line in lines])
+
+
+def write_report(folder: Path, name: str, scores: dict[str, Score], pck: dict[str, float], sheet: Picture) -> Path:
+    """`scores.json`, `poses.jpg` and `report.html` into a folder; gives the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {split: one.record() | {"pck_torso_0.2": pck[split]} for split, one in scores.items()}
+    write_atomically(folder / "scores.json", json.dumps(record, indent=1).encode())
+    _, coded = cv2.imencode(".jpg", np.ascontiguousarray(sheet[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 88])
+    write_atomically(folder / "poses.jpg", coded.tobytes())
+    protocol = json.dumps(next(iter(record.values()))["protocol"])
+    blocks = [
+        page.table(HEADINGS, rows(scores, pck)),
+        page.picture(
+            coded.tobytes(), "true poses white; found ones orange on the left of the body, blue on the right", "jpeg"
+        ),
+        page.text("", "Protocol of every score"),
+        page.verbatim(protocol),
+    ]
+    write_atomically(folder / "report.html", page.page(f"Poses found by {name}", blocks))
+    return folder / "report.html"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    asked = argparse.ArgumentParser(
+        prog="python -m models.evaluate",
+        description="Score a frozen pose network as ExLPose scores: OKS AP over true boxes for LL-N, LL-H, LL-E, LL-A "
+        "(low-light input) and WL (well-lit input). Without --data the rig shoots a small test set of its own.",
+        epilog="example: python -m models.evaluate --scenes photos/ --count 50   # with COCO JSON in it",
+    )
+    asked.add_argument(
+        "--pose",
+        help="weights (.safetensors), TorchScript (.pt) or torch.export (.pt2) with a YAML beside it, "
+        "module:factory [the shipped network]",
+    )
+    asked.add_argument("--data", type=Path, help="folder in ExLPose's layout instead of shooting")
+    asked.add_argument("--rig", default="exlpose-small", help="that shoots where there is no --data [%(default)s]")
+    asked.add_argument("--scenes", default="people", help="'people', or a folder of labelled photographs [%(default)s]")
+    asked.add_argument(
+        "--count", type=int, default=TEST_SCENES, help="scenes to shoot, each at 3 to 5 shots [%(default)s]"
+    )
+    asked.add_argument("--flip", choices=tuple(FLIPS), default="right", help="mean with the mirror image's heatmaps; "
+                       "'released' swaps the joints the released code swaps [%(default)s]")  # fmt: skip
+    asked.add_argument("--seed", type=int, default=TEST_SEED, help="of scenes and noise [%(default)s]")
+    asked.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
+    asked.add_argument("--out", type=Path, default=Path("out/evaluate"), help="folder of the report [%(default)s]")
+    return asked
+
+
+def open_source(given: argparse.Namespace) -> PairSource:
+    """What the command line says is to be judged."""
+    if given.count < 1:
+        raise ValueError(f"--count {given.count}: whole numbers from 1 are allowed")
+    if given.data:
+        return FolderPairs(given.data)
+    rig = load_rig(given.rig)
+    scenes = open_scenes(given.scenes, None, rig, given.seed)
+    return RigPairs(rig, given.seed, min(given.count, len(scenes)), scenes)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    given = parser().parse_args(arguments)
+    console = Console()
+    try:
+        recogniser = load_recogniser(given.pose).to(pick_device(given.device))
+        source = open_source(given)
+        shown: list[PairSample] = []
+        step = max(1, len(source) // SHOWN)
+
+        def kept() -> Iterator[PairSample]:
+            for number, sample in enumerate(samples(source, console)):
+                if number % (step + 1) == 0 and len(shown) < SHOWN and sample.people:
+                    shown.append(sample)
+                yield sample
+
+        poses = find_poses(recogniser, kept(), given.flip)
+        scores = poses.scores(Protocol(flip=given.flip, seed=given.seed))
+        pck = poses.pck()
+        name = given.pose or "the shipped network"
+        report = write_report(given.out, name, scores, pck, poses_sheet(shown, poses))
+    except (ValueError, OSError) as fault:
+        print(f"models.evaluate: {fault}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("models.evaluate: stopped; nothing was written", file=sys.stderr)
+        return 130
+    result = Table(title=f"{name}: {len(poses.truth['WL'])} shots, true boxes, flip {given.flip}")
+    for heading in HEADINGS:
+        result.add_column(heading, justify="left" if heading == "split" else "right")
+    for row in rows(scores, pck):
+        result.add_row(*row)
+    console.print(result)
+    console.print(f"report {report}, poses drawn in {given.out / 'poses.jpg'}", soft_wrap=True)
+    console.print("next: python -m models.train_isp   # an ISP that helps this network see", soft_wrap=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

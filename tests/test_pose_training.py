@@ -1,0 +1,315 @@
+"""Training: variants, one loop that resumes to the same weights, sources of pairs, recognisers of any make."""
+
+import json
+import math
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from torch import nn
+
+from isp_sim.scenes import Person
+from models import train_pose
+from models.pose.backbone import LOW, WELL
+from models.pose.batches import Batches, CropPairs, GroupCrops
+from models.pose.crops import Augmentation
+from models.pose.network import Cpn
+from models.pose.recogniser import Recogniser, RecogniserFile, load_recogniser, of_cpn
+from models.pose.samples import FolderPairs, JoinedPairs, PairSample
+from models.pose.variants import VARIANTS, PoseLearner
+from models.pose.weights import load_network, save_network
+from models.scoring.average_precision import Detection
+from models.scoring.pck import pck
+from models.training import CHECKPOINT, Recipe, Training
+
+QUIET = Console(quiet=True)
+
+
+def someone(stream):
+    joints = tuple((20 + 60 * a, 10 + 100 * b, 2) for a, b in stream.random((14, 2)).tolist())
+    return Person(joints, (15.0, 5.0, 70.0, 110.0))
+
+
+class Invented:
+    """Pairs without a camera: noise, with one person a shot."""
+
+    def __init__(self, groups=6):
+        self.groups = groups
+
+    def __len__(self):
+        return self.groups
+
+    def group(self, index):
+        stream = np.random.default_rng(index)
+        low = stream.poisson(2, (120, 100, 3)).astype(np.uint8)
+        well = stream.integers(0, 255, (120, 100, 3), np.uint8)
+        return [PairSample(f"{index}", low, well, (someone(stream), someone(stream)), "LL-N")]
+
+
+def batch(people=2):
+    lots = Batches(GroupCrops(Invented(people), (192, 144), Augmentation(), 0), people)(0)
+    return next(iter(lots))[1]
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_every_variant_gives_a_finite_loss_that_reaches_the_network(name):
+    learner = PoseLearner(name, "small", 0)
+    terms = learner.losses(batch())
+    torch.stack(list(terms.values())).sum().backward()
+    assert all(term.isfinite() for term in terms.values())
+    assert learner.network.backbone.conv1.weight.grad.abs().sum() > 0
+    variant = VARIANTS[name]
+    assert set(terms) == {*variant.labelled} | ({"style"} if variant.style else set()) | (
+        {"adversary"} if variant.adversary else set()
+    )
+
+
+def test_a_learner_starts_from_its_seed_and_leaves_the_global_generator_alone():
+    before = torch.random.get_rng_state()
+    first, second, other = (PoseLearner("lsbn+lupi", "small", seed) for seed in (1, 1, 2))
+    assert torch.equal(before, torch.random.get_rng_state())
+    weights = [learner.network.backbone.conv1.weight for learner in (first, second, other)]
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
+
+
+def test_a_reversed_gradient_pulls_the_features_where_the_judge_errs():
+    """DANN: the judge descends its loss, the features ascend it, 100 times slower."""
+    learner = PoseLearner("dann", "small", 0)
+    features = torch.rand(4, learner.network.backbone.channels[-1], 2, 2, requires_grad=True)
+    straight = features.detach().clone().requires_grad_()
+    judge = learner.adversary.judge
+    from models.pose.adversary import cross_entropy, reverse
+
+    pooled = straight.mean(dim=(2, 3))
+    cross_entropy(judge(pooled[:2]), judge(pooled[2:])).backward()
+    pooled = reverse(features).mean(dim=(2, 3))
+    cross_entropy(judge(pooled[:2]), judge(pooled[2:])).backward()
+    assert torch.allclose(features.grad, -0.01 * straight.grad)
+
+
+def test_batches_do_not_depend_on_workers_and_differ_by_epoch():
+    def shown(epoch, workers=0):
+        crops = GroupCrops(Invented(4), (192, 144), Augmentation(), 7)
+        return [b for _, b in Batches(crops, 3, workers)(epoch)]
+
+    first, again, next_epoch = shown(0), shown(0), shown(1)
+    assert [len(b) for b in first] == [3, 3]  # eight people: two are left over
+    assert all(torch.equal(a.low_light, b.low_light) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(first[0].well_lit, next_epoch[0].well_lit)
+    assert all(torch.equal(a.joints, b.joints) for a, b in zip(first, shown(0, workers=1), strict=True))
+
+
+class Line(nn.Module):
+    """y = w·x: small enough to train in a test."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = nn.Parameter(torch.zeros(2, 2))
+
+    def losses(self, x):
+        return {"error": ((x @ self.w - 1) ** 2).mean()}
+
+
+def train_line(folder, epochs, resume=False, poison=None):
+    line = Line()
+    training = Training(
+        line, line.losses, Recipe(epochs=4, bf16=False, learning_rate=0.1), folder, torch.device("cpu"), {}
+    )
+    training.open(resume)
+
+    def batches(epoch):
+        if epoch == epochs:
+            raise KeyboardInterrupt
+        stream = torch.Generator().manual_seed(epoch)
+        for number in range(3):
+            x = torch.rand(8, 2, generator=stream)
+            yield number / 3, x * math.nan if (epoch, number) == poison else x
+
+    training.run(batches, lambda _: {}, QUIET)
+    return line
+
+
+def test_a_stopped_training_resumes_to_the_same_weights(tmp_path):
+    whole = train_line(tmp_path / "whole", 9)
+    with pytest.raises(KeyboardInterrupt):
+        train_line(tmp_path / "cut", 2)
+    cut = train_line(tmp_path / "cut", 9, resume=True)
+    assert torch.equal(whole.w, cut.w)
+    assert (tmp_path / "cut" / "log.csv").read_text() != ""
+    assert (tmp_path / "cut" / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_loss_that_is_no_number_stops_and_keeps_the_last_checkpoint(tmp_path):
+    with pytest.raises(FloatingPointError, match=r"loss nan at epoch 3, batch 2; the checkpoint of epoch 2 is kept"):
+        train_line(tmp_path, 9, poison=(2, 1))
+    assert (tmp_path / CHECKPOINT).exists()
+    train_line(tmp_path, 9, resume=True)
+
+
+def test_another_trainings_folder_is_refused(tmp_path):
+    train_line(tmp_path, 9)
+    with pytest.raises(ValueError, match="holds a training; add --resume"):
+        train_line(tmp_path, 9)
+    line = Line()
+    other = Training(line, line.losses, Recipe(epochs=9, bf16=False), tmp_path, torch.device("cpu"), {})
+    with pytest.raises(ValueError, match="of a training with epochs = 4, asked is 9"):
+        other.open(resume=True)
+    (tmp_path / CHECKPOINT).write_bytes(b"half a file")
+    with pytest.raises(ValueError, match="not a whole safetensors file"):
+        train_line(tmp_path, 9, resume=True)
+
+
+def test_cosine_rises_then_falls_to_nothing_and_steps_halve():
+    cosine, steps = Recipe(epochs=20, decay="cosine", learning_rate=1.0), Recipe(decay="steps", learning_rate=1.0)
+    assert cosine.rate(0) < 0.01 and cosine.rate(1.0) == pytest.approx(0.5 * (1 + math.cos(math.pi / 20)))
+    assert cosine.rate(20) == pytest.approx(0)
+    assert [steps.rate(e) for e in (0, 5.9, 6, 12)] == [1.0, 1.0, 0.5, 0.25]
+
+
+def test_the_command_trains_resumes_and_its_weights_load(tmp_path, capsys):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "variant: lsbn+lupi\npeople_a_batch: 4\nscenes: 1\nvalidation_scenes: 0\ntraining: {epochs: 1, bf16: false}\n"
+    )
+    out = tmp_path / "out"
+    asked = ["--recipe", str(recipe), "--out", str(out), "--device", "cpu", "--workers", "0"]
+    assert train_pose.main(asked) == 0
+    assert load_network(out / "weights.safetensors").lsbn
+    assert train_pose.main(asked) == 1
+    assert "add --resume" in capsys.readouterr().err
+    recipe.write_text("variant: lsbn+lupi\ntraining: {epoch: 1}\n")
+    assert train_pose.main(asked) == 1
+    assert "epoch" in capsys.readouterr().err
+
+
+def write_pair(folder, low_name, well_name, joints=14):
+    for arm, name in (("dark", low_name), ("bright", well_name)):
+        (folder / arm).mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / arm / name), np.full((40, 60, 3), 9, np.uint8))
+    (folder / "Annotations").mkdir(exist_ok=True)
+    document = {
+        "images": [{"file_name": f"bright/{well_name}", "id": 0, "height": 40, "width": 60}],
+        "annotations": [
+            {"id": 0, "image_id": 0, "category_id": 1, "iscrowd": 0, "num_keypoints": 15, "bbox": [5, 5, 20, 30],
+             "keypoints": [v for j in range(joints) for v in (6 + j, 7 + j, 2)]},
+            {"id": 1, "image_id": 0, "category_id": 1, "iscrowd": 0, "num_keypoints": 0, "bbox": [30, 5, 9, 30],
+             "keypoints": [0] * 42},
+        ],
+        "categories": [{"id": 1, "name": "person"}],
+    }  # fmt: skip
+    (folder / "Annotations" / "ExLPose_test_WL.json").write_text(json.dumps(document))
+
+
+DARK = "imgs_0212_hwang_vid000020_exp400_dark_000052__gain_3.40_exposure_1250.png"
+BRIGHT = "imgs_0212_hwang_vid000020_exp400_bright_000052__gain_15.44_exposure_1250.png"
+
+
+def test_a_folder_of_pairs_is_read_with_the_real_sets_traps(tmp_path):
+    """Ids from 0, num_keypoints 15, people without a joint."""
+    write_pair(tmp_path, DARK, BRIGHT)
+    source = JoinedPairs([FolderPairs(tmp_path), FolderPairs(tmp_path)])
+    assert len(source) == 2
+    (sample,) = source.group(1)
+    assert (sample.name, sample.split, len(sample.people)) == (BRIGHT, "LL-H", 2)
+    crops = GroupCrops(source, (192, 144), Augmentation(), 0)[0, 0]
+    assert len(crops) == 1  # nobody learns from a person without joints
+
+
+def test_a_picture_without_its_partner_or_truncated_is_named(tmp_path):
+    write_pair(tmp_path, DARK, BRIGHT)
+    dark = tmp_path / "dark" / DARK
+    dark.write_bytes(dark.read_bytes()[:40])
+    with pytest.raises(ValueError, match=rf"{DARK}.*truncated"):
+        FolderPairs(tmp_path).group(0)
+    dark.unlink()
+    with pytest.raises(ValueError, match="has no low-light partner"):
+        FolderPairs(tmp_path)
+    with pytest.raises(ValueError, match=r"holds no Annotations/\*WL.json"):
+        FolderPairs(tmp_path / "nowhere")
+
+
+def test_weights_come_back_and_a_broken_file_is_told(tmp_path):
+    network, path = Cpn("small", lsbn=True), tmp_path / "w.safetensors"
+    save_network(network, path, {"seed": 0})
+    crops = torch.rand(1, 3, 192, 144)
+    assert torch.equal(of_cpn(load_network(path))(crops, WELL), of_cpn(network)(crops, WELL))
+    path.write_bytes(path.read_bytes()[:99])
+    with pytest.raises(ValueError, match="no whole safetensors file"):
+        load_network(path)
+
+
+class Foreign(nn.Module):
+    """16 maps of an eighth of the input."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv2d(3, 16, 8, 8)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+def factory():
+    return Recogniser(Foreign(), RecogniserFile(height=64, width=64, stride=8))
+
+
+@pytest.mark.parametrize("ending", [".pt", ".pt2"])
+def test_torchscript_and_exported_networks_are_recognisers(tmp_path, ending):
+    network, path = Foreign().eval(), tmp_path / f"net{ending}"
+    if ending == ".pt":
+        torch.jit.script(network).save(path)
+    else:
+        batch_of_any = {0: torch.export.Dim("batch", min=1, max=64)}
+        torch.export.save(
+            torch.export.export(network, (torch.rand(2, 3, 64, 64),), dynamic_shapes=(batch_of_any,)), path
+        )
+    channels = ", ".join(str(c) for c in range(2, 16))
+    path.with_suffix(".yaml").write_text(f"height: 64\nwidth: 64\nstride: 8\nchannels: [{channels}]\nlow_light: none\n")
+    recogniser = load_recogniser(path)
+    crops = torch.rand(3, 3, 64, 64, requires_grad=True)
+    maps = recogniser(crops, LOW)
+    assert torch.allclose(maps, network(crops)[:, 2:], atol=1e-6)
+    maps.sum().backward()
+    assert crops.grad.abs().sum() > 0
+    assert recogniser.normalisation[LOW] == "none"
+    path.with_suffix(".yaml").write_text("height: 64\nwidth: 64\nstride: 4\n")
+    with pytest.raises(ValueError, match="its YAML makes them"):
+        load_recogniser(path)
+
+
+def test_a_factorys_recogniser_and_the_refusals(tmp_path):
+    assert load_recogniser("tests.test_pose_training:factory").input_size == (64, 64)
+    for name, said in (
+        ("tests.test_pose_training:nothing", "nothing"),
+        ("net.onnx", "is allowed"),
+        (str(tmp_path / "net.pt"), "net.yaml beside it"),
+        ("tests.test_pose_training:someone", "missing 1 required"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            load_recogniser(name)
+
+
+def test_a_recogniser_stays_frozen_whatever_asks_it_to_train():
+    recogniser = of_cpn(Cpn("small", lsbn=True))
+    before = {name: value.clone() for name, value in recogniser.state_dict().items()}
+    nn.Sequential(recogniser).train()
+    recogniser(torch.rand(2, 3, 192, 144), LOW)
+    assert all(torch.equal(before[n], v) for n, v in recogniser.state_dict().items())
+
+
+def test_pck_counted_by_hand():
+    joints = [(0.0, 0.0, 0)] * 14
+    joints[0], joints[7], joints[12] = (0.0, 0.0, 2), (30.0, 40.0, 1), (9.0, 9.0, 2)  # torso 50: within 10
+    found = [(6.0, 7.9, 1.0)] * 14  # 9.92 from the shoulder, 3.2 from the head, far from the hip
+    truth = {"a": [Person(tuple(joints), (0, 0, 1, 1)), Person(((0.0, 0.0, 0),) * 14, (0, 0, 1, 1))]}
+    answer = [Detection(tuple(found), 1.0)] * 2
+    assert pck(truth, {"a": answer}) == pytest.approx(100 * 2 / 3)
+    assert math.isnan(pck({"a": []}, {"a": []}))
+
+
+def test_crop_pairs_slice_and_join():
+    whole = batch(3)
+    halves = CropPairs.joined([whole[:1], whole[1:]])
+    assert torch.equal(halves.joints, whole.joints) and len(halves) == 3
