@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from isp_sim.generate import PUBLISHED_MEANS, tasks
+from isp_sim.generate import PUBLISHED_MEANS
 from isp_sim.pair import DualCamera
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
@@ -24,6 +24,7 @@ from isp_sim.scenes import SceneSource
 from isp_sim.scenes.people.source import People
 from isp_sim.scenes.photos import Photos
 from isp_sim.schedule import replay, split_of
+from isp_sim.studio import tasks
 
 DATA = Path("../shared/data")
 FOLDERS = ("photos/lspet/images", "photos/coco", "photos/crowdpose")

@@ -156,6 +156,10 @@ class DatasetWriter:
         line = json.dumps(_line(number, pair), separators=(",", ":"))
         write_atomically(_pair_file(self.folder, number), line.encode())
 
+    def count(self) -> int:
+        """How many pairs an open run has finished."""
+        return sum(1 for _ in (self.folder / ".pairs").glob("*.json"))
+
     def close(self) -> None:
         """Gather the manifest and the annotation files; may be called again after a kill at any moment."""
         pairs = sorted((self.folder / ".pairs").glob("*.json"))

@@ -17,8 +17,8 @@ from rich.table import Table
 
 from isp_sim import page
 from isp_sim.files import write_atomically
-from isp_sim.generate import open_scenes
 from isp_sim.rigfile import load_rig
+from isp_sim.studio import open_scenes
 from models.pose.crops import Picture
 from models.pose.drawing import caption, draw_poses, lifted
 from models.pose.evaluation import Poses, find_poses

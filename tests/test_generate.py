@@ -225,6 +225,9 @@ def test_a_truncated_photograph_is_named_and_the_rest_kept(asked, tmp_path, caps
     assert not list((tmp_path / "run").rglob(".part-*"))
     done = len(list((tmp_path / "run" / ".pairs").glob("*.json")))
     assert done == len(list((tmp_path / "run" / "bright").iterdir())) > 0
+    assert main([*arguments, "--resume", "--skip-unusable"]) == 0
+    assert "left out" in capsys.readouterr().err
+    assert done <= len(list((tmp_path / "run" / "bright").iterdir())) < COUNT
     (broken / "1.png").write_bytes((photos / "1.png").read_bytes())
     assert main([*arguments, "--resume"]) == 0
 
