@@ -8,6 +8,7 @@ import copy
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,10 +18,11 @@ from isp_sim.rigfile import load_rig, load_yaml
 from models.pose.batches import Batches, GroupCrops
 from models.pose.crops import Augmentation
 from models.pose.evaluation import find_poses, shots, table_row
+from models.pose.network import Cpn
 from models.pose.recogniser import of_cpn
-from models.pose.samples import FolderPairs, JoinedPairs, PairSource, RigPairs
+from models.pose.samples import FolderPairs, JoinedPairs, PairSample, PairSource, RigPairs
 from models.pose.variants import VARIANTS, PoseLearner
-from models.pose.weights import save_network
+from models.pose.weights import load_network, save_network
 from models.processes import Processes, pick_device
 from models.scoring.average_precision import Protocol
 from models.training import CURVES, Recipe, Training
@@ -31,6 +33,9 @@ VALIDATION_SEED = 900_001
 """Of the built-in scenes that judge while training goes on; added to the training's own seed."""
 
 
+Side = Annotated[int, Field(ge=64, multiple_of=16)]
+
+
 class PoseRecipe(BaseModel):
     """A training of the pose network.
 
@@ -38,6 +43,8 @@ class PoseRecipe(BaseModel):
         variant: one of `models.pose.variants.VARIANTS`.
         size: one of `models.pose.network.SIZES`.
         people_a_batch: pairs of crops a step.
+        crop: height and width of training crops, px, multiples of 16; None is the network's own. Smaller ones train
+            faster, for a start.
         scenes: of an epoch, where the rig shoots as it goes.
         validation_scenes: of the rig, that judge while training goes on; 0 judges nothing.
         judge_every: epochs.
@@ -50,6 +57,7 @@ class PoseRecipe(BaseModel):
     variant: str = "lsbn+lupi"
     size: str = "small"
     people_a_batch: int = Field(32, ge=2)
+    crop: tuple[Side, Side] | None = None
     scenes: int = Field(400, ge=1)
     validation_scenes: int = Field(12, ge=0)
     judge_every: int = Field(1, ge=1)
@@ -80,6 +88,7 @@ def train(
     resume: bool,
     about: dict[str, object],
     console: Console,
+    start_from: Path | None = None,
 ) -> dict[str, float]:
     """Train and write `folder/weights.safetensors`.
 
@@ -93,6 +102,7 @@ def train(
         resume: go on with the checkpoint in the folder.
         about: what the source is; with the recipe it identifies the training.
         console: for progress.
+        start_from: weights of the same network to begin with; None draws them.
 
     Returns:
         The last epoch's line of the log.
@@ -103,25 +113,47 @@ def train(
     """
     processes = Processes.join(device)
     learner = PoseLearner(recipe.variant, recipe.size, recipe.training.seed)
+    if start_from:
+        start(learner.network, start_from)
     learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    about = about | {"start_from": str(start_from)}
     said = {k: v for k, v in recipe.model_dump(mode="json").items() if k != "training"} | about
     training = Training(learner, learner.losses, recipe.training, folder, device, said, processes)
     training.open(resume)
-    crops = GroupCrops(source, learner.network.input_size, recipe.augmentation, recipe.training.seed)
+    size = recipe.crop or learner.network.input_size
+    crops = GroupCrops(source, size, recipe.augmentation, recipe.training.seed)
     batches = Batches(crops, recipe.people_a_batch, workers, processes.rank, processes.count)
+
+    held: list[PairSample] = []
 
     def scores(epoch: int) -> dict[str, float]:
         due = (epoch + 1) % recipe.judge_every == 0 or epoch + 1 == recipe.training.epochs
         if judge is None or not due or not processes.first:
             return {}
         frozen = of_cpn(copy.deepcopy(learner.network))
-        return table_row(find_poses(frozen, shots(judge), flip="none").scores(Protocol(flip="none")))
+        if not held:
+            held.extend(shots(judge))  # shot once: every epoch is judged on the same pictures
+        return table_row(find_poses(frozen, held, flip="none").scores(Protocol(flip="none")))
 
     training.run(lambda epoch: ((share, batch.to(device)) for share, batch in batches(epoch)), scores, console)
     if processes.first:
         save_network(learner.network, folder / WEIGHTS, said | {"last": training.history[-1]})
     processes.leave()
     return training.history[-1]
+
+
+def start(network: Cpn, path: Path) -> None:
+    """Give a network the weights of another training.
+
+    Raises:
+        ValueError: they are of another size or variant, or cannot be read.
+    """
+    there = load_network(path)
+    if (there.size, there.lsbn) != (network.size, network.lsbn):
+        raise ValueError(
+            f"--start-from {path}: of size {there.size}, LSBN {there.lsbn}; asked are {network.size}, {network.lsbn}"
+        )
+    network.load_state_dict(there.state_dict())
 
 
 def parser() -> argparse.ArgumentParser:
@@ -138,6 +170,7 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument(
         "--data", type=Path, action="append", help="folder in ExLPose's layout (isp_sim.generate's); may be repeated"
     )
+    asked.add_argument("--start-from", type=Path, help="weights (.safetensors) to begin with [drawn by the seed]")
     asked.add_argument("--judge", type=Path, help="folder whose AP is logged [built-in scenes of another seed]")
     asked.add_argument("--rig", default="exlpose-small", help="that shoots where there is no --data [%(default)s]")
     asked.add_argument("--seed", type=int, default=0, help="of weights, order, crops and scenes [%(default)s]")
@@ -177,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif recipe.validation_scenes:
             judge = RigPairs(rig, given.seed + VALIDATION_SEED, recipe.validation_scenes)
         out = given.out or Path("out") / f"pose-{recipe.variant}"
-        train(recipe, source, judge, out, device, given.workers, given.resume, about, console)
+        train(recipe, source, judge, out, device, given.workers, given.resume, about, console, given.start_from)
     except (ValueError, OSError, FloatingPointError) as fault:
         print(f"models.train_pose: {fault}", file=sys.stderr)
         return 1

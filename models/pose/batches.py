@@ -1,6 +1,6 @@
 """Shots → batches of person crops, the same of both pictures; what is drawn depends on (seed, epoch, group) alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import cv2
@@ -54,7 +54,7 @@ class CropPairs:
         return CropPairs(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(CropPairs)))
 
 
-def targets(joints: Tensor, size: tuple[int, int]) -> list[Tensor]:
+def targets(joints: Tensor, size: Sequence[int]) -> list[Tensor]:
     """Heatmaps for each pyramid level, coarse to fine: `heatmap = (crop − 1.5) / 4` between pixel centres.
 
     Args:

@@ -5,8 +5,9 @@ the network's aspect; in training by 1.25 more and by a drawn scale. Low-light p
 each channel over the whole picture, before the crop; well-lit ones get ImageNet's mean and spread.
 """
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -104,23 +105,49 @@ def drawn_affine(
     return (mirrored(affine, size[1]) if flip else affine), flip
 
 
+class Part(NamedTuple):
+    """What a crop sees of its picture, whole px, and the blur it needs, px."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    sigma: float
+
+
+def seen_part(affine: Affine, size: tuple[int, int], picture: tuple[int, ...]) -> Part:
+    """The rectangle of the picture that a crop reads, its blur's reach included.
+
+    A shrink by f is blurred first by a Gaussian of `σ = ½·√(f² − 1)` px; below 0.3 px it would not be seen: 0.
+
+    Args:
+        affine: picture px → crop px.
+        size: (height, width) of the crop.
+        picture: (height, width).
+    """
+    corners = np.array([(0, 0), (size[1] - 1, 0), (0, size[0] - 1), (size[1] - 1, size[0] - 1)], float)
+    seen = (corners - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
+    shrink = 1 / np.sqrt(abs(np.linalg.det(affine[:, :2])))
+    sigma = 0.5 * math.sqrt(max(shrink**2 - 1, 0.0))
+    margin = 3 * sigma + 2
+    height, width = picture
+    left, top = np.clip(np.floor(seen.min(axis=0) - margin), 0, (width - 1, height - 1)).astype(int).tolist()
+    right, bottom = np.ceil(seen.max(axis=0) + margin).astype(int).tolist()
+    right, bottom = min(max(right + 1, left + 1), width), min(max(bottom + 1, top + 1), height)
+    return Part(left, top, right - left, bottom - top, sigma if sigma > 0.3 else 0.0)
+
+
 def crop(
     image: Float32[np.ndarray, "height width 3"], affine: Affine, size: tuple[int, int]
 ) -> Float32[np.ndarray, "3 h w"]:
     """One crop, channels first; outside the picture 0.
 
-    A crop that shrinks by f is blurred first by a Gaussian of `σ = ½·√(f² − 1)` px, so that no pixel of noise is
-    skipped. Only the part of the picture that the crop sees is read.
+    A crop that shrinks is blurred first, so that no pixel of noise is skipped. Only the part of the picture that the
+    crop sees is read (`seen_part`).
     """
-    corners = np.array([(0, 0), (size[1] - 1, 0), (0, size[0] - 1), (size[1] - 1, size[0] - 1)], float)
-    seen = (corners - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
-    shrink = 1 / np.sqrt(abs(np.linalg.det(affine[:, :2])))
-    sigma = 0.5 * np.sqrt(max(shrink**2 - 1, 0.0))
-    margin = 3 * sigma + 2
-    left, top = np.clip(np.floor(seen.min(axis=0) - margin), 0, (image.shape[1] - 1, image.shape[0] - 1)).astype(int)
-    right, bottom = np.clip(np.ceil(seen.max(axis=0) + margin) + 1, (left + 1, top + 1), None).astype(int)
-    part = image[top:bottom, left:right]
-    if sigma > 0.3:
+    left, top, wide, high, sigma = seen_part(affine, size, image.shape[:2])
+    part = image[top : top + high, left : left + wide]
+    if sigma > 0:
         part = cv2.GaussianBlur(part, (0, 0), sigma)
     shifted = affine.copy()
     shifted[:, 2] += affine[:, :2] @ (left, top)

@@ -82,7 +82,7 @@ class PoseLearner(nn.Module):
         `low`, `well`: heatmaps; `style`: 10⁻⁴ times the features' distance; `adversary`: the discriminator's
         cross-entropy, whose gradient is reversed before it reaches the network.
         """
-        variant, size = self.variant, self.network.input_size
+        variant, size = self.variant, batch.low_light.shape[-2:]
         well_batch = batch if variant.paired else CropPairs(*(x.roll(1, 0) for x in vars(batch).values()))
         terms = {}
         needs_both = variant.style is not None or variant.adversary is not None
