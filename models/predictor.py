@@ -5,6 +5,7 @@ six convolutions, batch normalisation after the first three, dropout after the f
 gives 455 k parameters for 8 outputs; this table has 454,408.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -71,12 +72,20 @@ class Predictor(nn.Module):
         Raises:
             ValueError: no generator where one is needed, or an image too small to crop.
         """
+        return self.each([image], generator)
+
+    def each(self, images: Sequence[Tensor], generator: torch.Generator | None = None) -> Tensor:
+        """As `forward`, of batches that differ in size, one after the other: `(all images, size)`.
+
+        A predictor that looks at the whole picture cannot take batches of different sizes.
+        """
         crop = self.training_crop if self.training else self.crop
         if generator is None and (self.training or crop == "random"):
             raise ValueError("the predictor draws (training, random crops): a generator is needed")
-        base = self.pipeline.base(image)
-        gain = TARGET_MEAN / image.mean(dim=(1, 2, 3), keepdim=True).clamp_min(1e-6)
-        features = self._features(_cropped(image, crop, generator), gain)
+        base = torch.cat([self.pipeline.base(image) for image in images])
+        means = torch.cat([image.mean(dim=(1, 2, 3), keepdim=True) for image in images])
+        gain = TARGET_MEAN / means.clamp_min(1e-6)
+        features = self._features(torch.cat([_cropped(image, crop, generator) for image in images]), gain)
         if self.training:
             kept = torch.rand(features.shape, generator=generator) >= DROPOUT
             features = features * (kept.to(features) / (1 - DROPOUT))

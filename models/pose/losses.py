@@ -27,9 +27,19 @@ def heatmap_loss(output: PoseOutput, targets: Sequence[Tensor], visible: Tensor)
     total = output.heatmaps.new_zeros(())
     for seen, target in zip(output.global_heatmaps, targets, strict=True):
         total = total + ((seen - target) ** 2 * labelled).mean() / 2
-    each = ((output.heatmaps - targets[-1]) ** 2 * labelled).mean(dim=(2, 3))
-    hardest = each.topk(min(HARD_JOINTS, each.shape[1]), dim=1).values
-    return total + hardest.mean()
+    return total + hardest_joints(output.heatmaps, targets[-1], visible)
+
+
+def hardest_joints(heatmaps: Tensor, target: Tensor, visible: Tensor) -> Tensor:
+    """Mean over people of `Σ_{8 hardest} e_j / 8`, with e_j a labelled joint's mean squared error, 0 if unlabelled.
+
+    Args:
+        heatmaps: `(batch, joints, height, width)`.
+        target: of the same shape.
+        visible: `(batch, joints)`.
+    """
+    each = ((heatmaps - target) ** 2).mean(dim=(2, 3)) * (visible > 0)
+    return each.topk(min(HARD_JOINTS, each.shape[1]), dim=1).values.mean()
 
 
 def gram(features: Tensor) -> Tensor:

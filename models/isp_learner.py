@@ -1,0 +1,143 @@
+"""The predictor learns from the frozen pose network's loss alone: low-light pictures, no well-lit partner.
+
+Ono et al., *Improving Low-Light Image Recognition Performance Based on Image-Adaptive Learnable Module*, VISAPP 2024.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from isp_sim import streams
+from models.learned_isp import LearnedIsp
+from models.pose.backbone import LOW
+from models.pose.crops import Affine, crop_affine, joints_in_crop
+from models.pose.heatmaps import SIGMAS, encode
+from models.pose.losses import hardest_joints
+from models.pose.recogniser import Recogniser
+from models.pose.regions import developed_crops
+from models.pose.samples import PairSample, PairSource
+
+
+@dataclass(frozen=True)
+class LowLightBatch:
+    """Low-light pictures and who is in them.
+
+    Attributes:
+        pictures: `(3, height, width)` each, sRGB, 1 is white.
+        affines: picture px → crop px, for each person of each picture.
+        joints: `(people, 14, 3)`, all pictures' in their order: x, y in crop px, COCO visibility.
+        key: seeds what the predictor draws: (seed, epoch, number of the batch).
+    """
+
+    pictures: tuple[Tensor, ...]
+    affines: tuple[tuple[Affine, ...], ...]
+    joints: Tensor
+    key: tuple[int, int, int]
+
+
+def as_light(picture: np.ndarray, device: torch.device) -> Tensor:
+    """An 8-bit picture `(height, width, 3)` as `(3, height, width)`, 1 is white."""
+    return (torch.from_numpy(picture).to(device).permute(2, 0, 1).float() / 255).contiguous()
+
+
+class LowLightPictures:
+    """Epochs of batches of low-light pictures, in an order drawn anew each epoch.
+
+    Args:
+        source: of the shots; the well-lit pictures are not looked at.
+        size: (height, width) of a person's crop.
+        pictures: a batch.
+        people: of a picture, at most; drawn where there are more.
+        seed: of order and choice.
+        device: where the batches go.
+        rank, processes: of a distributed training.
+    """
+
+    def __init__(
+        self, source: PairSource, size: tuple[int, int], pictures: int, people: int, seed: int, device: torch.device,
+        rank: int = 0, processes: int = 1,
+    ) -> None:  # fmt: skip
+        self.source, self.size, self.pictures, self.people = source, size, pictures, people
+        self.seed, self.device, self.rank, self.processes = seed, device, rank, processes
+
+    def __call__(self, epoch: int) -> Iterator[tuple[float, LowLightBatch]]:
+        """The epoch's batches, each with the share of the groups that are used up; what is left over is not used."""
+        order = streams.generator(self.seed, "order", epoch).permutation(len(self.source)).tolist()
+        order = order[self.rank : len(order) // self.processes * self.processes : self.processes]
+        waiting: list[PairSample] = []
+        number = 0
+        with ThreadPoolExecutor(1) as ahead:  # the next group is read while this one is learned from
+            next_group = ahead.submit(self.source.group, order[0]) if order else None
+            for place in range(len(order)):
+                assert next_group is not None
+                waiting += [shot for shot in next_group.result() if any(map(_labelled, shot.people))]
+                if place + 1 < len(order):
+                    next_group = ahead.submit(self.source.group, order[place + 1])
+                while len(waiting) >= self.pictures:
+                    batch, waiting = waiting[: self.pictures], waiting[self.pictures :]
+                    yield (place + 1) / len(order), self.batch(batch, (epoch, number))
+                    number += 1
+
+    def batch(self, shots: list[PairSample], key: tuple[int, int]) -> LowLightBatch:
+        """A batch of these shots; who is looked at in a crowd is drawn by the key."""
+        stream = streams.generator(self.seed, "people", *key)
+        affines, joints = [], []
+        for shot in shots:
+            labelled = [person for person in shot.people if _labelled(person)]
+            chosen = [labelled[i] for i in sorted(stream.permutation(len(labelled))[: self.people].tolist())]
+            affines.append(tuple(crop_affine(person.bbox, self.size) for person in chosen))
+            joints += [joints_in_crop(p, a, self.size, False) for p, a in zip(chosen, affines[-1], strict=True)]
+        pictures = tuple(as_light(shot.low_light, self.device) for shot in shots)
+        there = torch.from_numpy(np.stack(joints)).to(self.device)
+        return LowLightBatch(pictures, tuple(affines), there, (self.seed, *key))
+
+
+def _labelled(person: object) -> bool:
+    return any(v > 0 for _, _, v in person.keypoints)  # type: ignore[attr-defined]
+
+
+def pose_loss(recogniser: Recogniser, crops: Tensor, joints: Tensor) -> Tensor:
+    """Mean over people of the squared error of their 8 hardest joints' heatmaps; any recogniser has heatmaps.
+
+    Args:
+        recogniser: frozen; the gradient passes through it to the crops.
+        crops: `(people, 3, height, width)`.
+        joints: `(people, 14, 3)` in crop px.
+    """
+    maps = recogniser(crops.contiguous(memory_format=torch.channels_last), LOW).float()
+    at = (joints[..., :2] - (recogniser.stride - 1) / 2) / recogniser.stride
+    target = encode(at, joints[..., 2], maps.shape[2], maps.shape[3], SIGMAS[-1])
+    return hardest_joints(maps, target, joints[..., 2])
+
+
+class IspLearner(nn.Module):
+    """The learned ISP with its loss; the recogniser is held outside, so that no checkpoint or optimiser sees it.
+
+    Args:
+        isp: predictor and pipeline.
+        recogniser: frozen.
+    """
+
+    def __init__(self, isp: LearnedIsp, recogniser: Recogniser) -> None:
+        super().__init__()
+        self.isp = isp
+        self._outside = (recogniser,)
+
+    def losses(self, batch: LowLightBatch) -> dict[str, Tensor]:
+        """`pose`: what the frozen network's heatmaps lack after the ISP."""
+        (recogniser,) = self._outside
+        return {"pose": pose_loss(recogniser, self.crops(batch), batch.joints)}
+
+    def crops(self, batch: LowLightBatch) -> Tensor:
+        """Everybody's crop, developed with the predictor's parameters for the picture."""
+        (recogniser,) = self._outside
+        predictor = self.isp.predictor
+        assert predictor is not None
+        with torch.autocast(batch.joints.device.type, enabled=False):  # gains of 1,000 and σ of 0.005 need float32
+            drawn = streams.torch_generator("cpu", streams.key_words(batch.key[0], *batch.key[1:]), "predictor")
+            values = predictor.each([picture[None] for picture in batch.pictures], drawn)
+            return developed_crops(self.isp.pipeline, batch.pictures, values, batch.affines, recogniser.input_size)
