@@ -12,7 +12,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from isp_sim import page
@@ -24,7 +23,7 @@ from models.pose.drawing import caption, draw_poses, lifted
 from models.pose.evaluation import Poses, find_poses
 from models.pose.inference import FLIPS
 from models.pose.recogniser import load_recogniser
-from models.pose.samples import FolderPairs, PairSample, PairSource, RigPairs
+from models.pose.samples import FolderPairs, PairSample, PairSource, RigPairs, shots
 from models.processes import pick_device
 from models.scoring.average_precision import Protocol, Score
 
@@ -41,14 +40,6 @@ def rows(scores: dict[str, Score], pck: dict[str, float]) -> list[tuple[str, ...
         (split, str(one.people), *(f"{v:.1f}" for v in (one.ap, one.ap50, one.ap75, pck[split])))
         for split, one in scores.items()
     ]
-
-
-def samples(source: PairSource, console: Console) -> Iterator[PairSample]:
-    """Every shot of a source, one at a time, with a bar over its groups."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        for index in progress.track(range(len(source)), description="groups of shots"):
-            yield from source.group(index)
 
 
 def poses_sheet(shown: Sequence[PairSample], poses: Poses) -> Picture:
@@ -138,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         step = max(1, len(source) // SHOWN)
 
         def kept() -> Iterator[PairSample]:
-            for number, sample in enumerate(samples(source, console)):
+            for number, sample in enumerate(shots(source, console)):
                 if number % (step + 1) == 0 and len(shown) < SHOWN and sample.people:
                     shown.append(sample)
                 yield sample

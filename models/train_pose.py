@@ -17,10 +17,10 @@ from rich.console import Console
 from isp_sim.rigfile import load_rig, load_yaml
 from models.pose.batches import Batches, GroupCrops
 from models.pose.crops import Augmentation
-from models.pose.evaluation import find_poses, shots, table_row
+from models.pose.evaluation import find_poses, table_row
 from models.pose.network import Cpn
 from models.pose.recogniser import of_cpn
-from models.pose.samples import FolderPairs, JoinedPairs, PairSample, PairSource, RigPairs
+from models.pose.samples import FolderPairs, JoinedPairs, PairSample, PairSource, RigPairs, shots
 from models.pose.variants import VARIANTS, PoseLearner
 from models.pose.weights import load_network, save_network
 from models.processes import Processes, pick_device

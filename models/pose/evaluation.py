@@ -10,7 +10,7 @@ from isp_sim.scenes import Person
 from models.pose.backbone import LOW, WELL
 from models.pose.inference import detect
 from models.pose.recogniser import Recogniser
-from models.pose.samples import PairSample, PairSource
+from models.pose.samples import PairSample
 from models.scoring.average_precision import Detection, Protocol, Score, score
 from models.scoring.pck import pck
 
@@ -36,12 +36,6 @@ class Poses:
     def pck(self, share: float = 0.2) -> dict[str, float]:
         """PCK of each split, by the torso."""
         return {split: pck(self.truth[split], self.found[split], share) for split in SPLITS}
-
-
-def shots(source: PairSource) -> Iterable[PairSample]:
-    """Every shot of a source, one at a time."""
-    for index in range(len(source)):
-        yield from source.group(index)
 
 
 def find_poses(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from isp_sim.scenes import Person
-from models.pose.crops import FLIP, RELEASED_FLIP, Picture, crop, crop_affine, normalise
+from models.pose.crops import FLIP, RELEASED_FLIP, Affine, Picture, crop, crop_affine, normalise
 from models.pose.heatmaps import decode
 from models.pose.recogniser import Recogniser
 from models.scoring.average_precision import Detection
@@ -51,19 +51,21 @@ def detect(
         lighting: how the picture is normalised, and which norms are used.
         flip: see `heatmaps`.
     """
-    return detect_in(recogniser, normalise(picture, recogniser.normalisation[lighting]), people, lighting, flip)
+    return detect_in(recogniser, [normalise(picture, recogniser.normalisation[lighting])], people, lighting, flip)
 
 
 def detect_in(
-    recogniser: Recogniser, image: np.ndarray, people: Sequence[Person], lighting: int, flip: str = "right"
+    recogniser: Recogniser, images: Sequence[np.ndarray], people: Sequence[Person], lighting: int, flip: str = "right"
 ) -> list[Detection]:
     """Poses of the people whose boxes are given, in what an ISP made for the network.
+
+    Several developments of one picture vote: their heatmaps are averaged.
 
     A heatmap pixel is `stride` crop pixels: crop = stride·heatmap + (stride − 1)/2 between pixel centres.
 
     Args:
         recogniser: frozen; its device is where it runs.
-        image: float32 `(height, width, 3)`, normalised.
+        images: each float32 `(height, width, 3)`, normalised.
         people: only their boxes are used.
         lighting: which norms are used.
         flip: see `heatmaps`.
@@ -76,9 +78,8 @@ def detect_in(
     with torch.inference_mode():
         for first in range(0, len(people), BATCH):
             chosen = affines[first : first + BATCH]
-            crops = torch.from_numpy(np.stack([crop(image, affine, recogniser.input_size) for affine in chosen]))
-            seen = crops.to(device).contiguous(memory_format=torch.channels_last)
-            joints, scores = decode(heatmaps(recogniser, seen, lighting, flip).float())
+            maps = torch.stack([_crops_seen(recogniser, image, chosen, lighting, flip, device) for image in images])
+            joints, scores = decode(maps.mean(dim=0))
             at = joints.cpu().numpy() * recogniser.stride + (recogniser.stride - 1) / 2
             for affine, points, peaks in zip(chosen, at, scores.cpu().numpy(), strict=True):
                 there = (points - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
@@ -86,3 +87,10 @@ def detect_in(
                 keypoints = tuple((float(x), float(y), float(s)) for x, y, s in joined)
                 found.append(Detection(keypoints, float(peaks.mean())))
     return found
+
+
+def _crops_seen(
+    recogniser: Recogniser, image: np.ndarray, affines: Sequence[Affine], lighting: int, flip: str, device: torch.device
+) -> Tensor:
+    crops = torch.from_numpy(np.stack([crop(image, affine, recogniser.input_size) for affine in affines]))
+    return heatmaps(recogniser, crops.to(device).contiguous(memory_format=torch.channels_last), lighting, flip).float()

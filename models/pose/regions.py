@@ -18,17 +18,17 @@ from models.pose.crops import Affine, seen_part
 def developed_crop(
     pipeline: Pipeline, picture: Tensor, values: Tensor, affine: Affine, size: tuple[int, int]
 ) -> Tensor:
-    """One person's crop of one developed picture.
+    """One person's crop of one picture, developed in one way or in several.
 
     Args:
         pipeline: the ISP.
         picture: `(1, 3, height, width)`, before it.
-        values: `(1, pipeline.size)`.
+        values: `(ways, pipeline.size)`.
         affine: picture px → crop px.
         size: (height, width) of the crop.
 
     Returns:
-        `(1, 3, *size)`; black outside the picture.
+        `(ways, 3, *size)`; black outside the picture.
     """
     height, width = picture.shape[2:]
     *box, sigma = seen_part(affine, size, (height, width))
@@ -62,7 +62,7 @@ def warped(image: Tensor, affine: Affine, corner: tuple[int, int], size: tuple[i
     """Bilinear warp to a crop; black outside.
 
     Args:
-        image: `(1, channels, height, width)`, a part of the picture.
+        image: `(batch, channels, height, width)`, a part of the picture.
         affine: picture px → crop px.
         corner: (left, top) of the part in the picture.
         size: (height, width) of the crop.
@@ -77,7 +77,9 @@ def warped(image: Tensor, affine: Affine, corner: tuple[int, int], size: tuple[i
     shift = (back[:, :2] @ half + back[:, 2]) * scale[:, 0] - 1
     theta = image.new_tensor(np.column_stack([linear, shift]))[None]
     grid = F.affine_grid(theta, [1, image.shape[1], *size], align_corners=True)
-    return F.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
+    return F.grid_sample(
+        image, grid.expand(len(image), -1, -1, -1), mode="bilinear", padding_mode="zeros", align_corners=True
+    )
 
 
 def developed_crops(

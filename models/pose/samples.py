@@ -1,12 +1,14 @@
 """Shots to learn from and to be judged on: one typed sample, from a folder or from a rig, rendered when asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import cv2
 import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from isp_sim import streams
 from isp_sim.dataset import ANNOTATIONS
@@ -160,6 +162,36 @@ class JoinedPairs:
         """Group `index`, counted through all sources."""
         source, place = self._places[index]
         return source.group(place)
+
+
+class HeldPairs:
+    """A small source whose groups stay in memory once they were asked for.
+
+    Args:
+        source: behind it.
+    """
+
+    def __init__(self, source: PairSource) -> None:
+        self._source = source
+        self._held: dict[int, list[PairSample]] = {}
+
+    def __len__(self) -> int:
+        """Groups of the source."""
+        return len(self._source)
+
+    def group(self, index: int) -> list[PairSample]:
+        """Group `index`."""
+        if index not in self._held:
+            self._held[index] = self._source.group(index)
+        return self._held[index]
+
+
+def shots(source: PairSource, console: Console | None = None) -> Iterator[PairSample]:
+    """Every shot of a source, one at a time; on a console with a bar over its groups."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=console is None) as progress:
+        for index in progress.track(range(len(source)), description="groups of shots"):
+            yield from source.group(index)
 
 
 def _shot_of(name: str) -> tuple[str, ...]:

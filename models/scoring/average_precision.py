@@ -6,12 +6,13 @@ CrowdPose has it, and AP the mean precision over OKS thresholds .50:.05:.95 at m
 
 import contextlib
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from isp_sim.dataset import SPLITS, annotation_file
 from isp_sim.scenes import JOINTS, SKELETON, Person
@@ -135,6 +136,28 @@ def _annotation(person: Person, image: int, protocol: Protocol) -> dict[str, Any
 def _result(detection: Detection, image: int) -> dict[str, Any]:
     flat = [float(value) for joint in detection.keypoints for value in joint]
     return {"image_id": image, "category_id": 1, "keypoints": flat, "score": detection.score}
+
+
+def oks(
+    truth: Float[np.ndarray, "people joints 3"],
+    found: Float[np.ndarray, "people joints 3"],
+    areas: Float[np.ndarray, " people"],
+    joints: Sequence[int] = tuple(range(len(SIGMAS))),
+) -> Float[np.ndarray, " people"]:
+    """Object keypoint similarity of each person with the detection of the same place; NaN if no joint is labelled.
+
+    Args:
+        truth: x, y, COCO visibility.
+        found: x, y, score.
+        areas: of the boxes, w·h px²; 0.53 of it counts.
+        joints: which of the 14 these are.
+    """
+    sigmas = np.array(SIGMAS)[list(joints)]
+    d2 = ((truth[..., :2] - found[..., :2]) ** 2).sum(axis=2)
+    close = np.exp(-d2 / (8 * AREA_SHARE * np.maximum(areas, 1.0)[:, None] * sigmas**2))
+    labelled = truth[..., 2] > 0
+    count = labelled.sum(axis=1)
+    return np.where(count > 0, (close * labelled).sum(axis=1) / np.maximum(count, 1), np.nan)
 
 
 def read_split(folder: Path, split: str) -> dict[str, tuple[Person, ...]]:

@@ -1,0 +1,144 @@
+"""What any parameters of the ISP could do for a picture: every setting of a grid tried, and the best chosen.
+
+Chosen with the labels it is an oracle (Ono et al., VISAPP 2024, search so for each image); an oracle can fit noise, so
+it is also asked to choose by one half of the joints and judged on the other. Chosen by the network's own confidence it
+needs no labels.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+from torch import Tensor
+
+from isp_sim.files import write_atomically
+from isp_sim.isp.pipeline import Pipeline
+from isp_sim.scenes import Person
+from models.isp_learner import as_light
+from models.pose.backbone import LOW
+from models.pose.crops import crop_affine
+from models.pose.heatmaps import decode
+from models.pose.inference import BATCH, heatmaps
+from models.pose.recogniser import Recogniser
+from models.pose.regions import developed_crop
+from models.pose.samples import PairSample
+from models.scoring.average_precision import Detection, oks
+
+HALVES = (tuple(range(0, 14, 2)), tuple(range(1, 14, 2)))
+"""Left and right of each joint fall into different halves: choose by one, judge by the other."""
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Poses of everybody in a shot under every setting.
+
+    Attributes:
+        keypoints: `(settings, people, 14, 3)`: x, y in picture px, peak of the heatmap.
+        people: the labels, those with a labelled joint.
+    """
+
+    keypoints: Float[np.ndarray, "settings people 14 3"]
+    people: tuple[Person, ...]
+
+    def detections(self, setting: int) -> list[Detection]:
+        """What the network found under one setting."""
+        return [found(joints) for joints in self.keypoints[setting]]
+
+    def gain(self, joints: Sequence[int] = tuple(range(14))) -> Float[np.ndarray, " settings"]:
+        """Mean OKS over the people of the shot, of these joints alone; NaN if none is labelled."""
+        truth = np.array([p.keypoints for p in self.people])[:, list(joints)]
+        areas = np.array([p.bbox[2] * p.bbox[3] for p in self.people])
+        each = np.stack([oks(truth, k[:, list(joints)], areas, joints) for k in self.keypoints])
+        known = ~np.isnan(each[0])
+        return each[:, known].mean(axis=1) if known.any() else np.zeros(len(each))
+
+    def confidence(self) -> Float[np.ndarray, " settings"]:
+        """Mean height of the heatmaps' peaks: what the network itself thinks of a setting."""
+        return np.asarray(self.keypoints[..., 2].mean(axis=(1, 2)))
+
+
+def found(joints: Float[np.ndarray, "14 3"]) -> Detection:
+    """Joints with their peaks as one detection, whose score is the peaks' mean."""
+    return Detection(tuple(tuple(map(float, j)) for j in joints), float(joints[:, 2].mean()))  # type: ignore[misc]
+
+
+def grid(pipeline: Pipeline, picture: Tensor, steps: dict[str, Sequence[float]]) -> Tensor:
+    """Every combination of factors on the picture's own start, `(settings, size)`, the start itself first.
+
+    Args:
+        pipeline: the ISP.
+        picture: `(1, 3, height, width)`; gives the start, `pipeline.base`.
+        steps: by the name of a parameter (`exposure.gain`) or of one of its numbers (`smoothing.sigma_range.R`),
+            the factors tried; a parameter's numbers move together.
+
+    Raises:
+        ValueError: a name the pipeline has not.
+    """
+    base = pipeline.base(picture)
+    names = pipeline.names
+    columns = {key: [n for n, name in enumerate(names) if name == key or name.startswith(f"{key}.")] for key in steps}
+    unknown = next((key for key, found in columns.items() if not found), None)
+    if unknown:
+        raise ValueError(f"grid over {unknown}: the pipeline has {', '.join(names)}")
+    settings = [base]
+    low = torch.cat([base.new_full((spec.size,), spec.low) for spec in pipeline.specs])
+    high = torch.cat([base.new_full((spec.size,), spec.high) for spec in pipeline.specs])
+    for factors in itertools.product(*steps.values()):
+        moved = base.clone()
+        for key, factor in zip(steps, factors, strict=True):
+            moved[:, columns[key]] *= factor
+        settings.append(moved.clamp(low, high))
+    return torch.cat(settings)
+
+
+def trial(recogniser: Recogniser, pipeline: Pipeline, sample: PairSample, values: Tensor, flip: str) -> Trials:
+    """Try settings on a shot.
+
+    Args:
+        recogniser: frozen.
+        pipeline: the ISP.
+        sample: its low-light picture is developed.
+        values: `(settings, size)`.
+        flip: see `models.pose.inference.heatmaps`.
+    """
+    device = next(recogniser.parameters()).device
+    people = tuple(p for p in sample.people if any(v > 0 for _, _, v in p.keypoints))
+    picture = as_light(sample.low_light, device)[None]
+    keypoints = np.zeros((len(values), len(people), 14, 3), np.float32)
+    with torch.inference_mode():
+        for number, person in enumerate(people):
+            affine = crop_affine(person.bbox, recogniser.input_size)
+            for first in range(0, len(values), BATCH):
+                ways = values[first : first + BATCH].to(device)
+                crops = developed_crop(pipeline, picture, ways, affine, recogniser.input_size)
+                seen = heatmaps(recogniser, crops.contiguous(memory_format=torch.channels_last), LOW, flip)
+                joints, peaks = decode(seen.float())
+                at = joints.cpu().numpy() * recogniser.stride + (recogniser.stride - 1) / 2
+                there = (at - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
+                keypoints[first : first + BATCH, number] = np.dstack([there, peaks.cpu().numpy()])
+    return Trials(keypoints, people)
+
+
+def cached_trial(
+    folder: Path, recogniser: Recogniser, pipeline: Pipeline, sample: PairSample, values: Tensor, flip: str
+) -> Trials:
+    """As `trial`, kept in a folder by the shot's name, so that a search that was stopped goes on where it was."""
+    path = folder / f"{Path(sample.name).stem}.safetensors"
+    people = tuple(p for p in sample.people if any(v > 0 for _, _, v in p.keypoints))
+    if path.is_file():
+        try:
+            kept = load_file(path)
+            if np.array_equal(kept["values"], values.numpy()):
+                return Trials(kept["keypoints"], people)
+        except (SafetensorError, KeyError):
+            pass  # a file of something else is made anew
+    made = trial(recogniser, pipeline, sample, values, flip)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, save({"keypoints": made.keypoints, "values": values.numpy()}))
+    return made

@@ -1,0 +1,233 @@
+"""Command: a frozen pose network and low-light pictures → an ISP that helps it see, and a table of what it gains.
+
+python -m models.train_isp --data out/exlpose --judge out/exlpose-test
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from rich.console import Console
+
+from isp_sim.isp.pipeline import Pipeline
+from isp_sim.rigfile import load_rig, load_yaml
+from models.isp_learner import IspLearner, LowLightPictures
+from models.isp_report import print_rows, write_report
+from models.isp_table import (
+    BASELINE,
+    GRID,
+    OURS,
+    QUICK_GRID,
+    Row,
+    as_it_is,
+    best_fixed,
+    compare,
+    developed_by,
+    mean_scaled,
+)
+from models.learned_isp import LearnedIsp, save_weights
+from models.pose.inference import FLIPS
+from models.pose.recogniser import Recogniser, load_recogniser
+from models.pose.samples import FolderPairs, HeldPairs, JoinedPairs, PairSample, PairSource, RigPairs, shots
+from models.predictor import Crop, Predictor
+from models.processes import Processes, pick_device
+from models.scoring.average_precision import Protocol
+from models.training import CURVES, Recipe, Training
+
+RECIPES = Path(__file__).parent / "recipes"
+WEIGHTS = "isp.safetensors"
+LEARN_SCENES, JUDGE_SCENES = 24, 6
+"""Built-in scenes, where no data is given: enough for a first table in two minutes on two cores."""
+JUDGE_SEED = 31
+FIXED_SHOTS = 24
+"""Training shots over which the best fixed setting is looked for."""
+
+
+class IspRecipe(BaseModel):
+    """A training of the learned ISP.
+
+    Attributes:
+        pipeline: steps of the ISP.
+        look: what the predictor sees of a picture in training: `random`, a 256×256 crop (the paper's), or `thumbnail`,
+            the whole squeezed to 256×256, which also takes smaller pictures.
+        pictures_a_batch: low-light pictures a step.
+        people_a_picture: at most; drawn from a crowd.
+        training: how long and how fast.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pipeline: Pipeline = Pipeline()
+    look: Crop = "thumbnail"
+    pictures_a_batch: int = Field(8, ge=1)
+    people_a_picture: int = Field(8, ge=1)
+    training: Recipe = Recipe()
+
+
+def load_recipe(name: str) -> IspRecipe:
+    """A recipe that comes with the package (`isp`: the paper's, `isp-quick`), or a YAML file.
+
+    Raises:
+        ValueError: every fault of the file.
+    """
+    known = RECIPES / f"{name}.yaml"
+    path = known if known.is_file() else Path(name)
+    if not path.is_file():
+        raise ValueError(f"--recipe {name}: no such file; that come with the package: isp, isp-quick")
+    return load_yaml(IspRecipe, path)
+
+
+def train(
+    recipe: IspRecipe, recogniser: Recogniser, source: PairSource, folder: Path, resume: bool,
+    about: dict[str, object], console: Console,
+) -> LearnedIsp:  # fmt: skip
+    """Train the predictor before the frozen network and write `folder/isp.safetensors`.
+
+    Args:
+        recipe: what and how.
+        recogniser: frozen; where it is, the training is.
+        source: low-light shots with labels.
+        folder: of the training.
+        resume: go on with the checkpoint in the folder.
+        about: what source and recogniser are; with the recipe they identify the training.
+        console: for progress.
+
+    Returns:
+        The learned ISP, evaluated.
+
+    Raises:
+        ValueError: a folder with another training, data that cannot be used.
+        FloatingPointError: the loss is not a number.
+    """
+    device = next(recogniser.parameters()).device
+    processes = Processes.join(device)
+    drawn = torch.Generator().manual_seed(recipe.training.seed)
+    whole: Crop = "whole" if recipe.look == "random" else "thumbnail"
+    isp = LearnedIsp(Predictor(recipe.pipeline, drawn, recipe.look, whole), recipe.pipeline)
+    learner = IspLearner(isp, recogniser)
+    said = {k: v for k, v in recipe.model_dump(mode="json").items() if k != "training"} | about
+    training = Training(learner, learner.losses, recipe.training, folder, device, said, processes)
+    training.open(resume)
+    pictures = LowLightPictures(
+        source, recogniser.input_size, recipe.pictures_a_batch, recipe.people_a_picture, recipe.training.seed,
+        device, processes.rank, processes.count,
+    )  # fmt: skip
+    training.run(pictures, lambda _: {}, console)
+    if processes.first:
+        save_weights(isp, folder / WEIGHTS)
+    processes.leave()
+    return isp.eval()
+
+
+def judge(
+    isp: LearnedIsp, recogniser: Recogniser, learned_on: PairSource, judged: Iterable[PairSample], flip: str,
+    quick: bool, cache: Path | None = None,
+) -> dict[str, Row]:  # fmt: skip
+    """The table's rows: baselines, the learned ISP, oracles over the same held-out shots.
+
+    Args:
+        isp: learned.
+        recogniser: frozen.
+        learned_on: shots that choose the best fixed setting.
+        judged: shots nobody was trained on.
+        flip: see `models.pose.inference.heatmaps`.
+        quick: a coarser grid.
+        cache: folder of what the oracle's search found.
+    """
+    steps = QUICK_GRID if quick else GRID
+    searched = Pipeline()  # the oracle is the same whatever the learned ISP is made of
+    some = [shot for n in range(min(len(learned_on), FIXED_SHOTS)) for shot in learned_on.group(n)[:1]]
+    fixed = best_fixed(recogniser, searched, some, steps, flip)
+    ways = {
+        "as it is": as_it_is(recogniser, flip),
+        BASELINE: mean_scaled(recogniser, flip),
+        OURS: developed_by(isp, recogniser, flip),
+    }
+    return compare(recogniser, judged, ways, searched, steps, fixed, flip, cache)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    asked = argparse.ArgumentParser(
+        prog="python -m models.train_isp",
+        description="Train an image-adaptive ISP before a frozen pose network: low-light pictures only, the pose loss "
+        "only (Ono et al., VISAPP 2024). Then a table: AP for each split of the input as it is, Lee's mean of 0.4, the "
+        "best fixed setting, the learned ISP, and an oracle that tries a grid of settings on each picture; and which "
+        "share of the gap to the oracle is closed. Without --data a rig shoots a small set of its own.",
+        epilog="several GPUs: torchrun --nproc-per-node 4 -m models.train_isp --data ExLPose --recipe isp",
+    )
+    asked.add_argument(
+        "--recipe", default="isp-quick", help="isp (the paper's), isp-quick, or a YAML file [%(default)s]"
+    )
+    asked.add_argument("--pose", help="frozen network, as models.evaluate takes it [the shipped network]")
+    asked.add_argument("--data", type=Path, action="append", help="folder in ExLPose's layout; may be repeated")
+    asked.add_argument("--judge", type=Path, help="folder of held-out pairs [built-in scenes of another seed]")
+    asked.add_argument("--rig", default="exlpose-small", help="that shoots where there is no --data [%(default)s]")
+    asked.add_argument("--epochs", type=int, help="instead of the recipe's")
+    asked.add_argument("--flip", choices=tuple(FLIPS), default="none", help="test of the table [%(default)s]")
+    asked.add_argument("--full-grid", action="store_true", help="the oracle tries 121 settings a picture instead of 19")
+    asked.add_argument("--seed", type=int, default=0, help="of weights, order, crops and scenes [%(default)s]")
+    asked.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
+    asked.add_argument("--out", type=Path, default=Path("out/isp"), help="folder of the training [%(default)s]")
+    asked.add_argument("--resume", action="store_true", help="go on with a training that was stopped")
+    return asked
+
+
+def asked_recipe(given: argparse.Namespace) -> IspRecipe:
+    """The recipe with what the command line says instead."""
+    recipe = load_recipe(given.recipe)
+    training = recipe.training.model_dump() | {"seed": given.seed}
+    if given.epochs is not None:
+        training["epochs"] = given.epochs
+    return recipe.model_copy(update={"training": Recipe.model_validate(training)})
+
+
+def sources(given: argparse.Namespace) -> tuple[PairSource, PairSource, dict[str, object]]:
+    """What to learn from, what to be judged on, and what the former is."""
+    rig = load_rig(given.rig)
+    about: dict[str, object] = {"pose": str(given.pose)}
+    learn: PairSource
+    if given.data:
+        learn = JoinedPairs([FolderPairs(folder) for folder in given.data])
+        about["data"] = [str(folder.resolve()) for folder in given.data]
+    else:
+        learn = HeldPairs(RigPairs(rig, given.seed, LEARN_SCENES))
+        about["data"] = f"rig {rig.name}, {LEARN_SCENES} built-in scenes"
+    judged = FolderPairs(given.judge) if given.judge else HeldPairs(RigPairs(rig, JUDGE_SEED, JUDGE_SCENES))
+    return learn, judged, about
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    given = parser().parse_args(arguments)
+    console = Console()
+    try:
+        recipe = asked_recipe(given)
+        recogniser = load_recogniser(given.pose).to(pick_device(given.device))
+        learn, judged, about = sources(given)
+        isp = train(recipe, recogniser, learn, given.out, given.resume, about, console)
+        rows = judge(
+            isp, recogniser, learn, shots(judged, console), given.flip, not given.full_grid, given.out / "oracle"
+        )
+        protocol = Protocol(flip=given.flip, seed=given.seed)
+        scores = {name: row.scores(protocol) for name, row in rows.items()}
+        report = write_report(given.out, isp, recogniser, list(shots(judged)), scores)
+    except (ValueError, OSError, FloatingPointError) as fault:
+        print(f"models.train_isp: {fault}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("models.train_isp: stopped; finished epochs are kept: add --resume to go on", file=sys.stderr)
+        return 130
+    print_rows(scores, console)
+    console.print(f"report {report}, weights {given.out / WEIGHTS}, curves {given.out / CURVES}", soft_wrap=True)
+    console.print(
+        f"next: python -m models.learned_isp PICTURE --weights {given.out / WEIGHTS} --explain", soft_wrap=True
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
