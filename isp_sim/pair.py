@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float32, Float64, UInt8
 
 from isp_sim import optics, readout, sensor
 from isp_sim.camera import Frame, SimulatedArm
@@ -17,6 +17,7 @@ from isp_sim.raw import Raw, normalise
 from isp_sim.rig import Rig
 from isp_sim.scenes import Person, Scene
 from isp_sim.schedule import Shot
+from isp_sim.transfer import SRGB_SLOPE
 from isp_sim.units import LinearRgb, Mosaic
 
 Picture = UInt8[np.ndarray, "height width 3"]
@@ -145,12 +146,7 @@ class DualCamera:
         height, width = bright.counts.shape
         low_to_well = optics.between(self.low_light.view, self.well_lit.view, height, width)
         x, y, w, h = box = self.box(height, width)
-        warped = cv2.warpPerspective(
-            self.develop(dark, self.low_light),
-            low_to_well,
-            (width, height),
-            flags=_FLAGS[self.rig.resampling],
-        )
+        warped = self.aligned(dark)
         at = (slice(y, y + h), slice(x, x + w))
         return Pair(
             shot=shot,
@@ -178,11 +174,27 @@ class DualCamera:
 
     def aligned(self, raw: Raw) -> Picture:
         """A low-light raw developed, then warped onto the well-lit arm's frame, as ExLPose's pictures were."""
+        return np.asarray(self._onto_well_lit(self.develop(raw, self.low_light)))
+
+    def unrounded(self, raw: Raw) -> Float32[np.ndarray, "height width 3"]:
+        """A low-light raw as its aligned, cropped picture before 8 bits: sRGB, 1 is white, noise below black kept.
+
+        The sRGB curve's straight part goes on below black: `s = 12.92·l` for `l < 0`.
+        """
         height, width = raw.counts.shape
+        mosaic = normalise(raw.counts, raw.black_level_dn, raw.white_level_dn)
+        with torch.inference_mode():
+            linear = isp.develop_linear(Mosaic(mosaic.to(self.device)), self._params[self.low_light.serial])
+            encoded = isp.encode_srgb(linear) + SRGB_SLOPE * linear.clamp_max(0)
+        x, y, w, h = self.box(height, width)
+        warped = self._onto_well_lit(encoded[0].permute(1, 2, 0).contiguous().cpu().numpy())
+        return np.ascontiguousarray(warped[y : y + h, x : x + w])
+
+    def _onto_well_lit(self, picture: np.ndarray) -> np.ndarray:
+        height, width = picture.shape[:2]
         low_to_well = optics.between(self.low_light.view, self.well_lit.view, height, width)
-        picture = self.develop(raw, self.low_light)
-        warped = cv2.warpPerspective(picture, low_to_well, (width, height), flags=_FLAGS[self.rig.resampling])
-        return np.asarray(warped)
+        flags = _FLAGS[self.rig.resampling]
+        return np.asarray(cv2.warpPerspective(picture, low_to_well, (width, height), flags=flags))
 
     def box(self, height: int, width: int) -> tuple[int, int, int, int]:
         """Largest centred crop of the well-lit frame that the low-light frame fills and the scene covers.

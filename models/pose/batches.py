@@ -162,6 +162,7 @@ class Batches:
             sampler=self._order,
             collate_fn=_only,
             num_workers=workers,
+            prefetch_factor=16 if workers else None,
             worker_init_fn=_one_thread,
             multiprocessing_context="spawn" if workers else None,  # a forked child hangs once LibRaw has developed
             persistent_workers=workers > 0,

@@ -12,8 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from isp_sim import streams
 from isp_sim.dataset import ANNOTATIONS
+from isp_sim.dng import read_dng
 from isp_sim.pair import DualCamera
 from isp_sim.rig import Rig
+from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Person, SceneSource
 from isp_sim.scenes.annotations import read_annotations
 from isp_sim.scenes.people.source import People
@@ -30,6 +32,7 @@ class PairSample:
         low_light, well_lit: uint8 `(height, width, 3)`, R first, aligned.
         people: labels on both.
         split: LL-N, LL-H or LL-E, by the well-lit arm's gain.
+        unrounded: the low-light picture before it was rounded to 8 bits, float32, 1 is white; where a raw is at hand.
     """
 
     name: str
@@ -37,6 +40,7 @@ class PairSample:
     well_lit: Picture
     people: tuple[Person, ...]
     split: str
+    unrounded: np.ndarray | None = None
 
 
 class PairSource(Protocol):
@@ -64,16 +68,23 @@ class FolderPairs:
     Args:
         folder: holds `bright/`, `dark/`, `Annotations/`.
         start, stop: which of the pairs, in the order of their names; as of a slice.
+        unrounded: whether the low-light pictures also come before they are rounded to 8 bits, developed from `raw/` by
+            the `rig.yaml` that shot them.
 
     Raises:
         ValueError: no annotations, no pair, or a labelled picture without its partner.
     """
 
-    def __init__(self, folder: Path, start: int | None = None, stop: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, start: int | None = None, stop: int | None = None, unrounded: bool = False
+    ) -> None:
         files = sorted((folder / ANNOTATIONS).glob("*WL.json"))
         if not files:
             raise ValueError(f"{folder}: holds no {ANNOTATIONS}/*WL.json; ExLPose's layout is allowed")
         self.folder = folder
+        rig = load_rig(str(folder / "rig.yaml")) if unrounded else None
+        self._rig_json = rig.model_dump_json() if rig else ""  # pydantic's generic models do not travel
+        self._camera: DualCamera | None = None
         partners = {_shot_of(path.name): path.name for path in sorted((folder / "dark").glob("*.png"))}
         self._pairs: list[tuple[str, str, float, tuple[Person, ...]]] = []
         for file in files:
@@ -88,6 +99,10 @@ class FolderPairs:
         if not self._pairs:
             raise ValueError(f"{folder}: no pair in {files[0]}, or none in the range asked for")
 
+    def __getstate__(self) -> dict[str, object]:
+        """Without the camera, which each process builds for itself."""
+        return self.__dict__ | {"_camera": None}
+
     def __len__(self) -> int:
         """How many pairs."""
         return len(self._pairs)
@@ -98,7 +113,14 @@ class FolderPairs:
         low, well = _read(self.folder / "dark" / dark), _read(self.folder / "bright" / bright)
         if low.shape != well.shape:
             raise ValueError(f"{self.folder / 'dark' / dark}: {low.shape[:2]} px, its partner has {well.shape[:2]}")
-        return [PairSample(bright, low, well, people, split_of(gain_db))]
+        return [PairSample(bright, low, well, people, split_of(gain_db), self._unrounded(dark))]
+
+    def _unrounded(self, dark: str) -> np.ndarray | None:
+        if not self._rig_json:
+            return None
+        if self._camera is None:
+            self._camera = DualCamera(Rig.model_validate_json(self._rig_json))
+        return self._camera.unrounded(read_dng(self.folder / "raw" / Path(dark).with_suffix(".dng").name))
 
 
 class RigPairs:
@@ -109,11 +131,14 @@ class RigPairs:
         seed: another seed, other scenes and other noise.
         scenes: how many.
         source: of the scenes; without it the built-in people.
+        unrounded: whether the low-light pictures also come before they are rounded to 8 bits.
     """
 
-    def __init__(self, rig: Rig | str, seed: int, scenes: int, source: SceneSource | None = None) -> None:
+    def __init__(
+        self, rig: Rig | str, seed: int, scenes: int, source: SceneSource | None = None, unrounded: bool = False
+    ) -> None:
         self._rig_json = rig if isinstance(rig, str) else rig.model_dump_json()
-        self.seed, self.scenes, self._source = seed, scenes, source
+        self.seed, self.scenes, self._source, self.unrounded = seed, scenes, source, unrounded
         self._camera: DualCamera | None = None
 
     def __getstate__(self) -> dict[str, object]:
@@ -139,6 +164,7 @@ class RigPairs:
                 pair.well_lit,
                 pair.people,
                 split_of(pair.shot.well_lit_gain_db),
+                self._camera.unrounded(pair.low_light_raw) if self.unrounded else None,
             )
             for pair in self._camera.shoot(scene, list(enumerate(shots)), self.seed)
         ]
