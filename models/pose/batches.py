@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from isp_sim import streams
 from models.pose.backbone import LOW, WELL
-from models.pose.crops import NORMALISATION, Augmentation, crop, drawn_affine, joints_in_crop, normalise
+from models.pose.crops import NORMALISATION, Augmentation, Levels, crop, drawn_affine, joints_in_crop, levels
 from models.pose.heatmaps import SIGMAS, encode
 from models.pose.network import HEATMAP_STRIDE
 from models.pose.samples import PairSample, PairSource
@@ -90,8 +90,8 @@ class GroupCrops(Dataset[CropPairs]):
         chosen = [people[i] for i in stream.permutation(len(people))[:PEOPLE_OF_A_GROUP]]
         lit = {
             s: (
-                normalise(shots[s].low_light, NORMALISATION[LOW]),
-                normalise(shots[s].well_lit, NORMALISATION[WELL]),
+                levels(shots[s].low_light, NORMALISATION[LOW]),
+                levels(shots[s].well_lit, NORMALISATION[WELL]),
             )
             for s, _ in chosen
         }
@@ -102,11 +102,12 @@ class GroupCrops(Dataset[CropPairs]):
         return CropPairs(*(torch.from_numpy(np.stack(lot)) for lot in zip(*crops, strict=True)))
 
     def _crop(
-        self, shot: PairSample, person: int, lit: tuple[np.ndarray, np.ndarray], stream: np.random.Generator
+        self, shot: PairSample, person: int, lit: tuple[Levels, Levels], stream: np.random.Generator
     ) -> tuple[np.ndarray, ...]:
         who = shot.people[person]
         affine, flip = drawn_affine(who.bbox, self.size, self.augmentation, stream)
-        low, well = (crop(picture, affine, self.size) for picture in lit)
+        pictures = zip((shot.low_light, shot.well_lit), lit, strict=True)
+        low, well = (crop(picture, affine, self.size, lines) for picture, lines in pictures)
         return low, well, joints_in_crop(who, affine, self.size, flip)
 
 

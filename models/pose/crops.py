@@ -50,19 +50,36 @@ class Augmentation:
     flip: float = 0.5
 
 
-def normalise(picture: Picture, how: Normalisation) -> Float32[np.ndarray, "height width 3"]:
-    """The whole picture as a network wants it, from `x = code / 255`.
+class Levels(NamedTuple):
+    """A line for each channel: `scale · code + offset`."""
+
+    scale: Float32[np.ndarray, " 3"]
+    offset: Float32[np.ndarray, " 3"]
+
+    def __call__(self, codes: np.ndarray) -> Float32[np.ndarray, "height width 3"]:
+        """Codes, or a part of them, on the line."""
+        return np.asarray(codes * self.scale + self.offset)
+
+
+def levels(picture: Picture, how: Normalisation) -> Levels:
+    """How the whole picture is normalised, from `x = code / 255`.
 
     `mean-0.4`: `0.4 · x_c / mean(x_c)`, not clipped, no further statistics; a channel that is black throughout stays
     black. `imagenet`: `(x − mean) / std` with ImageNet's figures. `none`: x.
     """
-    unit = picture.astype(np.float32) / np.float32(255)
+    nothing = np.zeros(3, np.float32)
     if how == "mean-0.4":
-        means = unit.reshape(-1, 3).mean(axis=0, dtype=np.float64)
-        return np.asarray(unit * (LOW_LIGHT_MEAN / np.maximum(means, 1e-6)).astype(np.float32))
+        means = np.array(cv2.mean(picture)[:3]) / 255
+        return Levels((LOW_LIGHT_MEAN / np.maximum(means, 1e-6) / 255).astype(np.float32), nothing)
     if how == "none":
-        return np.asarray(unit)
-    return np.asarray((unit - np.array(IMAGENET_MEAN, np.float32)) / np.array(IMAGENET_STD, np.float32))
+        return Levels(np.full(3, 1 / 255, np.float32), nothing)
+    mean, std = np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np.float32)
+    return Levels(1 / (255 * std), -mean / std)
+
+
+def normalise(picture: Picture, how: Normalisation) -> Float32[np.ndarray, "height width 3"]:
+    """The whole picture as a network wants it; see `levels`."""
+    return levels(picture, how)(picture)
 
 
 def crop_affine(
@@ -138,15 +155,23 @@ def seen_part(affine: Affine, size: tuple[int, int], picture: tuple[int, ...]) -
 
 
 def crop(
-    image: Float32[np.ndarray, "height width 3"], affine: Affine, size: tuple[int, int]
+    image: np.ndarray, affine: Affine, size: tuple[int, int], lines: Levels | None = None
 ) -> Float32[np.ndarray, "3 h w"]:
-    """One crop, channels first; outside the picture 0.
+    """One crop, channels first; outside the picture 0, after normalisation.
 
     A crop that shrinks is blurred first, so that no pixel of noise is skipped. Only the part of the picture that the
-    crop sees is read (`seen_part`).
+    crop sees is read (`seen_part`), and normalised if that was not done before.
+
+    Args:
+        image: `(height, width, 3)`, normalised float32, or codes with their `lines`.
+        affine: picture px → crop px.
+        size: (height, width) of the crop.
+        lines: how codes are normalised.
     """
     left, top, wide, high, sigma = seen_part(affine, size, image.shape[:2])
     part = image[top : top + high, left : left + wide]
+    if lines is not None:
+        part = lines(part)
     if sigma > 0:
         part = cv2.GaussianBlur(part, (0, 0), sigma)
     shifted = affine.copy()
