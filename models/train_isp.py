@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 
 from isp_sim.isp.pipeline import Pipeline
-from isp_sim.rigfile import load_rig, load_yaml
+from isp_sim.rigfile import load_rig
 from models.isp_learner import IspLearner, LowLightPictures
 from models.isp_report import print_rows, write_report
 from models.isp_table import (
@@ -35,9 +35,10 @@ from models.pose.samples import FolderPairs, HeldPairs, JoinedPairs, PairSample,
 from models.predictor import Crop, Predictor
 from models.processes import Processes, pick_device
 from models.scoring.average_precision import Protocol
-from models.training import CURVES, Recipe, Training
+from models.training import CURVES, Recipe, Training, load_recipe
 
-RECIPES = Path(__file__).parent / "recipes"
+KNOWN = {"isp": "isp.yaml", "isp-quick": "isp-quick.yaml"}
+"""Recipes that come with the package: the paper's, and a first look."""
 WEIGHTS = "isp.safetensors"
 LEARN_SCENES, JUDGE_SCENES = 24, 6
 """Built-in scenes, where no data is given: enough for a first table in two minutes on two cores."""
@@ -65,19 +66,6 @@ class IspRecipe(BaseModel):
     pictures_a_batch: int = Field(8, ge=1)
     people_a_picture: int = Field(8, ge=1)
     training: Recipe = Recipe()
-
-
-def load_recipe(name: str) -> IspRecipe:
-    """A recipe that comes with the package (`isp`: the paper's, `isp-quick`), or a YAML file.
-
-    Raises:
-        ValueError: every fault of the file.
-    """
-    known = RECIPES / f"{name}.yaml"
-    path = known if known.is_file() else Path(name)
-    if not path.is_file():
-        raise ValueError(f"--recipe {name}: no such file; that come with the package: isp, isp-quick")
-    return load_yaml(IspRecipe, path)
 
 
 def train(
@@ -178,7 +166,7 @@ def parser() -> argparse.ArgumentParser:
 
 def asked_recipe(given: argparse.Namespace) -> IspRecipe:
     """The recipe with what the command line says instead."""
-    recipe = load_recipe(given.recipe)
+    recipe = load_recipe(IspRecipe, given.recipe, KNOWN)
     training = recipe.training.model_dump() | {"seed": given.seed}
     if given.epochs is not None:
         training["epochs"] = given.epochs

@@ -14,7 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 
-from isp_sim.rigfile import load_rig, load_yaml
+from isp_sim.rigfile import load_rig
 from models.pose.batches import Batches, GroupCrops
 from models.pose.crops import Augmentation
 from models.pose.evaluation import find_poses, table_row
@@ -25,9 +25,10 @@ from models.pose.variants import VARIANTS, PoseLearner
 from models.pose.weights import load_network, save_network
 from models.processes import Processes, pick_device
 from models.scoring.average_precision import Protocol
-from models.training import CURVES, Recipe, Training
+from models.training import CURVES, Recipe, Training, load_recipe
 
-RECIPES = Path(__file__).parent / "recipes"
+KNOWN = {name: f"pose-{name}.yaml" for name in ("quick", "small-start", "small", "exlpose")}
+"""Recipes that come with the package."""
 WEIGHTS = "weights.safetensors"
 VALIDATION_SEED = 900_001
 """Of the built-in scenes that judge while training goes on; added to the training's own seed."""
@@ -63,19 +64,6 @@ class PoseRecipe(BaseModel):
     judge_every: int = Field(1, ge=1)
     training: Recipe = Recipe()
     augmentation: Augmentation = Augmentation()
-
-
-def load_recipe(name: str) -> PoseRecipe:
-    """A recipe that comes with the package (`quick`, `small`, `exlpose`), or a YAML file.
-
-    Raises:
-        ValueError: every fault of the file.
-    """
-    known = RECIPES / f"pose-{name}.yaml"
-    path = known if known.is_file() else Path(name)
-    if not path.is_file():
-        raise ValueError(f"--recipe {name}: no such file; that come with the package: quick, small, exlpose")
-    return load_yaml(PoseRecipe, path)
 
 
 def train(
@@ -164,7 +152,7 @@ def parser() -> argparse.ArgumentParser:
         f"{', '.join(VARIANTS)}. Without --data the rig shoots its pairs as the training goes.",
         epilog="several GPUs: torchrun --nproc-per-node 4 -m models.train_pose --recipe exlpose --data ExLPose",
     )
-    asked.add_argument("--recipe", default="quick", help="quick, small, exlpose, or a YAML file [%(default)s]")
+    asked.add_argument("--recipe", default="quick", help=f"{', '.join(KNOWN)}, or a YAML file [%(default)s]")
     asked.add_argument("--variant", choices=tuple(VARIANTS), help="instead of the recipe's")
     asked.add_argument("--epochs", type=int, help="instead of the recipe's")
     asked.add_argument(
@@ -183,7 +171,7 @@ def parser() -> argparse.ArgumentParser:
 
 def asked_recipe(given: argparse.Namespace) -> PoseRecipe:
     """The recipe with what the command line says instead."""
-    recipe = load_recipe(given.recipe)
+    recipe = load_recipe(PoseRecipe, given.recipe, KNOWN)
     training = recipe.training.model_dump() | {"seed": given.seed}
     if given.epochs is not None:
         training["epochs"] = given.epochs

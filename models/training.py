@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +22,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from isp_sim.files import remove_remnants, write_atomically
+from isp_sim.rigfile import load_yaml
 from models.processes import Processes
 
 CHECKPOINT, LOG, CURVES = "checkpoint.safetensors", "log.csv", "curves.png"
@@ -59,6 +60,27 @@ class Recipe(BaseModel):
             return self.learning_rate * 0.5 ** (int(epoch) // self.halve_every)
         rise = min(1.0, (epoch + 1e-3) / (0.05 * self.epochs))
         return self.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * min(epoch / self.epochs, 1.0)))
+
+
+RECIPES = Path(__file__).parent / "recipes"
+AnyRecipe = TypeVar("AnyRecipe", bound=BaseModel)
+
+
+def load_recipe(kind: type[AnyRecipe], name: str, known: Mapping[str, str]) -> AnyRecipe:
+    """A recipe that comes with the package, or a YAML file.
+
+    Args:
+        kind: what the file describes.
+        name: one of `known`, or a path.
+        known: file names in the package, by the names they go under.
+
+    Raises:
+        ValueError: no such file, or every fault of it.
+    """
+    path = RECIPES / known[name] if name in known else Path(name)
+    if not path.is_file():
+        raise ValueError(f"--recipe {name}: no such file; that come with the package: {', '.join(known)}")
+    return load_yaml(kind, path)
 
 
 Batches = Callable[[int], Iterable[tuple[float, Any]]]

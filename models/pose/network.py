@@ -40,8 +40,9 @@ class CpnSize:
 SIZES = {
     "resnet50": CpnSize((3, 4, 6, 3), True, 64, 256, 256, 192),
     "small": CpnSize((2, 2, 2, 2), False, 24, 64, 192, 144),
+    "tiny": CpnSize((1, 1, 1, 1), False, 16, 32, 128, 96),
 }
-"""The paper's network, and one for a CPU: ResNet-18's shape at three eighths of its width."""
+"""The paper's network; one for a CPU, ResNet-18's shape at three eighths of its width; one to try things on."""
 
 
 class PoseOutput(NamedTuple):
