@@ -118,7 +118,9 @@ def train(
         due = (epoch + 1) % recipe.judge_every == 0 or epoch + 1 == recipe.training.epochs
         if judge is None or not due or not processes.first:
             return {}
-        frozen = of_cpn(copy.deepcopy(learner.network))
+        judged = copy.deepcopy(learner.network)
+        judged.input_size = size  # a network that has seen small crops only is judged on such
+        frozen = of_cpn(judged)
         if not held:
             held.extend(shots(judge))  # shot once: every epoch is judged on the same pictures
         return table_row(find_poses(frozen, held, flip="none").scores(Protocol(flip="none")))

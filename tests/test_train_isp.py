@@ -1,0 +1,285 @@
+"""The learned ISP before a frozen network: who learns, who does not, what the table's rows are, what resumes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from isp_sim.isp.pipeline import Pipeline
+from isp_sim.scenes import Person
+from models import train_isp
+from models.isp_learner import IspLearner, LowLightPictures, as_light
+from models.isp_search import HALVES, Trials, cached_trial, grid, trial
+from models.isp_table import (
+    BASELINE,
+    HALF_ORACLE,
+    ORACLE,
+    OURS,
+    Row,
+    chosen,
+    developed_by,
+    gap_closed,
+    half_labelled,
+    mean_scaled,
+)
+from models.learned_isp import LearnedIsp
+from models.pose.backbone import LOW
+from models.pose.crops import FLIP
+from models.pose.network import Cpn
+from models.pose.recogniser import of_cpn
+from models.pose.samples import HeldPairs, PairSample
+from models.predictor import Predictor
+from models.scoring.average_precision import SIGMAS, Detection, Protocol, oks
+from models.training import Recipe
+
+CPU = torch.device("cpu")
+
+
+class Invented:
+    """Dark noise with two people a shot."""
+
+    def __init__(self, groups=3):
+        self.groups = groups
+
+    def __len__(self):
+        return self.groups
+
+    def group(self, index):
+        stream = np.random.default_rng(index)
+        low = stream.poisson(3, (120, 100, 3)).astype(np.uint8)
+        people = tuple(
+            Person(
+                tuple((10 + 70 * a, 10 + 90 * b, 2) for a, b in stream.random((14, 2)).tolist()),
+                (5.0, 5.0, 80.0, 110.0),
+            )
+            for _ in range(2)
+        )
+        return [PairSample(f"imgs_{index}_bright.png", low, low, people, ("LL-N", "LL-H", "LL-E")[index % 3])]
+
+
+def frozen(seed=0):
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        return of_cpn(Cpn("tiny", lsbn=True))
+
+
+def learner(recogniser, pipeline=None):
+    pipeline = pipeline or Pipeline()
+    isp = LearnedIsp(Predictor(pipeline, torch.Generator().manual_seed(0), "thumbnail", "thumbnail"), pipeline)
+    return IspLearner(isp, recogniser)
+
+
+def test_gradients_reach_the_predictor_and_the_frozen_network_keeps_every_bit():
+    recogniser = frozen()
+    before = {name: value.clone() for name, value in recogniser.state_dict().items()}
+    pupil = learner(recogniser).train()
+    assert not any("network" in name for name in pupil.state_dict())  # no checkpoint, no optimiser sees it
+    pictures = LowLightPictures(Invented(), recogniser.input_size, 2, 8, 0, CPU)
+    optimiser = torch.optim.Adam(pupil.parameters(), 1e-2)
+    for _, batch in pictures(0):
+        optimiser.zero_grad()
+        pupil.losses(batch)["pose"].backward()
+        optimiser.step()
+    assert pupil.isp.predictor.head.weight.grad.abs().sum() > 0
+    assert all(p.grad is None for p in recogniser.parameters())
+    assert all(torch.equal(before[name], value) for name, value in recogniser.state_dict().items())
+
+
+def test_an_untrained_predictor_with_its_own_gain_a_channel_is_lees_input():
+    """exposure per channel starts at Lee's mean of 0.4: training starts from the baseline itself."""
+    pipeline = Pipeline.model_validate({"steps": [{"exposure": {"per_channel": True}}]})
+    recogniser, (sample,) = frozen(), Invented().group(0)
+    isp = learner(recogniser, pipeline).isp
+    ours, lees = developed_by(isp, recogniser, "none")(sample), mean_scaled(recogniser, "none")(sample)
+    for a, b in zip(ours, lees, strict=True):
+        assert np.allclose(a.keypoints, b.keypoints, atol=1e-2)
+
+
+def test_batches_are_the_same_again_and_a_crowd_is_cut_by_the_key():
+    def seen(epoch):
+        return [b for _, b in LowLightPictures(Invented(), (128, 96), 2, 1, 3, CPU)(epoch)]
+
+    first, again = seen(0), seen(0)
+    assert len(first) == 1 and first[0].joints.shape == (2, 14, 3)
+    assert torch.equal(first[0].joints, again[0].joints) and first[0].key == (3, 0, 0)
+    assert not all(torch.equal(a.joints, b.joints) for a, b in zip(first, seen(1), strict=True))
+
+
+def test_a_grid_moves_what_it_names_from_the_pictures_own_start():
+    pipeline, picture = Pipeline(), torch.full((1, 3, 8, 8), 0.01)
+    values = grid(pipeline, picture, {"exposure.gain": (0.5, 2.0), "smoothing.sigma_range": (1.0, 4.0)})
+    base = pipeline.base(picture)
+    assert torch.equal(values[0], base[0]) and len(values) == 5
+    assert torch.allclose(values[1:, 0], base[0, 0] * torch.tensor([0.5, 0.5, 2.0, 2.0]))
+    assert torch.allclose(values[2, 5:8], base[0, 5:8] * 4) and torch.equal(values[2, 2:5], base[0, 2:5])
+    high = grid(pipeline, torch.full((1, 3, 8, 8), 1e-5), {"exposure.gain": (4.0,)})
+    assert high[1, 0] == pipeline.specs[0].high  # never outside the range
+    with pytest.raises(ValueError, match=r"grid over exposure\.gamma: the pipeline has exposure\.gain"):
+        grid(pipeline, picture, {"exposure.gamma": (1.0,)})
+
+
+def test_a_trial_finds_what_the_developed_picture_gives():
+    """Crops developed on their own, a batch of settings at once = the ISP over the whole picture, one setting."""
+    recogniser, pipeline, (sample,) = frozen(), Pipeline(), Invented().group(1)
+    values = grid(pipeline, as_light(sample.low_light, CPU)[None], {"exposure.gain": (0.5, 2.0)})
+    tried = trial(recogniser, pipeline, sample, values, "none")
+    isp = LearnedIsp(None, pipeline)
+    isp.values = lambda image, generator=None: values[1:2]
+    whole = developed_by(isp, recogniser, "none")(sample)
+    for a, b in zip(tried.detections(1), whole, strict=True):
+        apart = np.hypot(*(np.array(a.keypoints) - np.array(b.keypoints))[:, :2].T)
+        assert np.median(apart) < 0.5  # of an untrained network's flat maps, a peak may fall elsewhere
+
+
+def test_a_search_that_was_stopped_goes_on(tmp_path):
+    recogniser, pipeline, (sample,) = frozen(), Pipeline(), Invented().group(0)
+    values = grid(pipeline, as_light(sample.low_light, CPU)[None], {"gamma.gamma": (0.5,)})
+    first = cached_trial(tmp_path, recogniser, pipeline, sample, values, "none")
+    assert np.array_equal(cached_trial(tmp_path, None, pipeline, sample, values, "none").keypoints, first.keypoints)
+    (kept,) = tmp_path.iterdir()
+    kept.write_bytes(kept.read_bytes()[:50])  # torn: made anew
+    again = cached_trial(tmp_path, recogniser, pipeline, sample, values, "none")
+    assert np.array_equal(again.keypoints, first.keypoints)
+
+
+def made_up_trials(settings=3):
+    stream = np.random.default_rng(0)
+    truth = np.dstack([stream.random((1, 14, 2)) * 80, np.full((1, 14, 1), 2)])
+    person = Person(tuple(map(tuple, truth[0])), (0.0, 0.0, 80.0, 100.0))
+    noisy = np.stack([truth + np.array([s * 4.0, 0, -2 + 0.1 * s]) for s in range(settings)])
+    return Trials(noisy, (person,))
+
+
+def test_the_oracle_takes_the_nearest_setting_and_confidence_the_surest():
+    tried = made_up_trials()
+    gains = tried.gain()
+    assert gains[0] == pytest.approx(1) and (np.diff(gains) < 0).all()
+    area = 0.53 * 80 * 100
+    assert gains[1] == pytest.approx(np.mean([np.exp(-16 / (8 * area * s**2)) for s in SIGMAS]))
+    picks = chosen(tried, fixed=1)
+    assert picks[ORACLE] == tried.detections(0)
+    assert picks["best fixed setting"] == tried.detections(1)
+    assert picks["most confident setting"] == tried.detections(2)
+
+
+def test_an_oracle_over_noise_shows_no_gain_on_the_other_half():
+    """Settings that are pure noise: the all-joints oracle seems to gain, the half-joints oracle does not."""
+    stream, whole, cross = np.random.default_rng(1), [], []
+    for _ in range(200):
+        tried = made_up_trials(1)
+        noise = stream.normal(0, 6, (30, 1, 14, 2))
+        keypoints = np.repeat(tried.keypoints, 30, axis=0)
+        keypoints[..., :2] += noise
+        many = Trials(keypoints, tried.people)
+        whole.append(many.gain().max() - many.gain().mean())
+        pick = int(many.gain(HALVES[0]).argmax())
+        cross.append(many.gain(HALVES[1])[pick] - many.gain(HALVES[1]).mean())
+    assert np.mean(whole) > 0.05
+    assert abs(np.mean(cross)) < 4 * np.std(cross) / np.sqrt(200)
+
+
+def test_halves_part_left_from_right():
+    assert sorted(HALVES[0] + HALVES[1]) == list(range(14))
+    assert all((FLIP[j] in HALVES[1]) for j in HALVES[0] if FLIP[j] != j)
+    (half,) = half_labelled(made_up_trials().people, HALVES[0])
+    assert [v > 0 for _, _, v in half.keypoints] == [j in HALVES[0] for j in range(14)]
+
+
+def test_oks_is_nan_for_nobody_and_gap_closed_is_its_formula():
+    assert np.isnan(oks(np.zeros((1, 14, 3)), np.zeros((1, 14, 3)), np.array([100.0])))
+    assert gap_closed(37.0, 32.0, 42.0) == pytest.approx(0.5)
+    assert np.isnan(gap_closed(37.0, 32.0, 31.0))
+
+
+def test_rows_keep_splits_apart():
+    row, tried = Row(), made_up_trials()
+    sample = PairSample("a", np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1, 3), np.uint8), tried.people, "LL-H")
+    row.add(sample, tried.people, [Detection(tuple((x, y, 1.0) for x, y, _ in tried.people[0].keypoints), 1.0)])
+    scores = row.scores(Protocol())
+    assert scores["LL-H"].ap == scores["LL-A"].ap == pytest.approx(100)
+    assert np.isnan(scores["LL-N"].ap)
+
+
+RECIPE = "pictures_a_batch: 2\npeople_a_picture: 2\ntraining: {epochs: 3, learning_rate: 0.01, bf16: false}\n"
+
+
+def test_a_training_gives_the_same_weights_again_and_others_by_another_seed(tmp_path):
+    def trained(name, seed):
+        recipe = train_isp.IspRecipe(pictures_a_batch=2, training=Recipe(epochs=1, bf16=False, seed=seed))
+        isp = train_isp.train(recipe, frozen(), Invented(), tmp_path / name, False, {}, Console(quiet=True))
+        return isp.predictor.convolutions[0].weight
+
+    assert torch.equal(trained("a", 0), trained("b", 0))
+    assert not torch.equal(trained("c", 1), trained("d", 0))
+
+
+@pytest.mark.slow
+def test_the_command_killed_and_resumed_equals_the_uninterrupted_run(tmp_path):
+    """Real commands over real files: SIGKILL in the middle, --resume, the same bytes."""
+    from isp_sim import generate
+    from models.pose.weights import save_network
+
+    rig = tmp_path / "rig.yaml"
+    rig.write_text("extends: exlpose-small\nname: tiny\nwidth_px: 128\nheight_px: 96\n")
+    data = tmp_path / "data"
+    assert generate.main(["--rig", str(rig), "--count", "6", "--out", str(data), "--workers", "1"]) == 0
+    with torch.random.fork_rng(devices=[]):
+        save_network(Cpn("tiny", lsbn=True), tmp_path / "pose.safetensors", {})
+    (tmp_path / "isp.yaml").write_text(RECIPE)
+
+    def command(out):
+        return [
+            sys.executable, "-m", "models.train_isp", "--recipe", str(tmp_path / "isp.yaml"), "--data", str(data),
+            "--judge", str(data), "--pose", str(tmp_path / "pose.safetensors"), "--device", "cpu", "--out", str(out),
+        ]  # fmt: skip
+
+    subprocess.run(command(tmp_path / "whole"), check=True, capture_output=True)
+    cut = subprocess.Popen(command(tmp_path / "cut"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "cut" / "checkpoint.safetensors").exists():
+        assert cut.poll() is None
+        time.sleep(0.02)
+    os.kill(cut.pid, signal.SIGKILL)
+    cut.wait()
+    subprocess.run([*command(tmp_path / "cut"), "--resume"], check=True, capture_output=True)
+    for name in ("isp.safetensors",):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    page = (tmp_path / "cut" / "report.html").read_text()
+    assert OURS in page and BASELINE in page and HALF_ORACLE in page and "http" not in page.split("base64", 1)[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--recipe", "nowhere.yaml"], "no such file; that come with the package: isp, isp-quick"),
+        (["--pose", "nowhere.safetensors"], "nowhere.safetensors: no whole safetensors file"),
+        (["--data", "nowhere"], "holds no Annotations"),
+        (["--device", "tpu"], "auto, cpu or cuda is allowed"),
+    ],
+)
+def test_bad_arguments_get_one_sentence(tmp_path, capsys, more, told):
+    asked = ["--out", str(tmp_path / "out"), "--pose", "tests.test_train_isp:frozen", *more]
+    assert train_isp.main(asked) == 1
+    said = capsys.readouterr().err
+    assert told in said and "Traceback" not in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_held_pairs_ask_once():
+    class Counting(Invented):
+        asked = 0
+
+        def group(self, index):
+            Counting.asked += 1
+            return super().group(index)
+
+    held = HeldPairs(Counting())
+    assert held.group(1) is held.group(1)
+    assert Counting.asked == 1 and len(held) == 3
+    assert LOW == 0 and json.dumps(held.group(1)[0].split) == '"LL-H"'
