@@ -1,83 +1,18 @@
 """Rooms: walls, floor, windows, lamps in view and furniture along the walls and between the people."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from isp_sim.scenes.people import furniture, semantics
 from isp_sim.scenes.people import light as li
 from isp_sim.scenes.people import materials as m
-from isp_sim.scenes.people.materials import Materials, Rgb, lch
+from isp_sim.scenes.people.materials import Materials, Rgb
+from isp_sim.scenes.people.paints import RoomPaints, room_paints
 from isp_sim.scenes.people.shapes import OPEN_END, OPEN_START, Builder, turn_y
 from isp_sim.scenes.people.world import World
 
 WINDOW_LIGHTS, LAMP_LIGHTS, WINDOW_WALLS = 1, 3, 2
 """A wall's windows, and a ceiling's panels, shine as so many lights: each costs a shadow ray a pixel."""
 KINDS = ("living room", "office", "classroom", "hall")
-
-
-@dataclass(frozen=True)
-class Paints:
-    """Materials of a room."""
-
-    wall: int
-    floor: int
-    ceiling: int
-    wood: int
-    metal: int
-    cloth: int
-    white: int
-    dark: int
-    leaves: int
-    books: int
-    picture: int
-    screen: int
-
-
-def _paints(table: Materials, kind: str, stream: np.random.Generator) -> Paints:
-    seed = float(stream.uniform(0, 50))
-    hue, deep = float(stream.uniform(20, 110)), float(stream.uniform(0, 14))
-    wall = lch(float(stream.uniform(68, 92)), deep, hue if stream.random() < 0.7 else float(stream.uniform(0, 360)))
-    oak = lch(float(stream.uniform(35, 68)), 26, float(stream.uniform(55, 75)))
-    darker: Rgb = (oak[0] * 0.6, oak[1] * 0.55, oak[2] * 0.5)
-    if kind in ("living room", "classroom") or stream.random() < 0.3:
-        floor = table.add(
-            oak, m.WOOD, darker, scale=0.12, variation=0.06, grain=0.4, gloss=0.06, sharpness=30, mirror=0.02, seed=seed
-        )
-    else:
-        stone = lch(float(stream.uniform(40, 75)), float(stream.uniform(0, 8)), 80)
-        grout: Rgb = (stone[0] * 0.55, stone[1] * 0.55, stone[2] * 0.55)
-        floor = table.add(
-            stone,
-            m.TILES,
-            grout,
-            scale=0.6,
-            ratio=0.02,
-            variation=0.10,
-            grain=0.5,
-            gloss=0.10,
-            sharpness=50,
-            mirror=0.03,
-            seed=seed,
-        )
-    return Paints(
-        wall=table.add(
-            wall, m.PLASTER, (wall[0] * 0.93, wall[1] * 0.92, wall[2] * 0.91), scale=1.5, ratio=0.2, seed=seed
-        ),
-        floor=floor,
-        ceiling=table.add((0.78, 0.78, 0.76)),
-        wood=table.add(oak, m.WOOD, darker, scale=0.06, gloss=0.04, sharpness=25, seed=seed + 3),
-        metal=table.add((0.10, 0.10, 0.11), gloss=0.2, sharpness=40),
-        cloth=table.add(m.cloth(stream), variation=0.10, grain=0.05, bump=0.25, bump_scale=0.15, seed=seed),
-        white=table.add((0.80, 0.80, 0.79), gloss=0.03),
-        dark=table.add((0.03, 0.03, 0.033), gloss=0.1, sharpness=30),
-        leaves=table.add(
-            lch(38, 34, 128), m.LEAVES, grain=0.05, cover=0.55, bump=0.7, bump_scale=0.05, variation=0.3, seed=1
-        ),
-        books=table.add(m.cloth(stream), m.BOOKS, m.cloth(stream), scale=0.34, seed=seed),
-        picture=table.add(lch(80, 20, hue), m.PICTURE, lch(35, 40, hue + 120), scale=0.35, seed=seed),
-        screen=table.add((0.75, 0.9, 1.1), m.SCREEN, glow=float(stream.uniform(0.6, 1.6)), seed=seed),
-    )
 
 
 def room(kind: str, table: Materials, depth_m: float, half_m: float, stream: np.random.Generator) -> World:
@@ -92,7 +27,7 @@ def room(kind: str, table: Materials, depth_m: float, half_m: float, stream: np.
     """
     high = float(stream.uniform(2.5, 2.9) if kind == "living room" else stream.uniform(2.8, 3.4))
     high = high if kind != "hall" else float(stream.uniform(3.6, 6.0))
-    paints = _paints(table, kind, stream)
+    paints = room_paints(table, kind, stream)
     add = Builder(semantics.FLOOR)
     add.box(np.array([0, -0.05, depth_m / 2]), np.eye(3), (half_m + 1, 0.05, depth_m / 2 + 4), paints.floor)
     add.semantic = semantics.CEILING
@@ -122,7 +57,7 @@ def room(kind: str, table: Materials, depth_m: float, half_m: float, stream: np.
 
 
 def _wall(
-    world: World, side: str, table: Materials, paints: Paints, high: float, size: tuple[float, float], window: bool,
+    world: World, side: str, table: Materials, paints: RoomPaints, high: float, size: tuple[float, float], window: bool,
     stream: np.random.Generator,
 ) -> None:  # fmt: skip
     """A wall, with windows, a door or pictures in it. Its own frame: x along the wall, z into the room."""
@@ -155,7 +90,7 @@ def _wall(
 
 
 def _windows(
-    world: World, table: Materials, paints: Paints, at: np.ndarray, turn: np.ndarray, length: float, high: float,
+    world: World, table: Materials, paints: RoomPaints, at: np.ndarray, turn: np.ndarray, length: float, high: float,
     stream: np.random.Generator,
 ) -> None:  # fmt: skip
     """A row of windows on a wall: bright panes with frames, each a light that shines into the room."""
@@ -184,8 +119,8 @@ def _windows(
 
 
 def _lamps(
-    world: World, kind: str, table: Materials, paints: Paints, high: float, size: tuple[float, float], strength: float,
-    stream: np.random.Generator,
+    world: World, kind: str, table: Materials, paints: RoomPaints, high: float, size: tuple[float, float],
+    strength: float, stream: np.random.Generator,
 ) -> None:  # fmt: skip
     """Panels in the ceiling of offices, classrooms and halls; a floor lamp and a pendant in living rooms."""
     depth, half = size
@@ -224,7 +159,7 @@ def _lamps(
         world.lights.append((li.LAMP, x, high - 0.10, z, 0, -1, 0, *power))
 
 
-def _furnish(world: World, kind: str, paints: Paints, high: float, stream: np.random.Generator) -> None:
+def _furnish(world: World, kind: str, paints: RoomPaints, high: float, stream: np.random.Generator) -> None:
     """Furniture along the walls and in the room; where it stands nobody else does."""
     add, half, depth = world.add, world.right, world.far
     for sign in (-1, 1):
@@ -254,7 +189,7 @@ def _furnish(world: World, kind: str, paints: Paints, high: float, stream: np.ra
         _desks(world, kind, paints, stream)
 
 
-def _desks(world: World, kind: str, paints: Paints, stream: np.random.Generator) -> None:
+def _desks(world: World, kind: str, paints: RoomPaints, stream: np.random.Generator) -> None:
     """Rows of tables with chairs, and screens in offices; columns in halls."""
     add, half, depth = world.add, world.right, world.far
     if kind == "hall":

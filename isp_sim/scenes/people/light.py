@@ -12,9 +12,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from isp_sim.scenes.people import materials as m
-from isp_sim.scenes.people.intersect import INSTANCE, blocked
+from isp_sim.scenes.people.intersect import INSTANCE
 from isp_sim.scenes.people.materials import Rgb
 from isp_sim.scenes.people.textures import noise
+from isp_sim.scenes.people.trace import blocked
 
 SUN, LAMP, WINDOW = 0, 1, 2
 LIT = 0.01  # less irradiance than this from one light is not worth a shadow ray

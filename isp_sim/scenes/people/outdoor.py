@@ -1,81 +1,16 @@
 """Daylight: a street, a square or a park under a clear, broken or overcast sky."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from isp_sim.scenes.people import furniture, semantics
 from isp_sim.scenes.people import light as li
 from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people.materials import Materials, Rgb, lch
+from isp_sim.scenes.people.paints import StreetPaints, street_paints
 from isp_sim.scenes.people.shapes import Builder, turn_y
 from isp_sim.scenes.people.world import World
 
 KINDS = ("street", "square", "park")
-
-
-@dataclass(frozen=True)
-class Paints:
-    """Materials of the outdoors."""
-
-    asphalt: int
-    paving: int
-    grass: int
-    kerb: int
-    bark: int
-    leaves: tuple[int, ...]
-    glass: int
-    tyre: int
-    metal: int
-    chrome: int
-    wood: int
-
-
-def _paints(table: Materials, stream: np.random.Generator) -> Paints:
-    seed = float(stream.uniform(0, 50))
-    grey = float(stream.uniform(0.10, 0.20))
-    slab = lch(float(stream.uniform(50, 72)), float(stream.uniform(2, 12)), 75)
-    autumn = stream.random() < 0.2
-    return Paints(
-        asphalt=table.add((grey, grey, grey * 1.02), m.GROUND, (grey * 0.7,) * 3, scale=1.2, ratio=0.06, seed=seed),
-        paving=table.add(
-            slab,
-            m.TILES,
-            (slab[0] * 0.6, slab[1] * 0.6, slab[2] * 0.6),
-            scale=float(stream.uniform(0.3, 0.9)),
-            ratio=0.03,
-            variation=0.22,
-            grain=0.45,
-            seed=seed,
-        ),
-        grass=table.add(
-            lch(44, 34, 118), m.GROUND, lch(33, 34, 115), scale=2.5, ratio=0.03, bump=0.5, bump_scale=0.05, seed=seed
-        ),
-        kerb=table.add((0.42, 0.41, 0.39), variation=0.15, grain=0.3),
-        bark=table.add((0.12, 0.09, 0.065), variation=0.4, grain=0.06, bump=0.8, bump_scale=0.07, seed=seed),
-        leaves=tuple(
-            table.add(
-                lch(
-                    float(stream.uniform(36, 52)),
-                    float(stream.uniform(28, 42)),
-                    float(stream.uniform(60, 95) if autumn else stream.uniform(108, 130)),
-                ),
-                m.LEAVES,
-                grain=0.11,
-                cover=0.62,
-                bump=1.0,
-                bump_scale=0.16,
-                variation=0.35,
-                seed=float(n),
-            )
-            for n in range(3)
-        ),
-        glass=table.add((0.02, 0.025, 0.03), mirror=0.10, gloss=0.5, sharpness=400),
-        tyre=table.add((0.02, 0.02, 0.02), gloss=0.02),
-        metal=table.add((0.07, 0.08, 0.08), gloss=0.2, sharpness=40),
-        chrome=table.add((0.45, 0.45, 0.46), gloss=1.2, sharpness=120, mirror=0.25),
-        wood=table.add((0.28, 0.17, 0.09), m.WOOD, (0.18, 0.11, 0.06), scale=0.05, seed=seed),
-    )
 
 
 def _sky(stream: np.random.Generator) -> tuple[li.Sky, list[tuple[float, ...]]]:
@@ -109,7 +44,7 @@ def place(kind: str, table: Materials, far_m: float, stream: np.random.Generator
         far_m: how far away the last person stands.
         stream: random numbers.
     """
-    paints = _paints(table, stream)
+    paints = street_paints(table, stream)
     sky, lights = _sky(stream)
     add = Builder(semantics.GROUND)
     ground = {"street": paints.asphalt, "square": paints.paving, "park": paints.grass}[kind]
@@ -149,7 +84,7 @@ def _house(
 
 
 def _car(
-    world: World, table: Materials, paints: Paints, x: float, z: float, turn: float, stream: np.random.Generator
+    world: World, table: Materials, paints: StreetPaints, x: float, z: float, turn: float, stream: np.random.Generator
 ) -> None:
     colour = lch(
         float(stream.choice([12, 30, 60, 85])), float(stream.choice([2, 2, 45])), float(stream.uniform(0, 360))
@@ -160,7 +95,7 @@ def _car(
     world.occupy(x, z, 2.0 if along else 4.4, 4.4 if along else 2.0)
 
 
-def _street(world: World, table: Materials, paints: Paints, far_m: float, stream: np.random.Generator) -> None:
+def _street(world: World, table: Materials, paints: StreetPaints, far_m: float, stream: np.random.Generator) -> None:
     """A street that runs away from the camera: pavements, rows of houses, parked cars, trees, lamps."""
     add, half = world.add, float(stream.uniform(6.0, 10.0))
     middle = float(stream.uniform(-0.35, 0.35)) * half
@@ -199,7 +134,7 @@ def _street(world: World, table: Materials, paints: Paints, far_m: float, stream
     world.left, world.right, world.far = middle - half + 0.1, middle + half - 0.1, end
 
 
-def _square(world: World, table: Materials, paints: Paints, far_m: float, stream: np.random.Generator) -> None:
+def _square(world: World, table: Materials, paints: StreetPaints, far_m: float, stream: np.random.Generator) -> None:
     """A paved square before a row of houses, with trees, benches and a few parked cars."""
     add, back = world.add, far_m + float(stream.uniform(5, 18))
     x = -back * 1.1
@@ -241,7 +176,7 @@ def _square(world: World, table: Materials, paints: Paints, far_m: float, stream
     world.far = back
 
 
-def _park(world: World, table: Materials, paints: Paints, far_m: float, stream: np.random.Generator) -> None:
+def _park(world: World, table: Materials, paints: StreetPaints, far_m: float, stream: np.random.Generator) -> None:
     """Grass with a path, trees and bushes, houses behind them."""
     add, back = world.add, far_m + float(stream.uniform(12, 35))
     add.semantic = semantics.GROUND

@@ -1,4 +1,4 @@
-"""The picture: primary rays tile by tile, materials, lights, shadows; radiance, instance, class and depth."""
+"""The picture: rays tile by tile; radiance, instance, class and depth."""
 
 from typing import NamedTuple
 
@@ -10,10 +10,11 @@ from isp_sim import streams  # noqa: F401  (names the cache of compiled kernels)
 from isp_sim.rows import in_rows
 from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people import semantics
-from isp_sim.scenes.people.intersect import KIND, nearest, normal, pack, tree
-from isp_sim.scenes.people.light import Lights, irradiance, sky_radiance
-from isp_sim.scenes.people.shapes import CONE, Shapes
-from isp_sim.scenes.people.textures import SIZE, facade, face, mix, noise, share, surface
+from isp_sim.scenes.people.intersect import pack
+from isp_sim.scenes.people.light import Lights
+from isp_sim.scenes.people.shade import radiance
+from isp_sim.scenes.people.shapes import Shapes
+from isp_sim.scenes.people.trace import nearest, tree
 
 TILE = 16
 NO_SHADOW = (semantics.FLOOR, semantics.GROUND, semantics.WALL, semantics.CEILING, semantics.WINDOW, semantics.LIGHT)
@@ -72,102 +73,6 @@ def direction(camera, x, y):  # type: ignore[no-untyped-def]
     c, s = np.cos(camera.pitch), np.sin(camera.pitch)
     length = np.sqrt(u * u + v * v + 1.0)
     return u / length, (c * v - s) / length, (s * v + c) / length, 1.0 / length
-
-
-@numba.njit(nogil=True, error_model="numpy")
-def coloured(s, k, x, y, z, blur):  # type: ignore[no-untyped-def]
-    """Reflectance and glow (over reflectance) of solid k at a point of its own frame."""
-    kind = s[k, KIND]
-    pattern, glow = s[k, m.PATTERN], s[k, m.GLOW]
-    u, v = surface(s, k, kind, x, y, z)
-    mirror = s[k, m.MIRROR]
-    if pattern == m.FACE:
-        white, dark, _, brow = face(x, y, z, blur / s[k, SIZE])
-        r, g, b = s[k, m.RED], s[k, m.GREEN], s[k, m.BLUE]
-        r, g, b = r + white * (0.62 - r), g + white * (0.60 - g), b + white * (0.58 - b)
-        hairy = 0.85 * brow
-        r, g, b = (
-            r + hairy * (s[k, m.RED_B] * 0.8 - r),
-            g + hairy * (s[k, m.GREEN_B] * 0.8 - g),
-            b + hairy * (s[k, m.BLUE_B] * 0.8 - b),
-        )
-        r, g, b = r + dark * (0.02 - r), g + dark * (0.015 - g), b + dark * (0.012 - b)
-    elif pattern == m.FACADE:
-        glass, frame, number = facade(s, k, u, v, blur)
-        r, g, b = mix(s, k, min(frame, 1.0))
-        dim = 0.03 + 0.10 * number
-        r, g, b = r + glass * (dim - r), g + glass * (dim - g), b + glass * (1.1 * dim - b)
-        mirror = mirror + glass * (0.10 + 0.25 * number)
-    elif pattern == m.PANE or pattern == m.SCREEN:
-        part = 1.0
-        r, g, b = s[k, m.RED], s[k, m.GREEN], s[k, m.BLUE]
-        if pattern == m.PANE:
-            value, _, _, _ = noise(u * 0.8 + s[k, m.SEED], 0.5, 0.5)
-            part = 0.22 + 0.10 * value if v < -0.35 * s[k, SIZE + 1] + 0.25 * s[k, SIZE + 1] * value else 1.0
-        else:
-            value, _, _, _ = noise(u / 0.08 + s[k, m.SEED], v / 0.05, 0.5)
-            part = 0.5 + 0.5 * value
-        glow = glow * part
-    else:
-        r, g, b = mix(s, k, share(s, k, u, v, z, blur))
-    grain, vary = s[k, m.GRAIN], s[k, m.VARIATION]
-    if vary > 0.0 and blur < 2 * grain:
-        value, _, _, _ = noise((u + 7.3 * s[k, m.SEED]) / grain, v / grain, z / grain * 0.3)
-        tone = 1.0 + vary * value * min(2.0 - blur / grain, 1.0)
-        r, g, b = r * tone, g * tone, b * tone
-    return r, g, b, glow, mirror
-
-
-@numba.njit(nogil=True, error_model="numpy")
-def folded(s, k, x, y, z, nx, ny, nz, blur):  # type: ignore[no-untyped-def]
-    """The normal tilted by the gradient of noise in the solid's own frame: folds of cloth, bark, leaves."""
-    bump, size = s[k, m.BUMP], s[k, m.BUMP_SCALE]
-    if bump == 0.0 or blur > size:
-        return nx, ny, nz
-    if s[k, KIND] == CONE:
-        ax, ay, az = x, y, z
-    else:
-        ax, ay, az = x * s[k, SIZE], y * s[k, SIZE + 1], z * s[k, SIZE + 2]
-    seed = s[k, m.SEED]
-    _, gx, gy, gz = noise(ax / size + seed, 0.55 * ay / size, az / size)
-    _, hx, hy, hz = noise(1.3 * ax / size, 1.6 * ay / size + seed, 1.3 * az / size)
-    gx, gy, gz = gx + 0.5 * hx, 0.55 * gy + 0.5 * hy, gz + 0.5 * hz
-    tilt = 0.5 * bump * (1.0 - blur / size)
-    stretch = 1.0 / np.sqrt(s[k, 4] ** 2 + s[k, 5] ** 2 + s[k, 6] ** 2)
-    wx = (s[k, 0] * gx + s[k, 4] * gy + s[k, 8] * gz) * stretch
-    wy = (s[k, 1] * gx + s[k, 5] * gy + s[k, 9] * gz) * stretch
-    wz = (s[k, 2] * gx + s[k, 6] * gy + s[k, 10] * gz) * stretch
-    along = wx * nx + wy * ny + wz * nz
-    nx, ny, nz = nx - tilt * (wx - along * nx), ny - tilt * (wy - along * ny), nz - tilt * (wz - along * nz)
-    length = np.sqrt(nx * nx + ny * ny + nz * nz)
-    return nx / length, ny / length, nz / length
-
-
-@numba.njit(nogil=True, error_model="numpy")
-def radiance(s, nodes, order, rows, sky, shades, camera, k, t, dx, dy, dz):  # type: ignore[no-untyped-def]
-    """Light a ray brings home from where it meets solid k."""
-    if k < 0:
-        return sky_radiance(sky, dx, dy, dz)
-    px, py, pz = camera.x + t * dx, camera.y + t * dy, camera.z + t * dz
-    nx, ny, nz, x, y, z = normal(s, k, px, py, pz)
-    facing = -(nx * dx + ny * dy + nz * dz)
-    blur = t / camera.focal_px / max(facing, 0.15) ** 0.5
-    r, g, b, glow, mirror = coloured(s, k, x, y, z, blur)
-    if glow > 0.0:
-        return r * glow, g * glow, b * glow
-    nx, ny, nz = folded(s, k, x, y, z, nx, ny, nz, blur)
-    er, eg, eb, hr, hg, hb = irradiance(s, k, nodes, order, rows, sky, shades, px, py, pz, nx, ny, nz, dx, dy, dz)
-    r, g, b = r * er + hr, g * eg + hg, b * eb + hb
-    if mirror > 0.0:
-        along = dx * nx + dy * ny + dz * nz
-        mx, my, mz = dx - 2 * along * nx, dy - 2 * along * ny, dz - 2 * along * nz
-        strength = mirror + (1 - mirror) * max(1.0 + along, 0.0) ** 5 * min(4 * mirror, 1.0)
-        if sky[0] > 0.0:
-            qr, qg, qb = sky_radiance(sky, mx, my, mz)
-        else:
-            qr, qg, qb = 0.5 * sky[12], 0.5 * sky[13], 0.5 * sky[14]
-        r, g, b = r + strength * qr, g + strength * qg, b + strength * qb
-    return r, g, b
 
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)
