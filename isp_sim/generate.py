@@ -34,7 +34,7 @@ from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes import SceneSource
 from isp_sim.scenes.charts import Charts
-from isp_sim.scenes.people.source import People
+from isp_sim.scenes.people.source import FROZEN, People
 from isp_sim.scenes.photos import SUFFIXES, Photos, list_files
 from isp_sim.scenes.raws import SUFFIXES as RAW_SUFFIXES
 from isp_sim.scenes.raws import Raws
@@ -60,6 +60,7 @@ class Job:
 
     Attributes:
         rig_json: the rig; as text, because pydantic's generic models do not travel between processes.
+        motion_samples: sub-frames over each exposure.
         threads: for each process.
     """
 
@@ -67,6 +68,7 @@ class Job:
     scenes: str
     annotations: Path | None
     seed: int
+    motion_samples: int
     device: str
     out: Path
     threads: int
@@ -77,7 +79,7 @@ class Job:
         return Rig.model_validate_json(self.rig_json)
 
 
-def open_scenes(scenes: str, annotations: Path | None, rig: Rig, seed: int) -> SceneSource:
+def open_scenes(scenes: str, annotations: Path | None, rig: Rig, seed: int, motion_samples: int) -> SceneSource:
     """`people`, `charts`, a folder of pictures, or a raw file or folder of raw files.
 
     Args:
@@ -85,15 +87,18 @@ def open_scenes(scenes: str, annotations: Path | None, rig: Rig, seed: int) -> S
         annotations: COCO JSON of the pictures' people.
         rig: gives the size.
         seed: of the run; other seeds show other people.
+        motion_samples: sub-frames over each exposure, in which people move.
 
     Raises:
         ValueError: no such source, or nothing usable in it.
     """
+    if motion_samples != FROZEN and scenes != "people":
+        raise ValueError(f"--motion-samples {motion_samples}: only --scenes people move; {FROZEN} is allowed here")
     if scenes in BUILT_IN:
         if annotations is not None:
             raise ValueError(f"--annotations {annotations}: --scenes {scenes} brings its own labels")
         if scenes == "people":
-            return People(rig.height_px, rig.width_px, seed)
+            return People(rig.height_px, rig.width_px, seed, motion_samples)
         return Charts(rig.height_px, rig.width_px)
     path = Path(scenes)
     if not path.exists():
@@ -166,12 +171,12 @@ class Studio:
         self.job = job
         rig = job.rig
         self.rig = DualCamera(rig, job.device)
-        self.scenes = open_scenes(job.scenes, job.annotations, rig, job.seed)
+        self.scenes = open_scenes(job.scenes, job.annotations, rig, job.seed, job.motion_samples)
         self.writer = DatasetWriter(job.out)
 
     def shoot(self, task: Task) -> Iterator[int]:
         """Make and write a scene's pairs; yields each pair's number when it is on disk."""
-        scene = self.scenes.scene(task.scene % len(self.scenes))
+        scene = self.scenes.scene(task.scene % len(self.scenes), task.shots[0][2].daylight)
         shots = [(number, shot) for _, number, shot in task.shots]
         pairs = self.rig.shoot(scene, shots, self.job.seed)
         try:
@@ -313,6 +318,14 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument(
         "--seed", type=int, default=0, help="same seed and rig: same bytes; another seed, other people [%(default)s]"
     )
+    asked.add_argument(
+        "--motion-samples",
+        type=int,
+        default=FROZEN,
+        metavar="N",
+        help="people move while the shutter is open: N sub-frames are averaged over each shot's exposure, which makes "
+        "a shot N times as long to render; 8 suits 25 ms [%(default)s: they stand still]",
+    )
     asked.add_argument("--out", type=Path, help="folder of the data set [out/<rig's name>]")
     asked.add_argument("--workers", type=int, help="processes; the result does not depend on it [number of cores]")
     asked.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where the arms run [%(default)s]")
@@ -329,7 +342,8 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
         raise ValueError(f"--device {given.device}: torch sees no CUDA device here; allowed is cpu")
     rig = load_rig(given.rig)
     shots = plan(rig, given.schedule, given.count, given.seed)
-    source = open_scenes(given.scenes, given.annotations, rig, given.seed)  # complains before the first picture
+    # complains before the first picture
+    source = open_scenes(given.scenes, given.annotations, rig, given.seed, given.motion_samples)
     run = Run(
         rig=rig.name,
         rig_digest=_digest(rig.model_dump_json()),
@@ -338,11 +352,19 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
         scene_files=_digest(*(str(path) for path in getattr(source, "files", ()))),
         schedule=_digest(given.schedule.read_text(encoding="utf-8-sig")) if given.schedule else None,
         count=len(shots),
+        motion_samples=given.motion_samples,
         device=torch.device(given.device).type,
     )
     out = given.out or Path("out") / rig.name
     job = Job(
-        rig.model_dump_json(), given.scenes, given.annotations, given.seed, given.device, out, max(1, cores // workers)
+        rig_json=rig.model_dump_json(),
+        scenes=given.scenes,
+        annotations=given.annotations,
+        seed=given.seed,
+        motion_samples=given.motion_samples,
+        device=given.device,
+        out=out,
+        threads=max(1, cores // workers),
     )
     return job, run, shots, workers
 

@@ -8,15 +8,16 @@ import pytest
 import torch
 
 from isp_sim.pair import DualCamera
-from isp_sim.scenes import JOINTS
-from isp_sim.scenes.people import crowd, layout
+from isp_sim.scenes import JOINTS, Scene
+from isp_sim.scenes.people import crowd, indoor, layout, outdoor
 from isp_sim.scenes.people.body import joint_radii
-from isp_sim.scenes.people.layout import UnplaceableError, lay_out
+from isp_sim.scenes.people.layout import HALL_REACH_M, UnplaceableError, lay_out
 from isp_sim.scenes.people.semantics import CLASSES
 from isp_sim.scenes.people.source import SCENES, People, picture
 from isp_sim.schedule import Shot
 
 SIZE = (200, 320)
+INDOORS, OUTDOORS = indoor.KINDS, outdoor.KINDS
 
 
 @pytest.fixture(scope="module")
@@ -147,11 +148,11 @@ def test_people_cast_a_shadow_of_their_own_size():
 def test_a_scene_that_cannot_be_placed_is_drawn_again_and_counted(monkeypatch):
     draw, calls = layout._draw, []
 
-    def balky(count, stream, last):
+    def balky(count, stream, daylight, last):
         calls.append(last)
         if len(calls) < 4:
             raise UnplaceableError("a wall")
-        return draw(count, stream, last)
+        return draw(count, stream, daylight, last)
 
     monkeypatch.setattr(layout, "_draw", balky)
     assert lay_out(0, 1).redrawn == 3
@@ -161,10 +162,10 @@ def test_a_scene_that_cannot_be_placed_is_drawn_again_and_counted(monkeypatch):
 def test_the_last_draw_never_fails(monkeypatch):
     draw = layout._draw
 
-    def refuse_all_but_the_last(count, stream, last):
+    def refuse_all_but_the_last(count, stream, daylight, last):
         if not last:
             raise UnplaceableError("a wall")
-        return draw(count, stream, last)
+        return draw(count, stream, daylight, last)
 
     monkeypatch.setattr(layout, "_draw", refuse_all_but_the_last)
     for index in range(5):
@@ -205,12 +206,51 @@ def test_crowds_are_like_exlposes(shared: Path):
 def test_people_move_while_the_shutter_is_open():
     index = next(n for n in range(20) if any(one.pose.pace_m_per_s for one in lay_out(0, n).people))
     still = People(*SIZE).scene(index)
-    moving = People(*SIZE, motion_blur_samples=3, exposure_s=0.2).scene(index)
+    moving = People(*SIZE, motion_blur_samples=3).scene(index)
     assert moving.people == still.people
-    changed = np.abs(moving.radiance - still.radiance).max(axis=2) > 1e-4
-    assert 0.001 < changed.mean() < 0.6
+    assert moving.radiance.tobytes() == still.radiance.tobytes()
+    assert still.during is None
+    changed = [(np.abs(moving.during(t) - still.radiance).max(axis=2) > 1e-3).mean() for t in (0.2, 0.02, 0.0)]
+    assert 0.6 > changed[0] > changed[1] > changed[2] == 0
     velocity = np.array([person["joint_velocity_m_per_s"] for person in still.labels["people"]])
     assert np.linalg.norm(velocity, axis=2).max() > 0.5
+
+
+def test_each_shot_is_blurred_over_its_own_exposure(ideal):
+    """A square that runs 1 px/ms: the trail's length is the exposure's, the light it brings is not changed by it."""
+    rig = ideal.model_copy(update={"height_px": 64, "width_px": 96})
+
+    def during(exposure_s):
+        light = np.full((64, 96, 3), 0.02, np.float32)
+        for n in range(64):
+            left = round(48 + 1000 * ((n + 0.5) / 64 - 0.5) * exposure_s) - 4
+            light[28:36, left : left + 8] += 0.1 / 64
+        return light
+
+    scene = Scene("square", during(0.0), during=during)
+    shots = [
+        (n, Shot(0, "0101", "sim", "0", "0", ratio, round(32_000 / ratio), 32_000.0, 0.0, 20 * np.log10(ratio), 0.0))
+        for n, ratio in enumerate((1.0, 4.0))
+    ]
+    long, short = DualCamera(rig).shoot(scene, shots, 0)
+    for pair, ms in ((long, 32), (short, 8)):
+        row = pair.well_lit_raw.counts[32, ::2].astype(float)  # one colour
+        trail = 2 * (row > 1.1 * np.median(row)).sum()
+        assert trail == pytest.approx(8 + ms, abs=4)
+    frozen = DualCamera(rig).shoot(Scene("square", during(0.0)), shots, 0)
+    for moved, still in zip((long, short), frozen, strict=True):
+        sums = [pair.well_lit_raw.counts.astype(float).sum() for pair in (moved, still)]
+        assert sums[0] == pytest.approx(sums[1], rel=0.01)
+
+
+@pytest.mark.parametrize(("daylight", "worlds"), [(1.0, OUTDOORS), (1 / 10, OUTDOORS), (1 / 100, INDOORS)])
+def test_where_a_scene_is_follows_the_light(daylight, worlds):
+    plans = [lay_out(0, index, daylight) for index in range(12)]
+    placed = [plan for plan in plans if max(one.z for one in plan.people) < HALL_REACH_M]
+    assert len(placed) >= 8
+    assert {plan.name for plan in placed} <= set(worlds)
+    if daylight == 1.0:  # nobody needs 1 ms at 0 dB under a closed sky
+        assert all(len(plan.lights) for plan in placed)
 
 
 def test_maps_lie_on_the_warped_picture(exlpose):
@@ -246,7 +286,6 @@ def test_maps_lie_on_the_warped_picture(exlpose):
         ({"height": 31, "width": 64}, "height is 31 px"),
         ({"height": 64, "width": 65}, "width is 65 px"),
         ({"height": 64, "width": 64, "motion_blur_samples": 0}, "motion_blur_samples is 0"),
-        ({"height": 64, "width": 64, "exposure_s": -1.0}, "exposure_s is -1.0 s"),
     ],
 )
 def test_what_does_not_do_is_refused_by_name(arguments, told):

@@ -16,10 +16,14 @@ from isp_sim.scenes.people.render import Camera
 from isp_sim.scenes.people.shapes import Shapes, gather
 from isp_sim.scenes.people.world import World
 
-INDOOR_REACH_M = 15.0
-"""No room is deeper: a scene with somebody farther away is out of doors."""
+INDOOR_REACH_M, HALL_REACH_M = 15.0, 40.0
+"""How far away somebody in a room, in a hall can be. ExLPose's indoor sessions show people down to 0.06 of the
+picture's height: 30 m and more."""
 INDOOR_SHARE = 0.8
-"""Of the scenes that would fit into a room. Assumed; ExLPose is mostly out of doors."""
+"""Of the scenes that would fit into a room, where nobody says how light it is. Assumed."""
+INDOOR_BELOW = 1 / 40
+"""Of the light in the sun. ExLPose's bases leave a gap between 1/26 and 1/52; all but one beyond it have the ratio
+lists of its indoor sessions."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,13 @@ class Layout:
         return Camera(0.0, stand, 0.0, pitch, focal * min(height, width / ASPECT), height, width)
 
 
-def lay_out(seed: int, scene: int, most: int = 40) -> Layout:
+def lay_out(seed: int, scene: int, daylight: float | None = None, most: int = 40) -> Layout:
     """Scene n of a seed. A draw that cannot be placed is drawn again, and counted.
 
     Args:
         seed: of the source.
         scene: number.
+        daylight: light on the scene over a sunlit one's; decides between sun, cloud and a room. Without it all occur.
         most: draws; the last one takes an open square and as many people as find a place.
     """
     shift = streams.generator(seed, "people", "number").random()
@@ -65,13 +70,13 @@ def lay_out(seed: int, scene: int, most: int = 40) -> Layout:
     for attempt in range(most):
         try:
             stream = streams.generator(seed, scene, "people", attempt)
-            return replace(_draw(count, stream, last=attempt == most - 1), redrawn=attempt)
+            return replace(_draw(count, stream, daylight, last=attempt == most - 1), redrawn=attempt)
         except UnplaceableError:
             continue
     raise AssertionError("an open square takes anybody")
 
 
-def _draw(count: int, stream: np.random.Generator, last: bool) -> Layout:
+def _draw(count: int, stream: np.random.Generator, daylight: float | None, last: bool) -> Layout:
     heights = crowd.box_heights(count, stream)
     focal, stand = float(stream.uniform(1.15, 1.75)), float(stream.uniform(1.15, 1.65))
     share = stand / 1.66  # of a person below the horizon
@@ -80,8 +85,8 @@ def _draw(count: int, stream: np.random.Generator, last: bool) -> Layout:
     view = Camera(0, stand, 0, float(np.arctan((0.5 - horizon) / focal)), focal * UNIT, UNIT, round(UNIT * ASPECT))
     reach = 1.66 * focal / heights[-1]
     table = Materials()
-    inside = reach < INDOOR_REACH_M and stream.random() < INDOOR_SHARE and not last
-    world = _room(table, reach, focal, stream) if inside else _place(table, reach, stream, last)
+    inside = _inside(reach, daylight, stream) and not last
+    world = _room(table, reach, focal, stream) if inside else _place(table, reach, daylight, stream, last)
     placer = Placer(world, table, view, inside)
     for height in heights:
         someone = placer.find(float(height), stream)
@@ -100,13 +105,20 @@ def _draw(count: int, stream: np.random.Generator, last: bool) -> Layout:
     )
 
 
+def _inside(reach: float, daylight: float | None, stream: np.random.Generator) -> bool:
+    """A room, where the light or, if that is not known, the draw says so; never one deeper than a hall."""
+    drawn = reach < INDOOR_REACH_M and float(stream.random()) < INDOOR_SHARE
+    return drawn if daylight is None else daylight < INDOOR_BELOW and reach < HALL_REACH_M
+
+
 def _room(table: Materials, reach: float, focal: float, stream: np.random.Generator) -> World:
     depth = max(reach + float(stream.uniform(1.0, 3.0)), 4.5)
     kind = "living room" if depth < 7.5 and stream.random() < 0.6 else str(stream.choice(indoor.KINDS[1:]))
+    kind = kind if depth < INDOOR_REACH_M + 3 else "hall"
     half = max(0.5 * ASPECT / focal * depth * float(stream.uniform(0.55, 1.0)), 2.4)
     return indoor.room(kind, table, depth, half, stream)
 
 
-def _place(table: Materials, reach: float, stream: np.random.Generator, last: bool) -> World:
+def _place(table: Materials, reach: float, daylight: float | None, stream: np.random.Generator, last: bool) -> World:
     kind = "square" if last else str(stream.choice(outdoor.KINDS, p=[0.45, 0.3, 0.25]))
-    return outdoor.place(kind, table, max(reach, 10.0), stream)
+    return outdoor.place(kind, table, max(reach, 10.0), daylight, stream)

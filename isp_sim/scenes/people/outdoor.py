@@ -13,9 +13,16 @@ from isp_sim.scenes.people.world import World
 KINDS = ("street", "square", "park")
 
 
-def _sky(stream: np.random.Generator) -> tuple[li.Sky, list[tuple[float, ...]]]:
+SKIES = ((1 / 4, (0.6, 0.4, 0.0)), (1 / 20, (0.2, 0.15, 0.65)), (0.0, (0.0, 0.0, 1.0)))
+"""Shares of clear, broken and closed skies by the light they let through (from the first number up): a closed one
+passes a fifth to a twentieth of the sun's light; the rest of the scenes that dim lie in the shade. Assumed."""
+ANY_SKY = (0.45, 0.3, 0.25)
+
+
+def _sky(daylight: float | None, stream: np.random.Generator) -> tuple[li.Sky, list[tuple[float, ...]]]:
     """Sun and sky: their irradiances make about 1, the sun's share falls with the clouds."""
-    clouds = float(stream.choice([stream.uniform(0, 0.35), stream.uniform(0.35, 0.62), 1.0], p=[0.45, 0.3, 0.25]))
+    shares = ANY_SKY if daylight is None else next(shares for least, shares in SKIES if daylight >= least)
+    clouds = float(stream.choice([stream.uniform(0, 0.35), stream.uniform(0.35, 0.62), 1.0], p=shares))
     high, round_ = np.radians(stream.uniform(14, 62)), np.radians(stream.uniform(-180, 180))
     sun = (float(np.cos(high) * np.sin(round_)), float(np.sin(high)), float(np.cos(high) * np.cos(round_)))
     share = 0.0 if clouds == 1.0 else float(stream.uniform(0.72, 0.86))
@@ -35,17 +42,18 @@ def _sky(stream: np.random.Generator) -> tuple[li.Sky, list[tuple[float, ...]]]:
     return sky, [(li.SUN, *sun, 0, 0, 0, *light.tolist())] if share else []
 
 
-def place(kind: str, table: Materials, far_m: float, stream: np.random.Generator) -> World:
+def place(kind: str, table: Materials, far_m: float, daylight: float | None, stream: np.random.Generator) -> World:
     """A place out of doors.
 
     Args:
         kind: of `KINDS`.
         table: gets the materials.
         far_m: how far away the last person stands.
+        daylight: light over a sunlit scene's; without it any sky.
         stream: random numbers.
     """
     paints = street_paints(table, stream)
-    sky, lights = _sky(stream)
+    sky, lights = _sky(daylight, stream)
     add = Builder(semantics.GROUND)
     ground = {"street": paints.asphalt, "square": paints.paving, "park": paints.grass}[kind]
     add.box(np.array([0, -0.5, 400.0]), np.eye(3), (600.0, 0.5, 480.0), ground)
