@@ -7,6 +7,6 @@
 | `shapes`, `materials` | solids and what they are made of |
 | `indoor`, `outdoor`, `paints`, `furniture`, `light` | the world round them |
 | `crowd`, `placing`, `layout` | how many, how large, where, who hides whom: ExLPose's statistics |
-| `intersect`, `trace`, `textures`, `shade`, `render` | the ray caster |
+| `intersect`, `trace`, `skin`, `textures`, `shade`, `render` | the ray caster |
 | `labels`, `source` | joints, boxes, planes; `People`, the scene source |
 """

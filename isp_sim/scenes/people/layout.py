@@ -45,7 +45,7 @@ class Layout:
     things: Shapes
     people: tuple[Someone, ...]
     materials: Float64[np.ndarray, "rows columns"]
-    lights: Float64[np.ndarray, "lights 10"]
+    lights: Float64[np.ndarray, "lights 16"]
     sky: Float64[np.ndarray, " 26"]
     camera: tuple[float, float, float]
     redrawn: int = 0

@@ -39,7 +39,9 @@ def _sky(daylight: float | None, stream: np.random.Generator) -> tuple[li.Sky, l
     sky = li.Sky(
         True, zenith, horizon, clouds if clouds < 1 else 0.75, sun, glow, above, below, float(stream.uniform(0, 99))
     )
-    return sky, [(li.SUN, *sun, 0, 0, 0, *light.tolist())] if share else []
+    aside = np.cross(sun, (0, 1.0, 0)) / np.cos(high) * li.SUN_RADIUS
+    disc = aside, np.cross(aside, sun)
+    return sky, [li.area(li.SUN, sun, (0, 0, 0), light, *disc)] if share else []
 
 
 def place(kind: str, table: Materials, far_m: float, daylight: float | None, stream: np.random.Generator) -> World:

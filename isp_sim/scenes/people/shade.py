@@ -4,10 +4,14 @@ import numba
 import numpy as np
 
 from isp_sim.scenes.people import materials as m
-from isp_sim.scenes.people.intersect import KIND, normal
-from isp_sim.scenes.people.light import irradiance, sky_radiance
+from isp_sim.scenes.people.intersect import JOINED, KIND, normal
+from isp_sim.scenes.people.light import ambient, irradiance, sky_radiance
 from isp_sim.scenes.people.shapes import CONE
+from isp_sim.scenes.people.skin import skin_normal
 from isp_sim.scenes.people.textures import SIZE, facade, face, mix, noise, share, surface
+
+SKYLINE = 0.38
+"""Sine of the height up to which houses hide the sky in a reflection. Assumed."""
 
 
 @numba.njit(nogil=True, error_model="numpy")
@@ -65,9 +69,10 @@ def folded(s, k, x, y, z, nx, ny, nz, blur):  # type: ignore[no-untyped-def]
     else:
         ax, ay, az = x * s[k, SIZE], y * s[k, SIZE + 1], z * s[k, SIZE + 2]
     seed = s[k, m.SEED]
-    _, gx, gy, gz = noise(ax / size + seed, 0.55 * ay / size, az / size)
-    _, hx, hy, hz = noise(1.3 * ax / size, 1.6 * ay / size + seed, 1.3 * az / size)
-    gx, gy, gz = gx + 0.5 * hx, 0.55 * gy + 0.5 * hy, gz + 0.5 * hz
+    v, gx, gy, gz = noise(ax / size + seed, 0.4 * ay / size, az / size)
+    w, hx, hy, hz = noise(0.6 * (ax + ay) / size, 1.4 * (ay - 0.5 * ax) / size + seed, 0.6 * az / size)
+    v, w = (1 - abs(v)) * v / np.sqrt(v * v + 0.1), (1 - abs(w)) * w / np.sqrt(w * w + 0.1)  # ridges where noise is 0
+    gx, gy, gz = v * gx + w * (0.6 * hx - 0.7 * hy), 0.4 * v * gy + w * (0.6 * hx + 1.4 * hy), v * gz + 0.6 * w * hz
     tilt = 0.5 * bump * (1.0 - blur / size)
     stretch = 1.0 / np.sqrt(s[k, 4] ** 2 + s[k, 5] ** 2 + s[k, 6] ** 2)
     wx = (s[k, 0] * gx + s[k, 4] * gy + s[k, 8] * gz) * stretch
@@ -80,27 +85,46 @@ def folded(s, k, x, y, z, nx, ny, nz, blur):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def radiance(s, nodes, order, rows, sky, shades, camera, k, t, dx, dy, dz):  # type: ignore[no-untyped-def]
-    """Light a ray brings home from where it meets solid k."""
+def radiance(s, nodes, order, rows, sky, shades, camera, k, t, dx, dy, dz, cell):  # type: ignore[no-untyped-def]
+    """Light a ray brings home from where it meets solid k, in two parts: what comes whether or not the lights are
+    hidden, what the lights send, and the share of the latter that arrives from place `cell` on each (`spot`).
+    """
     if k < 0:
-        return sky_radiance(sky, dx, dy, dz)
+        r, g, b = sky_radiance(sky, dx, dy, dz)
+        return r, g, b, 0.0, 0.0, 0.0, 1.0
     px, py, pz = camera.x + t * dx, camera.y + t * dy, camera.z + t * dz
     nx, ny, nz, x, y, z = normal(s, k, px, py, pz)
     facing = -(nx * dx + ny * dy + nz * dz)
     blur = t / camera.focal_px / max(facing, 0.15) ** 0.5
     r, g, b, glow, mirror = coloured(s, k, x, y, z, blur)
     if glow > 0.0:
-        return r * glow, g * glow, b * glow
+        return r * glow, g * glow, b * glow, 0.0, 0.0, 0.0, 1.0
+    if s[k, JOINED] >= 0.0:
+        nx, ny, nz = skin_normal(s, k, px, py, pz, nx, ny, nz)
     nx, ny, nz = folded(s, k, x, y, z, nx, ny, nz, blur)
-    er, eg, eb, hr, hg, hb = irradiance(s, k, nodes, order, rows, sky, shades, px, py, pz, nx, ny, nz, dx, dy, dz)
-    r, g, b = r * er + hr, g * eg + hg, b * eb + hb
+    er, eg, eb, hr, hg, hb, share_ = irradiance(s, k, nodes, order, rows, px, py, pz, nx, ny, nz, dx, dy, dz, cell)
+    ar, ag, ab = ambient(s, k, sky, shades, px, py, pz, nx, ny, nz)
+    er, eg, eb = r * er + hr, g * eg + hg, b * eb + hb
+    r, g, b = r * ar, g * ag, b * ab
     if mirror > 0.0:
         along = dx * nx + dy * ny + dz * nz
-        mx, my, mz = dx - 2 * along * nx, dy - 2 * along * ny, dz - 2 * along * nz
         strength = mirror + (1 - mirror) * max(1.0 + along, 0.0) ** 5 * min(4 * mirror, 1.0)
-        if sky[0] > 0.0:
-            qr, qg, qb = sky_radiance(sky, mx, my, mz)
-        else:
-            qr, qg, qb = 0.5 * sky[12], 0.5 * sky[13], 0.5 * sky[14]
-        r, g, b = r + strength * qr, g + strength * qg, b + strength * qb
-    return r, g, b
+        mr, mg, mb = mirrored(sky, dx - 2 * along * nx, dy - 2 * along * ny, dz - 2 * along * nz)
+        r, g, b = r + strength * mr, g + strength * mg, b + strength * mb
+    return r, g, b, er, eg, eb, share_
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def mirrored(sky, dx, dy, dz):  # type: ignore[no-untyped-def]
+    """What a smooth surface shows: in rooms their walls; out of doors the sky above the roofs, houses below."""
+    if sky[0] == 0.0:
+        return 0.5 * sky[12], 0.5 * sky[13], 0.5 * sky[14]
+    r, g, b = sky_radiance(sky, dx, dy, dz)
+    roof = SKYLINE + 0.12 * np.sin(9.0 * np.arctan2(dx, dz))
+    above = min(max((dy - roof) / 0.03, 0.0), 1.0)
+    wall = 0.30 if dy > 0.0 else 0.18
+    return (
+        above * r + (1 - above) * wall * sky[12],
+        above * g + (1 - above) * wall * sky[13],
+        above * b + (1 - above) * wall * sky[14],
+    )

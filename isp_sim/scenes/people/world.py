@@ -44,6 +44,6 @@ class World:
             return False
         return all((x - a) ** 2 + (z - b) ** 2 > (radius + r) ** 2 for a, b, r in self.taken)
 
-    def light_rows(self) -> Float64[np.ndarray, "lights 10"]:
+    def light_rows(self) -> Float64[np.ndarray, "lights 16"]:
         """The lights as an array."""
-        return np.array(self.lights, np.float64).reshape(-1, 10)
+        return np.array(self.lights, np.float64).reshape(-1, 16)
