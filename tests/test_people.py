@@ -12,7 +12,9 @@ from isp_sim.scenes import JOINTS, Scene
 from isp_sim.scenes.people import crowd, indoor, layout, outdoor
 from isp_sim.scenes.people.body import joint_radii
 from isp_sim.scenes.people.layout import HALL_REACH_M, UnplaceableError, lay_out
-from isp_sim.scenes.people.semantics import CLASSES
+from isp_sim.scenes.people.semantics import CEILING, CLASSES, FLOOR, GROUND
+from isp_sim.scenes.people.shapes import BALL, CONE, HULL
+from isp_sim.scenes.people.skeleton import BONES
 from isp_sim.scenes.people.source import SCENES, People, picture
 from isp_sim.schedule import Shot
 
@@ -297,3 +299,66 @@ def test_what_does_not_do_is_refused_by_name(arguments, told):
 def test_a_scene_that_is_not_there_is_an_index_error(index):
     with pytest.raises(IndexError, match="0 … 999999"):
         People(64, 64).scene(index)
+
+
+def inside(shapes, points):
+    """Which points lie inside which solids, by the definition of each kind in its own frame: `(points, solids)`."""
+    turn = np.linalg.inv(shapes.frame[:, :, :3])
+    own = np.einsum("kij,pkj->pki", turn, points[:, None] - shapes.frame[:, :, 3])
+    h, a, b = shapes.size[:, 0], shapes.size[:, 1], shapes.size[:, 2]
+    along = np.clip(own[..., 1] / np.maximum(h, 1e-9), 0, 1)
+    cone = np.hypot(own[..., 0], own[..., 2]) < a + (b - a) * along
+    cone &= (own[..., 1] > 0) & (own[..., 1] < h)
+    box = (np.abs(own) < 1).all(axis=2)
+    for k in np.flatnonzero(shapes.kind == HULL):
+        first, count = int(shapes.size[k, 4]), int(shapes.size[k, 5])
+        planes = shapes.planes[first : first + count]
+        box[:, k] &= (own[:, k] @ planes[:, :3].T <= planes[:, 3]).all(axis=1)
+    ball = (own**2).sum(axis=2) < 1
+    return np.select([shapes.kind == BALL, shapes.kind == CONE], [ball, cone], box)
+
+
+def flesh(joints):
+    """Joints, points along the bones, and 5 cm round them."""
+    limbs = [(JOINTS.index(a), JOINTS.index(b)) for a, b, _ in BONES] + [(13, 6), (13, 7)]
+    line = np.concatenate([joints[i] + np.linspace(0, 1, 9)[:, None] * (joints[j] - joints[i]) for i, j in limbs])
+    around = 0.05 * np.array([(0, 0, 0), (1, 0, 0), (-1, 0, 0), (0, 0, 1), (0, 0, -1)])
+    return (line[:, None] + around).reshape(-1, 3)
+
+
+def collisions(plan, shift=0.0):
+    """Who goes through what; everybody moved by `shift` m to the right."""
+    bodies = [one.body() for one in plan.people]
+    firm = np.isin(plan.things.semantic, (FLOOR, GROUND, CEILING), invert=True)
+    found = []
+    for n, (one, (_, joints)) in enumerate(zip(plan.people, bodies, strict=True)):
+        points = flesh(joints + np.array([shift, 0, 0]))
+        if one.pose.name != "sitting" and (inside(plan.things, points) & firm).any():
+            found.append((n, "a thing"))
+        others = [m for m in range(len(bodies)) if m != n]
+        found += [(n, m) for m in others if inside(bodies[m][0], points).any()]
+    return found
+
+
+def test_nobody_goes_through_furniture_cars_trees_or_other_people():
+    plans = [lay_out(1, index, 0.01) for index in range(12)] + [lay_out(0, index, 0.1) for index in range(8)]
+    assert [(plan.name, bad) for plan in plans if (bad := collisions(plan))] == []
+    assert any(collisions(plan, shift=n / 2) for plan in plans for n in (-4, -3, -2, -1, 1, 2, 3, 4))  # it would tell
+
+
+def test_who_sits_sits_on_the_seat_and_not_in_it():
+    """The bones of the thighs lie over the seat, by less than a thick leg."""
+    sitters = [
+        (plan, one)
+        for n in range(40)
+        for plan in (lay_out(2, n, 0.01),)
+        for one in plan.people
+        if one.pose.name == "sitting"
+    ]
+    assert sitters
+    for plan, one in sitters[:4]:
+        _, joints = one.body()
+        hips = joints[[JOINTS.index("left_hip"), JOINTS.index("right_hip")]]
+        assert not inside(plan.things, hips).any()
+        below = hips - np.array([0, 0.20, 0])
+        assert inside(plan.things, np.linspace(hips, below, 40).reshape(-1, 3)).any()

@@ -89,7 +89,7 @@ def _wall(
     add.box(at - turn[:, 2] * 0.1, turn, (length / 2, high / 2, 0.1), paints.wall)
     add.box(at + turn @ np.array([0, -high / 2 + 0.05, 0.008]), turn, (length / 2, 0.05, 0.008), paints.white)
     if window:
-        _windows(world, table, paints, at, turn, length, high, stream)
+        _windows(world, table, paints, at, turn, length, high, half if side != "far" else depth / 2, stream)
         return
     places = stream.permutation(np.linspace(-0.36, 0.36, 3))
     if stream.random() < 0.8:
@@ -107,16 +107,17 @@ def _wall(
 
 def _windows(
     world: World, table: Materials, paints: RoomPaints, at: np.ndarray, turn: np.ndarray, length: float, high: float,
-    stream: np.random.Generator,
+    reach: float, stream: np.random.Generator,
 ) -> None:  # fmt: skip
-    """A row of windows on a wall: bright panes with frames, each a light that shines into the room."""
+    """A row of windows on a wall: bright panes with frames, together a light that shines `reach` m into the room."""
     add = world.add
-    glow = float(np.exp(stream.uniform(np.log(4), np.log(28))))
-    pane = table.add(li.SKYLIGHT, m.PANE, glow=glow, seed=float(stream.uniform(0, 50)))
     wide = float(stream.uniform(0.65, 1.2))
     number = int(np.clip(length // (2 * wide + 0.7), 1, 5))
     tall = float(stream.uniform(0.62, 0.95)) if high < 3.5 else high * 0.34
     middle = 0.95 + tall - high / 2
+    power = float(stream.uniform(0.25, 0.9)) * reach**2
+    glow = np.pi * power / (number * 4 * wide * tall)  # a pane is as bright as the light it gives
+    pane = table.add(li.SKYLIGHT, m.PANE, glow=glow, seed=float(stream.uniform(0, 50)))
     for n in range(number):
         x = (n - (number - 1) / 2) * length / number
         place = at + turn @ np.array([x, middle, 0.012])
@@ -127,7 +128,6 @@ def _windows(
             (0, 0, 0.03, tall), (0, 0.3 * tall, wide, 0.02),
         ):  # fmt: skip
             add.box(place + turn @ np.array([dx, dy, 0.01]), turn, (hx, hy, 0.035), paints.white)
-    power = 0.055 * glow * wide * tall * 4 * np.sqrt(number)
     across = turn[:, 0] * ((number - 1) / 2 * length / number + wide)
     spot = at + turn @ np.array([0, middle, 0.12])
     world.lights.append(li.area(li.WINDOW, spot, turn[:, 2], power * np.array(li.SKYLIGHT), across, (0, tall, 0)))
@@ -193,7 +193,7 @@ def _furnish(world: World, kind: str, paints: RoomPaints, high: float, stream: n
                 world.occupy(x, z, 0.5, 1.2)
             elif item == "plant":
                 furniture.plant(add, np.array([x - sign * 0.15, 0, z]), 1.3, paints.white, paints.leaves, stream)
-                world.occupy(x, z, 0.7, 0.7)
+                world.occupy(x - sign * 0.15, z, 1.5, 1.5)  # its leaves reach so far
             elif item == "table":
                 furniture.table(
                     add, np.array([x - sign * 0.2, 0, z]), turn, (0.6, 0.35), 0.74, paints.wood, paints.metal

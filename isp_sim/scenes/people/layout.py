@@ -36,6 +36,7 @@ class Layout:
         people: nearest first.
         materials: table.
         lights: rows; `sky` row.
+        shades: balls (x, y, z, radius) that stand for large things in the light from all sides.
         focal: focal length over picture height.
         camera: height m and pitch.
         redrawn: how often a draw was thrown away before this one.
@@ -47,6 +48,7 @@ class Layout:
     materials: Float64[np.ndarray, "rows columns"]
     lights: Float64[np.ndarray, "lights 16"]
     sky: Float64[np.ndarray, " 26"]
+    shades: tuple[tuple[float, float, float, float], ...]
     camera: tuple[float, float, float]
     redrawn: int = 0
 
@@ -101,6 +103,7 @@ def _draw(count: int, stream: np.random.Generator, daylight: float | None, last:
         materials=table.table(),
         lights=world.light_rows(),
         sky=world.sky.row(),
+        shades=tuple(world.shades),
         camera=(stand, view.pitch, focal),
     )
 

@@ -69,6 +69,8 @@ class Sky:
         glow: radiance round the sun, relative.
         above, below: irradiance from the upper and lower half-space.
         seed: of the clouds.
+        rise: power of the height's sine with which the horizon's radiance turns into the zenith's.
+        cloud: radiance of clouds in the sun; 0 where they are the sky.
         room: left, right, back, front, height of a room's walls, m; corners in it are darker.
     """
 
@@ -82,18 +84,20 @@ class Sky:
     below: Rgb
     seed: float
     room: tuple[float, float, float, float, float] = (-1e6, 1e6, -1e6, 1e6, 1e6)
+    rise: float = 1.0
+    cloud: float = 0.0
 
     def row(self) -> Float64[np.ndarray, " 26"]:
         """For the kernel."""
         parts = (*self.zenith, *self.horizon, self.clouds, *self.sun, self.glow, *self.above, *self.below, self.seed)
-        return np.array((float(self.outdoors), *parts, *self.room, 0, 0), np.float64)
+        return np.array((float(self.outdoors), *parts, *self.room, self.rise, self.cloud), np.float64)
 
 
 @numba.njit(nogil=True, error_model="numpy")
 def sky_radiance(sky, dx, dy, dz):  # type: ignore[no-untyped-def]
     """The sky in a direction: horizon to zenith, clouds, the glow round the sun. Below the horizon, the ground."""
     up = max(dy, 0.0)
-    rise = up**0.45
+    rise = up ** sky[24]
     r = sky[4] + rise * (sky[1] - sky[4])
     g = sky[5] + rise * (sky[2] - sky[5])
     b = sky[6] + rise * (sky[3] - sky[6])
@@ -104,7 +108,7 @@ def sky_radiance(sky, dx, dy, dz):  # type: ignore[no-untyped-def]
         a2, _, _, _ = noise(2.3 * u, 2.3 * v, sky[18] + 7)
         a3, _, _, _ = noise(5.1 * u, 5.1 * v, sky[18] + 13)
         puff = min(max((0.55 * a1 + 0.3 * a2 + 0.15 * a3 + 2.2 * cover - 1.1) * 1.7, 0.0), 1.0)
-        white = (sky[4] + sky[5] + sky[6]) / 3 * (1.15 + 0.35 * a2)
+        white = sky[25] * (1.0 + 0.35 * a2) if sky[25] > 0.0 else (r + g + b) / 3 * (1.0 + 0.3 * a2)
         puff *= min(dy * 8, 1.0) * 0.9
         r, g, b = r + puff * (white - r), g + puff * (white - g), b + puff * (white * 1.02 - b)
     near = dx * sky[8] + dy * sky[9] + dz * sky[10]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from isp_sim.scenes.people import furniture, semantics
+from isp_sim.scenes.people import cars, furniture, kerbside, semantics
 from isp_sim.scenes.people import light as li
 from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people.materials import Materials, Rgb, lch
@@ -16,6 +16,11 @@ KINDS = ("street", "square", "park")
 SKIES = ((1 / 4, (0.6, 0.4, 0.0)), (1 / 20, (0.2, 0.15, 0.65)), (0.0, (0.0, 0.0, 1.0)))
 """Shares of clear, broken and closed skies by the light they let through (from the first number up): a closed one
 passes a fifth to a twentieth of the sun's light; the rest of the scenes that dim lie in the shade. Assumed."""
+OVERCAST: tuple[Rgb, Rgb, float] = (0.96, 1.0, 1.05), (0.32, 0.333, 0.347), 1.0
+"""Zenith, horizon and the power of the height's sine between them: the zenith is three times as bright (Moon and
+Spencer 1942, the CIE standard overcast sky)."""
+CLEAR: tuple[Rgb, Rgb, float] = (0.13, 0.24, 0.52), (0.50, 0.62, 0.80), 0.45
+"""Of a clear sky, brighter and whiter at the horizon. Assumed."""
 ANY_SKY = (0.45, 0.3, 0.25)
 
 
@@ -33,12 +38,13 @@ def _sky(daylight: float | None, stream: np.random.Generator) -> tuple[li.Sky, l
     above: Rgb = (level * tone[0], level * tone[1], level * tone[2])
     bounce = 0.17 * (share * float(np.sin(high)) + level)
     below: Rgb = (bounce * 1.02, bounce, bounce * 0.93)
-    zenith: Rgb = (0.13, 0.24, 0.52) if clouds < 1 else (0.80, 0.83, 0.88)
-    horizon: Rgb = (0.62, 0.74, 0.92) if clouds < 1 else (1.0, 1.02, 1.04)
-    glow = 0.0 if clouds == 1.0 else 1.6
-    sky = li.Sky(
-        True, zenith, horizon, clouds if clouds < 1 else 0.75, sun, glow, above, below, float(stream.uniform(0, 99))
-    )
+    seed, glow = float(stream.uniform(0, 99)), 0.0 if clouds == 1.0 else 0.5
+    zenith, horizon, rise = OVERCAST if clouds == 1.0 else CLEAR
+    mean = np.mean(horizon) + 2 / (2 + rise) * (np.mean(zenith) - np.mean(horizon))  # ∫ 2u·L(u) du
+    bright = level / float(mean)  # what is seen of the sky is what lights the ground
+    up, low = ((c[0] * bright, c[1] * bright, c[2] * bright) for c in (zenith, horizon))
+    cover, cloud = (clouds, 0.55) if clouds < 1 else (0.75, 0.0)
+    sky = li.Sky(True, up, low, cover, sun, glow, above, below, seed, rise=rise, cloud=cloud)
     aside = np.cross(sun, (0, 1.0, 0)) / np.cos(high) * li.SUN_RADIUS
     disc = aside, np.cross(aside, sun)
     return sky, [li.area(li.SUN, sun, (0, 0, 0), light, *disc)] if share else []
@@ -100,9 +106,16 @@ def _car(
         float(stream.choice([12, 30, 60, 85])), float(stream.choice([2, 2, 45])), float(stream.uniform(0, 360))
     )
     paint = table.add(colour, gloss=1.5, sharpness=220, mirror=0.05)
-    furniture.car(world.add, np.array([x, 0, z]), turn_y(turn), paint, paints.glass, paints.tyre, paints.chrome)
+    model = cars.MODELS[str(stream.choice(list(cars.MODELS), p=cars.SHARES))]
+    look = cars.CarPaints(paint, paints.glass, paints.tyre, paints.chrome, paints.tail, paints.white)
+    way = turn_y(turn)
+    cars.car(world.add, np.array([x, 0, z]), way, model, look)
+    for n in (-0.5, 0.5):  # it hides the sky from the ground under it
+        under = way @ np.array([0, 0, n * model.half])
+        world.shades.append((x + under[0], 0.40, z + under[2], 1.05))
     along = abs(np.cos(np.radians(turn))) > 0.7
-    world.occupy(x, z, 2.0 if along else 4.4, 4.4 if along else 2.0)
+    sides = (2 * model.wide + 0.3, 2 * model.half + 0.2)
+    world.occupy(x, z, *(sides if along else sides[::-1]))
 
 
 def _street(world: World, table: Materials, paints: StreetPaints, far_m: float, stream: np.random.Generator) -> None:
@@ -120,28 +133,35 @@ def _street(world: World, table: Materials, paints: StreetPaints, far_m: float, 
             deep, tall = float(stream.uniform(7, 16)), float(stream.uniform(6, 19))
             _house(world, table, (front + sign * 5, z + deep / 2), (10, tall, deep - 0.02), stream)
             z += deep + (float(stream.uniform(3, 8)) if stream.random() < 0.2 else 0)
-        for z in np.arange(float(stream.uniform(6, 12)), min(end, 70), 9.0):
-            draw = stream.random()
-            if draw < 0.4:
-                _car(world, table, paints, front - sign * 3.8, float(z), 0 if sign < 0 else 180, stream)
-            elif draw < 0.7:
-                leaf = paints.leaves[int(stream.integers(3))]
-                furniture.tree(
-                    add,
-                    np.array([front - sign * 2.2, 0, z]),
-                    float(stream.uniform(4.5, 8)),
-                    1.7,
-                    paints.bark,
-                    leaf,
-                    stream,
-                )
-                world.occupy(front - sign * 2.2, float(z), 0.5, 0.5)
-            elif draw < 0.85:
-                furniture.lamp_post(add, np.array([front - sign * 2.3, 0, z]), 5.0, paints.metal, paints.kerb)
-                world.occupy(front - sign * 2.3, float(z), 0.3, 0.3)
+        _kerb(world, table, paints, front, sign, min(end, 70), stream)
+    zebra = float(stream.uniform(6, 30)) if stream.random() < 0.35 else -1.0
+    kerbside.lane(world, paints, middle, half - 2.7, end, zebra)
     if stream.random() < 0.6:
         _house(world, table, (middle, end + 6), (2 * half + 24, float(stream.uniform(9, 20)), 12), stream)
     world.left, world.right, world.far = middle - half + 0.1, middle + half - 0.1, end
+
+
+def _kerb(
+    world: World, table: Materials, paints: StreetPaints, front: float, sign: int, end: float,
+    stream: np.random.Generator,
+) -> None:  # fmt: skip
+    """One side of a street: cars at the kerb, trees and lamps on it, things along the houses."""
+    add = world.add
+    for z in np.arange(float(stream.uniform(6, 12)), end, 7.0):
+        draw = stream.random()
+        if draw < 0.5:
+            _car(world, table, paints, front - sign * 3.8, float(z), 0 if sign < 0 else 180, stream)
+        elif draw < 0.72:
+            leaf = paints.leaves[int(stream.integers(3))]
+            at = np.array([front - sign * 2.2, 0, z])
+            furniture.tree(add, at, float(stream.uniform(4.5, 8)), 1.7, paints.bark, leaf, stream)
+            world.occupy(front - sign * 2.2, float(z), 0.5, 0.5)
+        elif draw < 0.85:
+            furniture.lamp_post(add, np.array([front - sign * 2.3, 0, z]), 5.0, paints.metal, paints.kerb)
+            world.occupy(front - sign * 2.3, float(z), 0.3, 0.3)
+    for z in np.arange(float(stream.uniform(4, 7)), min(end, 40), 4.5):
+        if stream.random() < 0.6:
+            kerbside.put(world, paints, front - sign * 0.6, float(z), -sign * 90, stream)
 
 
 def _square(world: World, table: Materials, paints: StreetPaints, far_m: float, stream: np.random.Generator) -> None:
@@ -176,13 +196,16 @@ def _square(world: World, table: Materials, paints: StreetPaints, far_m: float, 
             90 if stream.random() < 0.5 else -90,
             stream,
         )
-    for _ in range(int(stream.integers(0, 3))):
-        z = float(stream.uniform(0.35, 0.8)) * back
-        x = float(stream.uniform(-0.5, 0.5)) * z
-        furniture.bench(
-            add, np.array([x, 0, z]), turn_y(180 + float(stream.uniform(-60, 60))), 0.45, paints.wood, paints.metal
-        )
-        world.occupy(x, z, 1.7, 0.9)
+    for _ in range(int(stream.integers(2, 8))):
+        z = float(stream.uniform(0.35, 0.95)) * back
+        x = float(stream.uniform(-0.55, 0.55)) * z
+        if world.free(x, z, 1.0):
+            kerbside.put(world, paints, x, z, 180 + float(stream.uniform(-60, 60)), stream)
+    for side in (-1, 1):
+        if stream.random() < 0.5:
+            x, z = side * 0.4 * back, 0.7 * back
+            furniture.lamp_post(add, np.array([x, 0, z]), 5.0, paints.metal, paints.kerb)
+            world.occupy(x, z, 0.3, 0.3)
     world.far = back
 
 

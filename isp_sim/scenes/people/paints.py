@@ -88,6 +88,10 @@ class StreetPaints:
     metal: int
     chrome: int
     wood: int
+    white: int
+    marking: int
+    tail: int
+    signs: tuple[int, ...]
 
 
 def street_paints(table: Materials, stream: np.random.Generator) -> StreetPaints:
@@ -135,4 +139,8 @@ def street_paints(table: Materials, stream: np.random.Generator) -> StreetPaints
         metal=table.add((0.07, 0.08, 0.08), gloss=0.2, sharpness=40),
         chrome=table.add((0.45, 0.45, 0.46), gloss=1.2, sharpness=120, mirror=0.25),
         wood=table.add((0.28, 0.17, 0.09), m.WOOD, (0.18, 0.11, 0.06), scale=0.05, seed=seed),
+        white=table.add((0.72, 0.72, 0.70)),
+        marking=table.add((0.55, 0.55, 0.53), variation=0.3, grain=0.08),
+        tail=table.add((0.25, 0.015, 0.015), gloss=0.6, sharpness=100),
+        signs=tuple(table.add(lch(float(stream.uniform(30, 60)), 55, hue), gloss=0.1) for hue in (30, 265, 85, 150)),
     )

@@ -84,7 +84,8 @@ class Placer:
         wanted = crowd.visible_joints(height, stream)
         build = self._build(height, stream)
         best: tuple[float, Someone, Shapes] | None = None
-        names = [n for n in SHARES if not (self.inside and n == "running")]
+        unlikely = "running" if self.inside else "sitting" if self.world.name == "street" else ""
+        names = [n for n in SHARES if n != unlikely]
         shares = np.array([SHARES[n] for n in names])
         fitting = 0
         for trial in range(4 * TRIES):

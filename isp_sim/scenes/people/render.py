@@ -79,10 +79,12 @@ def direction(camera, x, y):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)
-def _first(
-    start, stop, bands, s, nodes, order, rows, sky, shades, camera, listed, near, starts, image, lit, solid, depth
-):  # type: ignore[no-untyped-def]
-    """One ray through the middle of every pixel, towards one of 16 places on every light by turns."""
+def _first(start, stop, bands, s, nodes, order, rows, sky, shades, camera, listed, near, starts, *planes):  # type: ignore[no-untyped-def]
+    """One ray through the middle of every pixel, towards one of 16 places on every light by turns.
+
+    Planes: what comes past the lights, what they send and the share that arrives, the solid, the depth.
+    """
+    image, lit, solid, depth = planes
     across = (camera.width + TILE - 1) // TILE
     for band in range(start, stop):
         tile_row = bands[band]

@@ -33,11 +33,12 @@ def coloured(s, k, x, y, z, blur):  # type: ignore[no-untyped-def]
         )
         r, g, b = r + dark * (0.02 - r), g + dark * (0.015 - g), b + dark * (0.012 - b)
     elif pattern == m.FACADE:
-        glass, frame, number = facade(s, k, u, v, blur)
+        glass, frame, cloth, number = facade(s, k, u, v, blur)
         r, g, b = mix(s, k, min(frame, 1.0))
-        dim = 0.03 + 0.10 * number
+        dim = 0.02 + 0.05 * number
         r, g, b = r + glass * (dim - r), g + glass * (dim - g), b + glass * (1.1 * dim - b)
-        mirror = mirror + glass * (0.10 + 0.25 * number)
+        r, g, b = r + cloth * (0.34 - r), g + cloth * (0.33 - g), b + cloth * (0.30 - b)
+        mirror = mirror + glass * (0.06 + 0.10 * number) * (1 - 0.4 * cloth)
     elif pattern == m.PANE or pattern == m.SCREEN:
         part = 1.0
         r, g, b = s[k, m.RED], s[k, m.GREEN], s[k, m.BLUE]

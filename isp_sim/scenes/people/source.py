@@ -99,7 +99,8 @@ def picture(
 ) -> tuple[Rendered, list[Float64[np.ndarray, "14 3"]]]:
     """Render a layout at a moment; also everybody's joints in the world, m."""
     lots: list[Shapes] = [layout.things]
-    joints, shades = [], []
+    joints: list[Float64[np.ndarray, "14 3"]] = []
+    shades: list[tuple[float, ...]] = [(*ball, 0) for ball in layout.shades]
     for number, one in enumerate(layout.people, start=1):
         shapes, places = one.body(time_s)
         lots.append(shapes.of(number))
