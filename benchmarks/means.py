@@ -56,7 +56,7 @@ def measure(rig: Rig, seed: int, scenes: int | None = None, source: str = "photo
     for task, choice in zip(track(work, "scenes"), chosen, strict=True):
         drawn, index = known[choice]
         shots = [(number, shot) for number, (_, _, shot) in enumerate(task.shots)]
-        for pair in camera.shoot(drawn.scene(index), shots, seed):
+        for pair in camera.shoot(drawn.scene(index, shots[0][1].daylight), shots, seed):
             low = float(pair.low_light.mean())
             means[split_of(pair.shot.well_lit_gain_db)].append(low)
             means["LL-A"].append(low)

@@ -48,6 +48,7 @@ class Run:
     Attributes:
         rig_digest: hash of the rig as used.
         scene_files: hash of the names of the scenes' files, labels included; empty for built-in scenes.
+        motion_samples: sub-frames over each exposure.
         device: `cpu` or the kind of device; kinds draw different numbers from the same law.
         shots_per_scene: of each scene; None means all.
     """
@@ -59,6 +60,7 @@ class Run:
     scene_files: str
     schedule: str | None
     count: int
+    motion_samples: int
     device: str
     shots_per_scene: int | None = None
 

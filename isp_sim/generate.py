@@ -22,6 +22,7 @@ from isp_sim.contact_sheet import contact_sheet
 from isp_sim.dataset import DatasetWriter, Run, read_manifest
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
+from isp_sim.scenes.people.source import FROZEN
 from isp_sim.schedule import Shot, replay, scene_shots
 from isp_sim.studio import BUILT_IN, Job, open_scenes, shoot_all, tasks
 
@@ -156,6 +157,14 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument(
         "--seed", type=int, default=0, help="same seed and rig: same bytes; another seed, other people [%(default)s]"
     )
+    asked.add_argument(
+        "--motion-samples",
+        type=int,
+        default=FROZEN,
+        metavar="N",
+        help="people move while the shutter is open: N sub-frames are averaged over each shot's exposure, which makes "
+        "a shot N times as long to render; 8 suits 25 ms [%(default)s: they stand still]",
+    )
     asked.add_argument("--out", type=Path, help="folder of the data set [out/<rig's name>]")
     asked.add_argument("--workers", type=int, help="processes; the result does not depend on it [number of cores]")
     asked.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where the arms run [%(default)s]")
@@ -179,7 +188,8 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
         raise ValueError(f"--device {given.device}: torch sees no CUDA device here; allowed is cpu")
     rig = load_rig(given.rig)
     shots = plan(rig, given.schedule, given.count, given.seed, given.shots_per_scene)
-    source = open_scenes(given.scenes, given.annotations, rig, given.seed)  # complains before the first picture
+    # complains before the first picture
+    source = open_scenes(given.scenes, given.annotations, rig, given.seed, given.motion_samples)
     run = Run(
         rig=rig.name,
         rig_digest=_digest(rig.model_dump_json()),
@@ -188,19 +198,21 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
         scene_files=_digest(*(str(path) for path in getattr(source, "files", ()))),
         schedule=_digest(given.schedule.read_text(encoding="utf-8-sig")) if given.schedule else None,
         count=len(shots),
+        motion_samples=given.motion_samples,
         shots_per_scene=given.shots_per_scene,
         device=torch.device(given.device).type,
     )
     out = given.out or Path("out") / rig.name
     job = Job(
-        rig.model_dump_json(),
-        given.scenes,
-        given.annotations,
-        given.seed,
-        given.device,
-        out,
-        max(1, cores // workers),
-        given.skip_unusable,
+        rig_json=rig.model_dump_json(),
+        scenes=given.scenes,
+        annotations=given.annotations,
+        seed=given.seed,
+        motion_samples=given.motion_samples,
+        device=given.device,
+        out=out,
+        threads=max(1, cores // workers),
+        skip_unusable=given.skip_unusable,
     )
     return job, run, shots, workers
 

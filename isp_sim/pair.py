@@ -18,7 +18,7 @@ from isp_sim.rig import Rig
 from isp_sim.scenes import Person, Scene
 from isp_sim.schedule import Shot
 from isp_sim.transfer import SRGB_SLOPE
-from isp_sim.units import LinearRgb, Mosaic
+from isp_sim.units import LinearRgb, Mosaic, Radiance
 
 Picture = UInt8[np.ndarray, "height width 3"]
 _FLAGS = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
@@ -75,27 +75,29 @@ class DualCamera:
         }
 
     def shoot(self, scene: Scene, shots: Sequence[tuple[int, Shot]], seed: int) -> Iterator[Pair]:
-        """Shots of one scene, one pair at a time.
+        """Shots of one scene, one pair at a time; what moves in it does so for as long as each shot's exposure.
 
         Args:
             scene: what stands before the lens.
             shots: (number of the shot within its scene, shot); they share a base, at which the scene is metered.
             seed: of the run.
         """
-        image = optics.through_lens(
-            scene.radiance, self.rig.lens, self.rig.sensor.pixel_pitch_um.value * self.rig.binning
-        )
-        arms = (self.well_lit, self.low_light)
-        for arm in arms:
-            arm.look_at(image)
-        del image  # the arms have their own light now
+        self._look_at(scene.radiance)
+        light = self.meter(scene, shots[0][1]) if shots else 0.0
         planes = self.place_planes(scene)
         for number, shot in shots:
-            if number == shots[0][0]:
-                light = self.meter(scene, shot)
-            for arm in arms:
+            if scene.during is not None:
+                self._look_at(scene.during(shot.exposure_us * 1e-6))
+            for arm in (self.well_lit, self.low_light):
                 arm.light, arm.next_frame = light, Frame(seed, shot.scene, number)
             yield self._pair(scene, shot, light, planes)
+
+    def _look_at(self, radiance: Radiance) -> None:
+        """Put light before both arms; they keep their own of it."""
+        pitch_um = self.rig.sensor.pixel_pitch_um.value * self.rig.binning
+        image = optics.through_lens(radiance, self.rig.lens, pitch_um)
+        for arm in (self.well_lit, self.low_light):
+            arm.look_at(image)
 
     def meter(self, scene: Scene, shot: Shot) -> float:
         """The scene's light: photons per µs of a perfect diffuser, before the splitter.

@@ -19,6 +19,9 @@ import numpy as np
 
 from isp_sim.rig import Mix, Schedule
 
+SUNLIT_BASE_US = 1000.0
+"""ExLPose's shortest base, at 0 dB: taken for a scene in full sun."""
+
 
 @dataclass(frozen=True)
 class Shot:
@@ -47,6 +50,14 @@ class Shot:
     base_gain_db: float
     well_lit_gain_db: float
     low_light_gain_db: float
+
+    @property
+    def daylight(self) -> float:
+        """Light on the scene over a sunlit one's: `1000 µs / (base exposure · 10^(base gain/20))`.
+
+        ExLPose's bases say 1 (four scenes), 1/5 to 1/26 (its other outdoor sessions), 1/52 to 1/190 (its indoor ones).
+        """
+        return SUNLIT_BASE_US / (self.base_exposure_us * 10 ** (self.base_gain_db / 20))
 
     def file_name(self, arm: str) -> str:
         """ExLPose's name of the `bright` or `dark` picture."""

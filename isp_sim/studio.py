@@ -22,7 +22,7 @@ from isp_sim.pair import DualCamera
 from isp_sim.rig import Rig
 from isp_sim.scenes import SceneSource
 from isp_sim.scenes.charts import Charts
-from isp_sim.scenes.people.source import People
+from isp_sim.scenes.people.source import FROZEN, People
 from isp_sim.scenes.photos import SUFFIXES, Photos, list_files
 from isp_sim.scenes.raws import SUFFIXES as RAW_SUFFIXES
 from isp_sim.scenes.raws import Raws
@@ -46,6 +46,7 @@ class Job:
 
     Attributes:
         rig_json: the rig; as text, because pydantic's generic models do not travel between processes.
+        motion_samples: sub-frames over each exposure.
         threads: for each process.
         skip_unusable: a scene that cannot be read or metered is told and left out; otherwise it stops the run.
     """
@@ -54,6 +55,7 @@ class Job:
     scenes: str
     annotations: Path | None
     seed: int
+    motion_samples: int
     device: str
     out: Path
     threads: int
@@ -65,7 +67,9 @@ class Job:
         return Rig.model_validate_json(self.rig_json)
 
 
-def open_scenes(scenes: str, annotations: Path | None, rig: Rig, seed: int) -> SceneSource:
+def open_scenes(
+    scenes: str, annotations: Path | None, rig: Rig, seed: int, motion_samples: int = FROZEN
+) -> SceneSource:
     """`people`, `charts`, a folder of pictures, or a raw file or folder of raw files.
 
     Args:
@@ -73,15 +77,18 @@ def open_scenes(scenes: str, annotations: Path | None, rig: Rig, seed: int) -> S
         annotations: COCO JSON of the pictures' people.
         rig: gives the size.
         seed: of the run; other seeds show other people.
+        motion_samples: sub-frames over each exposure, in which people move.
 
     Raises:
         ValueError: no such source, or nothing usable in it.
     """
+    if motion_samples != FROZEN and scenes != "people":
+        raise ValueError(f"--motion-samples {motion_samples}: only --scenes people move; {FROZEN} is allowed here")
     if scenes in BUILT_IN:
         if annotations is not None:
             raise ValueError(f"--annotations {annotations}: --scenes {scenes} brings its own labels")
         if scenes == "people":
-            return People(rig.height_px, rig.width_px, seed)
+            return People(rig.height_px, rig.width_px, seed, motion_samples)
         return Charts(rig.height_px, rig.width_px)
     path = Path(scenes)
     if not path.exists():
@@ -119,7 +126,7 @@ class Studio:
         self.job = job
         rig = job.rig
         self.rig = DualCamera(rig, job.device)
-        self.scenes = open_scenes(job.scenes, job.annotations, rig, job.seed)
+        self.scenes = open_scenes(job.scenes, job.annotations, rig, job.seed, job.motion_samples)
         self.writer = DatasetWriter(job.out)
 
     def shoot(self, task: Task) -> Iterator[int]:
@@ -136,7 +143,7 @@ class Studio:
             print(f"left out: {fault}", file=sys.stderr)
 
     def _shoot(self, task: Task) -> Iterator[int]:
-        scene = self.scenes.scene(task.scene % len(self.scenes))
+        scene = self.scenes.scene(task.scene % len(self.scenes), task.shots[0][2].daylight)
         shots = [(number, shot) for _, number, shot in task.shots]
         pairs = self.rig.shoot(scene, shots, self.job.seed)
         try:

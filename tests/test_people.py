@@ -8,15 +8,18 @@ import pytest
 import torch
 
 from isp_sim.pair import DualCamera
-from isp_sim.scenes import JOINTS
-from isp_sim.scenes.people import crowd, layout
+from isp_sim.scenes import JOINTS, Scene
+from isp_sim.scenes.people import crowd, indoor, layout, outdoor
 from isp_sim.scenes.people.body import joint_radii
-from isp_sim.scenes.people.layout import UnplaceableError, lay_out
-from isp_sim.scenes.people.semantics import CLASSES
+from isp_sim.scenes.people.layout import HALL_REACH_M, UnplaceableError, lay_out
+from isp_sim.scenes.people.semantics import CEILING, CLASSES, FLOOR, GROUND
+from isp_sim.scenes.people.shapes import BALL, CONE, HULL
+from isp_sim.scenes.people.skeleton import BONES
 from isp_sim.scenes.people.source import SCENES, People, picture
 from isp_sim.schedule import Shot
 
 SIZE = (200, 320)
+INDOORS, OUTDOORS = indoor.KINDS, outdoor.KINDS
 
 
 @pytest.fixture(scope="module")
@@ -147,11 +150,11 @@ def test_people_cast_a_shadow_of_their_own_size():
 def test_a_scene_that_cannot_be_placed_is_drawn_again_and_counted(monkeypatch):
     draw, calls = layout._draw, []
 
-    def balky(count, stream, last):
+    def balky(count, stream, daylight, last):
         calls.append(last)
         if len(calls) < 4:
             raise UnplaceableError("a wall")
-        return draw(count, stream, last)
+        return draw(count, stream, daylight, last)
 
     monkeypatch.setattr(layout, "_draw", balky)
     assert lay_out(0, 1).redrawn == 3
@@ -161,10 +164,10 @@ def test_a_scene_that_cannot_be_placed_is_drawn_again_and_counted(monkeypatch):
 def test_the_last_draw_never_fails(monkeypatch):
     draw = layout._draw
 
-    def refuse_all_but_the_last(count, stream, last):
+    def refuse_all_but_the_last(count, stream, daylight, last):
         if not last:
             raise UnplaceableError("a wall")
-        return draw(count, stream, last)
+        return draw(count, stream, daylight, last)
 
     monkeypatch.setattr(layout, "_draw", refuse_all_but_the_last)
     for index in range(5):
@@ -205,12 +208,51 @@ def test_crowds_are_like_exlposes(shared: Path):
 def test_people_move_while_the_shutter_is_open():
     index = next(n for n in range(20) if any(one.pose.pace_m_per_s for one in lay_out(0, n).people))
     still = People(*SIZE).scene(index)
-    moving = People(*SIZE, motion_blur_samples=3, exposure_s=0.2).scene(index)
+    moving = People(*SIZE, motion_blur_samples=3).scene(index)
     assert moving.people == still.people
-    changed = np.abs(moving.radiance - still.radiance).max(axis=2) > 1e-4
-    assert 0.001 < changed.mean() < 0.6
+    assert moving.radiance.tobytes() == still.radiance.tobytes()
+    assert still.during is None
+    changed = [(np.abs(moving.during(t) - still.radiance).max(axis=2) > 1e-3).mean() for t in (0.2, 0.02, 0.0)]
+    assert 0.6 > changed[0] > changed[1] > changed[2] == 0
     velocity = np.array([person["joint_velocity_m_per_s"] for person in still.labels["people"]])
     assert np.linalg.norm(velocity, axis=2).max() > 0.5
+
+
+def test_each_shot_is_blurred_over_its_own_exposure(ideal):
+    """A square that runs 1 px/ms: the trail's length is the exposure's, the light it brings is not changed by it."""
+    rig = ideal.model_copy(update={"height_px": 64, "width_px": 96})
+
+    def during(exposure_s):
+        light = np.full((64, 96, 3), 0.02, np.float32)
+        for n in range(64):
+            left = round(48 + 1000 * ((n + 0.5) / 64 - 0.5) * exposure_s) - 4
+            light[28:36, left : left + 8] += 0.1 / 64
+        return light
+
+    scene = Scene("square", during(0.0), during=during)
+    shots = [
+        (n, Shot(0, "0101", "sim", "0", "0", ratio, round(32_000 / ratio), 32_000.0, 0.0, 20 * np.log10(ratio), 0.0))
+        for n, ratio in enumerate((1.0, 4.0))
+    ]
+    long, short = DualCamera(rig).shoot(scene, shots, 0)
+    for pair, ms in ((long, 32), (short, 8)):
+        row = pair.well_lit_raw.counts[32, ::2].astype(float)  # one colour
+        trail = 2 * (row > 1.1 * np.median(row)).sum()
+        assert trail == pytest.approx(8 + ms, abs=4)
+    frozen = DualCamera(rig).shoot(Scene("square", during(0.0)), shots, 0)
+    for moved, still in zip((long, short), frozen, strict=True):
+        sums = [pair.well_lit_raw.counts.astype(float).sum() for pair in (moved, still)]
+        assert sums[0] == pytest.approx(sums[1], rel=0.01)
+
+
+@pytest.mark.parametrize(("daylight", "worlds"), [(1.0, OUTDOORS), (1 / 10, OUTDOORS), (1 / 100, INDOORS)])
+def test_where_a_scene_is_follows_the_light(daylight, worlds):
+    plans = [lay_out(0, index, daylight) for index in range(12)]
+    placed = [plan for plan in plans if max(one.z for one in plan.people) < HALL_REACH_M]
+    assert len(placed) >= 8
+    assert {plan.name for plan in placed} <= set(worlds)
+    if daylight == 1.0:  # nobody needs 1 ms at 0 dB under a closed sky
+        assert all(len(plan.lights) for plan in placed)
 
 
 def test_maps_lie_on_the_warped_picture(exlpose):
@@ -246,7 +288,6 @@ def test_maps_lie_on_the_warped_picture(exlpose):
         ({"height": 31, "width": 64}, "height is 31 px"),
         ({"height": 64, "width": 65}, "width is 65 px"),
         ({"height": 64, "width": 64, "motion_blur_samples": 0}, "motion_blur_samples is 0"),
-        ({"height": 64, "width": 64, "exposure_s": -1.0}, "exposure_s is -1.0 s"),
     ],
 )
 def test_what_does_not_do_is_refused_by_name(arguments, told):
@@ -258,3 +299,66 @@ def test_what_does_not_do_is_refused_by_name(arguments, told):
 def test_a_scene_that_is_not_there_is_an_index_error(index):
     with pytest.raises(IndexError, match="0 … 999999"):
         People(64, 64).scene(index)
+
+
+def inside(shapes, points):
+    """Which points lie inside which solids, by the definition of each kind in its own frame: `(points, solids)`."""
+    turn = np.linalg.inv(shapes.frame[:, :, :3])
+    own = np.einsum("kij,pkj->pki", turn, points[:, None] - shapes.frame[:, :, 3])
+    h, a, b = shapes.size[:, 0], shapes.size[:, 1], shapes.size[:, 2]
+    along = np.clip(own[..., 1] / np.maximum(h, 1e-9), 0, 1)
+    cone = np.hypot(own[..., 0], own[..., 2]) < a + (b - a) * along
+    cone &= (own[..., 1] > 0) & (own[..., 1] < h)
+    box = (np.abs(own) < 1).all(axis=2)
+    for k in np.flatnonzero(shapes.kind == HULL):
+        first, count = int(shapes.size[k, 4]), int(shapes.size[k, 5])
+        planes = shapes.planes[first : first + count]
+        box[:, k] &= (own[:, k] @ planes[:, :3].T <= planes[:, 3]).all(axis=1)
+    ball = (own**2).sum(axis=2) < 1
+    return np.select([shapes.kind == BALL, shapes.kind == CONE], [ball, cone], box)
+
+
+def flesh(joints):
+    """Joints, points along the bones, and 5 cm round them."""
+    limbs = [(JOINTS.index(a), JOINTS.index(b)) for a, b, _ in BONES] + [(13, 6), (13, 7)]
+    line = np.concatenate([joints[i] + np.linspace(0, 1, 9)[:, None] * (joints[j] - joints[i]) for i, j in limbs])
+    around = 0.05 * np.array([(0, 0, 0), (1, 0, 0), (-1, 0, 0), (0, 0, 1), (0, 0, -1)])
+    return (line[:, None] + around).reshape(-1, 3)
+
+
+def collisions(plan, shift=0.0):
+    """Who goes through what; everybody moved by `shift` m to the right."""
+    bodies = [one.body() for one in plan.people]
+    firm = np.isin(plan.things.semantic, (FLOOR, GROUND, CEILING), invert=True)
+    found = []
+    for n, (one, (_, joints)) in enumerate(zip(plan.people, bodies, strict=True)):
+        points = flesh(joints + np.array([shift, 0, 0]))
+        if one.pose.name != "sitting" and (inside(plan.things, points) & firm).any():
+            found.append((n, "a thing"))
+        others = [m for m in range(len(bodies)) if m != n]
+        found += [(n, m) for m in others if inside(bodies[m][0], points).any()]
+    return found
+
+
+def test_nobody_goes_through_furniture_cars_trees_or_other_people():
+    plans = [lay_out(1, index, 0.01) for index in range(12)] + [lay_out(0, index, 0.1) for index in range(8)]
+    assert [(plan.name, bad) for plan in plans if (bad := collisions(plan))] == []
+    assert any(collisions(plan, shift=n / 2) for plan in plans for n in (-4, -3, -2, -1, 1, 2, 3, 4))  # it would tell
+
+
+def test_who_sits_sits_on_the_seat_and_not_in_it():
+    """The bones of the thighs lie over the seat, by less than a thick leg."""
+    sitters = [
+        (plan, one)
+        for n in range(40)
+        for plan in (lay_out(2, n, 0.01),)
+        for one in plan.people
+        if one.pose.name == "sitting"
+    ]
+    assert sitters
+    for plan, one in sitters[:4]:
+        _, joints = one.body()
+        hips = joints[[JOINTS.index("left_hip"), JOINTS.index("right_hip")]]
+        assert not inside(plan.things, hips).any()
+        below = hips - np.array([0, 0.20, 0])
+        assert inside(plan.things, np.linspace(hips, below, 40).reshape(-1, 3)).any()

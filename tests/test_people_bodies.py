@@ -7,10 +7,11 @@ from isp_sim import streams
 from isp_sim.scenes.people import materials
 from isp_sim.scenes.people.body import dress
 from isp_sim.scenes.people.clothes import draw_outfit
-from isp_sim.scenes.people.intersect import NONE, blocked, enter, normal, pack, tree
+from isp_sim.scenes.people.intersect import NONE, enter, normal, pack
 from isp_sim.scenes.people.poses import LIBRARY, SHARES, draw_pose
 from isp_sim.scenes.people.shapes import Builder, gather, turn_x, turn_y
 from isp_sim.scenes.people.skeleton import BONES, LIMITS, PAIRED, SIDES, draw_build, pose_figure
+from isp_sim.scenes.people.trace import blocked, tree
 
 
 def posed(name, number):

@@ -42,3 +42,24 @@ def test_scene_points_undo_to_sensor(exlpose):
     y, x = np.mgrid[:120, :160]
     back = to_sensor(points.reshape(-1, 2).astype(float), view, 120, 160)
     np.testing.assert_allclose(back, np.column_stack((x.ravel(), y.ravel())), atol=1e-3)
+
+
+def test_motion_is_asked_for_on_the_command_line(tmp_path):
+    """The same pictures but where somebody moved; the labels stay; another setting is another run."""
+    (tmp_path / "tiny.yaml").write_text(RIG)
+    asked = ["--rig", str(tmp_path / "tiny.yaml"), "--count", "1", "--workers", "1", "--seed", "3"]
+    still, moving = tmp_path / "still", tmp_path / "moving"
+    assert main([*asked, "--out", str(still)]) == 0
+    assert main([*asked, "--motion-samples", "3", "--out", str(moving)]) == 0
+    lines = [next(iter(read_manifest(out))) for out in (still, moving)]
+    assert lines[0]["people"] == lines[1]["people"]
+    one, other = (
+        cv2.imread(str(out / "bright" / path.name)) for out in (still, moving) for path in [*(out / "bright").iterdir()]
+    )
+    assert (one != other).any()
+    assert main([*asked, "--resume", "--motion-samples", "3", "--out", str(still)]) == 1
+
+
+def test_only_people_move(tmp_path, capsys):
+    assert main(["--scenes", "charts", "--motion-samples", "4", "--out", str(tmp_path / "run")]) == 1
+    assert "only --scenes people move" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Where light comes from: one protocol, `Scene` = radiance + labels; a source yields scenes by number."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -61,6 +62,8 @@ class Scene:
         metered: the camera meters this scene; `False` keeps `radiance` absolute (dark frame, flat field).
         planes: maps of the radiance's size, by the name of the folder they are written to: `semantic` (uint8 class),
             `instances` (uint16, 0 nobody), `depth` (uint16, mm, 0 unknown). Values are never interpolated.
+        during: the mean radiance over an exposure of so many seconds, about the moment of `radiance` and the labels;
+            absent where nothing moves.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Scene:
     labels: dict[str, object] = field(default_factory=dict)
     metered: bool = True
     planes: dict[str, np.ndarray] = field(default_factory=dict)
+    during: Callable[[float], Radiance] | None = None
 
 
 class SceneSource(Protocol):
@@ -78,8 +82,13 @@ class SceneSource(Protocol):
         """How many different scenes there are."""
         ...
 
-    def scene(self, index: int) -> Scene:
+    def scene(self, index: int, daylight: float | None = None) -> Scene:
         """Scene `index` (0 ≤ index < len).
+
+        Args:
+            index: number.
+            daylight: light on the scene over a sunlit one's, as its base exposure and gain tell
+                (`Shot.daylight`). Scenes made to order heed it; what was photographed is as it was.
 
         Raises:
             ValueError: the file behind it cannot be used; the sentence names it.

@@ -61,7 +61,7 @@ class Charts:
         """How many charts there are."""
         return len(self._charts)
 
-    def scene(self, index: int) -> Scene:
+    def scene(self, index: int, daylight: float | None = None) -> Scene:
         """Chart `index`; its radiance is read-only."""
         if not 0 <= index < len(self):
             raise IndexError(f"chart {index}: 0 … {len(self) - 1} are allowed")

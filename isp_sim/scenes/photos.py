@@ -128,7 +128,7 @@ class Photos:
         """The files' names in order, then the labels': with them a run knows its scenes again."""
         return tuple(Path(path.name) for path in (*self._files, *self._labels))
 
-    def scene(self, index: int) -> Scene:
+    def scene(self, index: int, daylight: float | None = None) -> Scene:
         """Photograph `index` as light, with the people in it."""
         if not 0 <= index < len(self):
             raise IndexError(f"scene {index} of {self._folder}: 0 … {len(self) - 1} are allowed")

@@ -95,7 +95,7 @@ class Raws:
         """The files' names in order: with them a run knows its scenes again."""
         return tuple(Path(path.name) for path in self._files)
 
-    def scene(self, index: int) -> Scene:
+    def scene(self, index: int, daylight: float | None = None) -> Scene:
         """Photograph `index` as light."""
         if not 0 <= index < len(self):
             raise IndexError(f"scene {index} of {self._origin}: 0 … {len(self) - 1} are allowed")

@@ -156,7 +156,7 @@ class RigPairs:
         rig = self._camera.rig
         source = self._source or People(rig.height_px, rig.width_px, self.seed)
         shots = scene_shots(rig.schedule, index, streams.generator(self.seed, index, "schedule"))
-        scene = source.scene(index % len(source))
+        scene = source.scene(index % len(source), shots[0].daylight)
         return [
             PairSample(
                 pair.shot.file_name("bright"),

@@ -5,8 +5,8 @@
 | `skeleton`, `poses` | bones, joint limits; what people do |
 | `clothes`, `head`, `body` | a figure dressed, as solids |
 | `shapes`, `materials` | solids and what they are made of |
-| `indoor`, `outdoor`, `furniture`, `light` | the world round them |
-| `crowd` | how many, how large, where, who hides whom: ExLPose's statistics |
-| `intersect`, `textures`, `render` | the ray caster |
+| `indoor`, `outdoor`, `paints`, `furniture`, `light` | the world round them |
+| `crowd`, `placing`, `layout` | how many, how large, where, who hides whom: ExLPose's statistics |
+| `intersect`, `trace`, `skin`, `textures`, `shade`, `render` | the ray caster |
 | `labels`, `source` | joints, boxes, planes; `People`, the scene source |
 """

@@ -75,8 +75,8 @@ def _trunk(add: Builder, build: Build, figure: Figure, outfit: Outfit) -> None:
     _shoulders(add, build, figure, outfit)
     if woman:
         for sign in SIDES.values():
-            at = breast + chest @ np.array([sign * 0.040 * s, 0.022 * s, 0.040 * g * s * loose])
-            add.ball(at, chest, (0.036 * g * s, 0.042 * g * s, 0.028 * g * s), top)
+            at = breast + chest @ np.array([sign * 0.038 * s, 0.020 * s, 0.032 * g * s * loose])
+            add.ball(at, chest, (0.038 * g * s, 0.046 * g * s, 0.030 * g * s), top)
 
 
 def _shoulders(add: Builder, build: Build, figure: Figure, outfit: Outfit) -> None:

@@ -71,7 +71,7 @@ def plant(add: Builder, at: Vector, high: float, pot: int, leaves: int, stream: 
     add.cone(at + UP * 0.05, at + UP * 0.32, (0.11, 0.16), pot, cut=OPEN_END | OPEN_START)
     add.semantic = semantics.VEGETATION
     for _ in range(9):
-        out = np.append(stream.normal(0, 0.13, 2), 0)[[0, 2, 1]]
+        out = np.append(np.clip(stream.normal(0, 0.13, 2), -0.25, 0.25), 0)[[0, 2, 1]]
         tip = at + UP * stream.uniform(0.5, high) + out * (2.0 * high / 1.3)
         add.cone(at + UP * 0.3, tip, (0.012, 0.008), leaves)
         add.ball(tip, turn_y(stream.uniform(0, 180)), (0.19, 0.13, 0.15), leaves)
@@ -112,38 +112,6 @@ def bush(add: Builder, at: Vector, wide: float, leaves: int, stream: np.random.G
             (size, size * 0.8, size),
             leaves,
         )
-
-
-def car(add: Builder, at: Vector, turn: Matrix, paint: int, glass: int, tyre: int, lamp: int) -> None:
-    """A car 4.3 m long, its nose at +z: a body and a cabin with sloping ends, wheels, bumpers, lamps."""
-    add.semantic = semantics.VEHICLE
-    slopes: list[tuple[float, float, float, float]] = [
-        (0, 0.85, 0.53, 1.17),
-        (0, 0.85, -0.53, 1.19),
-        (0.88, 0.47, 0, 1.14),
-        (-0.88, 0.47, 0, 1.14),
-    ]
-    lower: list[tuple[float, float, float, float]] = [(0, -0.8, 0.6, 1.12), (0, -0.8, -0.6, 1.12)]
-    add.hull(at + UP * 0.60, turn, (0.88, 0.34, 2.15), slopes + lower, paint)
-    cabin: list[tuple[float, float, float, float]] = [
-        (0, 0.62, 0.78, 0.86),
-        (0, 0.62, -0.78, 0.98),
-        (0.91, 0.41, 0, 1.03),
-        (-0.91, 0.41, 0, 1.03),
-    ]
-    add.hull(at + turn @ np.array([0, 1.13, -0.22]), turn, (0.80, 0.34, 1.28), cabin, glass)
-    add.hull(at + turn @ np.array([0, 1.40, -0.28]), turn, (0.62, 0.045, 0.72), [(0, 0.7, 0.7, 1.1)], paint)
-    for x in (-1, 1):
-        pillar = at + turn @ np.array([x * 0.70, 0, 0])
-        for z0, z1 in ((0.80, 0.36), (-0.22, -0.24), (-1.26, -0.92)):
-            foot, head = pillar + turn @ np.array([x * 0.06, 0.92, z0]), pillar + turn @ np.array([-x * 0.10, 1.40, z1])
-            add.cone(foot, head, (0.045, 0.035), paint)
-        for z in (-1.32, 1.34):
-            hub = at + turn @ np.array([x * 0.80, 0.32, z])
-            add.cone(hub, hub + turn @ np.array([x * 0.06, 0, 0]), (0.315, 0.305), tyre, turn[:, 2], 1.0)
-            add.ball(hub + turn @ np.array([x * 0.355, 0, 0]), turn, (0.03, 0.19, 0.19), lamp)
-        add.ball(at + turn @ np.array([x * 0.66, 0.66, 2.08]), turn, (0.17, 0.08, 0.10), lamp)
-    add.box(at + turn @ np.array([0, 0.40, 0]), turn, (0.80, 0.09, 2.18), tyre)
 
 
 def lamp_post(add: Builder, at: Vector, high: float, metal: int, bulb: int) -> None:

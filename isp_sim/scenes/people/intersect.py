@@ -1,41 +1,25 @@
-"""Rays and solids, in numba: where a ray enters a solid, which solid it meets first, what it passes on its way."""
-
-from typing import NamedTuple
+"""A ray and a solid, in numba: solids as rows of numbers, where a ray enters one, and its normal there."""
 
 import numba
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 
 from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people.shapes import BALL, BOX, CONE, HULL, Shapes
 from isp_sim.scenes.people.textures import SIZE, bare
 
 NONE = 1e30
-LEAF = 1  # solids in a leaf of the tree
 
 
-Solids = Float64[np.ndarray, "rows 39"]
+Solids = Float64[np.ndarray, "rows 49"]
 """Solids as the kernels take them, a row each: one array, because numba counts references of every array it hands on.
 
     0 … 11   world → own frame, 3×4        KIND   SIZE … SIZE + 5   as in `Shapes`   INSTANCE
-    FIRST_COLUMN …   the material (`materials`)
+    FIRST_COLUMN …   the material (`materials`)       JOINED …   up to ten solids it grows together with, else −1
 
 Behind the last solid follow the hulls' planes, `(n, d)` in the first four columns.
 """
-KIND, INSTANCE = 12, 19
-
-
-class Tree(NamedTuple):
-    """A bounding-volume tree over the solids that cast shadows.
-
-    Attributes:
-        nodes: low corner, high corner, the node that follows when this one is missed, and a leaf's place and
-            number in `order` (0 for inner nodes).
-        order: solids' numbers.
-    """
-
-    nodes: Float64[np.ndarray, "nodes 9"]
-    order: Int64[np.ndarray, " k"]
+KIND, INSTANCE, JOINED, JOINTS_MOST = 12, 19, 39, 10
 
 
 def pack(shapes: Shapes, table: Float64[np.ndarray, "rows columns"]) -> Solids:
@@ -44,35 +28,11 @@ def pack(shapes: Shapes, table: Float64[np.ndarray, "rows columns"]) -> Solids:
     inverse = np.concatenate((turn, -turn @ shapes.frame[:, :, 3:]), axis=2)
     size = shapes.size.copy()
     size[:, 4] += len(shapes) * (shapes.kind == HULL)
-    rows = np.zeros((len(shapes) + len(shapes.planes), m.FIRST_COLUMN + table.shape[1]))
+    rows = np.full((len(shapes) + len(shapes.planes), JOINED + JOINTS_MOST), -1.0)
     parts = (inverse.reshape(-1, 12), shapes.kind[:, None], size, shapes.instance[:, None], table[shapes.material])
-    rows[: len(shapes)] = np.concatenate(parts, axis=1)
+    rows[: len(shapes), :JOINED] = np.concatenate(parts, axis=1)
     rows[len(shapes) :, :4] = shapes.planes
     return rows
-
-
-def tree(low: Float64[np.ndarray, "n 3"], high: Float64[np.ndarray, "n 3"], chosen: Int64[np.ndarray, " k"]) -> Tree:
-    """Split the chosen solids at the median of the longest side, depth first."""
-    nodes: list[list[float]] = []
-    order: list[int] = []
-
-    def grow(members: Int64[np.ndarray, " k"]) -> None:
-        here = len(nodes)
-        nodes.append([*low[members].min(axis=0), *high[members].max(axis=0), 0, len(order), 0])
-        if len(members) <= LEAF:
-            nodes[here][8] = len(members)
-            order.extend(members.tolist())
-        else:
-            middle = (low[members] + high[members]) / 2
-            axis = int(np.ptp(middle, axis=0).argmax())
-            by = members[np.argsort(middle[:, axis], kind="stable")]
-            grow(by[: len(by) // 2])
-            grow(by[len(by) // 2 :])
-        nodes[here][6] = len(nodes)
-
-    if len(chosen):
-        grow(chosen)
-    return Tree(np.array(nodes, np.float64).reshape(-1, 9), np.array(order, np.int64))
 
 
 @numba.njit(nogil=True, error_model="numpy", inline="always")
@@ -195,56 +155,6 @@ def enter(s, k, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
         ):
             return NONE
     return t
-
-
-@numba.njit(nogil=True, error_model="numpy")
-def nearest(s, listed, near, start, stop, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
-    """First of the listed solids a ray meets, and where; the list is sorted by `near`, a lower bound of t."""
-    best, which = NONE, -1
-    for i in range(start, stop):
-        k = listed[i]
-        if near[k] > best:
-            break
-        t = enter(s, k, ox, oy, oz, dx, dy, dz)
-        if t < best:
-            best, which = t, k
-    return best, which
-
-
-@numba.njit(nogil=True, error_model="numpy")
-def blocked(s, nodes, order, ox, oy, oz, dx, dy, dz, reach):  # type: ignore[no-untyped-def]
-    """Whether anything stands between o and o + reach·d."""
-    ix, iy, iz = 1.0 / dx, 1.0 / dy, 1.0 / dz
-    node, last = 0, len(nodes)
-    while node < last:
-        x0, x1 = (nodes[node, 0] - ox) * ix, (nodes[node, 3] - ox) * ix
-        y0, y1 = (nodes[node, 1] - oy) * iy, (nodes[node, 4] - oy) * iy
-        z0, z1 = (nodes[node, 2] - oz) * iz, (nodes[node, 5] - oz) * iz
-        enters = max(min(x0, x1), min(y0, y1), min(z0, z1), 0.0)
-        leaves = min(max(x0, x1), max(y0, y1), max(z0, z1), reach)
-        if enters > leaves:
-            node = int(nodes[node, 6])
-            continue
-        first = int(nodes[node, 7])
-        for i in range(first, first + int(nodes[node, 8])):
-            if enter(s, order[i], ox, oy, oz, dx, dy, dz) < reach:
-                return True
-        node += 1
-    return False
-
-
-@numba.njit(nogil=True, error_model="numpy")
-def seen(s, count, origin, points, slack, out):  # type: ignore[no-untyped-def]
-    """For each point whether nothing stands more than `slack` (m) before it, seen from the origin."""
-    for j in range(len(points)):
-        dx, dy, dz = points[j, 0] - origin[0], points[j, 1] - origin[1], points[j, 2] - origin[2]
-        reach = 1.0 - slack[j] / np.sqrt(dx * dx + dy * dy + dz * dz)
-        free = True
-        for k in range(count):
-            if enter(s, k, origin[0], origin[1], origin[2], dx, dy, dz) < reach:
-                free = False
-                break
-        out[j] = free
 
 
 @numba.njit(nogil=True, error_model="numpy")

@@ -4,6 +4,7 @@ Radiance is relative: 1 is a white wall under the scene's main light. Irradiance
 diffuser of reflectance ρ lit by E has the radiance ρ·E.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,11 +13,14 @@ import numpy as np
 from jaxtyping import Float64
 
 from isp_sim.scenes.people import materials as m
-from isp_sim.scenes.people.intersect import INSTANCE, blocked
+from isp_sim.scenes.people.intersect import INSTANCE
 from isp_sim.scenes.people.materials import Rgb
 from isp_sim.scenes.people.textures import noise
+from isp_sim.scenes.people.trace import blocked
 
 SUN, LAMP, WINDOW = 0, 1, 2
+SUN_RADIUS = 0.00465
+"""Half the sun's angle as seen from the earth, radians (32')."""
 LIT = 0.01  # less irradiance than this from one light is not worth a shadow ray
 
 DAYLIGHT: Rgb = (1.0, 0.98, 0.95)
@@ -32,15 +36,25 @@ class Lights(NamedTuple):
     the solids that dim what comes from all sides.
 
     Attributes:
-        rows: (kind, x, y, z, nx, ny, nz, red, green, blue). Irradiance: of the sun `n·l`, of a lamp
-            `n·l·(0.25 + 0.75·cos)/r²`, of a window `n·l·cos/r²`.
+        rows: as `area` makes them. Irradiance: of the sun `n·l`, of a lamp `n·l·(0.25 + 0.75·cos)/r²`, of a window
+            `n·l·cos/r²`, l towards its middle.
         sky: see `Sky.row`.
         shades: balls (x, y, z, radius, person) that stand for bodies in the ambient light.
     """
 
-    rows: Float64[np.ndarray, "lights 10"]
+    rows: Float64[np.ndarray, "lights 16"]
     sky: Float64[np.ndarray, " 26"]
     shades: Float64[np.ndarray, "balls 5"]
+
+
+Triple = Sequence[float] | Float64[np.ndarray, " 3"]
+
+
+def area(kind: int, at: Triple, way: Triple, colour: Triple, across: Triple, along: Triple) -> tuple[float, ...]:
+    """A light's row: kind; place (or direction of the sun); the way it shines; colour times strength; half its
+    extent in two directions, over which its shadows are soft.
+    """
+    return (float(kind), *(float(v) for part in (at, way, colour, across, along) for v in part))
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,8 @@ class Sky:
         glow: radiance round the sun, relative.
         above, below: irradiance from the upper and lower half-space.
         seed: of the clouds.
+        rise: power of the height's sine with which the horizon's radiance turns into the zenith's.
+        cloud: radiance of clouds in the sun; 0 where they are the sky.
         room: left, right, back, front, height of a room's walls, m; corners in it are darker.
     """
 
@@ -68,18 +84,20 @@ class Sky:
     below: Rgb
     seed: float
     room: tuple[float, float, float, float, float] = (-1e6, 1e6, -1e6, 1e6, 1e6)
+    rise: float = 1.0
+    cloud: float = 0.0
 
     def row(self) -> Float64[np.ndarray, " 26"]:
         """For the kernel."""
         parts = (*self.zenith, *self.horizon, self.clouds, *self.sun, self.glow, *self.above, *self.below, self.seed)
-        return np.array((float(self.outdoors), *parts, *self.room, 0, 0), np.float64)
+        return np.array((float(self.outdoors), *parts, *self.room, self.rise, self.cloud), np.float64)
 
 
 @numba.njit(nogil=True, error_model="numpy")
 def sky_radiance(sky, dx, dy, dz):  # type: ignore[no-untyped-def]
     """The sky in a direction: horizon to zenith, clouds, the glow round the sun. Below the horizon, the ground."""
     up = max(dy, 0.0)
-    rise = up**0.45
+    rise = up ** sky[24]
     r = sky[4] + rise * (sky[1] - sky[4])
     g = sky[5] + rise * (sky[2] - sky[5])
     b = sky[6] + rise * (sky[3] - sky[6])
@@ -90,7 +108,7 @@ def sky_radiance(sky, dx, dy, dz):  # type: ignore[no-untyped-def]
         a2, _, _, _ = noise(2.3 * u, 2.3 * v, sky[18] + 7)
         a3, _, _, _ = noise(5.1 * u, 5.1 * v, sky[18] + 13)
         puff = min(max((0.55 * a1 + 0.3 * a2 + 0.15 * a3 + 2.2 * cover - 1.1) * 1.7, 0.0), 1.0)
-        white = (sky[4] + sky[5] + sky[6]) / 3 * (1.15 + 0.35 * a2)
+        white = sky[25] * (1.0 + 0.35 * a2) if sky[25] > 0.0 else (r + g + b) / 3 * (1.0 + 0.3 * a2)
         puff *= min(dy * 8, 1.0) * 0.9
         r, g, b = r + puff * (white - r), g + puff * (white - g), b + puff * (white * 1.02 - b)
     near = dx * sky[8] + dy * sky[9] + dz * sky[10]
@@ -127,43 +145,64 @@ def openness(sky, shades, person, px, py, pz, nx, ny, nz):  # type: ignore[no-un
     return free
 
 
+@numba.njit(nogil=True, error_model="numpy", inline="always")
+def spot(cell):  # type: ignore[no-untyped-def]
+    """Sample `cell` of 16 over a light, −1 … 1 both ways: Hammersley's points, 16 different places along each."""
+    back = ((cell & 1) << 3) | ((cell & 2) << 1) | ((cell & 4) >> 1) | ((cell & 8) >> 3)
+    return (cell + 0.5) / 8 - 1, (back + 0.5) / 8 - 1
+
+
 @numba.njit(nogil=True, error_model="numpy")
-def irradiance(s, k, nodes, order, rows, sky, shades, px, py, pz, nx, ny, nz, vx, vy, vz):  # type: ignore[no-untyped-def]
-    """Light that arrives at a point, over π, in three bands, and the highlight it gives towards the viewer."""
+def ambient(s, k, sky, shades, px, py, pz, nx, ny, nz):  # type: ignore[no-untyped-def]
+    """Light from all sides at a point, over π, in three bands."""
     open_ = openness(sky, shades, int(s[k, INSTANCE]), px, py, pz, nx, ny, nz)
     half = min(max(0.5 + 0.42 * ny + 0.22 * (nx * sky[8] + nz * sky[10]), 0.0), 1.0)  # it is brighter on the sun's side
     red = open_ * (sky[15] + half * (sky[12] - sky[15]))
     green = open_ * (sky[16] + half * (sky[13] - sky[16]))
     blue = open_ * (sky[17] + half * (sky[14] - sky[17]))
-    shine_r = shine_g = shine_b = 0.0
+    return red, green, blue
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def irradiance(s, k, nodes, order, rows, px, py, pz, nx, ny, nz, vx, vy, vz, cell):  # type: ignore[no-untyped-def]
+    """Light of the lights at a point, over π, in three bands, if nothing stood in its way; the highlight it gives
+    towards the viewer; and the share of it that arrives, towards one of 16 places on each light.
+    """
+    red = green = blue = shine_r = shine_g = shine_b = 0.0
+    sent = arrives = 0.0
     gloss, sharp = s[k, m.GLOSS], s[k, m.SHARPNESS]
     sx, sy, sz = px + 2e-3 * nx, py + 2e-3 * ny, pz + 2e-3 * nz
+    along, aside = spot(cell)
     for i in range(len(rows)):
-        lx, ly, lz, reach = rows[i, 1], rows[i, 2], rows[i, 3], 1e6
-        strength = 1.0
+        lx, ly, lz = rows[i, 1], rows[i, 2], rows[i, 3]
+        tx = lx + along * rows[i, 10] + aside * rows[i, 13]
+        ty = ly + along * rows[i, 11] + aside * rows[i, 14]
+        tz = lz + along * rows[i, 12] + aside * rows[i, 15]
+        strength, reach = 1.0, 1e6
         if rows[i, 0] != SUN:
             lx, ly, lz = lx - sx, ly - sy, lz - sz
-            reach = np.sqrt(lx * lx + ly * ly + lz * lz)
-            lx, ly, lz = lx / reach, ly / reach, lz / reach
+            tx, ty, tz = tx - sx, ty - sy, tz - sz
+            far = np.sqrt(lx * lx + ly * ly + lz * lz)
+            lx, ly, lz = lx / far, ly / far, lz / far
             out = -(lx * rows[i, 4] + ly * rows[i, 5] + lz * rows[i, 6])
             if rows[i, 0] == LAMP:
                 out = 0.25 + 0.75 * max(out, 0.0)
-            strength = max(out, 0.0) / (reach * reach + 0.15)
+            strength, reach = max(out, 0.0) / (far * far + 0.15), 1.0 - 0.05 / far
         cosine = nx * lx + ny * ly + nz * lz
-        if cosine <= 0.0 or strength * cosine * (rows[i, 7] + rows[i, 8] + rows[i, 9]) < LIT:
-            continue
-        if blocked(s, nodes, order, sx, sy, sz, lx, ly, lz, reach - 0.05):
+        colour = rows[i, 7] + rows[i, 8] + rows[i, 9]
+        if cosine <= 0.0 or strength * cosine * colour < LIT:
             continue
         e = strength * cosine
+        sent += e * colour
+        if not blocked(s, nodes, order, sx, sy, sz, tx, ty, tz, reach):
+            arrives += e * colour
         red, green, blue = red + e * rows[i, 7], green + e * rows[i, 8], blue + e * rows[i, 9]
         if gloss > 0.0:
             hx, hy, hz = lx - vx, ly - vy, lz - vz
             h = np.sqrt(hx * hx + hy * hy + hz * hz)
             up = max((nx * hx + ny * hy + nz * hz) / h, 0.0)
             lobe = gloss * strength * up**sharp * (sharp + 8) / 8
-            shine_r, shine_g, shine_b = (
-                shine_r + lobe * rows[i, 7],
-                shine_g + lobe * rows[i, 8],
-                shine_b + lobe * rows[i, 9],
-            )
-    return red, green, blue, shine_r, shine_g, shine_b
+            shine_r += lobe * rows[i, 7]
+            shine_g += lobe * rows[i, 8]
+            shine_b += lobe * rows[i, 9]
+    return red, green, blue, shine_r, shine_g, shine_b, arrives / sent if sent > 0.0 else 1.0

@@ -1,86 +1,33 @@
 """Daylight: a street, a square or a park under a clear, broken or overcast sky."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from isp_sim.scenes.people import furniture, semantics
+from isp_sim.scenes.people import cars, furniture, kerbside, semantics
 from isp_sim.scenes.people import light as li
 from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people.materials import Materials, Rgb, lch
+from isp_sim.scenes.people.paints import StreetPaints, street_paints
 from isp_sim.scenes.people.shapes import Builder, turn_y
 from isp_sim.scenes.people.world import World
 
 KINDS = ("street", "square", "park")
 
 
-@dataclass(frozen=True)
-class Paints:
-    """Materials of the outdoors."""
-
-    asphalt: int
-    paving: int
-    grass: int
-    kerb: int
-    bark: int
-    leaves: tuple[int, ...]
-    glass: int
-    tyre: int
-    metal: int
-    chrome: int
-    wood: int
+SKIES = ((1 / 4, (0.6, 0.4, 0.0)), (1 / 20, (0.2, 0.15, 0.65)), (0.0, (0.0, 0.0, 1.0)))
+"""Shares of clear, broken and closed skies by the light they let through (from the first number up): a closed one
+passes a fifth to a twentieth of the sun's light; the rest of the scenes that dim lie in the shade. Assumed."""
+OVERCAST: tuple[Rgb, Rgb, float] = (0.96, 1.0, 1.05), (0.32, 0.333, 0.347), 1.0
+"""Zenith, horizon and the power of the height's sine between them: the zenith is three times as bright (Moon and
+Spencer 1942, the CIE standard overcast sky)."""
+CLEAR: tuple[Rgb, Rgb, float] = (0.13, 0.24, 0.52), (0.50, 0.62, 0.80), 0.45
+"""Of a clear sky, brighter and whiter at the horizon. Assumed."""
+ANY_SKY = (0.45, 0.3, 0.25)
 
 
-def _paints(table: Materials, stream: np.random.Generator) -> Paints:
-    seed = float(stream.uniform(0, 50))
-    grey = float(stream.uniform(0.10, 0.20))
-    slab = lch(float(stream.uniform(50, 72)), float(stream.uniform(2, 12)), 75)
-    autumn = stream.random() < 0.2
-    return Paints(
-        asphalt=table.add((grey, grey, grey * 1.02), m.GROUND, (grey * 0.7,) * 3, scale=1.2, ratio=0.06, seed=seed),
-        paving=table.add(
-            slab,
-            m.TILES,
-            (slab[0] * 0.6, slab[1] * 0.6, slab[2] * 0.6),
-            scale=float(stream.uniform(0.3, 0.9)),
-            ratio=0.03,
-            variation=0.22,
-            grain=0.45,
-            seed=seed,
-        ),
-        grass=table.add(
-            lch(44, 34, 118), m.GROUND, lch(33, 34, 115), scale=2.5, ratio=0.03, bump=0.5, bump_scale=0.05, seed=seed
-        ),
-        kerb=table.add((0.42, 0.41, 0.39), variation=0.15, grain=0.3),
-        bark=table.add((0.12, 0.09, 0.065), variation=0.4, grain=0.06, bump=0.8, bump_scale=0.07, seed=seed),
-        leaves=tuple(
-            table.add(
-                lch(
-                    float(stream.uniform(36, 52)),
-                    float(stream.uniform(28, 42)),
-                    float(stream.uniform(60, 95) if autumn else stream.uniform(108, 130)),
-                ),
-                m.LEAVES,
-                grain=0.11,
-                cover=0.62,
-                bump=1.0,
-                bump_scale=0.16,
-                variation=0.35,
-                seed=float(n),
-            )
-            for n in range(3)
-        ),
-        glass=table.add((0.02, 0.025, 0.03), mirror=0.10, gloss=0.5, sharpness=400),
-        tyre=table.add((0.02, 0.02, 0.02), gloss=0.02),
-        metal=table.add((0.07, 0.08, 0.08), gloss=0.2, sharpness=40),
-        chrome=table.add((0.45, 0.45, 0.46), gloss=1.2, sharpness=120, mirror=0.25),
-        wood=table.add((0.28, 0.17, 0.09), m.WOOD, (0.18, 0.11, 0.06), scale=0.05, seed=seed),
-    )
-
-
-def _sky(stream: np.random.Generator) -> tuple[li.Sky, list[tuple[float, ...]]]:
+def _sky(daylight: float | None, stream: np.random.Generator) -> tuple[li.Sky, list[tuple[float, ...]]]:
     """Sun and sky: their irradiances make about 1, the sun's share falls with the clouds."""
-    clouds = float(stream.choice([stream.uniform(0, 0.35), stream.uniform(0.35, 0.62), 1.0], p=[0.45, 0.3, 0.25]))
+    shares = ANY_SKY if daylight is None else next(shares for least, shares in SKIES if daylight >= least)
+    clouds = float(stream.choice([stream.uniform(0, 0.35), stream.uniform(0.35, 0.62), 1.0], p=shares))
     high, round_ = np.radians(stream.uniform(14, 62)), np.radians(stream.uniform(-180, 180))
     sun = (float(np.cos(high) * np.sin(round_)), float(np.sin(high)), float(np.cos(high) * np.cos(round_)))
     share = 0.0 if clouds == 1.0 else float(stream.uniform(0.72, 0.86))
@@ -91,26 +38,30 @@ def _sky(stream: np.random.Generator) -> tuple[li.Sky, list[tuple[float, ...]]]:
     above: Rgb = (level * tone[0], level * tone[1], level * tone[2])
     bounce = 0.17 * (share * float(np.sin(high)) + level)
     below: Rgb = (bounce * 1.02, bounce, bounce * 0.93)
-    zenith: Rgb = (0.13, 0.24, 0.52) if clouds < 1 else (0.80, 0.83, 0.88)
-    horizon: Rgb = (0.62, 0.74, 0.92) if clouds < 1 else (1.0, 1.02, 1.04)
-    glow = 0.0 if clouds == 1.0 else 1.6
-    sky = li.Sky(
-        True, zenith, horizon, clouds if clouds < 1 else 0.75, sun, glow, above, below, float(stream.uniform(0, 99))
-    )
-    return sky, [(li.SUN, *sun, 0, 0, 0, *light.tolist())] if share else []
+    seed, glow = float(stream.uniform(0, 99)), 0.0 if clouds == 1.0 else 0.5
+    zenith, horizon, rise = OVERCAST if clouds == 1.0 else CLEAR
+    mean = np.mean(horizon) + 2 / (2 + rise) * (np.mean(zenith) - np.mean(horizon))  # ∫ 2u·L(u) du
+    bright = level / float(mean)  # what is seen of the sky is what lights the ground
+    up, low = ((c[0] * bright, c[1] * bright, c[2] * bright) for c in (zenith, horizon))
+    cover, cloud = (clouds, 0.55) if clouds < 1 else (0.75, 0.0)
+    sky = li.Sky(True, up, low, cover, sun, glow, above, below, seed, rise=rise, cloud=cloud)
+    aside = np.cross(sun, (0, 1.0, 0)) / np.cos(high) * li.SUN_RADIUS
+    disc = aside, np.cross(aside, sun)
+    return sky, [li.area(li.SUN, sun, (0, 0, 0), light, *disc)] if share else []
 
 
-def place(kind: str, table: Materials, far_m: float, stream: np.random.Generator) -> World:
+def place(kind: str, table: Materials, far_m: float, daylight: float | None, stream: np.random.Generator) -> World:
     """A place out of doors.
 
     Args:
         kind: of `KINDS`.
         table: gets the materials.
         far_m: how far away the last person stands.
+        daylight: light over a sunlit scene's; without it any sky.
         stream: random numbers.
     """
-    paints = _paints(table, stream)
-    sky, lights = _sky(stream)
+    paints = street_paints(table, stream)
+    sky, lights = _sky(daylight, stream)
     add = Builder(semantics.GROUND)
     ground = {"street": paints.asphalt, "square": paints.paving, "park": paints.grass}[kind]
     add.box(np.array([0, -0.5, 400.0]), np.eye(3), (600.0, 0.5, 480.0), ground)
@@ -149,18 +100,25 @@ def _house(
 
 
 def _car(
-    world: World, table: Materials, paints: Paints, x: float, z: float, turn: float, stream: np.random.Generator
+    world: World, table: Materials, paints: StreetPaints, x: float, z: float, turn: float, stream: np.random.Generator
 ) -> None:
     colour = lch(
         float(stream.choice([12, 30, 60, 85])), float(stream.choice([2, 2, 45])), float(stream.uniform(0, 360))
     )
     paint = table.add(colour, gloss=1.5, sharpness=220, mirror=0.05)
-    furniture.car(world.add, np.array([x, 0, z]), turn_y(turn), paint, paints.glass, paints.tyre, paints.chrome)
+    model = cars.MODELS[str(stream.choice(list(cars.MODELS), p=cars.SHARES))]
+    look = cars.CarPaints(paint, paints.glass, paints.tyre, paints.chrome, paints.tail, paints.white)
+    way = turn_y(turn)
+    cars.car(world.add, np.array([x, 0, z]), way, model, look)
+    for n in (-0.5, 0.5):  # it hides the sky from the ground under it
+        under = way @ np.array([0, 0, n * model.half])
+        world.shades.append((x + under[0], 0.40, z + under[2], 1.05))
     along = abs(np.cos(np.radians(turn))) > 0.7
-    world.occupy(x, z, 2.0 if along else 4.4, 4.4 if along else 2.0)
+    sides = (2 * model.wide + 0.3, 2 * model.half + 0.2)
+    world.occupy(x, z, *(sides if along else sides[::-1]))
 
 
-def _street(world: World, table: Materials, paints: Paints, far_m: float, stream: np.random.Generator) -> None:
+def _street(world: World, table: Materials, paints: StreetPaints, far_m: float, stream: np.random.Generator) -> None:
     """A street that runs away from the camera: pavements, rows of houses, parked cars, trees, lamps."""
     add, half = world.add, float(stream.uniform(6.0, 10.0))
     middle = float(stream.uniform(-0.35, 0.35)) * half
@@ -175,31 +133,38 @@ def _street(world: World, table: Materials, paints: Paints, far_m: float, stream
             deep, tall = float(stream.uniform(7, 16)), float(stream.uniform(6, 19))
             _house(world, table, (front + sign * 5, z + deep / 2), (10, tall, deep - 0.02), stream)
             z += deep + (float(stream.uniform(3, 8)) if stream.random() < 0.2 else 0)
-        for z in np.arange(float(stream.uniform(6, 12)), min(end, 70), 9.0):
-            draw = stream.random()
-            if draw < 0.4:
-                _car(world, table, paints, front - sign * 3.8, float(z), 0 if sign < 0 else 180, stream)
-            elif draw < 0.7:
-                leaf = paints.leaves[int(stream.integers(3))]
-                furniture.tree(
-                    add,
-                    np.array([front - sign * 2.2, 0, z]),
-                    float(stream.uniform(4.5, 8)),
-                    1.7,
-                    paints.bark,
-                    leaf,
-                    stream,
-                )
-                world.occupy(front - sign * 2.2, float(z), 0.5, 0.5)
-            elif draw < 0.85:
-                furniture.lamp_post(add, np.array([front - sign * 2.3, 0, z]), 5.0, paints.metal, paints.kerb)
-                world.occupy(front - sign * 2.3, float(z), 0.3, 0.3)
+        _kerb(world, table, paints, front, sign, min(end, 70), stream)
+    zebra = float(stream.uniform(6, 30)) if stream.random() < 0.35 else -1.0
+    kerbside.lane(world, paints, middle, half - 2.7, end, zebra)
     if stream.random() < 0.6:
         _house(world, table, (middle, end + 6), (2 * half + 24, float(stream.uniform(9, 20)), 12), stream)
     world.left, world.right, world.far = middle - half + 0.1, middle + half - 0.1, end
 
 
-def _square(world: World, table: Materials, paints: Paints, far_m: float, stream: np.random.Generator) -> None:
+def _kerb(
+    world: World, table: Materials, paints: StreetPaints, front: float, sign: int, end: float,
+    stream: np.random.Generator,
+) -> None:  # fmt: skip
+    """One side of a street: cars at the kerb, trees and lamps on it, things along the houses."""
+    add = world.add
+    for z in np.arange(float(stream.uniform(6, 12)), end, 7.0):
+        draw = stream.random()
+        if draw < 0.5:
+            _car(world, table, paints, front - sign * 3.8, float(z), 0 if sign < 0 else 180, stream)
+        elif draw < 0.72:
+            leaf = paints.leaves[int(stream.integers(3))]
+            at = np.array([front - sign * 2.2, 0, z])
+            furniture.tree(add, at, float(stream.uniform(4.5, 8)), 1.7, paints.bark, leaf, stream)
+            world.occupy(front - sign * 2.2, float(z), 0.5, 0.5)
+        elif draw < 0.85:
+            furniture.lamp_post(add, np.array([front - sign * 2.3, 0, z]), 5.0, paints.metal, paints.kerb)
+            world.occupy(front - sign * 2.3, float(z), 0.3, 0.3)
+    for z in np.arange(float(stream.uniform(4, 7)), min(end, 40), 4.5):
+        if stream.random() < 0.6:
+            kerbside.put(world, paints, front - sign * 0.6, float(z), -sign * 90, stream)
+
+
+def _square(world: World, table: Materials, paints: StreetPaints, far_m: float, stream: np.random.Generator) -> None:
     """A paved square before a row of houses, with trees, benches and a few parked cars."""
     add, back = world.add, far_m + float(stream.uniform(5, 18))
     x = -back * 1.1
@@ -231,17 +196,20 @@ def _square(world: World, table: Materials, paints: Paints, far_m: float, stream
             90 if stream.random() < 0.5 else -90,
             stream,
         )
-    for _ in range(int(stream.integers(0, 3))):
-        z = float(stream.uniform(0.35, 0.8)) * back
-        x = float(stream.uniform(-0.5, 0.5)) * z
-        furniture.bench(
-            add, np.array([x, 0, z]), turn_y(180 + float(stream.uniform(-60, 60))), 0.45, paints.wood, paints.metal
-        )
-        world.occupy(x, z, 1.7, 0.9)
+    for _ in range(int(stream.integers(2, 8))):
+        z = float(stream.uniform(0.35, 0.95)) * back
+        x = float(stream.uniform(-0.55, 0.55)) * z
+        if world.free(x, z, 1.0):
+            kerbside.put(world, paints, x, z, 180 + float(stream.uniform(-60, 60)), stream)
+    for side in (-1, 1):
+        if stream.random() < 0.5:
+            x, z = side * 0.4 * back, 0.7 * back
+            furniture.lamp_post(add, np.array([x, 0, z]), 5.0, paints.metal, paints.kerb)
+            world.occupy(x, z, 0.3, 0.3)
     world.far = back
 
 
-def _park(world: World, table: Materials, paints: Paints, far_m: float, stream: np.random.Generator) -> None:
+def _park(world: World, table: Materials, paints: StreetPaints, far_m: float, stream: np.random.Generator) -> None:
     """Grass with a path, trees and bushes, houses behind them."""
     add, back = world.add, far_m + float(stream.uniform(12, 35))
     add.semantic = semantics.GROUND

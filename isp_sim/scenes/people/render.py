@@ -1,4 +1,4 @@
-"""The picture: primary rays tile by tile, materials, lights, shadows; radiance, instance, class and depth."""
+"""The picture: rays tile by tile; radiance, instance, class and depth."""
 
 from typing import NamedTuple
 
@@ -10,12 +10,16 @@ from isp_sim import streams  # noqa: F401  (names the cache of compiled kernels)
 from isp_sim.rows import in_rows
 from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people import semantics
-from isp_sim.scenes.people.intersect import KIND, nearest, normal, pack, tree
-from isp_sim.scenes.people.light import Lights, irradiance, sky_radiance
-from isp_sim.scenes.people.shapes import CONE, Shapes
-from isp_sim.scenes.people.textures import SIZE, facade, face, mix, noise, share, surface
+from isp_sim.scenes.people.intersect import INSTANCE, pack
+from isp_sim.scenes.people.light import Lights
+from isp_sim.scenes.people.shade import radiance
+from isp_sim.scenes.people.shapes import Shapes
+from isp_sim.scenes.people.skin import joined
+from isp_sim.scenes.people.trace import nearest, tree
 
 TILE = 16
+TURNS = ((0, 8, 2, 10), (12, 4, 14, 6), (3, 11, 1, 9), (15, 7, 13, 5))
+"""Which of 16 places on a light a pixel looks at, by row and column modulo 4."""
 NO_SHADOW = (semantics.FLOOR, semantics.GROUND, semantics.WALL, semantics.CEILING, semantics.WINDOW, semantics.LIGHT)
 """What a light inside a room cannot be hidden by; out of doors nothing lies under the ground."""
 
@@ -74,105 +78,13 @@ def direction(camera, x, y):  # type: ignore[no-untyped-def]
     return u / length, (c * v - s) / length, (s * v + c) / length, 1.0 / length
 
 
-@numba.njit(nogil=True, error_model="numpy")
-def coloured(s, k, x, y, z, blur):  # type: ignore[no-untyped-def]
-    """Reflectance and glow (over reflectance) of solid k at a point of its own frame."""
-    kind = s[k, KIND]
-    pattern, glow = s[k, m.PATTERN], s[k, m.GLOW]
-    u, v = surface(s, k, kind, x, y, z)
-    mirror = s[k, m.MIRROR]
-    if pattern == m.FACE:
-        white, dark, _, brow = face(x, y, z, blur / s[k, SIZE])
-        r, g, b = s[k, m.RED], s[k, m.GREEN], s[k, m.BLUE]
-        r, g, b = r + white * (0.62 - r), g + white * (0.60 - g), b + white * (0.58 - b)
-        hairy = 0.85 * brow
-        r, g, b = (
-            r + hairy * (s[k, m.RED_B] * 0.8 - r),
-            g + hairy * (s[k, m.GREEN_B] * 0.8 - g),
-            b + hairy * (s[k, m.BLUE_B] * 0.8 - b),
-        )
-        r, g, b = r + dark * (0.02 - r), g + dark * (0.015 - g), b + dark * (0.012 - b)
-    elif pattern == m.FACADE:
-        glass, frame, number = facade(s, k, u, v, blur)
-        r, g, b = mix(s, k, min(frame, 1.0))
-        dim = 0.03 + 0.10 * number
-        r, g, b = r + glass * (dim - r), g + glass * (dim - g), b + glass * (1.1 * dim - b)
-        mirror = mirror + glass * (0.10 + 0.25 * number)
-    elif pattern == m.PANE or pattern == m.SCREEN:
-        part = 1.0
-        r, g, b = s[k, m.RED], s[k, m.GREEN], s[k, m.BLUE]
-        if pattern == m.PANE:
-            value, _, _, _ = noise(u * 0.8 + s[k, m.SEED], 0.5, 0.5)
-            part = 0.22 + 0.10 * value if v < -0.35 * s[k, SIZE + 1] + 0.25 * s[k, SIZE + 1] * value else 1.0
-        else:
-            value, _, _, _ = noise(u / 0.08 + s[k, m.SEED], v / 0.05, 0.5)
-            part = 0.5 + 0.5 * value
-        glow = glow * part
-    else:
-        r, g, b = mix(s, k, share(s, k, u, v, z, blur))
-    grain, vary = s[k, m.GRAIN], s[k, m.VARIATION]
-    if vary > 0.0 and blur < 2 * grain:
-        value, _, _, _ = noise((u + 7.3 * s[k, m.SEED]) / grain, v / grain, z / grain * 0.3)
-        tone = 1.0 + vary * value * min(2.0 - blur / grain, 1.0)
-        r, g, b = r * tone, g * tone, b * tone
-    return r, g, b, glow, mirror
-
-
-@numba.njit(nogil=True, error_model="numpy")
-def folded(s, k, x, y, z, nx, ny, nz, blur):  # type: ignore[no-untyped-def]
-    """The normal tilted by the gradient of noise in the solid's own frame: folds of cloth, bark, leaves."""
-    bump, size = s[k, m.BUMP], s[k, m.BUMP_SCALE]
-    if bump == 0.0 or blur > size:
-        return nx, ny, nz
-    if s[k, KIND] == CONE:
-        ax, ay, az = x, y, z
-    else:
-        ax, ay, az = x * s[k, SIZE], y * s[k, SIZE + 1], z * s[k, SIZE + 2]
-    seed = s[k, m.SEED]
-    _, gx, gy, gz = noise(ax / size + seed, 0.55 * ay / size, az / size)
-    _, hx, hy, hz = noise(1.3 * ax / size, 1.6 * ay / size + seed, 1.3 * az / size)
-    gx, gy, gz = gx + 0.5 * hx, 0.55 * gy + 0.5 * hy, gz + 0.5 * hz
-    tilt = 0.5 * bump * (1.0 - blur / size)
-    stretch = 1.0 / np.sqrt(s[k, 4] ** 2 + s[k, 5] ** 2 + s[k, 6] ** 2)
-    wx = (s[k, 0] * gx + s[k, 4] * gy + s[k, 8] * gz) * stretch
-    wy = (s[k, 1] * gx + s[k, 5] * gy + s[k, 9] * gz) * stretch
-    wz = (s[k, 2] * gx + s[k, 6] * gy + s[k, 10] * gz) * stretch
-    along = wx * nx + wy * ny + wz * nz
-    nx, ny, nz = nx - tilt * (wx - along * nx), ny - tilt * (wy - along * ny), nz - tilt * (wz - along * nz)
-    length = np.sqrt(nx * nx + ny * ny + nz * nz)
-    return nx / length, ny / length, nz / length
-
-
-@numba.njit(nogil=True, error_model="numpy")
-def radiance(s, nodes, order, rows, sky, shades, camera, k, t, dx, dy, dz):  # type: ignore[no-untyped-def]
-    """Light a ray brings home from where it meets solid k."""
-    if k < 0:
-        return sky_radiance(sky, dx, dy, dz)
-    px, py, pz = camera.x + t * dx, camera.y + t * dy, camera.z + t * dz
-    nx, ny, nz, x, y, z = normal(s, k, px, py, pz)
-    facing = -(nx * dx + ny * dy + nz * dz)
-    blur = t / camera.focal_px / max(facing, 0.15) ** 0.5
-    r, g, b, glow, mirror = coloured(s, k, x, y, z, blur)
-    if glow > 0.0:
-        return r * glow, g * glow, b * glow
-    nx, ny, nz = folded(s, k, x, y, z, nx, ny, nz, blur)
-    er, eg, eb, hr, hg, hb = irradiance(s, k, nodes, order, rows, sky, shades, px, py, pz, nx, ny, nz, dx, dy, dz)
-    r, g, b = r * er + hr, g * eg + hg, b * eb + hb
-    if mirror > 0.0:
-        along = dx * nx + dy * ny + dz * nz
-        mx, my, mz = dx - 2 * along * nx, dy - 2 * along * ny, dz - 2 * along * nz
-        strength = mirror + (1 - mirror) * max(1.0 + along, 0.0) ** 5 * min(4 * mirror, 1.0)
-        if sky[0] > 0.0:
-            qr, qg, qb = sky_radiance(sky, mx, my, mz)
-        else:
-            qr, qg, qb = 0.5 * sky[12], 0.5 * sky[13], 0.5 * sky[14]
-        r, g, b = r + strength * qr, g + strength * qg, b + strength * qb
-    return r, g, b
-
-
 @numba.njit(nogil=True, error_model="numpy", cache=True)
-def _first(start, stop, bands, s, nodes, order, rows, sky, shades, camera, listed, near, starts, image, solid, depth):  # type: ignore[no-untyped-def]
-    """One ray through the middle of every pixel."""
+def _first(start, stop, bands, s, nodes, order, rows, sky, shades, camera, listed, near, starts, *planes):  # type: ignore[no-untyped-def]
+    """One ray through the middle of every pixel, towards one of 16 places on every light by turns.
+
+    Planes: what comes past the lights, what they send and the share that arrives, the solid, the depth.
+    """
+    image, lit, solid, depth = planes
     across = (camera.width + TILE - 1) // TILE
     for band in range(start, stop):
         tile_row = bands[band]
@@ -184,10 +96,39 @@ def _first(start, stop, bands, s, nodes, order, rows, sky, shades, camera, liste
                     t, k = nearest(
                         s, listed, near, starts[tile], starts[tile + 1], camera.x, camera.y, camera.z, dx, dy, dz
                     )
-                    r, g, b = radiance(s, nodes, order, rows, sky, shades, camera, k, t, dx, dy, dz)
+                    r, g, b, er, eg, eb, arrives = radiance(
+                        s, nodes, order, rows, sky, shades, camera, k, t, dx, dy, dz, TURNS[y & 3][x & 3]
+                    )
                     image[y, x, 0], image[y, x, 1], image[y, x, 2] = r, g, b
+                    lit[y, x, 0], lit[y, x, 1], lit[y, x, 2], lit[y, x, 3] = er, eg, eb, arrives
                     solid[y, x] = k
                     depth[y, x] = t * cosine if k >= 0 else np.inf
+
+
+@numba.njit(nogil=True, error_model="numpy", cache=True)
+def _shadows(start, stop, s, image, lit, solid):  # type: ignore[no-untyped-def]
+    """Add the lights' part, its share that arrives averaged over the 4×4 pixels round a pixel that see the same
+    thing or person: in each such window all 16 places on a light have their turn (Keller and Heidrich, Interleaved
+    sampling, EGWR 2001).
+    """
+    height, width = solid.shape
+    for y in range(start, stop):
+        for x in range(width):
+            k = solid[y, x]
+            if lit[y, x, 0] + lit[y, x, 1] + lit[y, x, 2] == 0.0:
+                continue
+            who = s[k, INSTANCE]
+            total = weight = 0.0
+            for j in range(max(y - 2, 0), min(y + 2, height)):
+                for i in range(max(x - 2, 0), min(x + 2, width)):
+                    other = solid[j, i]
+                    if other == k or (who > 0.0 and other >= 0 and s[other, INSTANCE] == who):
+                        sent = lit[j, i, 0] + lit[j, i, 1] + lit[j, i, 2]
+                        total += sent * lit[j, i, 3]
+                        weight += sent
+            share = np.float32(total / weight)
+            for c in range(3):
+                image[y, x, c] += share * lit[y, x, c]
 
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)
@@ -213,8 +154,12 @@ def _edges(start, stop, bands, s, nodes, order, rows, sky, shades, camera, liste
                     t, k = nearest(
                         s, listed, near, starts[tile], starts[tile + 1], camera.x, camera.y, camera.z, dx, dy, dz
                     )
-                    r, g, b = radiance(s, nodes, order, rows, sky, shades, camera, k, t, dx, dy, dz)
-                    red, green, blue = red + 0.25 * r, green + 0.25 * g, blue + 0.25 * b
+                    r, g, b, er, eg, eb, arrives = radiance(
+                        s, nodes, order, rows, sky, shades, camera, k, t, dx, dy, dz, 4 * n + TURNS[y & 3][x & 3] // 4
+                    )
+                    red += 0.25 * (r + arrives * er)
+                    green += 0.25 * (g + arrives * eg)
+                    blue += 0.25 * (b + arrives * eb)
                 smooth[y, x, 0], smooth[y, x, 1], smooth[y, x, 2] = red, green, blue
 
 
@@ -248,18 +193,20 @@ def tiles(
 
 def render(shapes: Shapes, table: Float64[np.ndarray, "rows columns"], lights: Lights, camera: Camera) -> Rendered:
     """Render the solids; the result does not depend on the number of threads."""
-    s = pack(shapes, table)
     low, high = shapes.bounds()
+    s = joined(pack(shapes, table), low, high)
     casts = (table[shapes.material, m.GLOW - m.FIRST_COLUMN] == 0) & ~np.isin(shapes.semantic, NO_SHADOW)
     nodes, order = tree(low, high, np.flatnonzero(casts))
     listed, near, starts = tiles(low, high, camera)
     shape = (camera.height, camera.width)
     image, smooth = np.empty((*shape, 3), np.float32), np.empty((*shape, 3), np.float32)
+    lit = np.empty((*shape, 4), np.float32)
     solid, depth = np.empty(shape, np.int32), np.empty(shape, np.float32)
     down = -(-camera.height // TILE)
     bands = np.concatenate((np.arange(0, down, 2), np.arange(1, down, 2)))  # the sky is quick: share it out
     common = (bands, s, nodes, order, *lights, camera, listed, near, starts)
-    in_rows(_first, down, *common, image, solid, depth)
+    in_rows(_first, down, *common, image, lit, solid, depth)
+    in_rows(_shadows, camera.height, s, image, lit, solid)
     in_rows(_edges, down, *common, image, solid, smooth)
     instance = np.append(shapes.instance, 0)[solid].astype(np.uint16)
     semantic = np.append(shapes.semantic, semantics.SKY)[solid].astype(np.uint8)

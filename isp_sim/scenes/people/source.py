@@ -1,5 +1,7 @@
 """`People`: scenes with people by number."""
 
+import functools
+
 import numpy as np
 from jaxtyping import Float64
 
@@ -13,6 +15,8 @@ from isp_sim.scenes.people.semantics import CLASSES
 from isp_sim.scenes.people.shapes import Shapes, gather
 from isp_sim.units import Radiance
 
+FROZEN = 1
+"""Sub-frames of a picture in which nobody moves."""
 SCENES = 1_000_000
 
 SHADES = (
@@ -29,46 +33,44 @@ SHADES = (
 class People:
     """Rooms and streets with people in them.
 
-    What scene n shows depends on the seed and n alone, not on the resolution.
+    What scene n shows depends on the seed, n and the daylight asked for alone, not on the resolution.
 
     Args:
         height: pixels.
         width: pixels.
         seed: another seed, other scenes.
-        motion_blur_samples: pictures averaged over the exposure; 1 freezes everybody.
-        exposure_s: how long people move for, if they do.
+        motion_blur_samples: sub-frames averaged over an exposure (`Scene.during`), evenly spaced about the moment of
+            the labels; 1 freezes everybody.
 
     Raises:
         ValueError: a size or setting that is not allowed.
     """
 
-    def __init__(
-        self, height: int, width: int, seed: int = 0, motion_blur_samples: int = 1, exposure_s: float = 0.02
-    ) -> None:
+    def __init__(self, height: int, width: int, seed: int = 0, motion_blur_samples: int = FROZEN) -> None:
         for name, value in (("height", height), ("width", width)):
             if value < 32 or value % 2:
                 raise ValueError(f"a scene's {name} is {value} px; even numbers from 32 are allowed")
         if motion_blur_samples < 1:
             raise ValueError(f"motion_blur_samples is {motion_blur_samples}; whole numbers from 1 are allowed")
-        if not 0 <= exposure_s <= 1:
-            raise ValueError(f"exposure_s is {exposure_s} s; 0 … 1 is allowed")
         self._size, self._seed = (height, width), seed
-        self._samples, self._exposure_s = motion_blur_samples, exposure_s
+        self._samples = motion_blur_samples
 
     def __len__(self) -> int:
         """How many scenes are numbered."""
         return SCENES
 
-    def scene(self, index: int) -> Scene:
-        """Scene `index`: radiance, people, and the planes semantic, instances and depth."""
+    def scene(self, index: int, daylight: float | None = None) -> Scene:
+        """Scene `index`: radiance, people, and the planes semantic, instances and depth.
+
+        Args:
+            index: number.
+            daylight: light over a sunlit scene's: much is in the sun, less under clouds or in the shade, below
+                `layout.INDOOR_BELOW` in a room. Without it places of all kinds are drawn.
+        """
         if not 0 <= index < SCENES:
             raise IndexError(f"scene {index}: 0 … {SCENES - 1} are allowed")
-        layout = lay_out(self._seed, index)
+        layout = lay_out(self._seed, index, daylight)
         rendered, joints = picture(layout, *self._size, 0.0)
-        light = rendered.radiance
-        if self._samples > 1:
-            times = ((np.arange(self._samples) + 0.5) / self._samples - 0.5) * self._exposure_s
-            light = np.mean([picture(layout, *self._size, t)[0].radiance for t in times.tolist()], axis=0)
         camera = layout.view(*self._size)
         found = [
             labels.person(n, place, joint_radii(one.build, JOINTS), camera, rendered)
@@ -76,11 +78,20 @@ class People:
         ]
         return Scene(
             name=f"people/{index:06d}",
-            radiance=Radiance(np.asarray(light, np.float32)),
+            radiance=Radiance(rendered.radiance),
             people=tuple(person for person in found if person is not None),
             labels=facts(layout, [n for n, person in enumerate(found, start=1) if person is not None]),
             planes=labels.planes(rendered),
+            during=functools.partial(self._during, layout) if self._samples > FROZEN else None,
         )
+
+    def _during(self, layout: Layout, exposure_s: float) -> Radiance:
+        """Mean of the sub-frames, each at the middle of its share of the exposure."""
+        mean = np.zeros((*self._size, 3), np.float32)
+        for n in range(self._samples):
+            moment = ((n + 0.5) / self._samples - 0.5) * exposure_s
+            mean += picture(layout, *self._size, moment)[0].radiance / np.float32(self._samples)
+        return Radiance(mean)
 
 
 def picture(
@@ -88,7 +99,8 @@ def picture(
 ) -> tuple[Rendered, list[Float64[np.ndarray, "14 3"]]]:
     """Render a layout at a moment; also everybody's joints in the world, m."""
     lots: list[Shapes] = [layout.things]
-    joints, shades = [], []
+    joints: list[Float64[np.ndarray, "14 3"]] = []
+    shades: list[tuple[float, ...]] = [(*ball, 0) for ball in layout.shades]
     for number, one in enumerate(layout.people, start=1):
         shapes, places = one.body(time_s)
         lots.append(shapes.of(number))

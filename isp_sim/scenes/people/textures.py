@@ -155,14 +155,34 @@ def share(table, row, u, v, z, blur):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def facade(table, row, u, v, blur):  # type: ignore[no-untyped-def]
-    """A wall of windows: how much glass is at a point, how much frame, and a number for its window."""
-    storey, bay = table[row, m.SCALE], table[row, m.SCALE] * table[row, m.RATIO]
-    across, up = u / bay - np.floor(u / bay), v / storey - np.floor(v / storey)
+def facade(s, k, u, v, blur):  # type: ignore[no-untyped-def]
+    """A wall of windows: how much glass is at a point, how much frame, how much curtain or blind, and a number for
+    its window. Storeys count from the ground; the first has doors, or a shop's windows and a board over them.
+    """
+    storey, seed = s[k, m.SCALE], s[k, m.SEED]
+    bay = storey * s[k, m.RATIO]
+    height = v + s[k, SIZE + 1]
+    floor, column = np.floor(height / storey), np.floor(u / bay)
+    across, up = u / bay - column, height / storey - floor
     edge = max(blur / bay, 0.01)
-    inside = max(np.abs(across - 0.5) - 0.28, (np.abs(up - 0.52) - 0.30) * 1.0)
-    glass = soft(inside, edge)
+    number = chance(column, floor, seed)
+    half_wide, middle, half_high = 0.28 + 0.06 * (chance(1, 2, seed) - 0.5), 0.52, 0.30
+    board = 0.0
+    if floor == 0.0 and chance(5, 5, seed) < 0.45:  # a shop
+        half_wide, middle, half_high = 0.45, 0.42, 0.33
+        board = soft(np.abs(up - 0.86) - 0.06, max(blur / storey, 0.01))
+    elif floor == 0.0 and number < 0.2:
+        half_wide, middle, half_high = 0.22, 0.33, 0.33
+        board = soft(max(np.abs(across - 0.5) - 0.18, up - 0.62), edge)  # a door
+    elif (floor + 1.0) * storey > 2 * s[k, SIZE + 1] or number > 0.96:
+        return 0.0, 0.0, 0.0, number  # no window under the roof, now and then none elsewhere
+    inside = max(np.abs(across - 0.5) - half_wide, np.abs(up - middle) - half_high)
+    glass = soft(inside, edge) * (1 - board)
     frame = soft(inside - 0.035, edge) - glass
     bar = soft(np.abs(across - 0.5) - 0.018, edge) * glass
-    number = chance(np.floor(u / bay), np.floor(v / storey), table[row, m.SEED])
-    return glass - bar, frame + bar, number
+    cloth = 0.0
+    if number > 0.75:  # curtains at both sides
+        cloth = soft(0.55 * half_wide - np.abs(across - 0.5), edge)
+    elif number > 0.5:  # a blind, down by more or less
+        cloth = soft(middle + half_high - 2.0 * (number - 0.5) * half_high * 2.5 - up, edge)
+    return glass - bar, max(frame, 0.0) + bar + board, glass * cloth * (1 - board), number

@@ -18,6 +18,7 @@ class World:
         add: solids so far.
         lights: rows of `Lights`.
         sky: light from all sides.
+        shades: balls (x, y, z, radius) that stand for large things in the light from all sides.
         taken: discs on the floor (x, z, radius) where nobody can stand.
         left, right, far: walls nobody can stand beyond, m.
     """
@@ -26,6 +27,7 @@ class World:
     add: Builder
     lights: list[tuple[float, ...]]
     sky: Sky
+    shades: list[tuple[float, float, float, float]] = field(default_factory=list)
     taken: list[tuple[float, float, float]] = field(default_factory=list)
     left: float = -1e6
     right: float = 1e6
@@ -44,6 +46,6 @@ class World:
             return False
         return all((x - a) ** 2 + (z - b) ** 2 > (radius + r) ** 2 for a, b, r in self.taken)
 
-    def light_rows(self) -> Float64[np.ndarray, "lights 10"]:
+    def light_rows(self) -> Float64[np.ndarray, "lights 16"]:
         """The lights as an array."""
-        return np.array(self.lights, np.float64).reshape(-1, 10)
+        return np.array(self.lights, np.float64).reshape(-1, 16)

@@ -1,0 +1,131 @@
+"""What a surface sends to the camera, in numba: its pattern's colour, its folds, the light on it, its reflections."""
+
+import numba
+import numpy as np
+
+from isp_sim.scenes.people import materials as m
+from isp_sim.scenes.people.intersect import JOINED, KIND, normal
+from isp_sim.scenes.people.light import ambient, irradiance, sky_radiance
+from isp_sim.scenes.people.shapes import CONE
+from isp_sim.scenes.people.skin import skin_normal
+from isp_sim.scenes.people.textures import SIZE, facade, face, mix, noise, share, surface
+
+SKYLINE = 0.38
+"""Sine of the height up to which houses hide the sky in a reflection. Assumed."""
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def coloured(s, k, x, y, z, blur):  # type: ignore[no-untyped-def]
+    """Reflectance and glow (over reflectance) of solid k at a point of its own frame."""
+    kind = s[k, KIND]
+    pattern, glow = s[k, m.PATTERN], s[k, m.GLOW]
+    u, v = surface(s, k, kind, x, y, z)
+    mirror = s[k, m.MIRROR]
+    if pattern == m.FACE:
+        white, dark, _, brow = face(x, y, z, blur / s[k, SIZE])
+        r, g, b = s[k, m.RED], s[k, m.GREEN], s[k, m.BLUE]
+        r, g, b = r + white * (0.62 - r), g + white * (0.60 - g), b + white * (0.58 - b)
+        hairy = 0.85 * brow
+        r, g, b = (
+            r + hairy * (s[k, m.RED_B] * 0.8 - r),
+            g + hairy * (s[k, m.GREEN_B] * 0.8 - g),
+            b + hairy * (s[k, m.BLUE_B] * 0.8 - b),
+        )
+        r, g, b = r + dark * (0.02 - r), g + dark * (0.015 - g), b + dark * (0.012 - b)
+    elif pattern == m.FACADE:
+        glass, frame, cloth, number = facade(s, k, u, v, blur)
+        r, g, b = mix(s, k, min(frame, 1.0))
+        dim = 0.02 + 0.05 * number
+        r, g, b = r + glass * (dim - r), g + glass * (dim - g), b + glass * (1.1 * dim - b)
+        r, g, b = r + cloth * (0.34 - r), g + cloth * (0.33 - g), b + cloth * (0.30 - b)
+        mirror = mirror + glass * (0.06 + 0.10 * number) * (1 - 0.4 * cloth)
+    elif pattern == m.PANE or pattern == m.SCREEN:
+        part = 1.0
+        r, g, b = s[k, m.RED], s[k, m.GREEN], s[k, m.BLUE]
+        if pattern == m.PANE:
+            value, _, _, _ = noise(u * 0.8 + s[k, m.SEED], 0.5, 0.5)
+            part = 0.22 + 0.10 * value if v < -0.35 * s[k, SIZE + 1] + 0.25 * s[k, SIZE + 1] * value else 1.0
+        else:
+            value, _, _, _ = noise(u / 0.08 + s[k, m.SEED], v / 0.05, 0.5)
+            part = 0.5 + 0.5 * value
+        glow = glow * part
+    else:
+        r, g, b = mix(s, k, share(s, k, u, v, z, blur))
+    grain, vary = s[k, m.GRAIN], s[k, m.VARIATION]
+    if vary > 0.0 and blur < 2 * grain:
+        value, _, _, _ = noise((u + 7.3 * s[k, m.SEED]) / grain, v / grain, z / grain * 0.3)
+        tone = 1.0 + vary * value * min(2.0 - blur / grain, 1.0)
+        r, g, b = r * tone, g * tone, b * tone
+    return r, g, b, glow, mirror
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def folded(s, k, x, y, z, nx, ny, nz, blur):  # type: ignore[no-untyped-def]
+    """The normal tilted by the gradient of noise in the solid's own frame: folds of cloth, bark, leaves."""
+    bump, size = s[k, m.BUMP], s[k, m.BUMP_SCALE]
+    if bump == 0.0 or blur > size:
+        return nx, ny, nz
+    if s[k, KIND] == CONE:
+        ax, ay, az = x, y, z
+    else:
+        ax, ay, az = x * s[k, SIZE], y * s[k, SIZE + 1], z * s[k, SIZE + 2]
+    seed = s[k, m.SEED]
+    v, gx, gy, gz = noise(ax / size + seed, 0.4 * ay / size, az / size)
+    w, hx, hy, hz = noise(0.6 * (ax + ay) / size, 1.4 * (ay - 0.5 * ax) / size + seed, 0.6 * az / size)
+    v, w = (1 - abs(v)) * v / np.sqrt(v * v + 0.1), (1 - abs(w)) * w / np.sqrt(w * w + 0.1)  # ridges where noise is 0
+    gx, gy, gz = v * gx + w * (0.6 * hx - 0.7 * hy), 0.4 * v * gy + w * (0.6 * hx + 1.4 * hy), v * gz + 0.6 * w * hz
+    tilt = 0.5 * bump * (1.0 - blur / size)
+    stretch = 1.0 / np.sqrt(s[k, 4] ** 2 + s[k, 5] ** 2 + s[k, 6] ** 2)
+    wx = (s[k, 0] * gx + s[k, 4] * gy + s[k, 8] * gz) * stretch
+    wy = (s[k, 1] * gx + s[k, 5] * gy + s[k, 9] * gz) * stretch
+    wz = (s[k, 2] * gx + s[k, 6] * gy + s[k, 10] * gz) * stretch
+    along = wx * nx + wy * ny + wz * nz
+    nx, ny, nz = nx - tilt * (wx - along * nx), ny - tilt * (wy - along * ny), nz - tilt * (wz - along * nz)
+    length = np.sqrt(nx * nx + ny * ny + nz * nz)
+    return nx / length, ny / length, nz / length
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def radiance(s, nodes, order, rows, sky, shades, camera, k, t, dx, dy, dz, cell):  # type: ignore[no-untyped-def]
+    """Light a ray brings home from where it meets solid k, in two parts: what comes whether or not the lights are
+    hidden, what the lights send, and the share of the latter that arrives from place `cell` on each (`spot`).
+    """
+    if k < 0:
+        r, g, b = sky_radiance(sky, dx, dy, dz)
+        return r, g, b, 0.0, 0.0, 0.0, 1.0
+    px, py, pz = camera.x + t * dx, camera.y + t * dy, camera.z + t * dz
+    nx, ny, nz, x, y, z = normal(s, k, px, py, pz)
+    facing = -(nx * dx + ny * dy + nz * dz)
+    blur = t / camera.focal_px / max(facing, 0.15) ** 0.5
+    r, g, b, glow, mirror = coloured(s, k, x, y, z, blur)
+    if glow > 0.0:
+        return r * glow, g * glow, b * glow, 0.0, 0.0, 0.0, 1.0
+    if s[k, JOINED] >= 0.0:
+        nx, ny, nz = skin_normal(s, k, px, py, pz, nx, ny, nz)
+    nx, ny, nz = folded(s, k, x, y, z, nx, ny, nz, blur)
+    er, eg, eb, hr, hg, hb, share_ = irradiance(s, k, nodes, order, rows, px, py, pz, nx, ny, nz, dx, dy, dz, cell)
+    ar, ag, ab = ambient(s, k, sky, shades, px, py, pz, nx, ny, nz)
+    er, eg, eb = r * er + hr, g * eg + hg, b * eb + hb
+    r, g, b = r * ar, g * ag, b * ab
+    if mirror > 0.0:
+        along = dx * nx + dy * ny + dz * nz
+        strength = mirror + (1 - mirror) * max(1.0 + along, 0.0) ** 5 * min(4 * mirror, 1.0)
+        mr, mg, mb = mirrored(sky, dx - 2 * along * nx, dy - 2 * along * ny, dz - 2 * along * nz)
+        r, g, b = r + strength * mr, g + strength * mg, b + strength * mb
+    return r, g, b, er, eg, eb, share_
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def mirrored(sky, dx, dy, dz):  # type: ignore[no-untyped-def]
+    """What a smooth surface shows: in rooms their walls; out of doors the sky above the roofs, houses below."""
+    if sky[0] == 0.0:
+        return 0.5 * sky[12], 0.5 * sky[13], 0.5 * sky[14]
+    r, g, b = sky_radiance(sky, dx, dy, dz)
+    roof = SKYLINE + 0.12 * np.sin(9.0 * np.arctan2(dx, dz))
+    above = min(max((dy - roof) / 0.03, 0.0), 1.0)
+    wall = 0.30 if dy > 0.0 else 0.18
+    return (
+        above * r + (1 - above) * wall * sky[12],
+        above * g + (1 - above) * wall * sky[13],
+        above * b + (1 - above) * wall * sky[14],
+    )
