@@ -6,6 +6,7 @@ Ono et al., *Improving Low-Light Image Recognition Performance Based on Image-Ad
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -39,9 +40,21 @@ class LowLightBatch:
     key: tuple[int, int, int]
 
 
-def as_light(picture: np.ndarray, device: torch.device) -> Tensor:
-    """An 8-bit picture `(height, width, 3)` as `(3, height, width)`, 1 is white."""
-    return (torch.from_numpy(picture).to(device).permute(2, 0, 1).float() / 255).contiguous()
+Input = Literal["picture", "raw"]
+"""What an ISP develops: the 8-bit low-light picture, or the same before it was rounded and cut at black."""
+
+
+def light_of(sample: PairSample, what: Input, device: torch.device) -> Tensor:
+    """A shot's low-light picture as `(3, height, width)`, sRGB, 1 is white.
+
+    Raises:
+        ValueError: the raw is asked for and the source gave none.
+    """
+    if what == "picture":
+        return (torch.from_numpy(sample.low_light).to(device).permute(2, 0, 1).float() / 255).contiguous()
+    if sample.unrounded is None:
+        raise ValueError(f"{sample.name}: no raw is at hand; allowed is the 8-bit picture as the ISP's input")
+    return torch.from_numpy(sample.unrounded).to(device).permute(2, 0, 1).contiguous()
 
 
 class LowLightPictures:
@@ -54,15 +67,16 @@ class LowLightPictures:
         people: of a picture, at most; drawn where there are more.
         seed: of order and choice.
         device: where the batches go.
+        what: of a shot is developed.
         rank, processes: of a distributed training.
     """
 
     def __init__(
         self, source: PairSource, size: tuple[int, int], pictures: int, people: int, seed: int, device: torch.device,
-        rank: int = 0, processes: int = 1,
+        what: Input = "picture", rank: int = 0, processes: int = 1,
     ) -> None:  # fmt: skip
         self.source, self.size, self.pictures, self.people = source, size, pictures, people
-        self.seed, self.device, self.rank, self.processes = seed, device, rank, processes
+        self.seed, self.device, self.what, self.rank, self.processes = seed, device, what, rank, processes
 
     def __call__(self, epoch: int) -> Iterator[tuple[float, LowLightBatch]]:
         """The epoch's batches, each with the share of the groups that are used up; what is left over is not used."""
@@ -91,7 +105,7 @@ class LowLightPictures:
             chosen = [labelled[i] for i in sorted(stream.permutation(len(labelled))[: self.people].tolist())]
             affines.append(tuple(crop_affine(person.bbox, self.size) for person in chosen))
             joints += [joints_in_crop(p, a, self.size, False) for p, a in zip(chosen, affines[-1], strict=True)]
-        pictures = tuple(as_light(shot.low_light, self.device) for shot in shots)
+        pictures = tuple(light_of(shot, self.what, self.device) for shot in shots)
         there = torch.from_numpy(np.stack(joints)).to(self.device)
         return LowLightBatch(pictures, tuple(affines), there, (self.seed, *key))
 

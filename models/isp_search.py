@@ -20,7 +20,7 @@ from torch import Tensor
 from isp_sim.files import write_atomically
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import Person
-from models.isp_learner import as_light
+from models.isp_learner import Input, light_of
 from models.pose.backbone import LOW
 from models.pose.crops import crop_affine
 from models.pose.heatmaps import decode
@@ -97,19 +97,22 @@ def grid(pipeline: Pipeline, picture: Tensor, steps: dict[str, Sequence[float]])
     return torch.cat(settings)
 
 
-def trial(recogniser: Recogniser, pipeline: Pipeline, sample: PairSample, values: Tensor, flip: str) -> Trials:
+def trial(
+    recogniser: Recogniser, pipeline: Pipeline, sample: PairSample, what: Input, values: Tensor, flip: str
+) -> Trials:
     """Try settings on a shot.
 
     Args:
         recogniser: frozen.
         pipeline: the ISP.
-        sample: its low-light picture is developed.
+        sample: the shot.
+        what: of it is developed.
         values: `(settings, size)`.
         flip: see `models.pose.inference.heatmaps`.
     """
     device = next(recogniser.parameters()).device
     people = tuple(p for p in sample.people if any(v > 0 for _, _, v in p.keypoints))
-    picture = as_light(sample.low_light, device)[None]
+    picture = light_of(sample, what, device)[None]
     keypoints = np.zeros((len(values), len(people), 14, 3), np.float32)
     with torch.inference_mode():
         for number, person in enumerate(people):
@@ -126,10 +129,10 @@ def trial(recogniser: Recogniser, pipeline: Pipeline, sample: PairSample, values
 
 
 def cached_trial(
-    folder: Path, recogniser: Recogniser, pipeline: Pipeline, sample: PairSample, values: Tensor, flip: str
+    folder: Path, recogniser: Recogniser, pipeline: Pipeline, sample: PairSample, what: Input, values: Tensor, flip: str
 ) -> Trials:
     """As `trial`, kept in a folder by the shot's name, so that a search that was stopped goes on where it was."""
-    path = folder / f"{Path(sample.name).stem}.safetensors"
+    path = folder / what / f"{Path(sample.name).stem}.safetensors"
     people = tuple(p for p in sample.people if any(v > 0 for _, _, v in p.keypoints))
     if path.is_file():
         try:
@@ -138,7 +141,7 @@ def cached_trial(
                 return Trials(kept["keypoints"], people)
         except (SafetensorError, KeyError):
             pass  # a file of something else is made anew
-    made = trial(recogniser, pipeline, sample, values, flip)
-    folder.mkdir(parents=True, exist_ok=True)
+    made = trial(recogniser, pipeline, sample, what, values, flip)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, save({"keypoints": made.keypoints, "values": values.numpy()}))
     return made

@@ -1,7 +1,7 @@
 """One table for every way to prepare a low-light picture: baselines, the learned ISP, oracles; and the gap closed."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import torch
 
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import Person
-from models.isp_learner import as_light
+from models.isp_learner import Input, light_of
 from models.isp_search import HALVES, Trials, cached_trial, grid, trial
 from models.learned_isp import LearnedIsp
 from models.pose.backbone import LOW
@@ -22,17 +22,20 @@ from models.scoring.average_precision import Detection, Protocol, Score, score
 LOW_SPLITS = ("LL-N", "LL-H", "LL-E", "LL-A")
 BASELINE, OURS, ORACLE = "mean 0.4 (Lee)", "learned ISP", "oracle: grid"
 HALF_BASELINE, HALF_ORACLE, HALF_OURS = (f"{name}, half the joints" for name in (BASELINE, ORACLE, OURS))
+TAGS: dict[Input, str] = {"picture": "", "raw": ", from raw"}
+Steps = dict[str, Sequence[float]]
+"""Factors on each picture's own start, by the parameter's name."""
 Way = Callable[[PairSample], list[Detection]]
 """How a shot's low-light picture becomes poses of its labelled people."""
 
-GRID: dict[str, Sequence[float]] = {
+GRID: Steps = {
     "exposure.gain": (0.25, 0.5, 1.0, 2.0, 4.0),
     "gamma.gamma": (0.5, 0.7, 1.0, 1.4),
     "smoothing.sigma_range": (1.0, 4.0, 16.0),
     "smoothing.sigma_space": (1.0, 2.5),
 }
 """Factors on the start of each picture."""
-QUICK_GRID: dict[str, Sequence[float]] = {
+QUICK_GRID: Steps = {
     "exposure.gain": (0.4, 1.0, 2.5),
     "gamma.gamma": (0.6, 1.0, 1.4),
     "smoothing.sigma_range": (1.0, 8.0),
@@ -68,14 +71,14 @@ def mean_scaled(recogniser: Recogniser, flip: str) -> Way:
     return lambda sample: detect_in(recogniser, [normalise(sample.low_light, how)], labelled(sample), LOW, flip)
 
 
-def developed_by(isp: LearnedIsp, recogniser: Recogniser, flip: str) -> Way:
+def developed_by(isp: LearnedIsp, recogniser: Recogniser, what: Input, flip: str) -> Way:
     """The learned ISP over the whole picture, then the network."""
     device = next(recogniser.parameters()).device
     isp = isp.to(device).eval()
 
     def develop(sample: PairSample) -> list[Detection]:
         with torch.inference_mode():
-            lit = isp(as_light(sample.low_light, device)[None])[0].permute(1, 2, 0).cpu().numpy()
+            lit = isp(light_of(sample, what, device)[None])[0].permute(1, 2, 0).cpu().numpy()
         return detect_in(recogniser, [np.ascontiguousarray(lit)], labelled(sample), LOW, flip)
 
     return develop
@@ -98,26 +101,44 @@ def best_fixed(
     recogniser: Recogniser,
     pipeline: Pipeline,
     samples: Iterable[PairSample],
-    steps: dict[str, Sequence[float]],
+    what: Input,
+    steps: Steps,
     flip: str,
 ) -> int:
     """The setting of the grid that has the highest mean OKS over training shots: one for all pictures."""
     gains = []
     for sample in samples:
-        values = grid(pipeline, as_light(sample.low_light, torch.device("cpu"))[None], steps)
-        gains.append(trial(recogniser, pipeline, sample, values, flip).gain())
+        values = grid(pipeline, light_of(sample, what, torch.device("cpu"))[None], steps)
+        gains.append(trial(recogniser, pipeline, sample, what, values, flip).gain())
     return int(np.mean(gains, axis=0).argmax())
 
 
+@dataclass(frozen=True)
+class Oracle:
+    """A search of every picture's own best setting.
+
+    Attributes:
+        pipeline: whose parameters are searched.
+        steps: the grid.
+        fixed: for each input that is searched, the setting that was best over training shots.
+        cache: folder of what was found; None keeps nothing.
+    """
+
+    pipeline: Pipeline
+    steps: Steps
+    fixed: dict[Input, int]
+    cache: Path | None = None
+
+    def tried(self, recogniser: Recogniser, sample: PairSample, what: Input, flip: str) -> Trials:
+        """Every setting on a shot."""
+        values = grid(self.pipeline, light_of(sample, what, torch.device("cpu"))[None], self.steps)
+        if self.cache is None:
+            return trial(recogniser, self.pipeline, sample, what, values, flip)
+        return cached_trial(self.cache, recogniser, self.pipeline, sample, what, values, flip)
+
+
 def compare(
-    recogniser: Recogniser,
-    samples: Iterable[PairSample],
-    ways: dict[str, Way],
-    pipeline: Pipeline,
-    steps: dict[str, Sequence[float]],
-    fixed: int | None,
-    flip: str,
-    cache: Path | None = None,
+    recogniser: Recogniser, samples: Iterable[PairSample], ways: dict[str, Way], oracle: Oracle, flip: str
 ) -> dict[str, Row]:
     """Every way and every oracle over the same shots.
 
@@ -125,43 +146,51 @@ def compare(
         recogniser: frozen.
         samples: shots nobody was trained on.
         ways: by name; those named `BASELINE` and `OURS` are also judged on half the joints.
-        pipeline: whose parameters the oracle searches.
-        steps: the oracle's grid.
-        fixed: the setting that was best over training shots.
+        oracle: what is searched.
         flip: see `models.pose.inference.heatmaps`.
-        cache: folder of what the search found.
     """
     rows: dict[str, Row] = {}
     for sample in samples:
         people = labelled(sample)
         if not people:
             continue
-        values = grid(pipeline, as_light(sample.low_light, torch.device("cpu"))[None], steps)
-        tried = (
-            cached_trial(cache, recogniser, pipeline, sample, values, flip)
-            if cache
-            else trial(recogniser, pipeline, sample, values, flip)
-        )
-        answers = {name: way(sample) for name, way in ways.items()} | chosen(tried, fixed)
+        answers = {name: way(sample) for name, way in ways.items()}
+        searched = {what: oracle.tried(recogniser, sample, what, flip) for what in oracle.fixed}
+        for what, tried in searched.items():
+            picks = chosen(tried, oracle.fixed[what])
+            answers |= {name + TAGS[what]: detections for name, detections in picks.items()}
         for name, detections in answers.items():
             rows.setdefault(name, Row()).add(sample, people, detections)
-        for half, other in (HALVES, HALVES[::-1]):
-            part = half_labelled(people, other)
-            by_half = tried.detections(int(tried.gain(half).argmax()))
-            name = f"{sample.name}/{half[0]}"
-            seen = PairSample(name, sample.low_light, sample.well_lit, part, sample.split)
-            rows.setdefault(HALF_ORACLE, Row()).add(seen, part, by_half)
-            for whole, named in ((BASELINE, HALF_BASELINE), (OURS, HALF_OURS)):
-                if whole in answers:
-                    rows.setdefault(named, Row()).add(seen, part, answers[whole])
+        _add_halves(rows, sample, people, answers, searched)
     return rows
 
 
-def chosen(tried: Trials, fixed: int | None) -> dict[str, list[Detection]]:
+def _add_halves(
+    rows: dict[str, Row],
+    sample: PairSample,
+    people: tuple[Person, ...],
+    answers: dict[str, list[Detection]],
+    searched: dict[Input, Trials],
+) -> None:
+    """The oracle chooses by one half of the joints; all are judged on the other, as if it were another picture."""
+    for half, other in (HALVES, HALVES[::-1]):
+        part = half_labelled(people, other)
+        seen = replace(sample, name=f"{sample.name}/{half[0]}", people=part)
+        for what, tried in searched.items():
+            picked = tried.detections(int(tried.gain(half).argmax()))
+            rows.setdefault(HALF_ORACLE + TAGS[what], Row()).add(seen, part, picked)
+        for whole, named in ((BASELINE, HALF_BASELINE), (OURS, HALF_OURS)):
+            if whole in answers:
+                rows.setdefault(named, Row()).add(seen, part, answers[whole])
+
+
+def chosen(tried: Trials, fixed: int) -> dict[str, list[Detection]]:
     """What choosing among the settings gives: one for all, the network's confidence, the labels."""
-    picks = {"most confident setting": int(tried.confidence().argmax()), ORACLE: int(tried.gain().argmax())}
-    if fixed is not None:
-        picks = {"best fixed setting": fixed} | picks
+    picks = {
+        "best fixed setting": fixed,
+        "most confident setting": int(tried.confidence().argmax()),
+        ORACLE: int(tried.gain().argmax()),
+    }
     return {name: tried.detections(setting) for name, setting in picks.items()}
 
 

@@ -14,14 +14,16 @@ from rich.console import Console
 
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.rigfile import load_rig
-from models.isp_learner import IspLearner, LowLightPictures
+from models.isp_learner import Input, IspLearner, LowLightPictures
 from models.isp_report import print_rows, write_report
 from models.isp_table import (
     BASELINE,
     GRID,
     OURS,
     QUICK_GRID,
+    Oracle,
     Row,
+    Steps,
     as_it_is,
     best_fixed,
     compare,
@@ -52,6 +54,7 @@ class IspRecipe(BaseModel):
 
     Attributes:
         pipeline: steps of the ISP.
+        input: what it develops: `picture`, the 8-bit one (the paper's), or `raw`, before it was rounded.
         look: what the predictor sees of a picture in training: `random`, a 256×256 crop (the paper's), or `thumbnail`,
             the whole squeezed to 256×256, which also takes smaller pictures.
         pictures_a_batch: low-light pictures a step.
@@ -62,6 +65,7 @@ class IspRecipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     pipeline: Pipeline = Pipeline()
+    input: Input = "picture"
     look: Crop = "thumbnail"
     pictures_a_batch: int = Field(8, ge=1)
     people_a_picture: int = Field(8, ge=1)
@@ -101,7 +105,7 @@ def train(
     training.open(resume)
     pictures = LowLightPictures(
         source, recogniser.input_size, recipe.pictures_a_batch, recipe.people_a_picture, recipe.training.seed,
-        device, processes.rank, processes.count,
+        device, recipe.input, processes.rank, processes.count,
     )  # fmt: skip
     training.run(pictures, lambda _: {}, console)
     if processes.first:
@@ -111,30 +115,31 @@ def train(
 
 
 def judge(
-    isp: LearnedIsp, recogniser: Recogniser, learned_on: PairSource, judged: Iterable[PairSample], flip: str,
-    quick: bool, cache: Path | None = None,
+    isp: LearnedIsp, recogniser: Recogniser, what: Input, learned_on: PairSource, judged: Iterable[PairSample],
+    flip: str, steps: Steps, cache: Path | None = None,
 ) -> dict[str, Row]:  # fmt: skip
     """The table's rows: baselines, the learned ISP, oracles over the same held-out shots.
 
     Args:
         isp: learned.
         recogniser: frozen.
+        what: of a shot the ISP develops; oracles search the 8-bit picture, and the raw if it is that.
         learned_on: shots that choose the best fixed setting.
         judged: shots nobody was trained on.
         flip: see `models.pose.inference.heatmaps`.
-        quick: a coarser grid.
+        steps: the oracle's grid.
         cache: folder of what the oracle's search found.
     """
-    steps = QUICK_GRID if quick else GRID
     searched = Pipeline()  # the oracle is the same whatever the learned ISP is made of
     some = [shot for n in range(min(len(learned_on), FIXED_SHOTS)) for shot in learned_on.group(n)[:1]]
-    fixed = best_fixed(recogniser, searched, some, steps, flip)
+    inputs: tuple[Input, ...] = ("picture",) if what == "picture" else ("picture", "raw")
+    fixed = {one: best_fixed(recogniser, searched, some, one, steps, flip) for one in inputs}
     ways = {
         "as it is": as_it_is(recogniser, flip),
         BASELINE: mean_scaled(recogniser, flip),
-        OURS: developed_by(isp, recogniser, flip),
+        OURS: developed_by(isp, recogniser, what, flip),
     }
-    return compare(recogniser, judged, ways, searched, steps, fixed, flip, cache)
+    return compare(recogniser, judged, ways, Oracle(searched, steps, fixed, cache), flip)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -173,18 +178,20 @@ def asked_recipe(given: argparse.Namespace) -> IspRecipe:
     return recipe.model_copy(update={"training": Recipe.model_validate(training)})
 
 
-def sources(given: argparse.Namespace) -> tuple[PairSource, PairSource, dict[str, object]]:
+def sources(given: argparse.Namespace, raw: bool) -> tuple[PairSource, PairSource, dict[str, object]]:
     """What to learn from, what to be judged on, and what the former is."""
     rig = load_rig(given.rig)
     about: dict[str, object] = {"pose": str(given.pose)}
     learn: PairSource
     if given.data:
-        learn = JoinedPairs([FolderPairs(folder) for folder in given.data])
+        learn = JoinedPairs([FolderPairs(folder, unrounded=raw) for folder in given.data])
         about["data"] = [str(folder.resolve()) for folder in given.data]
     else:
-        learn = HeldPairs(RigPairs(rig, given.seed, LEARN_SCENES))
+        learn = HeldPairs(RigPairs(rig, given.seed, LEARN_SCENES, unrounded=raw))
         about["data"] = f"rig {rig.name}, {LEARN_SCENES} built-in scenes"
-    judged = FolderPairs(given.judge) if given.judge else HeldPairs(RigPairs(rig, JUDGE_SEED, JUDGE_SCENES))
+    if given.judge:
+        return learn, FolderPairs(given.judge, unrounded=raw), about
+    judged = HeldPairs(RigPairs(rig, JUDGE_SEED, JUDGE_SCENES, unrounded=raw))
     return learn, judged, about
 
 
@@ -195,14 +202,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         recipe = asked_recipe(given)
         recogniser = load_recogniser(given.pose).to(pick_device(given.device))
-        learn, judged, about = sources(given)
+        learn, judged, about = sources(given, recipe.input == "raw")
         isp = train(recipe, recogniser, learn, given.out, given.resume, about, console)
-        rows = judge(
-            isp, recogniser, learn, shots(judged, console), given.flip, not given.full_grid, given.out / "oracle"
-        )
+        steps = GRID if given.full_grid else QUICK_GRID
+        held_out = shots(judged, console)
+        rows = judge(isp, recogniser, recipe.input, learn, held_out, given.flip, steps, given.out / "oracle")
         protocol = Protocol(flip=given.flip, seed=given.seed)
         scores = {name: row.scores(protocol) for name, row in rows.items()}
-        report = write_report(given.out, isp, recogniser, list(shots(judged)), scores)
+        report = write_report(given.out, isp, recogniser, recipe.input, list(shots(judged)), scores)
     except (ValueError, OSError, FloatingPointError) as fault:
         print(f"models.train_isp: {fault}", file=sys.stderr)
         return 1

@@ -15,7 +15,7 @@ from rich.console import Console
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import Person
 from models import train_isp
-from models.isp_learner import IspLearner, LowLightPictures, as_light
+from models.isp_learner import IspLearner, LowLightPictures, light_of
 from models.isp_search import HALVES, Trials, cached_trial, grid, trial
 from models.isp_table import (
     BASELINE,
@@ -97,7 +97,7 @@ def test_an_untrained_predictor_with_its_own_gain_a_channel_is_lees_input():
     pipeline = Pipeline.model_validate({"steps": [{"exposure": {"per_channel": True}}]})
     recogniser, (sample,) = frozen(), Invented().group(0)
     isp = learner(recogniser, pipeline).isp
-    ours, lees = developed_by(isp, recogniser, "none")(sample), mean_scaled(recogniser, "none")(sample)
+    ours, lees = developed_by(isp, recogniser, "picture", "none")(sample), mean_scaled(recogniser, "none")(sample)
     for a, b in zip(ours, lees, strict=True):
         assert np.allclose(a.keypoints, b.keypoints, atol=1e-2)
 
@@ -128,11 +128,11 @@ def test_a_grid_moves_what_it_names_from_the_pictures_own_start():
 def test_a_trial_finds_what_the_developed_picture_gives():
     """Crops developed on their own, a batch of settings at once = the ISP over the whole picture, one setting."""
     recogniser, pipeline, (sample,) = frozen(), Pipeline(), Invented().group(1)
-    values = grid(pipeline, as_light(sample.low_light, CPU)[None], {"exposure.gain": (0.5, 2.0)})
-    tried = trial(recogniser, pipeline, sample, values, "none")
+    values = grid(pipeline, light_of(sample, "picture", CPU)[None], {"exposure.gain": (0.5, 2.0)})
+    tried = trial(recogniser, pipeline, sample, "picture", values, "none")
     isp = LearnedIsp(None, pipeline)
     isp.values = lambda image, generator=None: values[1:2]
-    whole = developed_by(isp, recogniser, "none")(sample)
+    whole = developed_by(isp, recogniser, "picture", "none")(sample)
     for a, b in zip(tried.detections(1), whole, strict=True):
         apart = np.hypot(*(np.array(a.keypoints) - np.array(b.keypoints))[:, :2].T)
         assert np.median(apart) < 0.5  # of an untrained network's flat maps, a peak may fall elsewhere
@@ -140,10 +140,12 @@ def test_a_trial_finds_what_the_developed_picture_gives():
 
 def test_a_search_that_was_stopped_goes_on(tmp_path):
     recogniser, pipeline, (sample,) = frozen(), Pipeline(), Invented().group(0)
-    values = grid(pipeline, as_light(sample.low_light, CPU)[None], {"gamma.gamma": (0.5,)})
+    values = grid(pipeline, light_of(sample, "picture", CPU)[None], {"gamma.gamma": (0.5,)})
     first = cached_trial(tmp_path, recogniser, pipeline, sample, values, "none")
-    assert np.array_equal(cached_trial(tmp_path, None, pipeline, sample, values, "none").keypoints, first.keypoints)
-    (kept,) = tmp_path.iterdir()
+    assert np.array_equal(
+        cached_trial(tmp_path, None, pipeline, sample, "picture", values, "none").keypoints, first.keypoints
+    )
+    (kept,) = (tmp_path / "picture").iterdir()
     kept.write_bytes(kept.read_bytes()[:50])  # torn: made anew
     again = cached_trial(tmp_path, recogniser, pipeline, sample, values, "none")
     assert np.array_equal(again.keypoints, first.keypoints)
