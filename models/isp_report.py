@@ -40,18 +40,27 @@ Scores = Mapping[str, Mapping[str, Score]]
 """AP of each split, by the row's name."""
 
 
-def gaps(scores: Scores) -> list[tuple[str, float]]:
-    """Which share of the way from the baseline to the oracle is gone, on LL-A: all joints, and half of them."""
+def gaps(ap: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Which share of the way from the baseline to each oracle is gone.
+
+    Args:
+        ap: of each row, on LL-A.
+    """
     pairs = [
         ("gap to the oracle closed", OURS, BASELINE, ORACLE),
         ("the same, of an oracle that chose by the other half of the joints", HALF_OURS, HALF_BASELINE, HALF_ORACLE),
     ]
     pairs += [(f"{words}, from raw", ours, base, top + TAGS["raw"]) for words, ours, base, top in pairs]
     return [
-        (words, gap_closed(*(scores[name]["LL-A"].ap for name in names)))
+        (words, gap_closed(*(ap[name] for name in names)))
         for words, *names in pairs
-        if all(name in scores for name in names)
+        if all(name in ap for name in names)
     ]
+
+
+def overall(scores: Scores) -> dict[str, float]:
+    """AP on LL-A of each row."""
+    return {name: row["LL-A"].ap for name, row in scores.items()}
 
 
 def cells(scores: Scores) -> list[tuple[str, ...]]:
@@ -67,7 +76,7 @@ def print_rows(scores: Scores, console: Console) -> None:
     for line in cells(scores):
         shown.add_row(*line)
     console.print(shown)
-    for words, share in gaps(scores):
+    for words, share in gaps(overall(scores)):
         console.print(f"{words}: {100 * share:.0f} %" if share == share else f"{words}: the oracle is no better")
 
 
@@ -93,7 +102,7 @@ def write_report(
     protocol = next(iter(next(iter(scores.values())).values())).record()["protocol"]
     blocks = [
         page.table(("input", *LOW_SPLITS), cells(scores)),
-        *(page.text(f"{words}: {100 * share:.0f} %") for words, share in gaps(scores)),
+        *(page.text(f"{words}: {100 * share:.0f} %") for words, share in gaps(overall(scores))),
         page.text(f"Protocol: {protocol}; {len(samples)} shots."),
         page.picture(parameters, "parameters the predictor chose for each held-out picture, by split"),
         page.picture(
