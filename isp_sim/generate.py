@@ -23,7 +23,7 @@ from isp_sim.dataset import DatasetWriter, Run, read_manifest
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes.people.source import FROZEN
-from isp_sim.schedule import Shot, replay, scene_shots
+from isp_sim.schedule import Shot, replay, scene_shots, some_of
 from isp_sim.studio import BUILT_IN, Job, open_scenes, shoot_all, tasks
 
 PUBLISHED_MEANS = {"LL-N": 3.2, "LL-H": 1.4, "LL-E": 0.9, "LL-A": 2.0, "WL": 90.5}
@@ -69,18 +69,11 @@ def _shots(
             seen[shot.scene] += 1
         return numbered[:count]
 
-    def _some(shots: list[Shot]) -> list[tuple[int, Shot]]:
-        numbered = list(enumerate(shots))
-        if shots_per_scene is None:
-            return numbered
-        stream = streams.generator(seed, shots[0].scene, "shots of the scene")
-        return [numbered[n] for n in sorted(stream.permutation(len(shots))[:shots_per_scene].tolist())]
+    def numbered_shots(scene: int) -> list[tuple[int, Shot]]:
+        shots = scene_shots(rig.schedule, scene, streams.generator(seed, scene, "schedule"))
+        return some_of(shots, shots_per_scene, streams.generator(seed, scene, "shots of the scene"))
 
-    drawn = (
-        pair
-        for scene in itertools.count()
-        for pair in _some(scene_shots(rig.schedule, scene, streams.generator(seed, scene, "schedule")))
-    )
+    drawn = (pair for scene in itertools.count() for pair in numbered_shots(scene))
     return list(itertools.islice(drawn, 20 if count is None else count))
 
 

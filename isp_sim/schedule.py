@@ -109,6 +109,14 @@ def scene_shots(schedule: Schedule, scene: int, stream: np.random.Generator) -> 
     ]
 
 
+def some_of(shots: list[Shot], count: int | None, stream: np.random.Generator) -> list[tuple[int, Shot]]:
+    """So many of a scene's shots, drawn, each with its number within the scene; None takes all."""
+    numbered = list(enumerate(shots))
+    if count is None:
+        return numbered
+    return [numbered[n] for n in sorted(stream.permutation(len(shots))[:count].tolist())]
+
+
 def replay(path: Path) -> list[Shot]:
     """Shots as a CSV lists them: columns session, place, scene, frame, exposure_ratio, bright_gain_db,
     dark_gain_db, exposure_us; rows of one (session, place, scene, frame) share a scene and its base, which is

@@ -19,7 +19,7 @@ from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Person, SceneSource
 from isp_sim.scenes.annotations import read_annotations
 from isp_sim.scenes.people.source import People
-from isp_sim.schedule import FILE_NAME, scene_shots, split_of
+from isp_sim.schedule import FILE_NAME, scene_shots, some_of, split_of
 from models.pose.crops import Picture
 
 
@@ -132,13 +132,21 @@ class RigPairs:
         scenes: how many.
         source: of the scenes; without it the built-in people.
         unrounded: whether the low-light pictures also come before they are rounded to 8 bits.
+        shots_per_scene: of a scene's shots so many, drawn; None takes all.
     """
 
     def __init__(
-        self, rig: Rig | str, seed: int, scenes: int, source: SceneSource | None = None, unrounded: bool = False
+        self,
+        rig: Rig | str,
+        seed: int,
+        scenes: int,
+        source: SceneSource | None = None,
+        unrounded: bool = False,
+        shots_per_scene: int | None = None,
     ) -> None:
         self._rig_json = rig if isinstance(rig, str) else rig.model_dump_json()
         self.seed, self.scenes, self._source, self.unrounded = seed, scenes, source, unrounded
+        self.shots_per_scene = shots_per_scene
         self._camera: DualCamera | None = None
 
     def __getstate__(self) -> dict[str, object]:
@@ -155,8 +163,9 @@ class RigPairs:
             self._camera = DualCamera(Rig.model_validate_json(self._rig_json))
         rig = self._camera.rig
         source = self._source or People(rig.height_px, rig.width_px, self.seed)
-        shots = scene_shots(rig.schedule, index, streams.generator(self.seed, index, "schedule"))
-        scene = source.scene(index % len(source), shots[0].daylight)
+        of_scene = scene_shots(rig.schedule, index, streams.generator(self.seed, index, "schedule"))
+        shots = some_of(of_scene, self.shots_per_scene, streams.generator(self.seed, index, "shots of the scene"))
+        scene = source.scene(index % len(source), of_scene[0].daylight)
         return [
             PairSample(
                 pair.shot.file_name("bright"),
@@ -166,7 +175,7 @@ class RigPairs:
                 split_of(pair.shot.well_lit_gain_db),
                 self._camera.unrounded(pair.low_light_raw) if self.unrounded else None,
             )
-            for pair in self._camera.shoot(scene, list(enumerate(shots)), self.seed)
+            for pair in self._camera.shoot(scene, shots, self.seed)
         ]
 
 
