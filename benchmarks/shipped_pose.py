@@ -2,8 +2,9 @@
 
     python benchmarks/shipped_pose.py [--scenes 24] [--photos 300] [--flip right]
 
-Built-in scenes of the test seed at all their shots; the last 300 photographs of Leeds Sports Pose Extended (by name), each
-at one drawn shot, through `exlpose-small`. AP over true boxes, PCK@0.2 of the torso, for each split and the well-lit arm.
+Built-in scenes of the test seed at all their shots; the last 300 photographs of Leeds Sports Pose Extended (by name),
+each at one drawn shot, through `exlpose-small`. AP over true boxes, PCK@0.2 of the torso, for each split and the
+well-lit arm.
 """
 
 import argparse
