@@ -40,6 +40,8 @@ class LowLightBatch:
     key: tuple[int, int, int]
 
 
+Loss = Literal["heatmaps", "places"]
+SHARPNESS = 20.0
 Input = Literal["picture", "raw"]
 """What an ISP develops: the 8-bit low-light picture, or the same before it was rounded and cut at black."""
 
@@ -114,18 +116,29 @@ def _labelled(person: object) -> bool:
     return any(v > 0 for _, _, v in person.keypoints)  # type: ignore[attr-defined]
 
 
-def pose_loss(recogniser: Recogniser, crops: Tensor, joints: Tensor) -> Tensor:
-    """Mean over people of the squared error of their 8 hardest joints' heatmaps; any recogniser has heatmaps.
+def pose_loss(recogniser: Recogniser, crops: Tensor, joints: Tensor, kind: Loss) -> Tensor:
+    """What the frozen network's heatmaps lack; any recogniser has heatmaps.
+
+    `heatmaps`: mean over people of the squared error of their 8 hardest joints (as the network was trained). Where the
+    network is unsure, a fainter map has the smaller error, so an ISP can win by showing less.
+    `places`: cross-entropy `−Σ_p t_p · ln softmax(20·h)_p` of each labelled joint, t the target that sums to 1: what
+    counts is where a map is highest, not how high (ours; the factor makes a full peak stand out by e²⁰).
 
     Args:
         recogniser: frozen; the gradient passes through it to the crops.
         crops: `(people, 3, height, width)`.
         joints: `(people, 14, 3)` in crop px.
+        kind: which of the two.
     """
     maps = recogniser(crops.contiguous(memory_format=torch.channels_last), LOW).float()
     at = (joints[..., :2] - (recogniser.stride - 1) / 2) / recogniser.stride
     target = encode(at, joints[..., 2], maps.shape[2], maps.shape[3], SIGMAS[-1])
-    return hardest_joints(maps, target, joints[..., 2])
+    if kind == "heatmaps":
+        return hardest_joints(maps, target, joints[..., 2])
+    labelled = joints[..., 2] > 0
+    share = target.flatten(2) / target.flatten(2).sum(dim=2, keepdim=True).clamp_min(1e-6)
+    wrong = -(share * torch.log_softmax(SHARPNESS * maps.flatten(2), dim=2)).sum(dim=2)
+    return (wrong * labelled).sum() / labelled.sum().clamp_min(1)
 
 
 class IspLearner(nn.Module):
@@ -134,17 +147,18 @@ class IspLearner(nn.Module):
     Args:
         isp: predictor and pipeline.
         recogniser: frozen.
+        loss: see `pose_loss`.
     """
 
-    def __init__(self, isp: LearnedIsp, recogniser: Recogniser) -> None:
+    def __init__(self, isp: LearnedIsp, recogniser: Recogniser, loss: Loss = "heatmaps") -> None:
         super().__init__()
-        self.isp = isp
+        self.isp, self.loss = isp, loss
         self._outside = (recogniser,)
 
     def losses(self, batch: LowLightBatch) -> dict[str, Tensor]:
         """`pose`: what the frozen network's heatmaps lack after the ISP."""
         (recogniser,) = self._outside
-        return {"pose": pose_loss(recogniser, self.crops(batch), batch.joints)}
+        return {"pose": pose_loss(recogniser, self.crops(batch), batch.joints, self.loss)}
 
     def crops(self, batch: LowLightBatch) -> Tensor:
         """Everybody's crop, developed with the predictor's parameters for the picture."""

@@ -97,6 +97,12 @@ def grid(pipeline: Pipeline, picture: Tensor, steps: dict[str, Sequence[float]])
     return torch.cat(settings)
 
 
+def known_steps(pipeline: Pipeline, steps: dict[str, Sequence[float]]) -> dict[str, Sequence[float]]:
+    """The part of a grid whose parameters a pipeline has."""
+    names = pipeline.names
+    return {key: factors for key, factors in steps.items() if any(n == key or n.startswith(f"{key}.") for n in names)}
+
+
 def trial(
     recogniser: Recogniser, pipeline: Pipeline, sample: PairSample, what: Input, values: Tensor, flip: str
 ) -> Trials:

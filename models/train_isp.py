@@ -7,6 +7,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,8 +15,9 @@ from rich.console import Console
 
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.rigfile import load_rig
-from models.isp_learner import Input, IspLearner, LowLightPictures
+from models.isp_learner import Input, IspLearner, Loss, LowLightPictures, light_of
 from models.isp_report import print_rows, write_report
+from models.isp_search import grid, known_steps
 from models.isp_table import (
     BASELINE,
     GRID,
@@ -37,7 +39,7 @@ from models.pose.samples import FolderPairs, HeldPairs, JoinedPairs, PairSample,
 from models.predictor import Crop, Predictor
 from models.processes import Processes, pick_device
 from models.scoring.average_precision import Protocol
-from models.training import CURVES, Recipe, Training, load_recipe
+from models.training import CHECKPOINT, CURVES, Recipe, Training, load_recipe
 
 KNOWN = {"isp": "isp.yaml", "isp-quick": "isp-quick.yaml"}
 """Recipes that come with the package: the paper's, and a first look."""
@@ -55,6 +57,9 @@ class IspRecipe(BaseModel):
     Attributes:
         pipeline: steps of the ISP.
         input: what it develops: `picture`, the 8-bit one (the paper's), or `raw`, before it was rounded.
+        start: where the predictor starts: `base`, each picture at a mean of 0.4 (the paper's), or `fixed`, the setting
+            of a coarse grid that is best for the first training shots, one for all.
+        loss: `heatmaps` (the paper's) or `places`; see `models.isp_learner.pose_loss`.
         look: what the predictor sees of a picture in training: `random`, a 256×256 crop (the paper's), or `thumbnail`,
             the whole squeezed to 256×256, which also takes smaller pictures.
         pictures_a_batch: low-light pictures a step.
@@ -66,6 +71,8 @@ class IspRecipe(BaseModel):
 
     pipeline: Pipeline = Pipeline()
     input: Input = "picture"
+    start: Literal["base", "fixed"] = "base"
+    loss: Loss = "heatmaps"
     look: Crop = "thumbnail"
     pictures_a_batch: int = Field(8, ge=1)
     people_a_picture: int = Field(8, ge=1)
@@ -99,9 +106,11 @@ def train(
     drawn = torch.Generator().manual_seed(recipe.training.seed)
     whole: Crop = "whole" if recipe.look == "random" else "thumbnail"
     isp = LearnedIsp(Predictor(recipe.pipeline, drawn, recipe.look, whole), recipe.pipeline)
-    learner = IspLearner(isp, recogniser)
+    learner = IspLearner(isp, recogniser, recipe.loss)
     said = {k: v for k, v in recipe.model_dump(mode="json").items() if k != "training"} | about
     training = Training(learner, learner.losses, recipe.training, folder, device, said, processes)
+    if recipe.start == "fixed" and not (folder / CHECKPOINT).exists():
+        start_fixed(isp, recogniser, recipe.input, first_shots(source))
     training.open(resume)
     pictures = LowLightPictures(
         source, recogniser.input_size, recipe.pictures_a_batch, recipe.people_a_picture, recipe.training.seed,
@@ -112,6 +121,28 @@ def train(
         save_weights(isp, folder / WEIGHTS)
     processes.leave()
     return isp.eval()
+
+
+def first_shots(source: PairSource) -> list[PairSample]:
+    """The first shot of each of the first groups."""
+    return [shot for n in range(min(len(source), FIXED_SHOTS)) for shot in source.group(n)[:1]]
+
+
+def start_fixed(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples: Sequence[PairSample]) -> None:
+    """Let a predictor that has learned nothing give the grid's best setting: the mean residual becomes its bias."""
+    assert isp.predictor is not None
+    pipeline, steps = isp.pipeline, known_steps(isp.pipeline, QUICK_GRID)
+    best = best_fixed(recogniser, pipeline, samples, what, steps, "none")
+    residuals = []
+    for sample in samples:
+        picture = light_of(sample, what, torch.device("cpu"))[None]
+        base, value = pipeline.base(picture), grid(pipeline, picture, steps)[best : best + 1]
+        parts = zip(pipeline.specs, pipeline.split(base), pipeline.split(value), strict=True)
+        residuals.append(torch.cat([spec.residual(b, v) for spec, b, v in parts], dim=1))
+    with torch.no_grad():
+        bias = isp.predictor.head.bias
+        assert bias is not None
+        bias.copy_(torch.cat(residuals).mean(dim=0))
 
 
 def judge(
@@ -131,7 +162,7 @@ def judge(
         cache: folder of what the oracle's search found.
     """
     searched = Pipeline()  # the oracle is the same whatever the learned ISP is made of
-    some = [shot for n in range(min(len(learned_on), FIXED_SHOTS)) for shot in learned_on.group(n)[:1]]
+    some = first_shots(learned_on)
     inputs: tuple[Input, ...] = ("picture",) if what == "picture" else ("picture", "raw")
     fixed = {one: best_fixed(recogniser, searched, some, one, steps, flip) for one in inputs}
     ways = {
@@ -161,7 +192,7 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument("--rig", default="exlpose-small", help="that shoots where there is no --data [%(default)s]")
     asked.add_argument("--epochs", type=int, help="instead of the recipe's")
     asked.add_argument("--flip", choices=tuple(FLIPS), default="none", help="test of the table [%(default)s]")
-    asked.add_argument("--full-grid", action="store_true", help="the oracle tries 121 settings a picture instead of 19")
+    asked.add_argument("--full-grid", action="store_true", help="the oracle tries 81 settings a picture instead of 24")
     asked.add_argument("--seed", type=int, default=0, help="of weights, order, crops and scenes [%(default)s]")
     asked.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
     asked.add_argument("--out", type=Path, default=Path("out/isp"), help="folder of the training [%(default)s]")
