@@ -48,7 +48,7 @@ TABLES = {
     "Table 2: against other methods": ("baseline-low", "baseline-well", "baseline-all", "dann", "advent", "lsbn+lupi"),
     "Table 4: what each part does": ("baseline-all", "lupi", "lsbn", "lsbn+lupi-feat", "lsbn+lupi", "unpaired", "uda"),
 }
-LEARN_SCENES, JUDGE_SCENES, LEARN_SEED, JUDGE_SEED = 160, 24, 1001, 31
+LEARN_SCENES, JUDGE_SCENES, LEARN_SEED, JUDGE_SEED = 100, 16, 1001, 31
 
 
 def recipe_of(scale: str, variant: str, seed: int) -> PoseRecipe:
@@ -57,7 +57,7 @@ def recipe_of(scale: str, variant: str, seed: int) -> PoseRecipe:
         released = load_recipe(PoseRecipe, "exlpose", KNOWN)
         training = released.training.model_copy(update={"seed": seed})
         return released.model_copy(update={"variant": variant, "training": training})
-    training = Recipe(epochs=16, learning_rate=2e-3, decay="cosine", clip_norm=1.0, seed=seed)
+    training = Recipe(epochs=14, learning_rate=2e-3, decay="cosine", clip_norm=1.0, seed=seed)
     return PoseRecipe(variant=variant, size="tiny", people_a_batch=24, validation_scenes=0, training=training)
 
 

@@ -15,14 +15,16 @@ from rich.console import Console
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import Person
 from models import train_isp
-from models.isp_learner import IspLearner, LowLightPictures, light_of
+from models.isp_learner import IspLearner, LowLightPictures, light_of, pose_loss
 from models.isp_search import HALVES, Trials, cached_trial, grid, trial
 from models.isp_table import (
     BASELINE,
     HALF_ORACLE,
     ORACLE,
     OURS,
+    QUICK_GRID,
     Row,
+    best_fixed,
     chosen,
     developed_by,
     gap_closed,
@@ -33,7 +35,7 @@ from models.learned_isp import LearnedIsp
 from models.pose.backbone import LOW
 from models.pose.crops import FLIP
 from models.pose.network import Cpn
-from models.pose.recogniser import of_cpn
+from models.pose.recogniser import Recogniser, RecogniserFile, of_cpn
 from models.pose.samples import HeldPairs, PairSample
 from models.predictor import Predictor
 from models.scoring.average_precision import SIGMAS, Detection, Protocol, oks
@@ -110,6 +112,53 @@ def test_batches_are_the_same_again_and_a_crowd_is_cut_by_the_key():
     assert len(first) == 1 and first[0].joints.shape == (2, 14, 3)
     assert torch.equal(first[0].joints, again[0].joints) and first[0].key == (3, 0, 0)
     assert not all(torch.equal(a.joints, b.joints) for a, b in zip(first, seen(1), strict=True))
+
+
+class Fixed(torch.nn.Module):
+    """Answers with given heatmaps, whatever the crop; eight times coarser than it."""
+
+    def __init__(self, maps):
+        super().__init__()
+        self.maps = torch.nn.Parameter(maps)
+
+    def forward(self, crops):
+        return self.maps.expand(len(crops), -1, -1, -1)
+
+
+def answering(maps):
+    return Recogniser(Fixed(maps), RecogniserFile(height=64, width=64, stride=8))
+
+
+def test_the_loss_over_places_is_cross_entropy_and_knows_no_height():
+    joints = torch.full((1, 14, 3), 2.0)
+    joints[..., :2] = 8 * 3 + 3.5  # heatmap pixel (3, 3)
+    joints[0, 5, 2] = 0  # unlabelled
+    flat, crops = torch.zeros(1, 14, 8, 8), torch.zeros(1, 3, 64, 64)
+    assert pose_loss(answering(flat), crops, joints, "places").item() == pytest.approx(np.log(64), rel=1e-5)
+    assert pose_loss(answering(flat + 7), crops, joints, "places").item() == pytest.approx(np.log(64), rel=1e-5)
+    right, wrong = flat.clone(), flat.clone()
+    right[..., 3, 3], wrong[..., 6, 6] = 0.5, 0.5
+    right[0, 5] = 9.0  # nobody asks
+    losses = [pose_loss(answering(m), crops, joints, "places").item() for m in (right, flat, wrong)]
+    assert losses == sorted(losses)
+    faint = [pose_loss(answering(m), crops, joints, "heatmaps").item() for m in (0.2 * wrong, wrong)]
+    assert faint[0] < faint[1]  # the squared error rewards showing less: why there is another loss
+
+
+def test_a_fixed_start_is_the_grids_best_setting():
+    recogniser, shots = frozen(), [shot for n in range(3) for shot in Invented().group(n)]
+    isp = learner(recogniser).isp.eval()
+    train_isp.start_fixed(isp, recogniser, "picture", shots)
+    best = best_fixed(recogniser, isp.pipeline, shots, "picture", QUICK_GRID, "none")
+    for shot in shots:
+        picture = light_of(shot, "picture", CPU)[None]
+        due = grid(isp.pipeline, picture, QUICK_GRID)[best]
+        assert torch.allclose(isp.values(picture)[0].log(), due.log(), atol=0.05)  # the mean residual serves them all
+
+
+def test_the_raw_is_asked_for_where_there_is_none():
+    with pytest.raises(ValueError, match="no raw is at hand"):
+        light_of(Invented().group(0)[0], "raw", CPU)
 
 
 def test_a_grid_moves_what_it_names_from_the_pictures_own_start():
