@@ -27,6 +27,9 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/people.py
 	$(BIN)/python benchmarks/bilateral.py
 	$(BIN)/python benchmarks/learned_isp.py
+	$(BIN)/python benchmarks/shipped_pose.py
+	$(BIN)/python benchmarks/lee_tables.py --scale quick
+	$(BIN)/python benchmarks/ono_tables.py --scale quick
 
 docs: $(READY)  ## redraw the pictures in docs/
 	$(BIN)/python docs/draw.py

@@ -121,8 +121,8 @@ def pose_loss(recogniser: Recogniser, crops: Tensor, joints: Tensor, kind: Loss)
 
     `heatmaps`: mean over people of the squared error of their 8 hardest joints (as the network was trained). Where the
     network is unsure, a fainter map has the smaller error, so an ISP can win by showing less.
-    `places`: cross-entropy `−Σ_p t_p · ln softmax(20·h)_p` of each labelled joint, t the target that sums to 1: what
-    counts is where a map is highest, not how high (ours; the factor makes a full peak stand out by e²⁰).
+    `places`: cross-entropy `−Σ_p t_p · ln softmax(20·h)_p` of each labelled joint, t the four pixels around it: what
+    counts is how far a map's right place stands out from all others (ours; a full peak stands out by e²⁰).
 
     Args:
         recogniser: frozen; the gradient passes through it to the crops.
@@ -132,12 +132,14 @@ def pose_loss(recogniser: Recogniser, crops: Tensor, joints: Tensor, kind: Loss)
     """
     maps = recogniser(crops.contiguous(memory_format=torch.channels_last), LOW).float()
     at = (joints[..., :2] - (recogniser.stride - 1) / 2) / recogniser.stride
-    target = encode(at, joints[..., 2], maps.shape[2], maps.shape[3], SIGMAS[-1])
+    height, width = maps.shape[2:]
     if kind == "heatmaps":
-        return hardest_joints(maps, target, joints[..., 2])
-    labelled = joints[..., 2] > 0
-    share = target.flatten(2) / target.flatten(2).sum(dim=2, keepdim=True).clamp_min(1e-6)
+        return hardest_joints(maps, encode(at, joints[..., 2], height, width, SIGMAS[-1]), joints[..., 2])
+    x = (1 - (torch.arange(width, device=at.device) - at[..., 0:1]).abs()).clamp_min(0)
+    y = (1 - (torch.arange(height, device=at.device) - at[..., 1:2]).abs()).clamp_min(0)
+    share = (y[..., :, None] * x[..., None, :]).flatten(2)
     wrong = -(share * torch.log_softmax(SHARPNESS * maps.flatten(2), dim=2)).sum(dim=2)
+    labelled = joints[..., 2] > 0
     return (wrong * labelled).sum() / labelled.sum().clamp_min(1)
 
 

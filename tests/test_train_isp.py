@@ -190,13 +190,13 @@ def test_a_trial_finds_what_the_developed_picture_gives():
 def test_a_search_that_was_stopped_goes_on(tmp_path):
     recogniser, pipeline, (sample,) = frozen(), Pipeline(), Invented().group(0)
     values = grid(pipeline, light_of(sample, "picture", CPU)[None], {"gamma.gamma": (0.5,)})
-    first = cached_trial(tmp_path, recogniser, pipeline, sample, values, "none")
+    first = cached_trial(tmp_path, recogniser, pipeline, sample, "picture", values, "none")
     assert np.array_equal(
         cached_trial(tmp_path, None, pipeline, sample, "picture", values, "none").keypoints, first.keypoints
     )
     (kept,) = (tmp_path / "picture").iterdir()
     kept.write_bytes(kept.read_bytes()[:50])  # torn: made anew
-    again = cached_trial(tmp_path, recogniser, pipeline, sample, values, "none")
+    again = cached_trial(tmp_path, recogniser, pipeline, sample, "picture", values, "none")
     assert np.array_equal(again.keypoints, first.keypoints)
 
 
