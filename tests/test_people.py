@@ -72,7 +72,11 @@ def test_the_composition_does_not_depend_on_the_resolution(scenes):
         for (x, y, _), (u, v, seen) in zip(large.keypoints, small.keypoints, strict=True):
             if seen:
                 assert ((x - 0.5) / 2, (y - 0.5) / 2) == pytest.approx((u, v), abs=1e-6)
-        assert np.array(large.bbox) / 2 == pytest.approx(np.array(small.bbox), abs=2)
+        (x, y, wide, high), (u, v, across, tall) = np.array(large.bbox) / 2, small.bbox
+        if sum(seen == 2 for _, _, seen in small.keypoints) >= 12:
+            assert (x, y, wide, high) == pytest.approx((u, v, across, tall), abs=2)
+        # Of somebody hidden, finer pixels may show slivers that coarser ones miss; they never show less.
+        assert x <= u + 2 and y <= v + 2 and x + wide >= u + across - 2 and y + high >= v + tall - 2
 
 
 def test_the_global_generators_are_left_alone():
