@@ -1,33 +1,71 @@
 """Mean 8-bit intensity of ExLPose's splits: the 491 real test shots replayed over real photographs.
 
-    python benchmarks/means.py [--rig exlpose] [--nd 0.008] [--source people]
+    python benchmarks/means.py [--source people] [--scenes 40] [--size 480 300] [--nd 0.008] [--black-in-electrons]
 
 Every real scene gets a photograph, spread evenly over the development data (Leeds Sports Pose Extended, COCO and
 CrowdPose samples); the meter sets its light at the scene's real base exposure and gain. Nothing is tuned to a split.
-`--source people` takes the built-in scenes with people instead.
-`--nd` shows what another transmittance of the ND filter would do.
+`--source people` takes the built-in scenes instead, `--source grey` an even grey, which has the least light a picture
+of a given mean code can have (the sRGB curve is concave).
+
+Beside each mean stand its two sources: the light alone (no noise, no black offset, nothing rounded) and the rectified
+noise alone (a dark frame at the same settings). They do not add up: noise is rectified where there is no light.
+
+What-ifs, which change no rig file: `--nd` is another transmittance of the ND filter, `--black-in-electrons` a black
+offset that moves with the gain, as it would if it arose before the amplifier; the fitted one is constant in DN.
 """
 
 import argparse
+import functools
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from isp_sim import readout, sensor
 from isp_sim.generate import PUBLISHED_MEANS
 from isp_sim.pair import DualCamera
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
-from isp_sim.scenes import SceneSource
+from isp_sim.scenes import Scene, SceneSource
 from isp_sim.scenes.people.source import People
 from isp_sim.scenes.photos import Photos
-from isp_sim.schedule import replay, split_of
+from isp_sim.schedule import Shot, replay, split_of
 from isp_sim.studio import tasks
+from isp_sim.units import Radiance
 
 DATA = Path("../shared/data")
 FOLDERS = ("photos/lspet/images", "photos/coco", "photos/crowdpose")
+FITTED_DB = 3.4
+"""Gain of the real frame to which the black offset was fitted (benchmarks/dark_blocks.py)."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """Mean 8-bit level of a low-light picture, of its light alone, of a dark frame; and of the well-lit picture."""
+
+    picture: float
+    light: float
+    dark: float
+    well_lit: float
+
+
+class Grey:
+    """An even grey."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self._scene = Scene("grey", Radiance(np.full((height, width, 3), 0.2, np.float32)))
+
+    def __len__(self) -> int:
+        """One."""
+        return 1
+
+    def scene(self, index: int, daylight: float | None = None) -> Scene:
+        """The grey."""
+        return self._scene
 
 
 def with_nd(rig: Rig, transmittance: float | None) -> Rig:
@@ -38,47 +76,99 @@ def with_nd(rig: Rig, transmittance: float | None) -> Rig:
     return rig.model_copy(update={"nd_filter": rig.nd_filter.model_copy(update={"transmittance": figure})})
 
 
-def measure(rig: Rig, seed: int, scenes: int | None = None, source: str = "photos") -> dict[str, list[float]]:
-    """Means of every picture by split, over the replayed shots (of `scenes` of the scenes)."""
+def with_black(rig: Rig, gain_db: float) -> Rig:
+    """The rig with a black offset that is the fitted one in electrons, at a gain."""
+    old = rig.sensor.black_bias_dn
+    factor = 10 ** ((gain_db - FITTED_DB) / 20)
+    moved = old.model_copy(update={"value": tuple(factor * value for value in old.value)})
+    return rig.model_copy(update={"sensor": rig.sensor.model_copy(update={"black_bias_dn": moved})})
+
+
+def light_alone(camera: DualCamera, shot: Shot, light: float) -> float:
+    """Mean 8-bit level of the low-light arm's picture without noise, black offset and rounding."""
+    arm = camera.low_light
+    chip = sensor.numbers(arm.sensor, shot.exposure_us, camera.rig.temperature_c.value)
+    k = readout.system_gain(arm.sensor, shot.low_light_gain_db)
+    full_dn = arm.binning**2 * (arm.sensor.white_level_dn - arm.sensor.black_level_dn.value)
+    share = np.array(chip.efficiency) * light * shot.exposure_us * k / full_dn
+    exposed = (arm.sight[::2, ::2] * share).astype(np.float32)
+    return camera.level(torch.from_numpy(exposed).permute(2, 0, 1)[None])
+
+
+def dark_alone(camera: DualCamera, exposure_us: int, gain_db: float) -> float:
+    """Mean 8-bit level of the low-light picture with the cap on."""
+    camera.low_light.light = 0.0
+    return float(camera.aligned(camera.low_light.grab(exposure_us, gain_db)).mean())
+
+
+def source_of(name: str, rig: Rig, count: int) -> list[tuple[SceneSource, int]]:
+    """Scenes to spread over the shots."""
+    if name == "people":
+        built_in = People(rig.height_px, rig.width_px)
+        return [(built_in, index) for index in range(count)]
+    if name == "grey":
+        return [(Grey(rig.height_px, rig.width_px), 0)]
+    photos = [Photos(DATA / folder, None, rig.height_px, rig.width_px) for folder in FOLDERS]
+    return [(folder, index) for folder in photos for index in range(len(folder))]
+
+
+def measure(
+    rig: Rig, seed: int, scenes: int | None = None, source: str = "photos", black_in_electrons: bool = False
+) -> dict[str, list[Level]]:
+    """Levels of every picture by split, over the replayed shots (of `scenes` of the scenes)."""
     work = tasks([(0, shot) for shot in replay(DATA / "exlpose/schedule.csv")], set())
     if scenes is not None:  # spread over the schedule, whose places differ
         work = [work[i] for i in np.linspace(0, len(work) - 1, min(scenes, len(work))).round().astype(int)]
-    known: list[tuple[SceneSource, int]]
-    if source == "people":
-        built_in = People(rig.height_px, rig.width_px)
-        known = [(built_in, index) for index in range(len(work))]
-    else:
-        photos = [Photos(DATA / name, None, rig.height_px, rig.width_px) for name in FOLDERS]
-        known = [(folder, index) for folder in photos for index in range(len(folder))]
+    known = source_of(source, rig, len(work))
     camera = DualCamera(rig)
-    means: dict[str, list[float]] = {split: [] for split in PUBLISHED_MEANS}
+    dark = functools.cache(lambda exposure_us, gain_db: dark_alone(camera, exposure_us, gain_db))
+    levels: dict[str, list[Level]] = {split: [] for split in PUBLISHED_MEANS}
     chosen = np.linspace(0, len(known) - 1, len(work)).round().astype(int)
     for task, choice in zip(track(work, "scenes"), chosen, strict=True):
         drawn, index = known[choice]
         shots = [(number, shot) for number, (_, _, shot) in enumerate(task.shots)]
+        if black_in_electrons:
+            camera = DualCamera(with_black(rig, shots[0][1].base_gain_db))
         for pair in camera.shoot(drawn.scene(index, shots[0][1].daylight), shots, seed):
-            low = float(pair.low_light.mean())
-            means[split_of(pair.shot.well_lit_gain_db)].append(low)
-            means["LL-A"].append(low)
-            means["WL"].append(float(pair.well_lit.mean()))
-    return means
+            shot = pair.shot
+            level = Level(
+                float(pair.low_light.mean()),
+                light_alone(camera, shot, pair.photons_per_us_at_white),
+                dark(shot.exposure_us, shot.low_light_gain_db),
+                float(pair.well_lit.mean()),
+            )
+            for split in (split_of(shot.well_lit_gain_db), "LL-A", "WL"):
+                levels[split].append(level)
+    return levels
+
+
+def report(found: dict[str, list[Level]], title: str) -> Table:
+    """The table that is printed."""
+    table = Table(title=title)
+    for heading in ("split", "pictures", "here", "standard error", "published", "ratio", "light alone", "dark alone"):
+        table.add_column(heading, justify="right")
+    for split, published in PUBLISHED_MEANS.items():
+        values = np.array([one.well_lit if split == "WL" else one.picture for one in found[split]])
+        error = values.std() / np.sqrt(len(values))
+        cells = [f"{values.mean():.2f}", f"{error:.2f}", f"{published}", f"{values.mean() / published:.2f}"]
+        if split != "WL":
+            cells += [f"{np.mean([getattr(one, part) for one in found[split]]):.2f}" for part in ("light", "dark")]
+        table.add_row(split, str(len(values)), *cells)
+    return table
 
 
 if __name__ == "__main__":
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--rig", default="exlpose")
     asked.add_argument("--nd", type=float)
+    asked.add_argument("--black-in-electrons", action="store_true")
     asked.add_argument("--seed", type=int, default=0)
     asked.add_argument("--scenes", type=int, help="only so many of the 110 scenes, spread evenly")
-    asked.add_argument("--source", default="photos", choices=("photos", "people"))
+    asked.add_argument("--source", default="photos", choices=("photos", "people", "grey"))
+    asked.add_argument("--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="a smaller frame of such pixels")
     given = asked.parse_args()
-    found = measure(with_nd(load_rig(given.rig), given.nd), given.seed, given.scenes, given.source)
-    table = Table(title=f"mean 8-bit intensity, {given.rig}, ND {given.nd or 0.01:.3%}, real shots over {given.source}")
-    for heading in ("split", "pictures", "here", "standard error", "published", "ratio"):
-        table.add_column(heading, justify="right")
-    for split, published in PUBLISHED_MEANS.items():
-        values = np.array(found[split])
-        error = values.std() / np.sqrt(len(values))
-        cells = (f"{values.mean():.2f}", f"{error:.2f}", f"{published}", f"{values.mean() / published:.2f}")
-        table.add_row(split, str(len(values)), *cells)
-    Console().print(table)
+    shrunk = dict(zip(("width_px", "height_px"), given.size or (), strict=False))
+    chosen_rig = with_nd(load_rig(given.rig), given.nd).model_copy(update=shrunk)
+    measured = measure(chosen_rig, given.seed, given.scenes, given.source, given.black_in_electrons)
+    named = f"{given.rig}, ND {given.nd or 0.01:.3%}{', black in electrons' * given.black_in_electrons}"
+    Console(width=120).print(report(measured, f"mean 8-bit intensity, {named}, real shots over {given.source}"))

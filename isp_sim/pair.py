@@ -126,7 +126,7 @@ class DualCamera:
         low, high = math.log(full) - 14, math.log(full) + 14
 
         def level(ln_light: float) -> float:
-            return self._level((seen * math.exp(ln_light)).clamp_max(top) + bias)
+            return self.level((seen * math.exp(ln_light)).clamp_max(top) + bias)
 
         if not level(low) < target < level(high):
             raise ValueError(f"{scene.name}: no light brings its picture to a mean of {target}; is it all black?")
@@ -135,7 +135,7 @@ class DualCamera:
             low, high = (middle, high) if level(middle) < target else (low, middle)
         return math.exp((low + high) / 2)
 
-    def _level(self, exposed: torch.Tensor) -> float:
+    def level(self, exposed: torch.Tensor) -> float:
         """Mean 8-bit level of a noise-free picture, from its camera RGB: cut, balance, mix, encode."""
         params = self._params[self.well_lit.serial]
         balanced = (exposed.clamp(0, 1) * params.gains.cpu()[..., None, None]).clamp_max(1.0)

@@ -1,5 +1,6 @@
 """Scenes with people: the same on every machine, labelled by what the picture shows."""
 
+import itertools
 import random
 from pathlib import Path
 
@@ -71,7 +72,11 @@ def test_the_composition_does_not_depend_on_the_resolution(scenes):
         for (x, y, _), (u, v, seen) in zip(large.keypoints, small.keypoints, strict=True):
             if seen:
                 assert ((x - 0.5) / 2, (y - 0.5) / 2) == pytest.approx((u, v), abs=1e-6)
-        assert np.array(large.bbox) / 2 == pytest.approx(np.array(small.bbox), abs=2)
+        (x, y, wide, high), (u, v, across, tall) = np.array(large.bbox) / 2, small.bbox
+        if sum(seen == 2 for _, _, seen in small.keypoints) >= 12:
+            assert (x, y, wide, high) == pytest.approx((u, v, across, tall), abs=2)
+        # Of somebody hidden, finer pixels may show slivers that coarser ones miss; they never show less.
+        assert x <= u + 2 and y <= v + 2 and x + wide >= u + across - 2 and y + high >= v + tall - 2
 
 
 def test_the_global_generators_are_left_alone():
@@ -347,18 +352,15 @@ def test_nobody_goes_through_furniture_cars_trees_or_other_people():
 
 
 def test_who_sits_sits_on_the_seat_and_not_in_it():
-    """The bones of the thighs lie over the seat, by less than a thick leg."""
-    sitters = [
-        (plan, one)
-        for n in range(40)
-        for plan in (lay_out(2, n, 0.01),)
-        for one in plan.people
-        if one.pose.name == "sitting"
-    ]
-    assert sitters
-    for plan, one in sitters[:4]:
+    """The hips are not inside the seat, and the seat is not farther below them than a leg is thick."""
+    plans = (lay_out(2, n, 0.01) for n in range(60))
+    sitters = itertools.islice(((p, one) for p in plans for one in p.people if one.pose.name == "sitting"), 3)
+    told = 0
+    for plan, one in sitters:
         _, joints = one.body()
         hips = joints[[JOINTS.index("left_hip"), JOINTS.index("right_hip")]]
         assert not inside(plan.things, hips).any()
         below = hips - np.array([0, 0.20, 0])
         assert inside(plan.things, np.linspace(hips, below, 40).reshape(-1, 3)).any()
+        told += 1
+    assert told == 3

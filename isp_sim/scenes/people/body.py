@@ -12,13 +12,14 @@ LIMB = {
     "shoulder": 0.0330, "elbow": 0.0240, "wrist": 0.0165, "thigh": 0.0500, "knee": 0.0330, "ankle": 0.0215,
     "neck": 0.0320,
 }  # fmt: skip
-"""Radii at the joints, from the girths of Drillis and Contini's subjects, rounded."""
+"""Radii at the joints, over stature. Assumed, set by eye on rendered figures, as every other measure below."""
 
 JOINT_RADIUS = {
     "shoulder": 0.060, "elbow": 0.046, "wrist": 0.036, "hip": 0.105, "knee": 0.056, "ankle": 0.052, "head": 0.065,
     "neck": 0.072,
 }  # fmt: skip
-"""How deep a joint may lie under its own surface, cloth included; a surface nearer than that hides it."""
+"""How deep a joint may lie under its own surface, cloth included; a surface nearer than that hides it. Over stature;
+read off rendered figures."""
 
 
 def dress(build: Build, figure: Figure, outfit: Outfit, pose: str) -> Shapes:

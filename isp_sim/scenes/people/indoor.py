@@ -18,6 +18,7 @@ keep windows out of the picture (in 110 photographs 1.4 % of the area is clipped
 GLAZED = {"windows": {"left": 0.75, "right": 0.75, "far": 0.2}, "both": {"left": 0.5, "right": 0.5, "far": 0.15}}
 KINDS = ("living room", "office", "classroom", "hall")
 BACK_M = -2.5  # the wall behind the camera
+DAYLIT_M = 10.0  # deeper rooms have their lamps on
 
 
 def room(kind: str, table: Materials, depth_m: float, half_m: float, stream: np.random.Generator) -> World:
@@ -38,7 +39,7 @@ def room(kind: str, table: Materials, depth_m: float, half_m: float, stream: np.
     add.semantic = semantics.CEILING
     add.box(np.array([0, high + 0.05, depth_m / 2]), np.eye(3), (half_m + 1, 0.05, depth_m / 2 + 4), paints.ceiling)
     mood = str(stream.choice(list(MOODS), p=list(MOODS.values())))
-    strength = 0.35 if mood in ("windows", "behind") else float(stream.uniform(0.5, 1.0))
+    strength = 0.35 if mood in ("windows", "behind") and depth_m < DAYLIT_M else float(stream.uniform(0.5, 1.0))
     ambient = float(stream.uniform(0.10, 0.24))
     tone = li.SKYLIGHT if mood in ("windows", "behind") else (1.0, 0.97, 0.92)
     above: Rgb = (ambient * tone[0], ambient * tone[1], ambient * tone[2])
@@ -63,7 +64,7 @@ def room(kind: str, table: Materials, depth_m: float, half_m: float, stream: np.
                 (0, 0.7, 0),
             )
         )
-    if mood in ("lamps", "both") or stream.random() < 0.3:
+    if mood in ("lamps", "both") or depth_m > DAYLIT_M or stream.random() < 0.3:
         _lamps(world, kind, table, paints, high, (depth_m, half_m), strength, stream)
     if not world.lights:
         bulb = (0.15, 0, 0), (0, 0, 0.15)

@@ -44,8 +44,8 @@ def put(world: World, paints: StreetPaints, x: float, z: float, facing: float, s
         plate = at + UP * 2.25 + np.array([0, 0, -0.035])
         round_ = paints.signs[int(stream.integers(len(paints.signs)))]
         if stream.random() < 0.5:
-            add.ball(plate, np.eye(3), (0.30, 0.30, 0.02), round_)
-            add.ball(plate - np.array([0, 0, 0.012]), np.eye(3), (0.22, 0.22, 0.02), paints.white)
+            add.ball(plate, np.eye(3), (0.25, 0.25, 0.015), round_)
+            add.ball(plate - np.array([0, 0, 0.012]), np.eye(3), (0.18, 0.18, 0.015), paints.white)
         else:
             add.box(plate, np.eye(3), (0.26, 0.26, 0.012), round_)
     elif what == "parasol":

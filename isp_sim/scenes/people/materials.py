@@ -39,10 +39,10 @@ XYZ_TO_REC709 = np.array(
 
 ITA_DEG = (-50.0, 60.0)
 """Individual typology angle of skin, dark … very light: the classes of Del Bino and Bernerd, Br. J. Dermatol. 169
-(2013), run from below −30° to above 55°; `ITA = atan((L* − 50)/b*)`."""
+(2013), run from below −30° to above 55°; `ITA = atan((L* − 50)/b*)`. How often which is drawn is assumed."""
 SKIN_B = (13.0, 19.0)
 SKIN_A = (7.0, 13.0)
-"""b* and a* of skin: assumed, the middle of what colorimeters read on cheeks."""
+"""b* and a* of skin. Assumed."""
 HAIR_LAB = (((6, 1, 1), 0.45), ((14, 4, 6), 0.25), ((24, 7, 12), 0.15), ((48, 6, 22), 0.08), ((60, 0, 3), 0.07))
 """L*a*b* of hair, and its share: black, dark brown, brown, blond, grey. Assumed."""
 CLOTH_LIGHTNESS = (14.0, 92.0)

@@ -1,4 +1,4 @@
-"""Materials of rooms and of the outdoors, drawn once a scene."""
+"""Materials of rooms and of the outdoors, drawn once a scene. Their reflectances are assumed."""
 
 from dataclasses import dataclass
 

@@ -18,14 +18,17 @@ SEGMENTS = {
     "ankle_height": 0.039, "shoulder_half": 0.103, "hip_half": 0.052, "hip_to_neck": 0.315, "shoulder_drop": 0.040,
     "head": 0.155,
 }  # fmt: skip
-"""Lengths over stature: Drillis and Contini 1966, as in Winter, Biomechanics and Motor Control of Human Movement
-(2009), fig. 4.1; `hip_half` and `shoulder_half` are to the joints' centres, not to the outline. `head` is from the
+"""Lengths over stature. Arm, leg and foot, from `upper_arm` to `ankle_height`: Drillis and Contini 1966, as in Winter,
+Biomechanics and Motor Control of Human Movement (2009), fig. 4.1. The rest is assumed: `hip_half` and `shoulder_half`
+(to the joints' centres; that figure's 0.0955 and 0.129 are to the outline), the trunk, and `head`, which is from the
 neck joint, where ExLPose's annotators put it (an eighth of the box below the crown), to the crown."""
 
 STATURE_M = {"man": (1.74, 0.07), "woman": (1.61, 0.065), "child": (1.25, 0.14)}
-"""Mean and standard deviation; adults after NCD Risk Factor Collaboration, eLife 5 (2016), children assumed."""
+"""Mean and standard deviation. Assumed."""
 KINDS = (("man", 0.42), ("woman", 0.42), ("child", 0.16))
+"""Kinds and their shares. Assumed."""
 GIRTH_LOG_SD = 0.11
+"""Spread of the thickness of bodies, ln. Assumed."""
 
 LIMITS = {
     "pelvis_tilt": (-20, 60), "spine_flex": (-25, 75), "spine_side": (-30, 30), "spine_twist": (-40, 40),
@@ -33,7 +36,7 @@ LIMITS = {
     "shoulder_flex": (-50, 175), "shoulder_abduct": (-25, 150), "shoulder_twist": (-60, 90), "elbow": (0, 145),
     "hip_flex": (-25, 125), "hip_abduct": (-15, 45), "knee": (0, 145), "heel": (-15, 60), "toe_out": (-5, 25),
 }  # fmt: skip
-"""Degrees, low and high; rounded from the ranges of motion of the American Academy of Orthopaedic Surgeons (1965)."""
+"""Degrees, low and high. Assumed: inside the usual clinical ranges of motion, trunk and neck by eye."""
 PAIRED = (
     "shoulder_flex",
     "shoulder_abduct",
@@ -74,7 +77,7 @@ class Build:
 
 
 def draw_build(stream: np.random.Generator) -> Build:
-    """A person's build; a child's head is larger and its legs shorter than an adult's in proportion."""
+    """A person's build; a child's head is larger and its legs shorter than an adult's in proportion (assumed)."""
     kind = str(stream.choice([name for name, _ in KINDS], p=[share for _, share in KINDS]))
     mean, spread = STATURE_M[kind]
     stature = float(np.clip(stream.normal(mean, spread), mean - 2.5 * spread, mean + 2.5 * spread))
