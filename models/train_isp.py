@@ -44,10 +44,10 @@ from models.training import CHECKPOINT, CURVES, Recipe, Training, load_recipe
 KNOWN = {"isp": "isp.yaml", "isp-quick": "isp-quick.yaml"}
 """Recipes that come with the package: the paper's, and a first look."""
 WEIGHTS = "isp.safetensors"
-LEARN_SCENES, JUDGE_SCENES = 24, 6
+LEARN_SCENES, JUDGE_SCENES, SHOTS = 16, 5, 3
 """Built-in scenes, where no data is given: enough for a first table in two minutes on two cores."""
 JUDGE_SEED = 31
-FIXED_SHOTS = 24
+FIXED_SHOTS = 12
 """Training shots over which the best fixed setting is looked for."""
 
 
@@ -218,11 +218,11 @@ def sources(given: argparse.Namespace, raw: bool) -> tuple[PairSource, PairSourc
         learn = JoinedPairs([FolderPairs(folder, unrounded=raw) for folder in given.data])
         about["data"] = [str(folder.resolve()) for folder in given.data]
     else:
-        learn = HeldPairs(RigPairs(rig, given.seed, LEARN_SCENES, unrounded=raw))
+        learn = HeldPairs(RigPairs(rig, given.seed, LEARN_SCENES, unrounded=raw, shots_per_scene=SHOTS))
         about["data"] = f"rig {rig.name}, {LEARN_SCENES} built-in scenes"
     if given.judge:
         return learn, FolderPairs(given.judge, unrounded=raw), about
-    judged = HeldPairs(RigPairs(rig, JUDGE_SEED, JUDGE_SCENES, unrounded=raw))
+    judged = HeldPairs(RigPairs(rig, JUDGE_SEED, JUDGE_SCENES, unrounded=raw, shots_per_scene=SHOTS))
     return learn, judged, about
 
 
