@@ -195,9 +195,13 @@ def _decibel(ratio: Estimate | None, factor: float) -> Estimate | None:
 def _dark_current(
     levels: Mapping[Setting, Level], gains: Mapping[float, Gain], phases: Sequence[int]
 ) -> Estimate | None:
-    """The surest of the gains' dark currents."""
-    told = [emva_figures.dark_current_e_per_s(levels, g, phases, k) for g, (k, *_) in gains.items()]
-    return min((one for one in told if one is not None), key=lambda one: one.error, default=None)
+    """Dark current at the gain whose darks reach farthest."""
+    reach = {g: max((s.exposure_us for s in levels if s.kind == "dark" and s.gain_db == g), default=0.0) for g in gains}
+    for gain in sorted(gains, key=lambda g: (-reach[g], g)):
+        one = emva_figures.dark_current_e_per_s(levels, gain, phases, gains[gain].k)
+        if one is not None:
+            return one
+    return None
 
 
 def _flat_stack(levels: Mapping[Setting, Level], base: float, curves: Mapping[str, Curve]) -> Setting | None:
@@ -217,7 +221,7 @@ def _flat_stack(levels: Mapping[Setting, Level], base: float, curves: Mapping[st
 def _prnu(
     levels: Mapping[Setting, Level], stack: Setting, curves: Mapping[str, Curve], groups: Mapping[str, tuple[int, ...]]
 ) -> tuple[Estimate, Estimate]:
-    """PRNU, %, `√(s²_y.50 − s²_y.dark) / (μ_y.50 − μ_y.dark)`: EMVA's of all the image, and less shading and outliers."""
+    """PRNU, %, `√(s²_y.50 − s²_y.dark) / (μ_y.50 − μ_y.dark)`: EMVA's of all, and less shading and outliers."""
     darks = [s for s in levels if s.kind == "dark" and s.gain_db == stack.gain_db and levels[s].frames >= STACK]
     dark = max(darks, key=lambda s: levels[s].frames, default=None)
     whole, alone = [], []

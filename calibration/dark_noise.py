@@ -73,20 +73,31 @@ def dsnu_e(
     prnu_percent: float,
 ) -> Estimate | None:
     """DSNU without outliers, e⁻, from the gain that tells it best; PRNU of a dim flat's light is taken off."""
-    told = []
-    for gain, setting in offsets.items():
-        if setting is None or levels[setting].frames < STACK or not _noisy(levels[setting]):
-            continue
-        k, _, black = gains[gain]
-        if setting.kind == "flat" and not black:
-            continue
-        per_phase = []
-        for phase in range(4):
-            one = nonuniformity.pattern(levels[setting], [phase])
-            light = one.mean - black[phase] if setting.kind == "flat" else np.zeros_like(k)
-            per_phase.append((one.even - (prnu_percent / 100 * light) ** 2) / k**2)
-        told.append(jackknifed(np.mean(per_phase, axis=0)))
-    return min(told, key=lambda one: one.error).root() if told else None
+    usable = {
+        gain: setting
+        for gain, setting in offsets.items()
+        if setting is not None
+        and levels[setting].frames >= STACK
+        and _noisy(levels[setting])
+        and (setting.kind == "dark" or gains[gain].black)
+    }
+    if not usable:
+        return None
+
+    def noise_e2(gain: float) -> float:
+        level = levels[usable[gain]]
+        return float(nonuniformity.pixel_noise(level, range(4))[0]) / float(gains[gain].k[0]) ** 2 / level.frames
+
+    # Not the one that comes out surest: that would choose errors that are too small.
+    gain = min(usable, key=noise_e2)
+    setting, (k, _, black) = usable[gain], gains[gain]
+    per_phase = []
+    for phase in range(4):
+        one = nonuniformity.pattern(levels[setting], [phase])
+        light = one.mean - black[phase] if setting.kind == "flat" else np.zeros_like(k)
+        per_phase.append((one.even - (prnu_percent / 100 * light) ** 2) / k**2)
+    shared = nonuniformity.pattern(levels[setting], range(4)).even_error2 / float(k[0]) ** 4
+    return jackknifed(np.mean(per_phase, axis=0), shared).root()
 
 
 def gain_points(
@@ -123,7 +134,7 @@ def _fixed(levels: Mapping[Setting, Level], offset: Setting | None, dsnu: Estima
     """Variance of a dark pixel over the frame that is the same in every frame, DN²."""
     if offset is not None and offset.kind == "dark" and levels[offset].frames >= STACK and _noisy(levels[offset]):
         one = nonuniformity.pattern(levels[offset], range(4))
-        return jackknifed(one.even)
+        return jackknifed(one.even, one.even_error2)
     return dsnu.squared().times(k**2) if dsnu else Estimate(0.0, 0.0, 0.0)
 
 
@@ -131,9 +142,8 @@ def _lined(rows: Rows | None, law: Sequence[gain_law.Line], periodic: Periodic |
     """Variance rows and columns share, DN²: as seen at this gain, else as the other gains' law has it."""
     wave = periodic.amplitude_dn.value**2 / 2 if periodic else 0.0
     if rows is not None:
-        row = rows.row_dn.squared()
-        value = row.value + rows.column_dn.value**2 + wave
-        return around(value, row.error)
+        row, column = rows.row_dn.squared(), rows.column_dn.squared()
+        return around(row.value + column.value + wave, math.hypot(row.error, column.error))
     if not law:
         return around(wave, 0.0)
     part = [one for one in law if one.from_k is None or one.from_k.value <= k][-1]
@@ -151,11 +161,10 @@ def noise_law(told: Sequence[tuple[Estimate, Estimate | None]]) -> tuple[gain_la
 
 
 def black_dn(points: Sequence[GainPoint], current: Estimate | None) -> tuple[Estimate, ...] | None:
-    """Black of each phase without dark current, DN, at the gain that tells it best: the gains share their DSNU."""
+    """Black of each phase without dark current, DN, at the lowest gain that tells it."""
     rate = current.value if current else 0.0
-    told = []
-    for point in points:
-        if point.noise:
-            glow = point.k.value * rate * point.dark_seconds
-            told.append(tuple(Estimate(e.value - glow, e.low - glow, e.high - glow) for e in point.noise.black_dn))
-    return min(told, key=lambda four: four[0].error) if told else None
+    best = min((p for p in points if p.noise), key=lambda p: p.k.value, default=None)
+    if best is None or best.noise is None:
+        return None
+    glow = best.k.value * rate * best.dark_seconds
+    return tuple(Estimate(e.value - glow, e.low - glow, e.high - glow) for e in best.noise.black_dn)

@@ -89,10 +89,12 @@ def _solve(x: Array, y: Array, error: Array, spread2: float) -> tuple[Array, Arr
     w = 1 / (error**2 + spread2)
     if len(x) == 1:
         return np.array([1.0, y[0] - x[0]]), np.diag([0.0, 1 / w[0]]), 0.0
-    design = np.stack([x, np.ones(len(x))], axis=1)
-    covariance: Array = np.linalg.pinv(design.T @ (w[:, None] * design)).astype(np.float64)
-    found = covariance @ design.T @ (w * y)
-    return found, covariance, float((w * (y - design @ found) ** 2).sum())
+    x0, y0 = float(np.average(x, weights=w)), float(np.average(y, weights=w))
+    across = float((w * (x - x0) ** 2).sum())
+    slope = float((w * (x - x0) * (y - y0)).sum()) / across
+    found = np.array([slope, y0 - slope * x0])
+    covariance = np.array([[1.0, -x0], [-x0, x0**2 + across / float(w.sum())]]) / across
+    return found, covariance, float((w * (y - slope * x - found[1]) ** 2).sum())
 
 
 def _spread2(x: Array, y: Array, error: Array, chi2: float) -> float:

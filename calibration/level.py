@@ -24,6 +24,7 @@ SPECTRUM_FINENESS = 8
 
 Frame = NDArray[np.uint16]
 Image = NDArray[np.float32]
+Plane = NDArray[np.floating]
 
 
 @dataclass
@@ -36,7 +37,8 @@ class Spatial:
         clean: of the image with outliers replaced by the trend.
         within: squares about each row's mean in each phase, trend and outliers removed; its degrees of freedom.
         row_products: products of the two phases' means in a row: row pattern, `(BANDS,)`; how many rows.
-        column_product: mean product of the two phases' means in a column: column pattern, DN².
+        column_product, column_error2: mean product of the two phases' means in a column: column pattern, DN²; its
+            variance.
         outliers: of each phase.
     """
 
@@ -49,6 +51,7 @@ class Spatial:
     row_products: Array
     rows: Array
     column_product: float
+    column_error2: float
     outliers: NDArray[np.int64]
     image: Image | None
 
@@ -131,7 +134,7 @@ def measure(frames: Iterable[Frame], white_dn: int, lines: bool, spatial: bool, 
     return level
 
 
-def by_band(rows: Image | Array) -> Array:
+def by_band(rows: Plane) -> Array:
     """`(height, 2)`, a row's two phases → sums by band and phase, `(BANDS, 4)`."""
     return np.asarray(np.add.reduceat(rows.reshape(-1, 4).astype(np.float64), _edges(len(rows)), axis=0))
 
@@ -141,13 +144,13 @@ def _edges(height: int) -> NDArray[np.int64]:
     return np.linspace(0, height // 2, BANDS + 1).astype(np.int64)[:-1]
 
 
-def _row_sums(plane: Image | Array) -> Array:
+def _row_sums(plane: Plane) -> Array:
     """Sums of each phase of every row, `(height, 2)`. OpenCV: BLAS would start threads in every thread of ours."""
-    paired: Image | Array = plane.reshape(len(plane), -1, 2)
-    return np.asarray(cv2.reduce(paired, 1, cv2.REDUCE_SUM, dtype=cv2.CV_64F), np.float64).reshape(-1, 2)
+    sums = cv2.reduce(np.asarray(plane.reshape(len(plane), -1, 2)), 1, cv2.REDUCE_SUM, dtype=cv2.CV_64F)
+    return np.asarray(sums, np.float64).reshape(-1, 2)
 
 
-def _columns(plane: Image | Array) -> Array:
+def _columns(plane: Plane) -> Array:
     """Means over the even and over the odd rows of every column, `(2, width)`."""
     height, width = plane.shape
     paired = np.ascontiguousarray(plane).reshape(height // 2, 2 * width)
@@ -224,18 +227,20 @@ def trend(plane: Array) -> Array:
     return np.asarray(np.einsum("hi,iw->hw", down, np.einsum("ij,wj->iw", inner, across)))
 
 
-def residual(plane: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """A mean image of one phase less its trend, outliers set to 0, and which those are."""
-    rest = plane - trend(plane)
-    sample = np.abs(rest.ravel()[::5])
-    scale = 1.4826 * float(np.median(sample))
-    if scale == 0:
-        scale = max(float(sample.std()), 1e-12)
-    wild = np.abs(rest) > OUTLIER_SIGMA * scale
-    if wild.any():
-        tamed = np.where(wild, plane - rest, plane)
-        rest = np.where(wild, 0.0, tamed - trend(tamed))
-    return rest, wild
+def residual(plane: Array) -> tuple[Array, NDArray[np.bool_], Array]:
+    """A mean image of one phase less its trend, outliers set to 0; which those are; the trend."""
+    shading = trend(plane)
+    wild = np.zeros(plane.shape, np.bool_)
+    for _ in range(4):  # outliers bend the trend, so that it is fitted anew without them
+        rest = plane - shading
+        sample = np.abs(rest.ravel()[::5])
+        scale = 1.4826 * float(np.median(sample)) or max(float(sample.std()), 1e-12)
+        found = np.abs(rest) > OUTLIER_SIGMA * scale
+        if np.array_equal(found, wild):
+            break
+        wild = found
+        shading = trend(np.where(wild, shading, plane))
+    return np.where(wild, 0.0, plane - shading), wild, shading
 
 
 def _spatial(mean: Array, offset: float, keep: bool) -> Spatial:
@@ -245,11 +250,9 @@ def _spatial(mean: Array, offset: float, keep: bool) -> Spatial:
     clean = mean.copy()
     for phase in range(4):
         at = (slice(phase // 2, None, 2), slice(phase % 2, None, 2))
-        rest[at], wild = residual(mean[at])
+        rest[at], wild, shading = residual(mean[at])
         outliers[phase] = wild.sum()
-        if wild.any():
-            plane = mean[at]
-            clean[at] = np.where(wild, trend(np.where(wild, np.median(plane), plane)), plane)
+        clean[at] = np.where(wild, shading, mean[at])
     sums, squares = _row_sums(rest), _row_sums(rest * rest)
     rows = sums / (width / 2)
     columns = _columns(rest)
@@ -267,6 +270,7 @@ def _spatial(mean: Array, offset: float, keep: bool) -> Spatial:
         row_products=by_band(np.stack([products, 0 * products], axis=1)).sum(axis=1),
         rows=by_band(np.full((height, 2), 0.5)).sum(axis=1),
         column_product=float((columns[0] * columns[1]).mean()),
+        column_error2=float(columns[0].var() * columns[1].var()) / width,
         outliers=outliers,
         image=mean.astype(np.float32) if keep else None,
     )

@@ -23,13 +23,15 @@ class Pattern:
 
     Attributes:
         total: EMVA's s²_y: all of the image.
-        even: all of it, shading and outliers removed: pixels, rows and columns.
+        even: shading and outliers removed: pixels, rows, and columns where they show.
+        even_error2: variance of `even` that the bands share: of the columns' part.
         row, column: of the rows' and the columns' means.
         mean: DN.
     """
 
     total: Array
     even: Array
+    even_error2: float
     row: Array
     column: float
     mean: Array
@@ -54,10 +56,13 @@ def pattern(level: Level, phases: Sequence[int]) -> Pattern:
     column_temporal = level.column_product / (2 * level.pairs)
     column = spatial.column_product - column_temporal / level.frames
     within = replicates(spatial.within[:, phases].sum(axis=1)) / replicates(spatial.within_dof[:, phases].sum(axis=1))
+    pixel = within - spatial.column_product - pixel_noise(level, phases) / level.frames
+    # Temporal column noise leaves its scatter in the mean image; only what stands out of it is fixed.
+    shown = column**2 > (2**2) * spatial.column_error2
     return Pattern(
         total=second - first**2 - stack / level.frames,
-        # Within rows lie pixels and columns; so do their temporal parts.
-        even=within + row - (pixel_noise(level, phases) + column_temporal) / level.frames,
+        even=pixel + row + (column if shown else 0.0),
+        even_error2=spatial.column_error2 if shown else 0.0,
         row=row,
         column=column,
         mean=mean,

@@ -32,7 +32,7 @@ class Curve:
         exposure_us, photons: of the levels, `(levels,)`; photons are NaN where unknown.
         signal, variance: mean and temporal variance above dark, `(replicates, levels)`.
         mean: with the dark, DN.
-        dark_mean, dark_variance: at zero exposure, `(replicates,)`; where the darks are cut, of the flats without light.
+        dark_mean, dark_variance: at zero exposure, `(replicates,)`; from the flats where the darks are cut.
         saturation: index of the level with the largest variance; `None` if it still rises at the last.
         fitted: which levels the fits use.
         cut: whether the darks lie at the ADC's zero.
@@ -201,8 +201,8 @@ def _enough(signal: Array, rise: Array, fitted: NDArray[np.bool_], top: Array, g
         )
     if fitted.sum() < 3:
         raise ValueError(
-            f"{int(fitted.sum())} flats at {gain_db:g} dB lie below 70 % of saturation; the photon transfer needs 3 and "
-            "more"
+            f"{int(fitted.sum())} flats at {gain_db:g} dB lie below 70 % of saturation; the photon transfer needs 3 "
+            "and more"
         )
 
 

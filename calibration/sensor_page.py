@@ -162,8 +162,8 @@ def _noise_parts(found: Results) -> list[Part]:
     parts.append(Table(heads, rows))
     parts.append(
         Text(
-            f"Over all gains the {law} law is the likelier. λ of the table is the likeliest under rounding and what rows "
-            "and fixed offsets add; the probability plot (PPCC) knows of neither and is shown for comparison."
+            f"Over all gains the {law} law is the likelier. λ of the table is the likeliest under rounding and what "
+            "rows and fixed offsets add; the probability plot (PPCC) knows of neither and is shown for comparison."
         )
     )
     first = points[0]
