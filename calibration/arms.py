@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from isp_sim import readout
+from isp_sim import sensor as chip
 from isp_sim.dng import read_dng
 from isp_sim.raw import Raw
 from isp_sim.rig import Sensor
@@ -35,16 +37,21 @@ def read_stack(paths: Sequence[Path], sensor: Sensor | None = None) -> tuple[Raw
     return first, np.asarray(total / len(paths))
 
 
-def linear(raw: Raw, sensor: Sensor | None = None) -> Array:
+def linear(raw: Raw, sensor: Sensor | None = None, temperature_c: float | None = None) -> Array:
     """Counts less black over the range: 0 black, 1 saturated; `(height, width)`.
 
     Args:
         raw: the frame; its black level is the nominal one.
         sensor: the camera's, whose black bias is taken off too; a frame of n×n binned pixels has it n² times.
+        temperature_c: of the sensor; with it the dark current goes too.
     """
     black = np.array(raw.black_level_dn).reshape(2, 2)
     if sensor is not None:
-        black = black + np.array(sensor.black_bias_dn.value).reshape(2, 2) * raw.white_level_dn / sensor.white_level_dn
+        bias = np.array(sensor.black_bias_dn.value).reshape(2, 2)
+        if temperature_c is not None:
+            dark_e = chip.numbers(sensor, raw.exposure_us, temperature_c).dark_e
+            bias = bias + dark_e * readout.system_gain(sensor, raw.gain_db)
+        black = black + bias * raw.white_level_dn / sensor.white_level_dn
     height, width = raw.counts.shape
     pedestal = np.tile(black, (height // 2, width // 2))
     return np.asarray(

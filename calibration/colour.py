@@ -32,18 +32,23 @@ SAMPLES = 24
 DETECTOR_WIDTH = 1440
 """The detector works on, and tells corners of, pictures of this width."""
 SATURATED = 0.98
-GREYS = slice(19, 23)
-"""Neutral 8 … 3.5: bright enough, and not as likely to saturate as white."""
-STUDENT = {3: 3.182, 23: 2.069}
-"""Student's t for 95 % by degrees of freedom."""
+STUDENT_23 = 2.069
+"""Student's t for 95 % and 23 degrees of freedom."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """What a camera saw of the 24 patches, `(24, 3)`, in their order; corners of the chart, `(4, 2)`, x before y."""
+    """What a camera saw of the 24 patches, `(24, 3)`, in their order.
+
+    Attributes:
+        rgb: means of the patches' middles.
+        corners: of the chart in `picture`, `(4, 2)`, x before y, the dark skin's first.
+        picture: linear, wider than high.
+    """
 
     rgb: Array
     corners: Array
+    picture: Array
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Colours:
     Attributes:
         matrix: 3×3, linear Rec. 709 → camera RGB over its efficiencies, largest row sum 1.
         errors: half widths of the 95 % intervals of it.
-        neutral: camera RGB of the greys over their G.
+        neutral: camera RGB of a perfect white over its G.
         delta_e: ΔE2000 of each patch when the others alone make the matrix.
         seen, true: linear Rec. 709 of each patch, by the matrix of all and by its reflectance.
     """
@@ -74,6 +79,8 @@ def find_chart(rgb: Array) -> Chart:
     """
     from colour_checker_detection import detect_colour_checkers_segmentation  # takes 2 s
 
+    if rgb.shape[0] > rgb.shape[1]:  # the detector would turn it, and tell corners of what it turned
+        rgb = np.ascontiguousarray(np.rot90(rgb))
     white = np.percentile(rgb.reshape(-1, 3), 99, axis=0)
     shown = np.clip(rgb / np.maximum(white, 1e-9), 0, 1) ** (1 / 2.2)
     found = detect_colour_checkers_segmentation(shown.astype(np.float32), additional_data=True)
@@ -82,7 +89,7 @@ def find_chart(rgb: Array) -> Chart:
             "no ColorChecker is found: it should fill a third of the picture or more, evenly lit and sharp"
         )
     corners = np.asarray(found[0].quadrilateral, np.float64) * rgb.shape[1] / DETECTOR_WIDTH
-    charts = [Chart(_patches(rgb, turned), turned) for turned in (np.roll(corners, n, axis=0) for n in range(4))]
+    charts = [Chart(_patches(rgb, turned), turned, rgb) for turned in (np.roll(corners, n, axis=0) for n in range(4))]
     best = max(charts, key=lambda chart: _likeness(chart.rgb))
     if best.rgb.max() >= SATURATED:
         raise ValueError("the ColorChecker's brightest patch is saturated: expose less")
@@ -127,14 +134,13 @@ def fit_colours(chart: Chart, illuminant: str, efficiency: tuple[float, float, f
     foretold = np.stack([np.linalg.solve(m, camera[n] / at[n]) for n, (m, at) in enumerate(rounds)])
     replicas = left_out / left_out.sum(axis=2).max(axis=1)[:, None, None]
     errors = np.sqrt(23 / 24 * ((replicas - replicas.mean(axis=0)) ** 2).sum(axis=0))
-    greys = chart.rgb[GREYS] / chart.rgb[GREYS, 1:2]
-    half = STUDENT[3] * greys.std(axis=0, ddof=1) / 2
-    red, green, blue = (
-        Estimate(float(m), float(m - h), float(m + h)) for m, h in zip(greys.mean(0), half, strict=True)
-    )
+    white, whites = (m.sum(axis=-1) * np.array(efficiency) for m in (whole, left_out))
+    white, whites = white / white[1], whites / whites[:, 1:2]
+    halves = STUDENT_23 * np.sqrt(23 / 24 * ((whites - whites.mean(axis=0)) ** 2).sum(axis=0))
+    red, green, blue = (Estimate(float(v), float(v - h), float(v + h)) for v, h in zip(white, halves, strict=True))
     return Colours(
         matrix=whole / whole.sum(axis=1).max(),
-        errors=STUDENT[23] * errors,
+        errors=STUDENT_23 * errors,
         neutral=(red, green, blue),
         delta_e=_delta_e(foretold, true),
         seen=camera / light[:, None] @ np.linalg.inv(whole).T,
@@ -186,7 +192,7 @@ def colour_file(found: Colours, sensor: Sensor, name: str, source: str, illumina
     return head + sensor_yaml(document)
 
 
-def write_colour_page(path: Path, found: Colours, chart: Chart, rgb: Array, name: str) -> None:
+def write_colour_page(path: Path, found: Colours, chart: Chart, name: str) -> None:
     """Write the page; see `page.write_page`."""
     matrix = [
         (f"camera {'RGB'[row]}", *(f"{found.matrix[row, b]:.4f} ± {found.errors[row, b]:.4f}" for b in range(3)), "")
@@ -207,7 +213,7 @@ def write_colour_page(path: Path, found: Colours, chart: Chart, rgb: Array, name
             f"ΔE2000 when the others make the matrix: mean {found.delta_e.mean():.2f}, worst {found.delta_e.max():.2f}."
         ),
         Picture(_swatches(found), "Outside: as the chart reflects; middle: as the camera sees it through the matrix."),
-        Picture(_outline(rgb, chart), "Where the chart was found; the first corner is the dark skin's."),
+        Picture(_outline(chart), "Where the chart was found; the first corner is the dark skin's."),
         Table(("patch", "ΔE2000", ""), rows),
     ]
     write_page(path, f"Colour calibration: {name}", parts)
@@ -230,9 +236,10 @@ def _swatches(found: Colours) -> Figure:
     return plot
 
 
-def _outline(rgb: Array, chart: Chart) -> Figure:
+def _outline(chart: Chart) -> Figure:
     plot = new_figure(7.2, 4.5)
     axes = plot.subplots()
+    rgb = chart.picture
     axes.imshow(_display(rgb / np.maximum(np.percentile(rgb.reshape(-1, 3), 99, axis=0), 1e-9)))
     closed = np.vstack([chart.corners, chart.corners[:1]])
     axes.plot(closed[:, 0], closed[:, 1], color="#ff2d95", linewidth=1.5)
@@ -283,7 +290,7 @@ def calibrate(given: argparse.Namespace) -> tuple[Path, Path, Colours]:
     given.out.mkdir(parents=True, exist_ok=True)
     file, page = given.out / f"{name}.yaml", given.out / f"{name}.html"
     write_atomically(file, colour_file(found, sensor, name, files[0].name, given.illuminant).encode())
-    write_colour_page(page, found, chart, rgb, name)
+    write_colour_page(page, found, chart, name)
     return file, page, found
 
 

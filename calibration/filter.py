@@ -5,6 +5,7 @@ python -m calibration.filter pairs.csv --rig exlpose
 
 import argparse
 import csv
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from calibration.sensor_yaml import figure
 from isp_sim.dng import read_dng
 from isp_sim.files import write_atomically
 from isp_sim.raw import Raw
-from isp_sim.rig import Rig, Sensor
+from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
 
 BLOCK = 16
@@ -74,11 +75,11 @@ class Filters:
     leak: Estimate | None
 
 
-def read_pairs(path: Path, sensor: Sensor) -> list[PairRatio]:
+def read_pairs(path: Path, rig: Rig) -> list[PairRatio]:
     """Pairs from a CSV with columns well_lit, low_light (DNG beside it), nd_filter (yes, no) and perhaps light.
 
     Raises:
-        ValueError: a column is missing, a value is none of those allowed, a file cannot be read or a pair shows nothing.
+        ValueError: a column is missing, a value is none of those allowed, or a file or a pair is of no use.
     """
     pairs = []
     with path.open(newline="", encoding="utf-8-sig") as lines:
@@ -93,15 +94,15 @@ def read_pairs(path: Path, sensor: Sensor) -> list[PairRatio]:
             if kind not in LIGHTS:
                 raise ValueError(f"{path}:{rows.line_num}: light = {kind!r}: allowed are {', '.join(LIGHTS)}")
             well, low = (read_dng(path.parent / row[side]) for side in COLUMNS[:2])
-            pairs.append(_ratio(row["well_lit"], well, low, sensor, row["nd_filter"] == "yes", kind))
+            pairs.append(_ratio(row["well_lit"], well, low, rig, row["nd_filter"] == "yes", kind))
     if not pairs:
         raise ValueError(f"{path}: lists no pairs")
     return pairs
 
 
-def _ratio(name: str, well: Raw, low: Raw, sensor: Sensor, nd_filter: bool, light: str) -> PairRatio:
+def _ratio(name: str, well: Raw, low: Raw, rig: Rig, nd_filter: bool, light: str) -> PairRatio:
     """Slope of low-light over well-lit blocks through black, each band: `Σ w·l / Σ w²`."""
-    (w, brightest_w), (d, brightest_d) = (_blocks(raw, sensor) for raw in (well, low))
+    (w, brightest_w), (d, brightest_d) = (_blocks(raw, rig) for raw in (well, low))
     if w.shape != d.shape:
         raise ValueError(f"{name}: the pair's frames differ in size")
     use = (brightest_w < BRIGHTEST) & (brightest_d < BRIGHTEST) & (w.min(axis=1) > LEAST)
@@ -116,9 +117,9 @@ def _ratio(name: str, well: Raw, low: Raw, sensor: Sensor, nd_filter: bool, ligh
     return PairRatio(name, nd_filter, light, ratio, w.mean(axis=0) / given_w)
 
 
-def _blocks(raw: Raw, sensor: Sensor) -> tuple[Array, Array]:
+def _blocks(raw: Raw, rig: Rig) -> tuple[Array, Array]:
     """Mean RGB of each block of tiles, `(n, 3)`, and its brightest tile, `(n,)`."""
-    rgb = tiles(linear(raw, sensor), raw.cfa)
+    rgb = tiles(linear(raw, rig.sensor, rig.temperature_c.value), raw.cfa)
     rows, columns = rgb.shape[0] // BLOCK, rgb.shape[1] // BLOCK
     cut = rgb[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK, 3)
     return cut.mean(axis=(1, 3)).reshape(-1, 3), cut.max(axis=(1, 3, 4)).ravel()
@@ -136,14 +137,15 @@ def _over_pairs(values: Sequence[float]) -> Estimate:
 def _quotient(top: Estimate, bottom: Estimate) -> Estimate:
     """Of independent figures, relative errors added in quadrature."""
     value = top.value / bottom.value
-    half = abs(value) * float(np.hypot(*[(e.high - e.low) / 2 / e.value for e in (top, bottom)]))
+    shares = [(e.high - e.low) / 2 / e.value for e in (top, bottom)]
+    half = abs(value) * math.hypot(*shares)
     return Estimate(value, value - half, value + half)
 
 
 def characterise(pairs: Sequence[PairRatio], rig: Rig) -> Filters:
     """Filter and splitter from the ratios; where no pair was taken without the filter, the splitter is the rig's.
 
-    `ratio = share_low · T_nd / share_well`, both cameras taken to be alike; without the filter the rest is the splitter.
+    `ratio = share_low · T_nd / share_well`, both cameras taken to be alike; without the filter it is the splitter.
     """
 
     def band(nd: bool, lights: Sequence[str], n: int) -> Estimate | None:
@@ -197,7 +199,7 @@ def _mean(told: Sequence[Estimate]) -> Estimate:
 
 
 def _leak(pairs: Sequence[PairRatio], rig: Rig) -> Estimate | None:
-    """Near infrared over the luminance band: `(s_all/s_visible − 1) · Σ_j M_cj` on a neutral scene, mean of the bands."""
+    """Near infrared over the luminance band: `(s_all/s_visible − 1) · Σ_j M_cj` of a neutral scene, bands' mean."""
     with_all = [p.well_signal for p in pairs if p.light == "all"]
     without = [p.well_signal for p in pairs if p.light == "visible"]
     if not with_all or not without:
@@ -303,11 +305,11 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     asked = argparse.ArgumentParser(
         prog="python -m calibration.filter",
-        description="Measure the ND filter's transmittance and neutrality and the beam splitter's ratio from raw pairs of "
-        "the same scene, and the leak of a missing IR-cut filter. Without a list it simulates pairs of exlpose-small.",
-        epilog="example: python -m calibration.filter pairs.csv --rig exlpose; the CSV has columns well_lit, low_light, "
-        "nd_filter (yes, no), light (all, visible, infrared). Pairs without the filter tell the splitter; let the gain "
-        "and exposure bring both arms well above black.",
+        description="Measure the ND filter's transmittance and neutrality and the beam splitter's ratio from raw pairs "
+        "of the same scene, and the leak of a missing IR-cut filter. Without a list it simulates pairs.",
+        epilog="example: python -m calibration.filter pairs.csv --rig exlpose; the CSV has columns well_lit, "
+        "low_light, nd_filter (yes, no), light (all, visible, infrared). Pairs without the filter tell the splitter; "
+        "let gain and exposure bring both arms well above black.",
     )
     asked.add_argument("pairs", nargs="?", type=Path, help="CSV of pairs of DNG")
     asked.add_argument("--rig", default="exlpose-small", help="rig file that is extended [%(default)s]")
@@ -325,7 +327,7 @@ def calibrate(given: argparse.Namespace) -> tuple[Path, Path, Filters]:
         from calibration.simulated_rig import filter_pairs  # brings the simulator
 
         path = filter_pairs(rig, given.out / "pairs", given.seed)
-    found = characterise(read_pairs(path, rig.sensor), rig)
+    found = characterise(read_pairs(path, rig), rig)
     name = given.name or f"{rig.name}-filter"
     given.out.mkdir(parents=True, exist_ok=True)
     file, page = given.out / f"{name}.yaml", given.out / f"{name}.html"

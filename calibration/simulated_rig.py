@@ -15,7 +15,7 @@ from isp_sim.units import Radiance
 
 EXPOSURE_US = 10_000.0
 FILL = 0.45
-"""White lies at this share of saturation in an arm without a filter."""
+"""White lies at this share of saturation in the well-lit arm."""
 BOARD = (9, 6)
 """Inner corners of the simulated chessboard."""
 
@@ -23,11 +23,11 @@ BOARD = (9, 6)
 def shoot(
     rig: Rig, arm: Arm, radiance: Radiance, frames: int, seed: int, gain_db: float = 0.0, share: float = 1.0
 ) -> list[Raw]:
-    """Frames of a still scene, white at `FILL` of saturation without a filter; `share` of that light."""
+    """Frames of a still scene, white at `FILL` of saturation in the well-lit arm; `share` of that light."""
     camera = SimulatedArm(rig, arm)
     camera.look_at(optics.through_lens(radiance, rig.lens, rig.sensor.pixel_pitch_um.value * rig.binning))
     chip = rig.sensor
-    clear = rig.low_light.model_copy(update={"nd_filter": False, "path": arm.path})
+    clear = rig.well_lit.model_copy(update={"nd_filter": False})
     bands = optics.arm_bands(clear, rig.beam_splitter, rig.nd_filter, rig.lens, chip)
     full_dn = rig.binning**2 * (chip.white_level_dn - chip.black_level_dn.value)
     rate = (bands.sum(axis=1) * chip.quantum_efficiency.value).max() * readout.system_gain(chip, 0.0) * EXPOSURE_US
