@@ -10,21 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-from pydantic import ValidationError
-
 from calibration.noise_tables import STEP_ISO, EldCamera, NoiseTables, read_tables, two_lines
+from calibration.sensor_yaml import Document, figure, sensor_yaml
 from calibration.spectral import rec709_to_camera
 from isp_sim.files import write_atomically
-from isp_sim.rig import Sensor
 
 ELD = "ELD (Wei et al., CVPR 2020), Vandermode/ELD @53d5408"
 PMN = "PMN (Feng et al., ACM MM 2022), megvii-research/PMN @d207d3e"
 CURVES = "wetadigital/physlight"
 MAKER = "specification by the maker"
 WHITE_DN = 16383
-
-Document = dict[str, object]
 
 
 @dataclass(frozen=True)
@@ -102,22 +97,22 @@ def _common(body: Body, curves: Path) -> Document:
     return {
         "make": body.make,
         "model": body.model,
-        "width_px": _figure(body.width_px, "published", MAKER),
-        "height_px": _figure(body.height_px, "published", MAKER),
-        "pixel_pitch_um": _figure(body.pixel_pitch_um, "published", MAKER),
+        "width_px": figure(body.width_px, "published", MAKER),
+        "height_px": figure(body.height_px, "published", MAKER),
+        "pixel_pitch_um": figure(body.pixel_pitch_um, "published", MAKER),
         "cfa": "RGGB",
-        "rec709_to_camera": _figure(matrix, "published" if owner == body.model else "proxy", colour),
-        "quantum_efficiency": _figure([0.5] * 3, "assumed", "no published peak; the matrix carries the ratios"),
-        "dark_current_e_per_s": _figure(0.1, "assumed", "no published rate; exposures are far below a second"),
-        "dark_current_reference_c": _figure(25, "assumed", "room temperature"),
-        "dark_current_doubling_k": _figure(7, "assumed", "usual for silicon"),
-        "prnu_percent": _figure(0.5, "assumed", "usual for CMOS"),
-        "dsnu_e": _figure(0.5, "assumed", "no published map; below the read noise"),
-        "hot_pixels_per_million": _figure(20, "assumed", "no published count"),
-        "hot_pixel_e_per_s": _figure(50, "assumed", "no published rate"),
-        "adc_bits": _figure(14, "published", MAKER),
-        "column_noise": _figure([], "assumed", "the publication has no such term"),
-        "periodic_noise": _figure({"amplitude_dn": 0, "period_rows": 16}, "assumed", "the publication has none"),
+        "rec709_to_camera": figure(matrix, "published" if owner == body.model else "proxy", colour),
+        "quantum_efficiency": figure([0.5] * 3, "assumed", "no published peak; the matrix carries the ratios"),
+        "dark_current_e_per_s": figure(0.1, "assumed", "no published rate; exposures are far below a second"),
+        "dark_current_reference_c": figure(25, "assumed", "room temperature"),
+        "dark_current_doubling_k": figure(7, "assumed", "usual for silicon"),
+        "prnu_percent": figure(0.5, "assumed", "usual for CMOS"),
+        "dsnu_e": figure(0.5, "assumed", "no published map; below the read noise"),
+        "hot_pixels_per_million": figure(20, "assumed", "no published count"),
+        "hot_pixel_e_per_s": figure(50, "assumed", "no published rate"),
+        "adc_bits": figure(14, "published", MAKER),
+        "column_noise": figure([], "assumed", "the publication has no such term"),
+        "periodic_noise": figure({"amplitude_dn": 0, "period_rows": 16}, "assumed", "the publication has none"),
     }
 
 
@@ -131,17 +126,17 @@ def _eld_figures(body: Body, camera: EldCamera) -> Document:
     bias = f"{ELD}, color_bias, first row, assumed to be of the lowest ISO and in the order R, G1, G2, B"
     return {
         "full_well_e": _full_well(body.black_level_dn, camera.k_min, "assumed"),
-        "black_level_dn": _figure(body.black_level_dn, "assumed", "usual for 14-bit raws of this maker and time"),
-        "gain_dn_per_e": _figure(camera.k_min, "published", f"{ELD}, Kmin"),
-        "max_gain_db": _figure(20 * math.log10(camera.k_max / camera.k_min), "published", f"{ELD}, Kmax / Kmin"),
-        "iso_at_0db": _figure(100, "assumed", "not in ELD; its A7S2 has at Kmin, within 2 %, PMN's K of ISO 100"),
-        "read_noise": _figure(
+        "black_level_dn": figure(body.black_level_dn, "assumed", "usual for 14-bit raws of this maker and time"),
+        "gain_dn_per_e": figure(camera.k_min, "published", f"{ELD}, Kmin"),
+        "max_gain_db": figure(20 * math.log10(camera.k_max / camera.k_min), "published", f"{ELD}, Kmax / Kmin"),
+        "iso_at_0db": figure(100, "assumed", "not in ELD; its A7S2 has at Kmin, within 2 %, PMN's K of ISO 100"),
+        "read_noise": figure(
             [{**profile.read.segment(), "tukey_lambda": camera.shapes_over_gain()}],
             "published",
             f"{lines}, G_scale{body.note}. {grid}",
         ),
-        "row_noise": _figure([profile.row.segment()], "published", f"{lines}, R_scale"),
-        "black_bias_dn": _figure(list(camera.color_bias[0]), "published", bias),
+        "row_noise": figure([profile.row.segment()], "published", f"{lines}, R_scale"),
+        "black_bias_dn": figure(list(camera.color_bias[0]), "published", bias),
     }
 
 
@@ -155,51 +150,30 @@ def _pmn_figures(tables: NoiseTables) -> Document:
     native = f"{PMN}; the native range begins here, ISO 50 to 80 of the table repeat the noise of 100 to 160"
     return {
         "full_well_e": _full_well(low.black_dn, low.k, "published"),
-        "black_level_dn": _figure(low.black_dn, "published", f"{PMN}, bl"),
-        "gain_dn_per_e": _figure(low.k, "published", f"{PMN}, Kmax of ISO {base}"),
-        "max_gain_db": _figure(20 * math.log10(high.k / low.k), "published", f"{PMN}, Kmax of ISO {last} over {base}"),
-        "iso_at_0db": _figure(base, "published", native),
-        "read_noise": _figure(
+        "black_level_dn": figure(low.black_dn, "published", f"{PMN}, bl"),
+        "gain_dn_per_e": figure(low.k, "published", f"{PMN}, Kmax of ISO {base}"),
+        "max_gain_db": figure(20 * math.log10(high.k / low.k), "published", f"{PMN}, Kmax of ISO {last} over {base}"),
+        "iso_at_0db": figure(base, "published", native),
+        "read_noise": figure(
             two_lines(table, lambda row: row.read, shaped=True), "published", f"{PMN}, sigTL and lam; {fitted}"
         ),
-        "row_noise": _figure(
-            two_lines(table, lambda row: row.row, shaped=False), "published", f"{PMN}, sigR; {fitted}"
-        ),
-        "black_bias_dn": _figure([low.bias_dn] * 4, "published", f"{PMN}, bias"),
+        "row_noise": figure(two_lines(table, lambda row: row.row, shaped=False), "published", f"{PMN}, sigR; {fitted}"),
+        "black_bias_dn": figure([low.bias_dn] * 4, "published", f"{PMN}, bias"),
     }
 
 
 def _full_well(black_dn: int, k: float, status: str) -> Document:
-    return _figure((WHITE_DN - black_dn) / k, status, f"fills the ADC at 0 dB, ({WHITE_DN} - {black_dn}) DN over K")
-
-
-def _figure(value: object, status: str, source: str) -> Document:
-    return {"value": value, "status": status, "source": source}
+    return figure((WHITE_DN - black_dn) / k, status, f"fills the ADC at 0 dB, ({WHITE_DN} - {black_dn}) DN over K")
 
 
 def _text(document: Document) -> str:
-    """A sensor file, checked against the model and in its order; a figure a line where it fits."""
-    ordered = {field: _rounded(document[field]) for field in Sensor.model_fields if field in document}
-    try:
-        Sensor.model_validate(ordered)
-    except ValidationError as faults:
-        told = (f"{'.'.join(map(str, f['loc']))} = {f['input']!r}: {f['msg']}" for f in faults.errors())
-        raise ValueError("\n".join(f"{document['name']}: {line}" for line in told)) from None
+    """A sensor file with its head."""
     head = (
         f"# {document['make']} {document['model']}, made by `python -m calibration.published`: edit that, not this.\n"
         "# From noise parameters of ELD (Vandermode/ELD @53d5408, MIT) or PMN (megvii-research/PMN @d207d3e,\n"
         "# Apache-2.0), whichever a figure names, and spectral curves of wetadigital/physlight (Apache-2.0).\n"
     )
-    return head + yaml.safe_dump(ordered, sort_keys=False, default_flow_style=None, width=108, allow_unicode=True)
-
-
-def _rounded(value: object) -> object:
-    """Floats to six significant digits, everywhere within."""
-    if isinstance(value, float):
-        return float(f"{value:.6g}")
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return [_rounded(item) for item in value] if isinstance(value, list) else value
+    return head + sensor_yaml(document)
 
 
 def parser() -> argparse.ArgumentParser:

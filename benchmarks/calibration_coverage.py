@@ -1,0 +1,183 @@
+"""The loop closes: simulated camera → calibration session → figures, held against what the camera was made with.
+
+    python benchmarks/calibration_coverage.py                          # 40 sessions a sensor, 640×480
+    python benchmarks/calibration_coverage.py --precision              # one session a sensor, 1024×1024
+    python benchmarks/calibration_coverage.py --sensors imx392 --sessions 8
+
+Every session is another camera of its kind: other maps, other scatter about the noise laws. Coverage is how often a
+figure's own 95 % interval holds the truth; a figure that stands for several gains, phases or channels counts at each.
+"""
+
+import argparse
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from calibration import characterise, gain_law, simulated
+from calibration import session as sessions
+from calibration.characterise import Results
+from calibration.dark_noise import GainPoint
+from calibration.estimate import Estimate
+from isp_sim import readout
+from isp_sim.rig import NoiseLaw, Sensor
+from isp_sim.rigfile import load_sensor, rigs_folder
+
+Check = tuple[str, Estimate, float]
+
+
+def calibrate(chip: Sensor, seed: int, height: int, width: int) -> Results:
+    """One session of one simulated camera."""
+    session = simulated.simulated_session(chip, seed, height, width)
+    sessions.check(session)
+    reading = sessions.read(session, characterise.kept_images(session), 2, lambda frames: None)
+    return characterise.characterise(session, reading)
+
+
+def checks(chip: Sensor, seed: int, found: Results) -> Iterator[Check]:
+    """Every figure with its truth."""
+    serial = simulated.serial(chip, seed)
+    yield "K", found.gain_dn_per_e, chip.gain_dn_per_e.value
+    for channel in found.channels:
+        assert channel.quantum_efficiency is not None
+        yield "QE", channel.quantum_efficiency, chip.quantum_efficiency.value["RGB".index(channel.name[0])]
+    whole = [
+        ("PRNU", found.prnu_percent, chip.prnu_percent.value),
+        ("DSNU", found.dsnu_e, chip.dsnu_e.value),
+        ("full well", found.full_well_e, _full_well(chip)),
+        ("dark current", found.dark_current_e_per_s, chip.dark_current_e_per_s.value),
+    ]
+    yield from ((name, estimate, truth) for name, estimate, truth in whole if estimate is not None)
+    if found.hot:
+        yield "hot pixels", found.hot.per_million, chip.hot_pixels_per_million.value
+        if found.hot.current_e_per_s:
+            yield "hot current", found.hot.current_e_per_s, chip.hot_pixel_e_per_s.value
+    for phase, black in enumerate(found.black_dn or ()):
+        yield "black", black, chip.black_level_dn.value + chip.black_bias_dn.value[phase]
+    for point in found.points:
+        yield from _at_a_gain(chip, serial, point, found.tukey)
+    yield from _law("read", chip.read_noise.value, found.read_lines)
+    yield from _law("row", chip.row_noise.value, found.row_lines)
+    if found.temporal_dark_noise_e and not found.cut:
+        yield "σ_d", found.temporal_dark_noise_e, _dark_noise(chip, serial)
+
+
+def _full_well(chip: Sensor) -> float:
+    """Electrons at which the well or, if that comes first, the ADC is full."""
+    black = chip.black_level_dn.value + float(np.mean(chip.black_bias_dn.value))
+    return min(chip.full_well_e.value, (chip.white_level_dn - black) / chip.gain_dn_per_e.value)
+
+
+def _dark_noise(chip: Sensor, serial: str) -> float:
+    """Temporal noise of a dark at 0 dB, e⁻."""
+    out = readout.numbers(chip, 0.0, serial)
+    std = out.sigma_dn * (1.0 if out.gaussian else readout.tukey_std(out.tukey_lambda))
+    row, _ = readout.noise_at(chip.row_noise.value, out.gain_dn_per_e, serial, "row noise")
+    return math.hypot(std, row) / out.gain_dn_per_e
+
+
+def _at_a_gain(chip: Sensor, serial: str, point: GainPoint, tukey: bool) -> Iterator[Check]:
+    out = readout.numbers(chip, point.gain_db, serial)
+    yield "K of gains", point.k, out.gain_dn_per_e
+    if point.noise and tukey and not out.gaussian:
+        yield "read noise", point.noise.scale_dn, out.sigma_dn
+        yield "λ", point.noise.shape, out.tukey_lambda
+    elif point.noise and out.gaussian:
+        yield "read noise", point.noise.std_dn, out.sigma_dn
+    if point.rows:
+        row, _ = readout.noise_at(chip.row_noise.value, out.gain_dn_per_e, serial, "row noise")
+        yield "row noise", point.rows.row_dn, row
+        yield "column noise", point.rows.column_dn, 0.0
+
+
+def _law(name: str, law: NoiseLaw, found: tuple[gain_law.Line, ...]) -> Iterator[Check]:
+    """The lines' figures; with another number of lines none of them is right."""
+    wrong = Estimate(math.nan, math.nan, math.nan)
+    yield f"{name} segments", Estimate(len(found), len(found), len(found)), len(law)
+    for segment, one in zip(law, found if len(found) == len(law) else (None,) * len(law), strict=True):
+        yield f"{name} slope", one.slope if one else wrong, segment.ln_sigma_slope
+        yield f"{name} intercept", one.intercept if one else wrong, segment.ln_sigma_intercept
+        yield f"{name} spread", one.spread if one else wrong, segment.ln_sigma_spread
+        if segment.from_k_dn_per_e:
+            yield f"{name} from K", (one.from_k if one else None) or wrong, segment.from_k_dn_per_e
+
+
+def coverage(names: list[str], count: int, height: int, width: int, first: int) -> None:
+    """Print how often each figure's interval holds the truth."""
+    table = Table(
+        title=f"coverage of 95 % intervals, {count} sessions a sensor, {width}×{height}", title_justify="left"
+    )
+    for head in ("sensor", "figure", "held", "of", "share", "median half width", "mean error"):
+        table.add_column(head, justify="left" if head in ("sensor", "figure") else "right")
+    worst = 1.0
+    for name in names:
+        chip = load_sensor(name)
+        seen: dict[str, list[tuple[bool, float, float]]] = defaultdict(list)
+        for seed in track(range(first, first + count), name):
+            for what, estimate, truth in checks(chip, seed, calibrate(chip, seed, height, width)):
+                scale = abs(truth) or 1.0
+                seen[what].append(
+                    (
+                        estimate.holds(truth),
+                        (estimate.high - estimate.low) / 2 / scale,
+                        (estimate.value - truth) / scale,
+                    )
+                )
+        for what, all_of in seen.items():
+            held = sum(one[0] for one in all_of)
+            share = held / len(all_of)
+            worst = min(worst, share)
+            half, error = np.nanmedian([one[1] for one in all_of]), np.nanmean([one[2] for one in all_of])
+            mark = "" if share >= 0.9 else " ←"
+            table.add_row(name, what, f"{held}", f"{len(all_of)}", f"{share:.3f}{mark}", f"{half:.2%}", f"{error:+.2%}")
+    Console(width=120).print(table)
+    print(f"lowest share {worst:.3f}; 0.9 is asked for")
+
+
+def precision(names: list[str], side: int, seed: int) -> None:
+    """Print how far one large session's figures are off, against what is asked for."""
+    table = Table(title=f"one session a sensor, {side}×{side}", title_justify="left")
+    for head in ("sensor", "K", "read noise, worst gain", "λ, worst gain", "PRNU", "seconds"):
+        table.add_column(head)
+    for name in names:
+        chip, start = load_sensor(name), time.perf_counter()
+        off: dict[str, list[float]] = defaultdict(list)
+        for what, estimate, truth in checks(chip, seed, calibrate(chip, seed, side, side)):
+            off[what].append(abs(estimate.value - truth) / (1.0 if what == "λ" else abs(truth) or 1.0))
+        table.add_row(
+            name,
+            f"{max(off['K']):.3%}",
+            f"{max(off['read noise'], default=math.nan):.2%}",
+            f"{max(off['λ'], default=0.0):.4f}",
+            f"{max(off['PRNU']):.2%}",
+            f"{time.perf_counter() - start:.0f}",
+        )
+    Console(width=120).print(table)
+    print("asked for: K 0.2 %, read noise 1 %, λ 0.02, PRNU 3 %")
+
+
+def main() -> None:
+    """Entry point."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--precision", action="store_true", help="one session at 1024×1024 instead of coverage")
+    asked.add_argument("--sensors", nargs="*", help="[all in rigs/sensors that count photons]")
+    asked.add_argument("--sessions", type=int, default=40)
+    asked.add_argument("--size", type=int, nargs=2, default=(640, 480), metavar=("WIDTH", "HEIGHT"))
+    asked.add_argument("--seed", type=int, default=0, help="of the first session")
+    given = asked.parse_args()
+    names = given.sensors or sorted(path.stem for path in (rigs_folder() / "sensors").glob("*.yaml"))
+    # A sensor without shot noise has no photon transfer: nothing tells its K.
+    names = [name for name in names if load_sensor(name).shot_noise]
+    if given.precision:
+        precision(names, 1024, given.seed)
+    else:
+        coverage(names, given.sessions, given.size[1], given.size[0], given.seed)
+
+
+if __name__ == "__main__":
+    main()

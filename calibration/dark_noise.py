@@ -1,0 +1,170 @@
+"""Darks at every gain → offsets' nonuniformity, read, row and column noise, black: what a frame holds without light."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from calibration import gain_law, nonuniformity, read_noise
+from calibration.estimate import Array, Estimate, around, jackknifed
+from calibration.level import Level
+from calibration.row_noise import Periodic, Rows, rows_of
+from calibration.session import STACK, Session, Setting, reference_dark
+
+DITHERED_FROM_DN = 1.0
+"""Below this temporal noise a pixel's mean of whole counts follows its offset in steps, and moments lie.
+
+The mean's slope ripples by 2·|φ(2π)|, φ the noise's characteristic function: for 1 DN of logistic noise 0.0008."""
+
+
+class Gain(NamedTuple):
+    """K at a gain, DN/e⁻, and black of each channel, DN (replicates); nominal: K by the gain's decibels."""
+
+    k: Array
+    nominal: bool
+    black: Mapping[int, Array]
+
+
+@dataclass(frozen=True)
+class GainPoint:
+    """Noise at one gain, DN.
+
+    Attributes:
+        k: system gain; nominal: from the gain in dB, no flats having been taken.
+        noise: `None` where the darks say nothing.
+        rows: `None` where the noise is too small against a count, or cut.
+        dark_seconds: exposure of the darks the noise is read from.
+    """
+
+    gain_db: float
+    k: Estimate
+    nominal: bool
+    noise: read_noise.ReadNoise | None
+    rows: Rows | None
+    dark_seconds: float
+
+
+def offset_level(levels: Mapping[Setting, Level], session: Session, gain_db: float) -> Setting | None:
+    """A stack that shows a gain's offsets and line noise: its darks, or its dimmest flats where those are cut."""
+    dark = reference_dark(session, gain_db)
+    if dark and dark in levels and levels[dark].pairs and levels[dark].spatial and levels[dark].at_zero.max() <= 1e-4:
+        return dark
+    flats = [
+        s
+        for s in levels
+        if s.kind == "flat"
+        and s.gain_db == gain_db
+        and levels[s].spatial
+        and max(levels[s].at_zero.max(), levels[s].at_top.max()) <= 1e-4
+    ]
+    return min(flats, key=lambda s: s.exposure_us * (s.photons or 1.0), default=None)
+
+
+def _noisy(level: Level) -> bool:
+    return bool(nonuniformity.pixel_noise(level, range(4))[0] >= DITHERED_FROM_DN**2)
+
+
+def dsnu_e(
+    levels: Mapping[Setting, Level],
+    offsets: Mapping[float, Setting | None],
+    gains: Mapping[float, Gain],
+    prnu_percent: float,
+) -> Estimate | None:
+    """DSNU without outliers, e⁻, from the gain that tells it best; PRNU of a dim flat's light is taken off."""
+    usable = {
+        gain: setting
+        for gain, setting in offsets.items()
+        if setting is not None
+        and levels[setting].frames >= STACK
+        and _noisy(levels[setting])
+        and (setting.kind == "dark" or gains[gain].black)
+    }
+    if not usable:
+        return None
+
+    def noise_e2(gain: float) -> float:
+        level = levels[usable[gain]]
+        return float(nonuniformity.pixel_noise(level, range(4))[0]) / float(gains[gain].k[0]) ** 2 / level.frames
+
+    # Not the one that comes out surest: that would choose errors that are too small.
+    gain = min(usable, key=noise_e2)
+    setting, (k, _, black) = usable[gain], gains[gain]
+    per_phase = []
+    for phase in range(4):
+        one = nonuniformity.pattern(levels[setting], [phase])
+        light = one.mean - black[phase] if setting.kind == "flat" else np.zeros_like(k)
+        per_phase.append((one.even - (prnu_percent / 100 * light) ** 2) / k**2)
+    shared = nonuniformity.pattern(levels[setting], range(4)).even_error2 / float(k[0]) ** 4
+    return jackknifed(np.mean(per_phase, axis=0), shared).root()
+
+
+def gain_points(
+    session: Session,
+    levels: Mapping[Setting, Level],
+    gains: Mapping[float, Gain],
+    offsets: Mapping[float, Setting | None],
+    dsnu: Estimate | None,
+    current: Estimate | None,
+) -> tuple[tuple[GainPoint, ...], Periodic | None]:
+    """Noise at every gain with darks; periodic noise as the first gain that shows it has it."""
+    points, periodic = [], None
+    rate = current.value if current else 0.0
+    rows: dict[float, Rows] = {}
+    for gain, offset in sorted(offsets.items()):
+        if offset is not None and _noisy(levels[offset]):
+            rows[gain], wave = rows_of(levels[offset])
+            periodic = periodic or wave
+    law = noise_law([(jackknifed(gains[g].k), one.row_dn) for g, one in rows.items()])
+    for gain in sorted(gains):
+        dark = reference_dark(session, gain)
+        if dark is None or dark not in levels or not levels[dark].pairs:
+            continue
+        k, nominal, _ = gains[gain]
+        shared = [_fixed(levels, offsets[gain], dsnu, float(k[0]))]
+        shared.append(_lined(rows.get(gain), law, periodic, float(k[0])))
+        value = sum(one.value for one in shared) + float(k[0]) ** 2 * rate * dark.exposure_us * 1e-6
+        noise = read_noise.fit(levels[dark], around(value, math.hypot(*(one.error for one in shared))))
+        points.append(GainPoint(gain, jackknifed(k), nominal, noise, rows.get(gain), dark.exposure_us * 1e-6))
+    return tuple(points), periodic
+
+
+def _fixed(levels: Mapping[Setting, Level], offset: Setting | None, dsnu: Estimate | None, k: float) -> Estimate:
+    """Variance of a dark pixel over the frame that is the same in every frame, DN²."""
+    if offset is not None and offset.kind == "dark" and levels[offset].frames >= STACK and _noisy(levels[offset]):
+        one = nonuniformity.pattern(levels[offset], range(4))
+        return jackknifed(one.even, one.even_error2)
+    return dsnu.squared().times(k**2) if dsnu else Estimate(0.0, 0.0, 0.0)
+
+
+def _lined(rows: Rows | None, law: Sequence[gain_law.Line], periodic: Periodic | None, k: float) -> Estimate:
+    """Variance rows and columns share, DN²: as seen at this gain, else as the other gains' law has it."""
+    wave = periodic.amplitude_dn.value**2 / 2 if periodic else 0.0
+    if rows is not None:
+        row, column = rows.row_dn.squared(), rows.column_dn.squared()
+        return around(row.value + column.value + wave, math.hypot(row.error, column.error))
+    if not law:
+        return around(wave, 0.0)
+    part = [one for one in law if one.from_k is None or one.from_k.value <= k][-1]
+    ln_sigma = part.slope.value * math.log(k) + part.intercept.value
+    return around(math.exp(2 * ln_sigma) + wave, 2 * part.spread.value * math.exp(2 * ln_sigma))
+
+
+def noise_law(told: Sequence[tuple[Estimate, Estimate | None]]) -> tuple[gain_law.Line, ...]:
+    """The law of a noise over the gains (K, σ) that show it; none if it mostly drowns in its own error."""
+    known = [(k, sigma) for k, sigma in told if sigma is not None]
+    shown = [(k, sigma) for k, sigma in known if sigma.low > 0]
+    if not shown or 2 * len(shown) < len(known):
+        return ()
+    return gain_law.lines([k for k, _ in shown], [sigma for _, sigma in shown])
+
+
+def black_dn(points: Sequence[GainPoint], current: Estimate | None) -> tuple[Estimate, ...] | None:
+    """Black of each phase without dark current, DN, at the lowest gain that tells it."""
+    rate = current.value if current else 0.0
+    best = min((p for p in points if p.noise), key=lambda p: p.k.value, default=None)
+    if best is None or best.noise is None:
+        return None
+    glow = best.k.value * rate * best.dark_seconds
+    return tuple(Estimate(e.value - glow, e.low - glow, e.high - glow) for e in best.noise.black_dn)

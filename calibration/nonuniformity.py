@@ -1,0 +1,137 @@
+"""Mean images of stacks → DSNU, PRNU (EMVA 1288 release 4), hot and dead pixels."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from calibration.estimate import CONFIDENCE, Array, Estimate, replicates
+from calibration.level import Image, Level
+from calibration.photon_transfer import phase_sums
+
+HOT_SIGMA = 8.0
+"""A pixel whose dark signal grows faster than the others' by this many σ is hot."""
+DEAD_BELOW = 0.5
+"""A pixel that sees less than this share of what its neighbours see is dead."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Spatial variances of a mean image, DN², temporal noise taken off. Leading axis: replicates.
+
+    Attributes:
+        total: EMVA's s²_y: all of the image.
+        even: shading and outliers removed: pixels, rows, and columns where they show.
+        even_error2: variance of `even` that the bands share: of the columns' part.
+        row, column: of the rows' and the columns' means.
+        mean: DN.
+    """
+
+    total: Array
+    even: Array
+    even_error2: float
+    row: Array
+    column: float
+    mean: Array
+
+
+def pattern(level: Level, phases: Sequence[int]) -> Pattern:
+    """Spatial variances of a stack: `s² = s²_measured − σ²_stack / frames` (EMVA 1288, 8.1).
+
+    `σ²_stack` is each pixel's variance over the frames, on average; for rows, columns and pixels alone it is that of
+    differences of frames.
+    """
+    spatial = level.spatial
+    assert spatial is not None
+    count = replicates(spatial.count[:, phases].sum(axis=1))
+    mean, _ = phase_sums(level, phases)
+    first = replicates(spatial.total[:, phases].sum(axis=1)) / count
+    second = replicates(spatial.total_squares[:, phases].sum(axis=1)) / count
+    stack_squares = replicates(level.stack_squares[:, phases].sum(axis=1)) / count
+    stack = (stack_squares - level.frames * second) / (level.frames - 1)
+    row_temporal = replicates(level.row_products) / (2 * level.pairs * replicates(level.rows))
+    row = replicates(spatial.row_products) / replicates(spatial.rows) - row_temporal / level.frames
+    column_temporal = level.column_product / (2 * level.pairs)
+    column = spatial.column_product - column_temporal / level.frames
+    within = replicates(spatial.within[:, phases].sum(axis=1)) / replicates(spatial.within_dof[:, phases].sum(axis=1))
+    pixel = within - spatial.column_product - pixel_noise(level, phases) / level.frames
+    # Temporal column noise leaves its scatter in the mean image; only what stands out of it is fixed.
+    shown = column**2 > (2**2) * spatial.column_error2
+    return Pattern(
+        total=second - first**2 - stack / level.frames,
+        even=pixel + row + (column if shown else 0.0),
+        even_error2=spatial.column_error2 if shown else 0.0,
+        row=row,
+        column=column,
+        mean=mean,
+    )
+
+
+def pixel_noise(level: Level, phases: Sequence[int]) -> Array:
+    """Temporal variance of single pixels, DN²: what rows and columns share is taken off."""
+    within = replicates(level.within[:, phases].sum(axis=1))
+    dof = replicates(level.within_dof[:, phases].sum(axis=1))
+    return np.asarray(within / (2 * level.pairs * dof) - level.column_product / (2 * level.pairs))
+
+
+@dataclass(frozen=True)
+class HotPixels:
+    """Hot pixels: how many in a million, their mean extra current, e⁻/s; dead ones and where."""
+
+    per_million: Estimate
+    current_e_per_s: Estimate | None
+    found: int
+    brightest: tuple[tuple[int, int], ...]
+
+
+def hot_pixels(short: Image, long: Image, seconds: float, k: float, full_e: float, noise_dn: float) -> HotPixels:
+    """Pixels whose dark signal grows faster than the rest's.
+
+    Extra currents are taken to be exponential about their mean m, seen only above the threshold T and cut where
+    the pixel saturates: `m = Σ(x − T) / uncut`, and a share `exp(−T/m)` of them is found. Counts have Poisson
+    intervals (Garwood, *Biometrika* 28, 1936), m one of χ².
+
+    Args:
+        short: mean image of darks.
+        long: the same, exposed longer, at the same gain.
+        seconds: how much longer the second was exposed.
+        k: system gain, DN/e⁻.
+        full_e: electrons at which a pixel is saturated.
+        noise_dn: standard deviation of the difference of the two for ordinary pixels.
+    """
+    extra = (long - short) / (k * seconds)
+    extra = extra - np.median(extra)
+    # Noise has a left tail too, hot pixels have none: heavy tails show there how far they reach.
+    threshold = max(HOT_SIGMA * noise_dn / (k * seconds), -2 * float(np.partition(extra.ravel(), 2)[2]))
+    hot = extra > threshold
+    found, size = int(hot.sum()), extra.size
+    tail = (1 - CONFIDENCE) / 2
+    low = float(stats.chi2.ppf(tail, 2 * found) / 2) if found else 0.0
+    high = float(stats.chi2.ppf(1 - tail, 2 * found + 2) / 2)
+    excess = extra[hot].astype(float) - threshold
+    uncut = int((extra[hot] < 0.95 * full_e / seconds).sum())
+    current, share = None, (1.0, 1.0, 1.0)
+    if uncut:
+        total = float(excess.sum())
+        m = [
+            total / uncut,
+            2 * total / stats.chi2.ppf(1 - tail, 2 * uncut),
+            2 * total / stats.chi2.ppf(tail, 2 * uncut),
+        ]
+        current = Estimate(float(m[0]), float(m[1]), float(m[2]))
+        share = (math.exp(-threshold / m[0]), math.exp(-threshold / m[2]), math.exp(-threshold / max(m[1], 1e-12)))
+    order = np.argsort(extra.ravel())[::-1][: min(found, 10)]
+    density = Estimate(*(1e6 / size * n for n in (found / share[0], low / share[1], high / max(share[2], 1e-3))))
+    places = tuple((int(i % extra.shape[1]), int(i // extra.shape[1])) for i in order)
+    return HotPixels(density, current, found, places)
+
+
+def dead_pixels(flat: Image, dark_dn: float) -> int:
+    """How many pixels of a flat's mean image see less than half of what their channel does."""
+    dead = 0
+    for phase in range(4):
+        plane = flat[phase // 2 :: 2, phase % 2 :: 2] - dark_dn
+        dead += int((plane < DEAD_BELOW * np.median(plane)).sum())
+    return dead

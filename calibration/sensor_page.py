@@ -1,0 +1,261 @@
+"""The page of a sensor's calibration: its figures with their intervals, and plots that show where they come from."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from calibration.characterise import Results
+from calibration.estimate import Estimate
+from calibration.page import ACCENT, INK, PALE, SECOND, Heading, Part, Picture, Table, Text, new_figure, write_page
+
+COLOURS = {"R": "#c02b2b", "G1": "#2b8a3e", "G2": "#74b816", "B": "#1c5fc0", "mono": INK}
+
+
+def write_sensor_page(path: Path, found: Results, name: str) -> None:
+    """Write the page; see `page.write_page`."""
+    session = found.session
+    height, width = found.size
+    used = session.size - len(found.dropped)
+    parts: list[Part] = [
+        Text(
+            f"{session.size} frames of {width}×{height} px, {session.cfa or 'monochrome'}, {session.adc_bits} bits, "
+            f"gains from {min(session.gains_db):g} to {max(session.gains_db):g} dB; {used} used. "
+            "Every figure stands with its 95 % interval, from leaving out each of 20 bands of rows in turn."
+        ),
+        Heading("Figures"),
+        Table(("figure", "value", "95 % interval", "unit", "how"), figures(found)),
+        Heading("Channels"),
+        Table(
+            ("channel", "K, DN/e⁻", "quantum efficiency", "saturation, photons", "linearity error, %"), _channels(found)
+        ),
+        Picture(
+            _transfer(found),
+            "Photon transfer: temporal variance over signal, dark taken off; K is the slope up to 70 %.",
+        ),
+        Picture(_linearity(found), "Signal over light, and how far it is from its line."),
+    ]
+    parts += _noise_parts(found)
+    parts += _pixel_parts(found)
+    write_page(path, f"Sensor calibration: {name}", parts)
+
+
+def row(name: str, one: Estimate | None, unit: str, how: str) -> tuple[str, str, str, str, str]:
+    """A line of the table of figures."""
+    if one is None:
+        return name, "not told", "", unit, how
+    value, _, interval = str(one).partition(" ")
+    return name, value, interval.strip("()"), unit, how
+
+
+def figures(found: Results) -> list[tuple[str, str, str, str, str]]:
+    """Every figure: name, value, interval, unit, how it was found."""
+    current = found.hot.current_e_per_s if found.hot else None
+    well = "the ADC is full before the well" if found.adc_limits else "plateau of the brightest flats"
+    lines = [
+        row(
+            "system gain K",
+            found.gain_dn_per_e,
+            "DN/e⁻",
+            f"photon transfer at {found.base_gain_db:g} dB, mean of the channels",
+        ),
+        row("temporal dark noise σ_d", found.temporal_dark_noise_e, "e⁻", "EMVA 1288: all temporal noise of a dark"),
+        row(
+            "saturation",
+            found.saturation_e,
+            "e⁻",
+            "EMVA 1288: signal of the largest variance; interval to the next levels",
+        ),
+        row("full well", found.full_well_e, "e⁻", well),
+        row("dynamic range", found.dynamic_range_db, "dB", "EMVA 1288: saturation over the threshold of SNR 1"),
+        row("SNR at saturation", found.snr_max_db, "dB", "EMVA 1288: √ of the saturation"),
+        row("DSNU, EMVA 1288", found.emva_dsnu_e, "e⁻", "all of the mean dark"),
+        row("DSNU without outliers", found.dsnu_e, "e⁻", "outliers and trend removed: what maps are drawn with"),
+        row("PRNU, EMVA 1288", found.emva_prnu_percent, "%", "all of the mean flat, shading included"),
+        row("PRNU without shading", found.prnu_percent, "%", "shading and outliers removed: what maps are drawn with"),
+        row("dark current", found.dark_current_e_per_s, "e⁻/s", "slope of the darks' means over exposure"),
+        row("hot pixels", found.hot.per_million if found.hot else None, "a million", "between a short and a long dark"),
+        row("their extra current", current, "e⁻/s", "taken to be exponential about this mean"),
+    ]
+    for phase, black in enumerate(found.black_dn or ()):
+        lines.append(
+            row(f"black, row {phase // 2} column {phase % 2} of the tile", black, "DN", "likeliest, dark current off")
+        )
+    if found.periodic:
+        lines.append(row("periodic noise", found.periodic.amplitude_dn, "DN", "amplitude, power spectrum of the rows"))
+        lines.append(row("its period", found.periodic.period_rows, "rows", "likewise"))
+    return lines
+
+
+def _channels(found: Results) -> list[tuple[str, ...]]:
+    def told(one: Estimate | None) -> str:
+        return str(one) if one is not None else "not told"
+
+    return [
+        (
+            c.name,
+            told(c.gain_dn_per_e),
+            told(c.quantum_efficiency),
+            told(c.saturation_photons),
+            told(c.linearity_error_percent),
+        )
+        for c in found.channels
+    ]
+
+
+def _transfer(found: Results) -> Figure:
+    plot = new_figure()
+    axes = plot.subplots()
+    for channel in found.channels:
+        one, colour = channel.curve, COLOURS[channel.name]
+        axes.plot(one.signal[0], one.variance[0], ".", color=colour, label=channel.name)
+        end = float(one.signal[0, one.fitted].max())
+        axes.plot([0, end], [0, end * float(one.gain[0])], "-", color=colour, linewidth=1)
+    axes.set(xlabel="signal, DN", ylabel="temporal variance, DN²")
+    axes.legend(frameon=False)
+    return plot
+
+
+def _linearity(found: Results) -> Figure:
+    plot = new_figure(height=5.2)
+    above, below = plot.subplots(2, 1, sharex=True, height_ratios=(2, 1))
+    unit = "photons a pixel"
+    for channel in found.channels:
+        one, colour = channel.curve, COLOURS[channel.name]
+        light = one.photons
+        if not np.isfinite(light).all():
+            light, unit = one.exposure_us, "exposure, µs"
+        use = one.fitted
+        slope = float((light[use] * one.signal[0, use]).sum() / (light[use] ** 2).sum())
+        above.plot(light, one.signal[0], ".", color=colour, label=channel.name)
+        below.plot(light[use], 100 * (one.signal[0, use] / (slope * light[use]) - 1), ".-", color=colour, linewidth=0.8)
+    above.set(ylabel="signal, DN")
+    above.legend(frameon=False)
+    below.axhline(0, color=PALE, linewidth=1)
+    below.set(xlabel=unit, ylabel="off the line, %")
+    return plot
+
+
+def _noise_parts(found: Results) -> list[Part]:
+    """Read noise at each gain, its laws, rows."""
+    points = [p for p in found.points if p.noise]
+    law = "Tukey-λ" if found.tukey else "Gaussian"
+    parts: list[Part] = [Heading("Noise in the dark")]
+    if not points:
+        return [*parts, Text("The darks lie at the ADC's zero or do not vary: they tell nothing of the read noise.")]
+    rows = []
+    for p in found.points:
+        n = p.noise
+        told = (str(n.std_dn), str(n.scale_dn), str(n.shape), f"{n.ppcc:.3f}") if n else ("cut at zero", "", "", "")
+        lines = (str(p.rows.row_dn), str(p.rows.column_dn)) if p.rows else ("not told", "not told")
+        rows.append((f"{p.gain_db:g} dB", str(p.k) + (" nominal" if p.nominal else ""), *told, *lines))
+    heads = (
+        "gain",
+        "K, DN/e⁻",
+        "Gaussian σ, DN",
+        "Tukey scale, DN",
+        "Tukey λ",
+        "λ by PPCC",
+        "rows σ, DN",
+        "columns σ, DN",
+    )
+    parts.append(Table(heads, rows))
+    parts.append(
+        Text(
+            f"Over all gains the {law} law is the likelier. λ of the table is the likeliest under rounding and what "
+            "rows and fixed offsets add; the probability plot (PPCC) knows of neither and is shown for comparison."
+        )
+    )
+    first = points[0]
+    assert first.noise is not None
+    parts.append(
+        Picture(
+            _histogram(found), f"Darks at {first.gain_db:g} dB, first phase of the tile, and what both laws expect."
+        )
+    )
+    if any(p.rows for p in points):
+        parts.append(
+            Picture(_spectrum(found), "Power spectrum of the rows' means: flat is row noise, a line is interference.")
+        )
+    if len(points) > 1:
+        parts.append(Picture(_over_gain(found), _laws_told(found)))
+    return parts
+
+
+def _laws_told(found: Results) -> str:
+    count = len(found.read_lines)
+    if count == 2 and (start := found.read_lines[1].from_k):
+        return f"Noise over gain: a second conversion gain from K = {start} DN/e⁻ on."
+    return "Noise over gain: one line, no second conversion gain."
+
+
+def _histogram(found: Results) -> Figure:
+    plot = new_figure()
+    left, right = plot.subplots(1, 2, width_ratios=(2, 1))
+    noise = next(p.noise for p in found.points if p.noise)
+    centres, counts, gauss, tukey = noise.histogram
+    seen = counts > 0
+    left.semilogy(centres[seen], counts[seen], ".", color=INK, label="darks")
+    left.semilogy(centres, gauss, color=SECOND, linewidth=1, label="Gaussian")
+    left.semilogy(centres, tukey, color=ACCENT, linewidth=1, label="Tukey-λ")
+    left.set(xlabel="count, DN", ylabel="pixels", ylim=(0.5, 3 * counts.max()))
+    left.legend(frameon=False)
+    right.plot(noise.ppcc_curve[:, 0], noise.ppcc_curve[:, 1], color=ACCENT)
+    right.axvline(noise.ppcc, color=PALE, linewidth=1)
+    right.set(xlabel="λ", ylabel="correlation of the probability plot")
+    return plot
+
+
+def _spectrum(found: Results) -> Figure:
+    plot = new_figure(height=3.2)
+    axes = plot.subplots()
+    rows = next(p.rows for p in found.points if p.rows)
+    axes.semilogy(rows.frequency[16:], rows.power[16:], color=ACCENT, linewidth=0.8)
+    if found.periodic:
+        axes.axvline(1 / found.periodic.period_rows.value, color=SECOND, linewidth=0.8)
+    axes.set(xlabel="cycles a row", ylabel="power, DN²")
+    return plot
+
+
+def _over_gain(found: Results) -> Figure:
+    plot = new_figure()
+    axes = plot.subplots()
+    points = [p for p in found.points if p.noise]
+    sigma = [(p.noise.scale_dn if found.tukey else p.noise.std_dn).value / p.k.value for p in points if p.noise]
+    k = np.array([p.k.value for p in points])
+    axes.loglog(k, sigma, "o", color=ACCENT, label="read noise" + (", Tukey scale" if found.tukey else ""))
+    shown = [(p.k.value, p.rows.row_dn.value / p.k.value) for p in found.points if p.rows and p.rows.row_dn.low > 0]
+    if shown:
+        axes.loglog(*zip(*shown, strict=True), "s", color=SECOND, label="row noise")
+    for lines, colour, at in (
+        (found.read_lines, ACCENT, k),
+        (found.row_lines, SECOND, np.array([x for x, _ in shown])),
+    ):
+        for line in lines:
+            part = at[line.start : line.stop]
+            axes.loglog(
+                part, np.exp(line.slope.value * np.log(part) + line.intercept.value) / part, color=colour, linewidth=1
+            )
+    axes.set(xlabel="K, DN/e⁻", ylabel="noise, e⁻")
+    axes.legend(frameon=False)
+    return plot
+
+
+def _pixel_parts(found: Results) -> list[Part]:
+    """Hot and dead pixels, and what was not used."""
+    parts: list[Part] = [Heading("Pixels and frames")]
+    if found.hot:
+        places = ", ".join(f"({x}, {y})" for x, y in found.hot.brightest) or "none"
+        parts.append(Text(f"{found.hot.found} hot pixels found; the brightest stand at (x, y): {places}."))
+    if found.dead is not None:
+        parts.append(Text(f"{found.dead} dead pixels: they see less than half of what the others see."))
+    if found.cut:
+        parts.append(
+            Text(
+                "The darks lie at the ADC's zero: black and dark noise at no light are extrapolated from the flats. "
+                "Raise the camera's black level if it can be raised."
+            )
+        )
+    dropped = "; ".join(found.dropped) if found.dropped else "none"
+    parts.append(Text(f"Frames that were dropped: {dropped}."))
+    return parts
