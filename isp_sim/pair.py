@@ -21,7 +21,7 @@ from isp_sim.transfer import SRGB_SLOPE
 from isp_sim.units import LinearRgb, Mosaic, Radiance
 
 Picture = UInt8[np.ndarray, "height width 3"]
-_FLAGS = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
+RESAMPLING = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
 MIN_SIDE_PX = 16  # of a picture
 BAND_ROWS = 128
 METER_STRIDE = 6  # the meter looks at every sixth pixel each way
@@ -195,7 +195,7 @@ class DualCamera:
     def _onto_well_lit(self, picture: np.ndarray) -> np.ndarray:
         height, width = picture.shape[:2]
         low_to_well = optics.between(self.low_light.view, self.well_lit.view, height, width)
-        flags = _FLAGS[self.rig.resampling]
+        flags = RESAMPLING[self.rig.resampling]
         return np.asarray(cv2.warpPerspective(picture, low_to_well, (width, height), flags=flags))
 
     def box(self, height: int, width: int) -> tuple[int, int, int, int]:

@@ -158,8 +158,13 @@ _studio: Studio | None = None
 
 
 def _start_worker(job: Job) -> None:
-    """A worker ends with its parent, also when that was killed."""
     global _studio
+    end_with_parent()
+    _studio = Studio(job)
+
+
+def end_with_parent() -> None:
+    """This spawned process ends with its parent, also when that was killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 
@@ -168,7 +173,6 @@ def _start_worker(job: Job) -> None:
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
-    _studio = Studio(job)
 
 
 def _work(task: Task) -> list[int]:
@@ -194,7 +198,7 @@ def shoot_all(job: Job, work: list[Task], workers: int) -> Iterator[int]:
             if len(waiting) >= 2 * workers:
                 finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from itertools.chain.from_iterable(future.result() for future in finished)
-            with _left_alone_by_ctrl_c():
+            with left_alone_by_ctrl_c():
                 waiting.add(pool.submit(_work, task))
         for future in waiting:
             yield from future.result()
@@ -206,7 +210,7 @@ def shoot_all(job: Job, work: list[Task], workers: int) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def _left_alone_by_ctrl_c() -> Iterator[None]:
+def left_alone_by_ctrl_c() -> Iterator[None]:
     """Processes started in here inherit that Ctrl-C is ignored: it is the parent's to act on."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -1,0 +1,132 @@
+"""Any program that develops a raw file, as an ISP under test: its command line and knobs stand in a YAML file.
+
+    command: [dcraw_emu, -T, -6, -n, "{noise}", -Z, "{picture}", "{raw}"]
+    picture: .tiff
+    knobs:
+      noise: {choices: [0, 100, 200, 400], default: 0, says: wavelet threshold}
+      gain: {low: 0.25, high: 64, default: 1, scale: log}
+
+A YAML file that lists `steps` is a pipeline of ours with other steps.
+"""
+
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Self
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+from pydantic import Field, model_validator
+
+from isp_sim.isp.params import ParamSpec
+from isp_sim.isp.pipeline import load_pipeline
+from isp_sim.rig import Model
+from isp_sim.rigfile import load_yaml
+from models.tuning.knobs import BlackBoxIsp, Knob, Setting
+from models.tuning.pipeline import PipelineIsp
+
+_PLACE = re.compile(r"\{([^{}]*)\}")
+
+
+class KnobEntry(Model):
+    """One knob: `low`, `high` and `default` inside them, or `choices` and a `default` among them."""
+
+    default: bool | int | float | str
+    low: float | None = None
+    high: float | None = None
+    scale: Literal["log", "linear"] = "linear"
+    choices: tuple[bool | int | float | str, ...] = ()
+    unit: str = ""
+    says: str = ""
+
+    def knob(self, name: str) -> Knob:
+        """The knob.
+
+        Raises:
+            ValueError: neither a range nor choices, or the default does not fit.
+        """
+        if self.choices and self.low is None and self.high is None:
+            return Knob.of_choices(name, self.choices, self.default, self.says)
+        if self.choices or self.low is None or self.high is None or isinstance(self.default, str):
+            raise ValueError(f"knob {name}: needs low, high and a number as default, or choices and one of them")
+        return Knob(ParamSpec(name, self.low, self.high, float(self.default), self.scale, self.unit, self.says))
+
+
+class ExternalIsp(Model):
+    """A program that reads `{raw}` and writes `{picture}`.
+
+    Attributes:
+        command: its words, started without a shell; `{raw}`, `{picture}` and each `{knob}` are put in.
+        picture: ending of the file it writes, of 8 or 16 bits, as OpenCV reads it.
+        timeout_s: it is stopped after.
+        knobs: what may be set, by name.
+    """
+
+    command: tuple[str, ...] = Field(min_length=1)
+    picture: str = Field(".tiff", pattern=r"^\.\w+$")
+    timeout_s: float = Field(60.0, gt=0)
+    entries: dict[str, KnobEntry] = Field(alias="knobs", min_length=1)
+
+    @model_validator(mode="after")
+    def _places_and_knobs_agree(self) -> Self:
+        asked = {name for word in self.command for name in _PLACE.findall(word)}
+        known = {"raw", "picture", *self.entries}
+        for name in sorted(asked ^ known):
+            told = "is no knob" if name in asked else "stands nowhere in command"
+            raise ValueError(f"{{{name}}} {told}; {{raw}}, {{picture}} and every knob stand there, nothing else")
+        _ = self.knobs
+        return self
+
+    @cached_property
+    def knobs(self) -> Sequence[Knob]:
+        """As the file lists them."""
+        return tuple(entry.knob(name) for name, entry in self.entries.items())
+
+    def develop(self, raw: Path, settings: Mapping[str, Setting]) -> Float32[np.ndarray, "height width 3"]:
+        """See `BlackBoxIsp`.
+
+        Raises:
+            ValueError: the program writes no picture that OpenCV reads.
+            OSError: it cannot be started, fails, or takes too long.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            picture = Path(folder) / f"picture{self.picture}"
+            told = {"raw": str(raw.resolve()), "picture": str(picture)}
+            told |= {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in settings.items()}
+            words = [_PLACE.sub(lambda found: told[found[1]], word) for word in self.command]
+            try:
+                done = subprocess.run(words, capture_output=True, timeout=self.timeout_s, check=False)
+            except subprocess.TimeoutExpired:
+                raise OSError(f"{words[0]}: took longer than {self.timeout_s:g} s over {raw}") from None
+            except OSError as fault:
+                raise OSError(f"{words[0]}: cannot be started: {fault.strerror}") from None
+            if done.returncode:
+                said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines() or ["nothing"]
+                raise OSError(f"{words[0]}: ended with {done.returncode} over {raw}, saying: {said[-1]}")
+            return _read(picture, words[0])
+
+
+def load_external(path: Path) -> BlackBoxIsp:
+    """An external program, or steps of our own pipeline, from YAML.
+
+    Raises:
+        ValueError: every fault of the file, each with path and line.
+    """
+    if not path.is_file():
+        raise ValueError(f"--isp {path}: no such file")
+    if re.search(r"^steps:", path.read_text(encoding="utf-8"), re.MULTILINE):
+        return PipelineIsp(load_pipeline(path))
+    return load_yaml(ExternalIsp, path)
+
+
+def _read(path: Path, program: str) -> Float32[np.ndarray, "height width 3"]:
+    data = np.frombuffer(path.read_bytes(), np.uint8) if path.is_file() else np.empty(0, np.uint8)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if len(data) else None
+    if picture is None or picture.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"{program}: wrote no picture of 8 or 16 bits that OpenCV reads to {{picture}}, {path.name}")
+    white = np.float32(255 if picture.dtype == np.uint8 else 65535)
+    return np.ascontiguousarray(picture[..., ::-1].astype(np.float32) / white)

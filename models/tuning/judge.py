@@ -1,0 +1,150 @@
+"""How well a frozen pose network sees what an ISP under test makes of low-light raws; shared out over processes.
+
+The network gets every ISP's picture the same way, LibRaw's defaults and what a search found alike: warped and cropped
+as the pair was, then normalised as the recogniser wants low light (for ours each channel to a mean of 0.4). So a knob
+gains nothing by brightness alone; what counts is noise, detail and the shape of the curve.
+"""
+
+import contextlib
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from isp_sim.studio import end_with_parent, left_alone_by_ctrl_c
+from models.pose.backbone import LOW
+from models.pose.crops import normalise
+from models.pose.inference import detect_in
+from models.pose.recogniser import load_recogniser
+from models.tuning.knobs import Settings, load_isp
+from models.tuning.pipeline import PipelineIsp
+from models.tuning.shots import RawShot
+
+AS_SHOT: Settings = {}
+"""Instead of settings: the rig's own development, 8 bits, which the network has learned from."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """All a judging process needs to know.
+
+    Attributes:
+        isp: name of the ISP under test, as `load_isp` takes it.
+        pose: name of the recogniser, as `load_recogniser` takes it.
+        flip: see `models.pose.inference.heatmaps`.
+        shots: that are judged.
+        slopes: whether the pose loss and its slope are asked for too.
+    """
+
+    isp: str
+    pose: str | None
+    flip: str
+    shots: tuple[RawShot, ...]
+    slopes: bool = False
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the network saw in one shot.
+
+    Attributes:
+        joints: `(people, 14, 3)`: x, y in the aligned picture's pixels, peak of the heatmap.
+        slope: pose loss summed over the people and its derivative by each knob's share; where it was asked for.
+    """
+
+    joints: Float32[np.ndarray, "people 14 3"]
+    slope: tuple[float, ...] = ()
+
+
+class Judge:
+    """A process's own ISP and network; one thread, so that a score does not depend on how many processes share it."""
+
+    def __init__(self, task: Task) -> None:
+        torch.set_num_threads(1)
+        cv2.setNumThreads(1)
+        self.task = task
+        self.isp = load_isp(task.isp)
+        self.recogniser = load_recogniser(task.pose)
+
+    def see(self, settings: Settings, number: int) -> Seen:
+        """Shot `number` developed with settings, and looked at.
+
+        Raises:
+            ValueError, OSError: the ISP cannot; one sentence.
+        """
+        shot = self.task.shots[number]
+        how = self.recogniser.normalisation[LOW]
+        codes = _read(shot) if settings == AS_SHOT else 255 * self.picture(settings, shot)  # normalise takes codes
+        found = detect_in(self.recogniser, [normalise(codes, how)], shot.people, LOW, self.task.flip)
+        slope: tuple[float, ...] = ()
+        if self.task.slopes and settings != AS_SHOT:
+            assert isinstance(self.isp, PipelineIsp)
+            slope = tuple(self.isp.slope(self.recogniser, shot, settings).tolist())
+        return Seen(np.array([one.keypoints for one in found], np.float32), slope)
+
+    def picture(self, settings: Settings, shot: RawShot) -> np.ndarray:
+        """A shot's developed picture under its labels, 1 is white."""
+        return shot.aligned(self.isp.develop(shot.raw, settings), self.task.isp)
+
+
+def _read(shot: RawShot) -> np.ndarray:
+    picture = cv2.imread(str(shot.picture), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError(f"{shot.picture}: no picture that OpenCV reads")
+    return np.ascontiguousarray(picture[..., ::-1])
+
+
+_judge: Judge | None = None
+
+
+def _start(task: Task) -> None:
+    global _judge
+    end_with_parent()
+    _judge = Judge(task)
+
+
+def _see(settings: Settings, number: int) -> Seen:
+    assert _judge is not None
+    return _judge.see(settings, number)
+
+
+Judging = Callable[[Sequence[Settings]], Iterator[list[Seen]]]
+"""Each of several settings over all shots, in their order, as they are done."""
+
+
+@contextlib.contextmanager
+def judging(task: Task, workers: int) -> Iterator[Judging]:
+    """Judge here (one worker) or in spawned processes; the result does not depend on how many.
+
+    Raises:
+        OSError: a process was killed.
+    """
+    shots = range(len(task.shots))
+    if workers == 1:
+        judge = Judge(task)
+        yield lambda asked: ([judge.see(settings, n) for n in shots] for settings in asked)
+        return
+    context = multiprocessing.get_context("spawn")  # a forked child hangs once LibRaw has developed
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(task,))
+
+    def judge_all(asked: Sequence[Settings]) -> Iterator[list[Seen]]:
+        futures: list[list[Future[Seen]]] = []
+        try:
+            with left_alone_by_ctrl_c():
+                futures += [[pool.submit(_see, settings, n) for n in shots] for settings in asked]
+            for one in futures:
+                yield [future.result() for future in one]
+        except BrokenProcessPool:
+            said = "a judging process was killed (out of memory?); what is told stays: add --resume"
+            raise OSError(said) from None
+
+    try:
+        yield judge_all
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -1,0 +1,85 @@
+"""What a search was told, a line an evaluation, whole at any moment; a search is rebuilt by telling it all again."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from isp_sim.files import remove_remnants, write_atomically
+from models.tuning.knobs import Settings
+
+IDENTITY = "search.json"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Settings and how they did over the shots of the search.
+
+    Attributes:
+        settings: that were tried.
+        oks: mean over all people; what is searched for.
+        shots: mean over the people of each shot.
+        loss: mean pose loss over all people; where it was asked for.
+        slope: its derivative by each knob's share of its range.
+    """
+
+    settings: Settings
+    oks: float
+    shots: tuple[float, ...]
+    loss: float | None = None
+    slope: tuple[float, ...] = ()
+
+
+class Record:
+    """A search's evaluations on disk.
+
+    Args:
+        path: a JSON line for each.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines = list(_read(path)) if path.is_file() else []
+
+    def add(self, one: Evaluation) -> None:
+        """Append; the file is whole before and after."""
+        self.lines.append(one)
+        text = "".join(json.dumps(asdict(line), separators=(",", ":")) + "\n" for line in self.lines)
+        write_atomically(self.path, text.encode())
+
+
+def _read(path: Path) -> Iterator[Evaluation]:
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            said = json.loads(line)
+            yield Evaluation(**(said | {"shots": tuple(said["shots"]), "slope": tuple(said["slope"])}))
+        except (ValueError, TypeError, KeyError) as fault:
+            raise ValueError(f"{path}:{number}: no evaluation of a search: {fault}") from None
+
+
+def open_folder(folder: Path, identity: Mapping[str, object], resume: bool) -> None:
+    """Make or re-enter the folder of a search.
+
+    Args:
+        folder: of the search.
+        identity: what makes it this one and no other; JSON-able.
+        resume: whether a search that is there goes on.
+
+    Raises:
+        ValueError: the folder holds another search, or this one and `resume` was not asked.
+    """
+    file = folder / IDENTITY
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder}: is a file; --out takes a folder")
+    asked = json.loads(json.dumps(identity))
+    if file.is_file():
+        there = json.loads(file.read_text(encoding="utf-8"))
+        other = next((key for key in asked if there.get(key) != asked[key]), None)
+        if other:
+            said = f"{other} = {str(there.get(other))[:80]}, asked is {str(asked[other])[:80]}"
+            raise ValueError(f"{folder}: holds a search with {said}; give --out another folder")
+        if not resume:
+            raise ValueError(f"{folder}: holds this very search; add --resume to go on with it")
+    folder.mkdir(parents=True, exist_ok=True)
+    remove_remnants(folder)
+    write_atomically(file, json.dumps(asked, indent=1).encode())

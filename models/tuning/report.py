@@ -1,0 +1,117 @@
+"""A tuning to look at: how the search went, what it set, how held-out shots score, pictures before and after."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from isp_sim import page
+from isp_sim.files import write_atomically
+from models.isp_search import found
+from models.isp_table import LOW_SPLITS
+from models.pose.crops import Picture
+from models.pose.drawing import caption, draw_poses, lifted
+from models.tuning.judge import Judge, Seen
+from models.tuning.knobs import Knob, Settings
+from models.tuning.record import Evaluation
+from models.tuning.shots import RawShot
+from models.tuning.verdict import Verdict
+
+EXAMPLES = 4
+HEADINGS = ("held-out shots", *(f"AP {split}" for split in LOW_SPLITS), "mean OKS", "over the defaults")
+
+
+def cells(verdicts: Mapping[str, Verdict]) -> list[tuple[str, ...]]:
+    """The table's lines as text."""
+    return [
+        (
+            name,
+            *(f"{one.scores[split].ap:.1f}" for split in LOW_SPLITS),
+            f"{one.oks:.4f}",
+            f"{one.gain:+.4f} ± {one.error:.4f}",
+        )
+        for name, one in verdicts.items()
+    ]
+
+
+def convergence(told: Mapping[str, Sequence[Evaluation]], title: str) -> bytes:
+    """A PNG: mean OKS of each evaluation as a dot, the best so far as a line, the defaults as a level."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for colour, (name, evaluations) in enumerate(told.items()):
+        values = np.array([one.oks for one in evaluations])
+        numbers = np.arange(1, len(values) + 1)
+        axes.plot(numbers, values, ".", color=f"C{colour}", alpha=0.35, markersize=5)
+        axes.plot(numbers, np.maximum.accumulate(values), color=f"C{colour}", label=f"{name}, best so far")
+    start = next(iter(told.values()))[0].oks
+    axes.axhline(start, color="0.4", linestyle="--", linewidth=1, label="the ISP's defaults")
+    every = np.concatenate([[one.oks for one in evaluations] for evaluations in told.values()])
+    low = max(float(every.min()), float(every.max()) - 3 * max(float(every.max()) - start, 0.05))  # failures below
+    room = 0.04 * (float(every.max()) - low) + 1e-4
+    axes.set(xlabel="evaluations, each over all shots of the search", ylabel="mean OKS", title=title)
+    axes.set_ylim(low - room, float(every.max()) + room)
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize="small", loc="lower right")
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    return data.getvalue()
+
+
+def settings_table(knobs: Sequence[Knob], ways: Mapping[str, Settings]) -> str:
+    """Every knob: what each way sets it to, what is allowed, what it does."""
+    rows = [
+        (knob.name, *(f"{one[knob.name]}" for one in ways.values()), knob.allowed, knob.spec.says) for knob in knobs
+    ]
+    return page.table(("knob", *ways, "allowed", ""), rows)
+
+
+def examples(
+    judge: Judge, ways: Mapping[str, Settings], seen: Mapping[str, Sequence[Seen]], shots: Sequence[RawShot]
+) -> Picture:
+    """A row a shot: developed in each way, then the well-lit partner; true poses white, found ones in colour."""
+    lines = []
+    step = max(1, len(shots) // EXAMPLES)
+    for number in range(0, len(shots), step)[:EXAMPLES]:
+        shot, tiles = shots[number], []
+        for name, settings in ways.items():
+            codes = (255 * judge.picture(settings, shot).clip(0, None)).astype(np.float32)
+            tile = draw_poses(lifted(codes), shot.people, [found(joints) for joints in seen[name][number].joints])
+            caption(tile, f"{shot.split}  {name}")
+            tiles.append(tile)
+        well_lit = cv2.imread(str(shot.well_lit), cv2.IMREAD_COLOR)
+        assert well_lit is not None
+        tile = draw_poses(np.ascontiguousarray(well_lit[..., ::-1]), shot.people, [])
+        caption(tile, "well-lit arm")
+        lines.append(np.hstack([*tiles, tile]))
+    width = max(line.shape[1] for line in lines)
+    return np.ascontiguousarray(np.vstack([np.pad(n, ((0, 4), (0, width - n.shape[1]), (0, 0))) for n in lines]))
+
+
+def write_report(
+    folder: Path, isp: str, knobs: Sequence[Knob], told: Mapping[str, Sequence[Evaluation]],
+    verdicts: Mapping[str, Verdict], sheet: Picture, words: Sequence[str],
+) -> Path:  # fmt: skip
+    """`report.html`, with `convergence.png` and `examples.jpg` beside it; gives the page."""
+    plot = convergence(told, f"{isp} in the loop")
+    _, coded = cv2.imencode(".jpg", sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    write_atomically(folder / "convergence.png", plot)
+    write_atomically(folder / "examples.jpg", coded.tobytes())
+    set_ways = {name: one.settings for name, one in verdicts.items() if one.settings}
+    blocks = [
+        page.table(HEADINGS, cells(verdicts)),
+        *(page.text(one) for one in words),
+        page.picture(plot, "the search: mean OKS over its own shots"),
+        settings_table(knobs, set_ways),
+        page.picture(
+            coded.tobytes(), "held-out shots, channels brought to a mean of 0.4; true poses white, found ones in "
+            "colour", "jpeg",
+        ),
+    ]  # fmt: skip
+    write_atomically(folder / "report.html", page.page(f"{isp} tuned for a frozen pose network", blocks))
+    return folder / "report.html"

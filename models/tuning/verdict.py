@@ -1,0 +1,108 @@
+"""What was found, judged on shots that no search has seen: AP for each split, mean OKS and its paired difference."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from isp_sim.files import write_atomically
+from models.isp_search import found
+from models.isp_table import LOW_SPLITS
+from models.pose.evaluation import Poses
+from models.scoring.average_precision import Protocol, Score
+from models.tuning.judge import Judging, Seen
+from models.tuning.knobs import Settings
+from models.tuning.loop import each_oks
+from models.tuning.shots import RawShot
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One setting over the held-out shots.
+
+    Attributes:
+        settings: judged.
+        scores: AP of each split.
+        oks: mean over all people.
+        gain, error: of mean OKS over that of the defaults, and its standard error, shots being what is drawn.
+    """
+
+    settings: Settings
+    scores: Mapping[str, Score]
+    oks: float
+    gain: float
+    error: float
+
+
+def judge_all(
+    ways: Mapping[str, Settings], folder: Path, judging: Judging, shots: Sequence[RawShot]
+) -> dict[str, list[Seen]]:
+    """What the network sees in the held-out shots under each of several settings; kept in a folder, never done twice.
+
+    Args:
+        ways: settings by name.
+        folder: of what was seen.
+        judging: over the same shots.
+        shots: held out.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    seen: dict[str, list[Seen]] = {}
+    for name, settings in ways.items():
+        key = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=12).hexdigest()
+        file = folder / f"{key}.json"
+        if not file.is_file():
+            (whole,) = judging([settings])
+            text = json.dumps({"settings": settings, "joints": [one.joints.tolist() for one in whole]})
+            write_atomically(file, text.encode())
+        joints = json.loads(file.read_text(encoding="utf-8"))["joints"]
+        seen[name] = [Seen(np.array(one, np.float32)) for one in joints]
+    return seen
+
+
+def verdicts(
+    ways: Mapping[str, Settings], seen: Mapping[str, Sequence[Seen]], shots: Sequence[RawShot], base: str,
+    protocol: Protocol,
+) -> dict[str, Verdict]:  # fmt: skip
+    """A verdict for each name.
+
+    Args:
+        ways: settings by name.
+        seen: by the same names.
+        shots: held out.
+        base: the name that gains are over.
+        protocol: travels with AP.
+    """
+    each = {name: [each_oks(o, s) for o, s in zip(whole, shots, strict=True)] for name, whole in seen.items()}
+    result = {}
+    for name, whole in seen.items():
+        gain, error = paired(each[name], each[base])
+        mean = float(np.concatenate(each[name]).mean())
+        result[name] = Verdict(ways[name], average_precision(whole, shots, protocol), mean, gain, error)
+    return result
+
+
+def average_precision(seen: Sequence[Seen], shots: Sequence[RawShot], protocol: Protocol) -> dict[str, Score]:
+    """AP of each low-light split."""
+    poses = Poses()
+    for number, (one, shot) in enumerate(zip(seen, shots, strict=True)):
+        people = [found(joints) for joints in one.joints]
+        for split in (shot.split, "LL-A"):
+            poses.add(split, f"{number:06d} {shot.name}", shot.people, people)
+    scores = poses.scores(protocol)
+    return {split: scores[split] for split in LOW_SPLITS}
+
+
+def paired(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Mean over people of the difference, and its standard error over shots: people of one shot are not independent.
+
+    `error = √(S/(S − 1) · Σ_s (Σ_p (d_p − d̄))²) / N` for S shots with N people (a ratio estimate's linearised
+    variance, Cochran, *Sampling Techniques*, 1977, §6.3).
+    """
+    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+    mean = float(np.concatenate(differences).mean())
+    sums = np.array([(one - mean).sum() for one in differences])
+    shots, people = len(sums), sum(map(len, differences))
+    return mean, float(np.sqrt(shots / max(shots - 1, 1) * (sums**2).sum()) / people)

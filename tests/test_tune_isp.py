@@ -1,0 +1,429 @@
+"""Tuning in the loop: knobs as shares, ISPs of three makes, labels under their pictures, searches, resuming."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from isp_sim.dng import write_dng
+from isp_sim.isp.params import ParamSpec
+from isp_sim.raw import Raw
+from isp_sim.rig import Rig
+from isp_sim.scenes import Person
+from models import tune_isp
+from models.pose.recogniser import Recogniser, RecogniserFile
+from models.scoring.average_precision import AREA_SHARE, SIGMAS
+from models.tuning.external import load_external
+from models.tuning.judge import Seen
+from models.tuning.knobs import Knob, defaults, load_isp
+from models.tuning.libraw import LibRawIsp
+from models.tuning.loop import best, tune
+from models.tuning.pipeline import PipelineIsp, onto_well_lit
+from models.tuning.record import Record
+from models.tuning.search import CmaSearch, GradientSearch
+from models.tuning.shots import RawShot, read_shots
+from models.tuning.verdict import paired
+
+HEIGHT, WIDTH = 96, 128
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def raw_of(counts: np.ndarray) -> Raw:
+    """A mosaic of a camera whose RGB is Rec. 709's."""
+    to_camera = np.linalg.inv([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    matrix = tuple(tuple(row) for row in to_camera.tolist())
+    return Raw(
+        np.clip(counts, 0, 65535).astype(np.uint16), "RGGB", (64.0,) * 4, 65535, 1000.0, 0.0, 100, (1.0, 1.0, 1.0),
+        matrix, (), "test", "test", "0",
+    )  # fmt: skip
+
+
+def shot_of(raw: Path, people=(), shift=(0.0, 0.0), box=(0, 0, WIDTH, HEIGHT)) -> RawShot:
+    warp = ((1.0, 0.0, shift[0]), (0.0, 1.0, shift[1]), (0.0, 0.0, 1.0))
+    return RawShot("a", raw, raw, raw, people, "LL-N", (HEIGHT, WIDTH), warp, box, "linear")
+
+
+def folder_of_dots(folder: Path, small: Rig, count: int, seed: int) -> Path:
+    """A finished data set: bright dots in shot noise, all 14 joints of a person on one dot."""
+    rig = small.model_copy(update={"width_px": WIDTH, "height_px": HEIGHT})
+    for name in ("raw", "dark", "bright"):
+        (folder / name).mkdir(parents=True)
+    (folder / "rig.yaml").write_text(yaml.safe_dump(rig.model_dump(mode="json")))
+    stream, lines = np.random.default_rng(seed), []
+    yy, xx = np.mgrid[:HEIGHT, :WIDTH]
+    for number in range(count):
+        x, y = stream.uniform(40, 88), stream.uniform(30, 66)
+        light = 2 + 3 * np.exp(-((xx - x) ** 2 + (yy - y) ** 2) / 50)
+        write_dng(folder / f"raw/{number}.dng", raw_of(64 + 40 * stream.poisson(light)))
+        for name in ("dark", "bright"):
+            cv2.imwrite(str(folder / name / f"{number}.png"), np.full((HEIGHT, WIDTH, 3), 3, np.uint8))
+        lines.append({
+            "bright": f"bright/{number}.png", "dark": f"dark/{number}.png", "raw_dark": f"raw/{number}.dng",
+            "split": ("LL-N", "LL-H", "LL-E")[number % 3], "crop": [0, 0, WIDTH, HEIGHT],
+            "low_to_well": np.eye(3).tolist(),
+            "people": [{"keypoints": [x, y, 2] * 14, "bbox": [x - 30, y - 30, 60, 60], "iscrowd": 0}],
+        })  # fmt: skip
+    (folder / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+class Brightest(nn.Module):
+    """Every joint's heatmap is the brightness itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(()))
+
+    def forward(self, x):
+        return self.gain * nn.functional.avg_pool2d(x.mean(dim=1, keepdim=True), 4).expand(-1, 14, -1, -1)
+
+
+def brightest():
+    return Recogniser(Brightest(), RecogniserFile(height=64, width=64, stride=4))
+
+
+class Slow:
+    """An ISP of the user's own: a blur of the mosaic, which takes its time."""
+
+    knobs = (
+        Knob(ParamSpec("sigma", 0.1, 10.0, 0.2, "log", "px", "")),
+        Knob.of_choices("twice", (False, True), False, ""),
+    )
+
+    def develop(self, raw, settings):
+        import tifffile
+
+        time.sleep(0.02)
+        grey = cv2.GaussianBlur(tifffile.imread(raw).astype(np.float32), (0, 0), settings["sigma"])
+        return np.repeat(grey[..., None], 3, 2) / 65535 * (2 if settings["twice"] else 1)
+
+
+KNOBS = (
+    Knob(ParamSpec("a", 0.1, 10.0, 1.0, "log", "", "")),
+    Knob(ParamSpec("b", -1.0, 1.0, 0.0, "linear", "", "")),
+    Knob.of_choices("c", ("x", "y", "z"), "x", ""),
+)
+BEST = {"a": 4.0, "b": -0.5, "c": "z"}
+SOMEONE = Person(tuple((50.0, 50.0, 2) for _ in range(14)), (0.0, 0.0, 100.0, 100.0))
+SHOTS = (shot_of(Path("none"), (SOMEONE,)), shot_of(Path("none"), (SOMEONE,)))
+
+
+class Judges:
+    """Joints as far off as the settings are from the best, by their shares; counts what it is asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, asked):
+        for settings in asked:
+            self.asked.append(settings)
+            off = sum((knob.share(settings[knob.name]) - knob.share(BEST[knob.name])) ** 2 for knob in KNOBS) ** 0.5
+            joints = np.full((1, 14, 3), 50.0, np.float32)
+            joints[..., 0] += 20 * off
+            yield [Seen(joints), Seen(joints)]
+
+
+def test_a_share_sets_and_a_setting_has_its_share():
+    ranged, chosen = KNOBS[0], KNOBS[2]
+    assert [ranged.setting(s) for s in (0.0, 0.5, 1.0)] == [0.1, 1.0, 10.0]
+    for share in (0.03, 0.4, 0.91):
+        assert ranged.share(ranged.setting(share)) == pytest.approx(share, abs=1e-6)
+    shares = (np.arange(3000) + 0.5) / 3000
+    counts = [sum(chosen.setting(float(s)) == c for s in shares) for c in chosen.choices]
+    assert counts == [1000, 1000, 1000]  # an equal stretch each
+    assert [chosen.setting(chosen.share(c)) for c in chosen.choices] == ["x", "y", "z"]
+    assert chosen.setting(0.0) == "x" and chosen.setting(1.0) == "z"
+    assert defaults(KNOBS) == {"a": 1.0, "b": 0.0, "c": "x"}
+    with pytest.raises(ValueError, match="c is 'w': allowed are x, y, z"):
+        chosen.share("w")
+    with pytest.raises(ValueError, match="the default among"):
+        Knob.of_choices("d", (1, 2), 3, "")
+
+
+def test_cma_es_finds_the_best_settings_and_leaves_the_global_generator_alone(tmp_path):
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    told = tune(CmaSearch(KNOBS, 0), Record(tmp_path / "cma.jsonl"), Judges(), SHOTS, 150)
+    assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
+    assert told[0].settings == defaults(KNOBS)
+    found = best(told)
+    off = [KNOBS[n].share(found.settings[k]) - KNOBS[n].share(BEST[k]) for n, k in enumerate("abc")]
+    assert found.settings["c"] == "z" and np.linalg.norm(off) < 0.05
+
+
+def test_mean_oks_is_that_of_its_definition(tmp_path):
+    (one,) = tune(CmaSearch(KNOBS, 0), Record(tmp_path / "cma.jsonl"), Judges(), SHOTS, 1)
+    off = 20 * sum((k.share(k.default) - k.share(BEST[k.name])) ** 2 for k in KNOBS) ** 0.5
+    expected = np.mean([np.exp(-(off**2) / (8 * AREA_SHARE * 1e4 * s**2)) for s in SIGMAS])
+    assert one.oks == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("stopped_after", [0, 1, 5, 8, 13, 29])
+def test_a_search_stopped_anywhere_goes_on_to_the_same_bytes_and_judges_nothing_twice(tmp_path, stopped_after):
+    whole, judges = Record(tmp_path / "whole.jsonl"), Judges()
+    tune(CmaSearch(KNOBS, 3), whole, judges, SHOTS, 30)
+    count = 0
+
+    def stop():
+        nonlocal count
+        count += 1
+        if count > stopped_after:
+            raise KeyboardInterrupt
+
+    first, second = Judges(), Judges()
+    with pytest.raises(KeyboardInterrupt):
+        tune(CmaSearch(KNOBS, 3), Record(tmp_path / "cut.jsonl"), first, SHOTS, 30, stop)
+    tune(CmaSearch(KNOBS, 3), Record(tmp_path / "cut.jsonl"), second, SHOTS, 30)
+    assert (tmp_path / "cut.jsonl").read_bytes() == whole.path.read_bytes()
+    assert first.asked + second.asked == judges.asked
+    assert len({json.dumps(s) for s in judges.asked}) == len(judges.asked)
+
+
+def test_a_record_of_another_search_or_damaged_is_refused(tmp_path):
+    path = tmp_path / "cma.jsonl"
+    tune(CmaSearch(KNOBS, 0), Record(path), Judges(), SHOTS, 12)
+    with pytest.raises(ValueError, match=r"cma.jsonl:2: not what this search asks for"):
+        tune(CmaSearch(KNOBS, 1), Record(path), Judges(), SHOTS, 12)
+    path.write_text(path.read_text()[:-20])
+    with pytest.raises(ValueError, match=r"cma.jsonl:12: no evaluation"):
+        Record(path)
+
+
+def test_the_paired_error_counts_shots_not_people():
+    """All of a shot's people gain the same: the error is that of the mean of the shots, √(Σ(d − d̄)²/(S − 1)/S)."""
+    gains = np.array([0.1, -0.2, 0.4, 0.0, 0.3])
+    mean, error = paired([np.full(4, 0.5 + g) for g in gains], [np.full(4, 0.5)] * 5)
+    assert mean == pytest.approx(gains.mean())
+    assert error == pytest.approx(gains.std(ddof=1) / 5**0.5)
+
+
+@pytest.mark.parametrize("demosaic", ["LINEAR", "AHD", "DHT"])
+def test_libraw_gives_a_flat_field_its_light_whatever_the_demosaicer(tmp_path, demosaic):
+    write_dng(tmp_path / "flat.dng", raw_of(np.full((HEIGHT, WIDTH), 64 + 6547)))  # a tenth of the range
+    isp = LibRawIsp()
+    usual = defaults(isp.knobs) | {"demosaic": demosaic, "gamma_power": 1.0, "gamma_slope": 1.0}
+    for said, factor in (({}, 1), ({"bright": 4.0}, 4), ({"exp_shift": 0.5}, 0.5)):
+        picture = isp.develop(tmp_path / "flat.dng", usual | said)
+        assert picture.shape == (HEIGHT, WIDTH, 3)
+        assert picture == pytest.approx(0.1 * factor, rel=0.01)
+
+
+def test_libraws_noise_reductions_reduce_noise(tmp_path):
+    counts = 64 + 40 * np.random.default_rng(0).poisson(20, (300, 480))  # 96×128 LibRaw's wavelets leave as it is
+    write_dng(tmp_path / "noise.dng", raw_of(counts))
+    isp = LibRawIsp()
+    usual = defaults(isp.knobs) | {"gamma_power": 1.0, "gamma_slope": 1.0}
+    plain = isp.develop(tmp_path / "noise.dng", usual).std()
+    for said in ({"noise_thr": 400}, {"fbdd": "full"}):
+        assert isp.develop(tmp_path / "noise.dng", usual | said).std() < 0.97 * plain
+    with pytest.raises(ValueError, match=r"gone.dng cannot be developed by LibRaw"):
+        isp.develop(tmp_path / "gone.dng", usual)
+
+
+def test_a_dot_lands_where_the_warp_and_crop_say_and_torch_agrees_with_opencv(tmp_path):
+    shot = shot_of(tmp_path, shift=(3.5, -2.25), box=(6, 4, 100, 80))
+    yy, xx = np.mgrid[:HEIGHT, :WIDTH]
+    dot = np.exp(-((xx - 60) ** 2 + (yy - 50) ** 2) / 30).astype(np.float32)
+    picture = np.repeat(dot[..., None], 3, 2)
+    seen = shot.aligned(picture, "test")
+    ys, xs = np.mgrid[:80, :100]
+    centre = [(seen[..., 0] * axis).sum() / seen[..., 0].sum() for axis in (xs, ys)]
+    assert centre == pytest.approx([60 + 3.5 - 6, 50 - 2.25 - 4], abs=0.02)
+    torched = onto_well_lit(torch.from_numpy(picture).permute(2, 0, 1)[None], shot)[0].permute(1, 2, 0).numpy()
+    assert np.abs(torched - seen).max() < 0.01  # OpenCV rounds to 1/32 px
+    with pytest.raises(ValueError, match=r"test: gave \(10, 10, 3\) .* is needed"):
+        shot.aligned(np.zeros((10, 10, 3), np.float32), "test")
+    with pytest.raises(ValueError, match="no numbers"):
+        shot.aligned(picture * np.nan, "test")
+
+
+def test_our_pipelines_settings_are_relative_to_each_pictures_start(tmp_path):
+    for name, level in (("dim", 30), ("bright", 300)):
+        write_dng(tmp_path / f"{name}.dng", raw_of(np.full((HEIGHT, WIDTH), 64 + level)))
+    isp = PipelineIsp()
+    usual = defaults(isp.knobs)
+    assert [k.name for k in isp.knobs] == list(isp.pipeline.names)
+    for name in ("dim", "bright"):
+        assert isp.develop(tmp_path / f"{name}.dng", usual) == pytest.approx(0.4, rel=1e-3)
+        twice = isp.develop(tmp_path / f"{name}.dng", usual | {"exposure.gain": 2.0})
+        assert twice == pytest.approx(0.8, rel=1e-3)
+
+
+def test_the_slope_is_that_of_the_loss(tmp_path):
+    """Against central differences of the loss in each knob's share."""
+    stream = np.random.default_rng(4)
+    light = 60 + 30 * np.sin(np.arange(WIDTH) / 9) + 20 * np.cos(np.arange(HEIGHT) / 7)[:, None]
+    write_dng(tmp_path / "a.dng", raw_of(64 + 8 * stream.poisson(light)))
+    joints = tuple((40 + 40 * a, 20 + 60 * b, 2) for a, b in stream.random((14, 2)).tolist())
+    shot = shot_of(tmp_path / "a.dng", (Person(joints, (30.0, 10.0, 60.0, 80.0)),), (1.5, 0.5), (4, 4, 116, 86))
+    isp = PipelineIsp()
+    at = defaults(isp.knobs) | {"gamma.gamma": 0.8}
+
+    def moved(knob, by):
+        return at | {knob.name: float(knob.spec.from_unit(torch.tensor(knob.share(at[knob.name]) + by)))}
+
+    slope = isp.slope(brightest(), shot, at)[1:]
+    for knob, told in zip(isp.knobs, slope, strict=True):
+        step = 0.01
+        above, below = (isp.slope(brightest(), shot, moved(knob, by))[0] for by in (step, -step))
+        assert told == pytest.approx((above - below) / (2 * step), rel=0.05, abs=0.02 * np.abs(slope).max())
+
+
+def test_the_gradient_search_walks_down_the_slope_it_is_told(tmp_path):
+    """Loss Σ(share − goal)², its slope told exactly."""
+    goal = np.array([0.8, 0.3])
+
+    def judges(asked):
+        for settings in asked:
+            shares = np.array([k.share(settings[k.name]) for k in KNOBS[:2]])
+            joints = np.full((1, 14, 3), 50.0, np.float32)
+            slope = (float(((shares - goal) ** 2).sum()), *(2 * (shares - goal)).tolist())
+            yield [Seen(joints, slope), Seen(joints, slope)]
+
+    record = Record(tmp_path / "gradient.jsonl")
+    told = tune(GradientSearch(KNOBS[:2]), record, judges, SHOTS, 60)
+    assert told[-1].loss < 1e-3 < told[0].loss
+    assert [line.loss for line in Record(record.path).lines] == [one.loss for one in told]
+
+
+PROGRAM = """
+import sys, cv2, numpy as np, tifffile
+raw, picture, gain = sys.argv[1:4]
+if gain == "3": sys.exit("three is a fault")
+codes = np.clip(tifffile.imread(raw).astype(float) * float(gain), 0, 65535).astype(np.uint16)
+if gain != "2": cv2.imwrite(picture, np.dstack([codes, codes * 0, codes * 0]))
+"""
+
+
+def external(folder: Path, **changes) -> Path:
+    (folder / "isp.py").write_text(PROGRAM)
+    said = {
+        "command": [sys.executable, str(folder / "isp.py"), "{raw}", "{picture}", "{gain}"],
+        "picture": ".png",
+        "knobs": {"gain": {"choices": [1, 2, 3], "default": 1}},
+    } | changes
+    (folder / "isp.yaml").write_text(yaml.safe_dump(said))
+    return folder / "isp.yaml"
+
+
+def test_a_program_is_an_isp_and_its_faults_are_told(tmp_path):
+    write_dng(tmp_path / "a.dng", raw_of(np.full((HEIGHT, WIDTH), 6554)))
+    isp = load_isp(str(external(tmp_path)))
+    picture = isp.develop(tmp_path / "a.dng", {"gain": 1})
+    assert picture[..., 2] == pytest.approx(0.1, abs=1e-4) and picture[..., :2].max() == 0  # OpenCV's first is blue
+    with pytest.raises(ValueError, match="wrote no picture"):
+        isp.develop(tmp_path / "a.dng", {"gain": 2})
+    with pytest.raises(OSError, match=r"ended with 1 .* three is a fault"):
+        isp.develop(tmp_path / "a.dng", {"gain": 3})
+    with pytest.raises(ValueError, match=r"\{gain\} stands nowhere in command"):
+        load_external(external(tmp_path, command=["x", "{raw}", "{picture}"]))
+    with pytest.raises(ValueError, match=r"\{iso\} is no knob"):
+        load_external(external(tmp_path, command=["x", "{raw}", "{picture}", "{gain}", "{iso}"]))
+    with pytest.raises(ValueError, match="needs low, high"):
+        load_external(external(tmp_path, knobs={"gain": {"low": 1, "default": 1}}))
+    with pytest.raises(OSError, match="cannot be started"):
+        absent = load_external(external(tmp_path, command=[str(tmp_path / "no"), "{raw}", "{picture}", "{gain}"]))
+        absent.develop(tmp_path / "a.dng", {"gain": 1})
+    (tmp_path / "steps.yaml").write_text("steps:\n  - exposure\n  - contrast\n")
+    assert [k.name for k in load_isp(str(tmp_path / "steps.yaml")).knobs] == ["exposure.gain", "contrast.amount"]
+
+
+def words(small, tmp_path, out, *more):
+    for name, count, seed in (("learn", 3, 1), ("held", 3, 2)):
+        if not (tmp_path / name).is_dir():
+            folder_of_dots(tmp_path / name, small, count, seed)
+    return [
+        "--data", str(tmp_path / "learn"), "--held-out", str(tmp_path / "held"), "--out", str(tmp_path / out),
+        "--pose", "tests.test_tune_isp:brightest", "--evaluations", "13", "--workers", "1", *more,
+    ]  # fmt: skip
+
+
+def test_the_command_improves_on_libraws_defaults_and_writes_its_report(small, tmp_path, capsys):
+    asked = words(small, tmp_path, "out", "--evaluations", "24")
+    assert tune_isp.main(asked) == 0
+    said = json.loads((tmp_path / "out" / "settings.json").read_text())
+    assert list(said) == ["the rig's own ISP", "defaults", "tuned, CMA-ES"]
+    lines = Record(tmp_path / "out" / "cma.jsonl").lines
+    assert len(lines) == 24 and best(lines).oks > lines[0].oks  # noise reduction finds the dot
+    assert said["tuned, CMA-ES"]["settings"] == best(lines).settings
+    assert (tmp_path / "out" / "convergence.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "noise_thr" in page and "http" not in page
+    assert "settings" in capsys.readouterr().out
+    assert tune_isp.main(asked) == 1
+    assert "holds this very search; add --resume" in capsys.readouterr().err
+    assert tune_isp.main([*asked, "--resume", "--seed", "1"]) == 1
+    assert "holds a search with seed = 0, asked is 1" in capsys.readouterr().err
+
+
+def test_black_box_and_gradient_search_our_pipeline_from_the_same_defaults(small, tmp_path):
+    asked = words(small, tmp_path, "out", "--isp", "pipeline", "--evaluations", "4")
+    assert tune_isp.main(asked) == 0
+    black_box, sloped = (Record(tmp_path / "out" / f"{kind}.jsonl").lines for kind in ("cma", "gradient"))
+    assert len(black_box) == len(sloped) == 4
+    assert black_box[0].settings == sloped[0].settings and black_box[0].oks == sloped[0].oks
+    assert len(sloped[0].slope) == len(sloped[0].settings)
+
+
+def test_a_killed_command_resumes_to_the_same_files_with_any_number_of_processes(small, tmp_path):
+    whole, cut = (words(small, tmp_path, name, "--isp", "tests.test_tune_isp:Slow") for name in ("whole", "cut"))
+    assert tune_isp.main(whole) == 0
+    cut[cut.index("--workers") + 1] = "2"
+    command = [sys.executable, "-m", "models.tune_isp", *cut]
+    surroundings = os.environ | {"PYTHONPATH": f"{ROOT}", "OMP_NUM_THREADS": "1"}
+    started = subprocess.Popen(command, cwd=ROOT, env=surroundings, stdout=subprocess.DEVNULL)
+    record = tmp_path / "cut" / "cma.jsonl"
+    for _ in range(3000):
+        if record.is_file() and len(record.read_text().splitlines()) >= 4:
+            break
+        assert started.poll() is None
+        time.sleep(0.02)
+    started.send_signal(signal.SIGKILL)
+    started.wait()
+    reached = len(record.read_text().splitlines())
+    assert 4 <= reached < 13
+    subprocess.run([*command, "--resume"], cwd=ROOT, env=surroundings, stdout=subprocess.DEVNULL, check=True)
+    for name in ("cma.jsonl", "settings.json", "search.json"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--isp", "nothing"], "--isp nothing: libraw, pipeline, a YAML file or module:factory is allowed"),
+        (["--isp", "gone.yaml"], "gone.yaml: no such file"),
+        (["--isp", "tests.test_tune_isp:brightest"], "gives no ISP with knobs"),
+        (["--search", "gradient"], "--isp libraw has no gradient; cma is allowed"),
+        (["--evaluations", "0"], "--evaluations 0: whole numbers from 1"),
+        (["--pose", "gone.safetensors"], "gone.safetensors"),
+        (["--data", "nowhere"], "nowhere: holds no manifest.jsonl"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(small, tmp_path, capsys, more, said):
+    assert tune_isp.main([*words(small, tmp_path, "out"), *more]) == 1
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1 and told.startswith("models.tune_isp: ")
+
+
+def test_held_out_shots_must_be_others_and_somebody_must_be_there(small, tmp_path, capsys):
+    asked = words(small, tmp_path, "out")
+    assert tune_isp.main([*asked, "--held-out", str(tmp_path / "learn")]) == 1
+    assert "has shots of the search; give another folder" in capsys.readouterr().err
+    manifest = tmp_path / "held" / "manifest.jsonl"
+    lines = [json.loads(line) | {"people": []} for line in manifest.read_text().splitlines()]
+    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(ValueError, match="nobody is labelled"):
+        read_shots(tmp_path / "held")
+    (tmp_path / "held" / "raw" / "0.dng").unlink()
+    manifest.write_text('{"people": []}\n')
+    with pytest.raises(ValueError, match=r"manifest.jsonl:1: lacks 'bright'"):
+        read_shots(tmp_path / "held")
