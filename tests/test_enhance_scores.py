@@ -51,7 +51,7 @@ def test_normalised_contrast_of_a_flat_picture_is_zero():
 
 
 def test_niqe_rises_with_blur_and_with_noise_and_is_never_no_number():
-    pristine = fit_pristine(scene(seed) for seed in range(8))
+    pristine = fit_pristine(scene(seed) for seed in range(14))
     clean = [niqe(scene(seed), pristine) for seed in range(20, 24)]
     blurred = [niqe(cv2.GaussianBlur(scene(seed), (0, 0), 3), pristine) for seed in range(20, 24)]
     grain = np.random.default_rng(0).normal(0, 40, scene(0).shape)

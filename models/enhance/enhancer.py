@@ -108,7 +108,7 @@ def _foreign(path: Path, device: torch.device) -> Enhancer:
     if not path.is_file():
         raise ValueError(f"--enhancer {path}: no such file")
     try:
-        network = torch.jit.load(path, device) if path.suffix == ".pt" else torch.export.load(path).module()
+        network = _torchscript(path) if path.suffix == ".pt" else torch.export.load(path).module()
     except Exception as fault:  # both loaders raise whatever they meet
         first = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
         raise ValueError(f"--enhancer {path}: torch cannot load it: {first}") from None
@@ -131,6 +131,11 @@ def _foreign(path: Path, device: torch.device) -> Enhancer:
         return np.ascontiguousarray(as_picture(image)[:height, :width])
 
     return Enhancer(path.stem, enhance, sum(p.numel() for p in network.parameters()))
+
+
+def _torchscript(path: Path) -> nn.Module:
+    network: nn.Module = torch.jit.load(path, "cpu")  # type: ignore[no-untyped-call]
+    return network
 
 
 def _made(name: str) -> Enhancer:

@@ -34,7 +34,8 @@ class Sci(nn.Module):
         """The picture's light, 10⁻⁴ … 1."""
         x = self.enter(image)
         x = x + self.block(x)
-        return (image + self.leave(x)).clamp(DARKEST, 1)
+        light: Tensor = (image + self.leave(x)).clamp(DARKEST, 1)
+        return light
 
     def glance(self, image: Tensor) -> Tensor | None:
         """Nothing is seen of the whole."""

@@ -110,13 +110,13 @@ class InvertibleBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The same shape."""
-        x1, x2 = x.split(self.halves, dim=1)
+        x1, x2 = torch.split(x, list(self.halves), dim=1)
         y1 = x1 + self.f(x2)
         return torch.cat([y1, x2 * self._scale(y1) + self.g(y1)], dim=1)
 
     def inverse(self, y: Tensor) -> Tensor:
         """`x` of `forward(x)`."""
-        y1, y2 = y.split(self.halves, dim=1)
+        y1, y2 = torch.split(y, list(self.halves), dim=1)
         x2 = (y2 - self.g(y1)) / self._scale(y1)
         return torch.cat([y1 - self.f(x2), x2], dim=1)
 
@@ -200,4 +200,5 @@ def sdag_losses(
 
 def guidance_loss(enhanced: Tensor, network: nn.Module) -> Tensor:
     """`mean |enhanced − SDAG(enhanced)|`: what an enhancer adds to its own losses; the network is frozen."""
-    return (enhanced - network(enhanced)).abs().mean()
+    apart: Tensor = enhanced - network(enhanced)
+    return apart.abs().mean()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -103,7 +104,7 @@ def _write(network: nn.Module, path: Path, said: dict[str, str]) -> None:
     write_atomically(path, save(tensors, said))
 
 
-def _read(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
+def _read(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     try:
         with safe_open(path, "pt") as stored:
             said = (stored.metadata() or {}).get(kind)

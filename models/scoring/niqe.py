@@ -90,7 +90,8 @@ def block_features(picture: Picture) -> tuple[Array, Array]:
         scales.append(np.stack([_of_block(normed[y : y + side, x : x + side]) for y, x in places]))
         if scale == 1:
             sharpness = np.array([spread[y : y + side, x : x + side].mean() for y, x in places])
-        grey = cv2.resize(grey, (grey.shape[1] // 2, grey.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        half = (grey.shape[1] // 2, grey.shape[0] // 2)
+        grey = np.asarray(cv2.resize(grey, half, interpolation=cv2.INTER_AREA), np.float64)
     return np.concatenate(scales, axis=1), sharpness
 
 

@@ -51,7 +51,9 @@ def psnr_ssim(picture: Picture, target: Picture, protocol: QualityProtocol | Non
     protocol = protocol or QualityProtocol()
     if picture.shape != target.shape:
         raise ValueError(f"a picture of {picture.shape}, its partner of {target.shape}: equal sizes are allowed")
-    ours, theirs = (torch.from_numpy(np.ascontiguousarray(p)).permute(2, 0, 1)[None] / 255 for p in (picture, target))
+    ours, theirs = (
+        torch.from_numpy(np.ascontiguousarray(p)).permute(2, 0, 1)[None].double() / 255 for p in (picture, target)
+    )
     if protocol.mean_matched:
         gain = _luma(theirs).mean() / _luma(ours).mean().clamp_min(1e-6)
         ours = (ours * gain).clamp(0, 1).mul(255).add(0.5).floor() / 255
