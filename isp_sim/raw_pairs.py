@@ -69,12 +69,20 @@ def raw_shots(rig: RawPairs, frames: int, count: int, seed: int) -> list[tuple[i
         scene, number = pair % frames, pair // frames
         ev = draw(rig, seed, scene, number).exposure_ev
         exposure = max(1, round(EXPOSURE_US * 2**ev))
-        shots.append(
-            (
-                number,
-                Shot(scene, "0101", "raw", f"{scene:06d}", f"{number:06d}", 1.0, exposure, EXPOSURE_US, 0.0, 0.0, 0.0),
-            )
+        shot = Shot(
+            scene=scene,
+            session="0101",
+            place="raw",
+            video=f"{scene:06d}",
+            frame=f"{number:06d}",
+            ratio=1.0,
+            exposure_us=exposure,
+            base_exposure_us=EXPOSURE_US,
+            base_gain_db=0.0,
+            well_lit_gain_db=0.0,
+            low_light_gain_db=0.0,
         )
+        shots.append((number, shot))
     return shots
 
 

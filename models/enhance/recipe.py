@@ -29,6 +29,7 @@ SLLEN_PARTS = ("attention", "modulation", "fusion", "alternating")
 GRADIENT_GROUPS = 16
 """Groups over whose well-lit pictures SLLEN's mean gradient is taken."""
 
+Learner = GladNetLearner | SllenLearner | ZeroDceLearner | SciLearner | SdagLearner
 Side = Annotated[int, Field(ge=16, multiple_of=8)]
 
 
@@ -109,7 +110,7 @@ def new_network(model: str, recipe: EnhancerRecipe, stem: Stem | None) -> nn.Mod
 
 def new_learner(
     network: nn.Module, recipe: EnhancerRecipe, guidance: Guidance | None, stem: Stem | None, source: PairSource
-) -> nn.Module:
+) -> Learner:
     """A network with its losses.
 
     Raises:

@@ -64,7 +64,8 @@ def ceiq_features(picture: Picture) -> CeiqFeatures:
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     even = cv2.equalizeHist(grey)
     p, q = (np.bincount(codes.ravel(), minlength=256) / codes.size for codes in (grey, even))
-    similarity = psnr_ssim(*(np.repeat(one[..., None], 3, axis=2) for one in (grey, even)))[1]
+    three, even_three = (np.repeat(one[..., None], 3, axis=2).astype(np.uint8) for one in (grey, even))
+    _, similarity = psnr_ssim(three, even_three)
     return CeiqFeatures(similarity, _bits(p, p), _bits(q, q), _bits(p, q), _bits(q, p))
 
 
