@@ -103,13 +103,15 @@ def _of_libraw(path: Path) -> Raw:
             cfa = "".join(letters[k] for k in pattern.ravel())
             black = tuple(float(raw.black_level_per_channel[k]) for k in pattern.ravel())
             gains = np.array(raw.camera_whitebalance[:3], float)
-            camera = np.array(raw.rgb_xyz_matrix[:3], float)
+            camera, to_rec709 = np.array(raw.rgb_xyz_matrix[:3], float), np.array(raw.color_matrix[:, :3], float)
             white = float(raw.white_level)
     except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
         reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
         raise ValueError(f"{path} cannot be read by LibRaw: {reason}") from None
-    if not np.abs(camera).sum():
-        raise ValueError(f"{path}: LibRaw knows no colour matrix of its camera; convert it to DNG")
+    if not camera.any():  # of a DNG LibRaw tells the way to Rec. 709 instead, of balanced camera RGB
+        if not to_rec709.any() or min(gains) <= 0:
+            raise ValueError(f"{path}: LibRaw knows no colour matrix of its camera; convert it to DNG")
+        camera = np.diag(1 / gains) @ np.linalg.inv(to_rec709) @ np.linalg.inv(np.array(REC709_TO_XYZ))
     daylight = camera @ np.array(REC709_TO_XYZ).sum(axis=1)
     neutral = 1 / gains if min(gains) > 0 else daylight  # where no gains are noted
     share = tuple((neutral / neutral.max()).tolist())

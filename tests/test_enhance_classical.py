@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from models.enhance import lime as lime_module
+from models.enhance import multigrid
 from models.enhance.enhancer import CLASSICAL, Enhancer, load_enhancer
 from models.enhance.histogram import clahe, gamma
-from models.enhance.lime import illumination, lime, system, weights
+from models.enhance.lime import illumination, lime, weights
+from models.enhance.multigrid import Grid, solve
 from models.enhance.retinex import blur, multi_scale_retinex
 from models.enhance.sdag import Sdag, stem_of
 from models.enhance.weights import build, load_enhancer_network, load_sdag, save_enhancer, save_sdag
@@ -57,7 +58,9 @@ def test_limes_sparse_system_is_the_dense_one():
             difference = np.zeros(height * width)
             difference[a], difference[b] = -1, 1
             dense += alpha * weight.ravel()[a] * np.outer(difference, difference)
-    assert np.allclose(system(down, right, alpha).toarray(), dense)
+    grid = Grid(np.ones((height, width)), alpha * down, alpha * right)
+    columns = [grid.times(one.reshape(height, width)).ravel() for one in np.eye(height * width)]
+    assert np.allclose(np.stack(columns, axis=1), dense) and np.allclose(grid.diagonal().ravel(), np.diag(dense))
     wanted = np.linalg.solve(dense, brightest.ravel()).reshape(height, width)
     assert np.abs(illumination(brightest, alpha) - wanted).max() < 1e-3
 
@@ -78,9 +81,33 @@ def test_lime_keeps_an_edge_and_smooths_texture():
 
 
 def test_lime_says_so_where_the_solver_does_not_settle(monkeypatch):
-    monkeypatch.setattr(lime_module, "MAX_STEPS", 1)
+    monkeypatch.setattr(multigrid, "MAX_STEPS", 1)
     with pytest.raises(ArithmeticError, match="1 steps"):
         lime(noise())
+
+
+def test_a_coarser_grid_is_the_same_system_for_what_is_even_in_its_cells():
+    """Galerkin: with P the repetition in 2×2, Pᵀ·A·P is the coarser grid, also where a side is odd."""
+    stream = np.random.default_rng(2)
+    shape, small = (7, 9), (4, 5)
+    down, right = stream.random(shape), stream.random(shape)
+    down[-1], right[:, -1] = 0, 0
+    grid = Grid(np.ones(shape), down, right)
+    coarse = stream.random(small)
+    fine = grid.times(coarse.repeat(2, 0).repeat(2, 1)[: shape[0], : shape[1]])
+    padded = np.pad(fine, [(0, 1), (0, 1)])
+    summed = padded.reshape(4, 2, 5, 2).sum(axis=(1, 3))
+    assert np.allclose(grid.coarser().times(coarse), summed)
+
+
+def test_a_dark_noisy_picture_settles_with_weights_over_six_decades():
+    """What an ExLPose picture is like: a code or two, most of it black; plain conjugate gradients take thousands."""
+    dark = np.random.default_rng(0).poisson(0.3, (150, 200)) / 255
+    down, right = weights(dark)
+    assert down.max() / down[:-1].min() > 1e3
+    grid = Grid(np.ones_like(dark), 0.15 * down, 0.15 * right)
+    light = solve(grid, dark, dark)
+    assert np.linalg.norm(grid.times(light) - dark) <= 1.01 * multigrid.TOLERANCE * np.linalg.norm(dark)
 
 
 def test_a_wide_blur_on_a_shrunk_picture_is_close_to_the_whole_ones():
