@@ -60,7 +60,7 @@ class Grid:
 
 
 def solve(grid: Grid, target: Plane, start: Plane) -> Plane:
-    """t of `grid.times(t) = target`.
+    """The t for which `grid.times(t)` is the target.
 
     Args:
         grid: the system.
