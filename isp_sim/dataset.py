@@ -21,11 +21,11 @@ from typing import Any
 import cv2
 import numpy as np
 import yaml
+from pydantic import BaseModel
 
 from isp_sim.dng import write_dng
 from isp_sim.files import remove_remnants, write_atomically
 from isp_sim.pair import Pair, Picture
-from isp_sim.rig import Rig
 from isp_sim.scenes import JOINTS, SKELETON
 from isp_sim.schedule import split_of
 
@@ -71,7 +71,7 @@ class DatasetWriter:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def open(self, run: Run, rig: Rig, resume: bool) -> set[int]:
+    def open(self, run: Run, rig: BaseModel, resume: bool) -> set[int]:
         """Make or re-enter the folder.
 
         Returns:

@@ -20,8 +20,12 @@ from rich.table import Table
 from isp_sim import streams
 from isp_sim.contact_sheet import contact_sheet
 from isp_sim.dataset import DatasetWriter, Run, read_manifest
+from isp_sim.raw_frames import RawFrames
+from isp_sim.raw_pair_rig import RawPairs
+from isp_sim.raw_pairs import raw_shots
 from isp_sim.rig import Rig
-from isp_sim.rigfile import load_rig
+from isp_sim.rigfile import load_any_rig
+from isp_sim.scenes import SceneSource
 from isp_sim.scenes.people.source import FROZEN
 from isp_sim.schedule import Shot, replay, scene_shots, some_of
 from isp_sim.studio import BUILT_IN, Job, open_scenes, shoot_all, tasks
@@ -125,7 +129,11 @@ def parser() -> argparse.ArgumentParser:
         "arms, aligned sRGB PNG, COCO labels, in ExLPose's layout.",
         epilog="example: python -m isp_sim.generate --rig exlpose-small --scenes photos/ --count 100 --out out/small",
     )
-    asked.add_argument("--rig", default="exlpose", help="rig YAML, or exlpose, exlpose-small, ideal [%(default)s]")
+    asked.add_argument(
+        "--rig",
+        default="exlpose",
+        help="rig YAML, or exlpose, exlpose-small, ideal; gladnet makes training pairs from raw files [%(default)s]",
+    )
     asked.add_argument(
         "--scenes",
         default="people",
@@ -179,10 +187,14 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
         raise ValueError("--shots-per-scene takes whole numbers from 1, and no --schedule, which lists its own shots")
     if given.device != "cpu" and not torch.cuda.is_available():
         raise ValueError(f"--device {given.device}: torch sees no CUDA device here; allowed is cpu")
-    rig = load_rig(given.rig)
-    shots = plan(rig, given.schedule, given.count, given.seed, given.shots_per_scene)
-    # complains before the first picture
-    source = open_scenes(given.scenes, given.annotations, rig, given.seed, given.motion_samples)
+    rig = load_any_rig(given.rig)
+    source: SceneSource | RawFrames  # complains before the first picture
+    if isinstance(rig, RawPairs):
+        source = _raw_frames(given, rig)
+        shots = raw_shots(rig, len(source), 20 if given.count is None else given.count, given.seed)
+    else:
+        shots = plan(rig, given.schedule, given.count, given.seed, given.shots_per_scene)
+        source = open_scenes(given.scenes, given.annotations, rig, given.seed, given.motion_samples)
     run = Run(
         rig=rig.name,
         rig_digest=_digest(rig.model_dump_json()),
@@ -210,6 +222,17 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
     return job, run, shots, workers
 
 
+def _raw_frames(given: argparse.Namespace, rig: RawPairs) -> RawFrames:
+    for name in ("schedule", "annotations", "shots_per_scene"):
+        if getattr(given, name) is not None:
+            raise ValueError(
+                f"--{name.replace('_', '-')}: rig {rig.name} makes its pairs from raw files and takes none"
+            )
+    if given.scenes in BUILT_IN or given.device != "cpu":
+        raise ValueError(f"rig {rig.name} takes raw files, on the cpu: give --scenes a raw file or a folder of them")
+    return RawFrames(Path(given.scenes), rig.height_px, rig.width_px)
+
+
 def _digest(*texts: str) -> str:
     return hashlib.blake2b("\n".join(texts).encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
@@ -229,7 +252,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 130
-    Console().print(means_table(job.out))
+    if isinstance(job.rig, Rig):
+        Console().print(means_table(job.out))
     print(f"{sum(1 for _ in read_manifest(job.out))} pairs in {job.out}, contact sheet {sheet}")
     print("next: look at the contact sheet; open raw/*.dng in any raw developer; Annotations/*.json hold the poses")
     return 0

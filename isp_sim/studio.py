@@ -2,13 +2,14 @@
 
 import contextlib
 import itertools
+import json
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -18,8 +19,12 @@ import cv2
 import torch
 
 from isp_sim.dataset import DatasetWriter
-from isp_sim.pair import DualCamera
+from isp_sim.pair import DualCamera, Pair
+from isp_sim.raw_frames import RawFrames
+from isp_sim.raw_pair_rig import RawPairs
+from isp_sim.raw_pairs import shoot_raw
 from isp_sim.rig import Rig
+from isp_sim.rigfile import is_raw_pairs
 from isp_sim.scenes import SceneSource
 from isp_sim.scenes.charts import Charts
 from isp_sim.scenes.people.source import FROZEN, People
@@ -62,9 +67,10 @@ class Job:
     skip_unusable: bool = False
 
     @property
-    def rig(self) -> Rig:
+    def rig(self) -> Rig | RawPairs:
         """The rig, read from its text."""
-        return Rig.model_validate_json(self.rig_json)
+        kind = RawPairs if is_raw_pairs(json.loads(self.rig_json)) else Rig
+        return kind.model_validate_json(self.rig_json)
 
 
 def open_scenes(
@@ -117,6 +123,17 @@ def tasks(shots: Sequence[tuple[int, Shot]], done: set[int]) -> list[Task]:
     return [Task(scene, tuple(left)) for scene, left in by_scene.items()]
 
 
+def pair_maker(job: Job) -> Callable[[int, list[tuple[int, Shot]]], Iterator[Pair]]:
+    """What makes the pairs of a scene's shots: both arms before it, or one raw file developed twice."""
+    rig = job.rig
+    if isinstance(rig, RawPairs):
+        frames = RawFrames(Path(job.scenes), rig.height_px, rig.width_px)
+        return lambda scene, shots: shoot_raw(rig, frames, scene, shots, job.seed)
+    camera = DualCamera(rig, job.device)
+    scenes = open_scenes(job.scenes, job.annotations, rig, job.seed, job.motion_samples)
+    return lambda scene, shots: camera.shoot(scenes.scene(scene % len(scenes), shots[0][1].daylight), shots, job.seed)
+
+
 class Studio:
     """A process's own rig and scenes, and the folder they shoot into."""
 
@@ -124,9 +141,7 @@ class Studio:
         torch.set_num_threads(job.threads)
         cv2.setNumThreads(job.threads)
         self.job = job
-        rig = job.rig
-        self.rig = DualCamera(rig, job.device)
-        self.scenes = open_scenes(job.scenes, job.annotations, rig, job.seed, job.motion_samples)
+        self.pairs = pair_maker(job)
         self.writer = DatasetWriter(job.out)
 
     def shoot(self, task: Task) -> Iterator[int]:
@@ -143,9 +158,7 @@ class Studio:
             print(f"left out: {fault}", file=sys.stderr)
 
     def _shoot(self, task: Task) -> Iterator[int]:
-        scene = self.scenes.scene(task.scene % len(self.scenes), task.shots[0][2].daylight)
-        shots = [(number, shot) for _, number, shot in task.shots]
-        pairs = self.rig.shoot(scene, shots, self.job.seed)
+        pairs = self.pairs(task.scene, [(number, shot) for _, number, shot in task.shots])
         try:
             for (number, _, _), pair in zip(task.shots, pairs, strict=True):
                 self.writer.write(number, pair)

@@ -18,6 +18,8 @@ from isp_sim import page
 from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
 from isp_sim.studio import open_scenes
+from models.enhance.enhancer import load_enhancer
+from models.enhance.poses import enhanced_by
 from models.pose.crops import Picture
 from models.pose.drawing import caption, draw_poses, lifted
 from models.pose.evaluation import Poses, find_poses
@@ -93,6 +95,11 @@ def parser() -> argparse.ArgumentParser:
         help="weights (.safetensors), TorchScript (.pt) or torch.export (.pt2) with a YAML beside it, "
         "module:factory [the shipped network]",
     )
+    asked.add_argument(
+        "--enhancer",
+        help="before the network: gamma, clahe, msr, lime, weights of models.train_enhancer (.safetensors), "
+        "TorchScript (.pt), torch.export (.pt2) or module:factory [none: each channel to a mean of 0.4]",
+    )
     asked.add_argument("--data", type=Path, help="folder in ExLPose's layout instead of shooting")
     asked.add_argument("--rig", default="exlpose-small", help="that shoots where there is no --data [%(default)s]")
     asked.add_argument("--scenes", default="people", help="'people', or a folder of labelled photographs [%(default)s]")
@@ -123,7 +130,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     console = Console()
     try:
-        recogniser = load_recogniser(given.pose).to(pick_device(given.device))
+        device = pick_device(given.device)
+        enhancer = load_enhancer(given.enhancer, device) if given.enhancer else None
+        recogniser = load_recogniser(given.pose).to(device)
+        low_light = enhanced_by(enhancer, recogniser, given.flip) if enhancer else None
         source = open_source(given)
         shown: list[PairSample] = []
         step = max(1, len(source) // SHOWN)
@@ -134,10 +144,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     shown.append(sample)
                 yield sample
 
-        poses = find_poses(recogniser, kept(), given.flip)
+        poses = find_poses(recogniser, kept(), given.flip, low_light)
         scores = poses.scores(Protocol(flip=given.flip, seed=given.seed))
         pck = poses.pck()
-        name = given.pose or "the shipped network"
+        name = (given.pose or "the shipped network") + (f" after {enhancer.name}" if enhancer else "")
         report = write_report(given.out, name, scores, pck, poses_sheet(shown, poses))
     except (ValueError, OSError) as fault:
         print(f"models.evaluate: {fault}", file=sys.stderr)

@@ -33,6 +33,7 @@ class PairSample:
         people: labels on both.
         split: LL-N, LL-H or LL-E, by the well-lit arm's gain.
         unrounded: the low-light picture before it was rounded to 8 bits, float32, 1 is white; where a raw is at hand.
+        semantic: class of each pixel, uint8, where the scene knows it.
     """
 
     name: str
@@ -41,6 +42,7 @@ class PairSample:
     people: tuple[Person, ...]
     split: str
     unrounded: np.ndarray | None = None
+    semantic: np.ndarray | None = None
 
 
 class PairSource(Protocol):
@@ -70,18 +72,24 @@ class FolderPairs:
         start, stop: which of the pairs, in the order of their names; as of a slice.
         unrounded: whether the low-light pictures also come before they are rounded to 8 bits, developed from `raw/` by
             the `rig.yaml` that shot them.
+        semantic: whether the maps of `semantic/` come along, where there are some.
 
     Raises:
         ValueError: no annotations, no pair, or a labelled picture without its partner.
     """
 
     def __init__(
-        self, folder: Path, start: int | None = None, stop: int | None = None, unrounded: bool = False
+        self,
+        folder: Path,
+        start: int | None = None,
+        stop: int | None = None,
+        unrounded: bool = False,
+        semantic: bool = False,
     ) -> None:
         files = sorted((folder / ANNOTATIONS).glob("*WL.json"))
         if not files:
             raise ValueError(f"{folder}: holds no {ANNOTATIONS}/*WL.json; ExLPose's layout is allowed")
-        self.folder = folder
+        self.folder, self._semantic = folder, semantic
         rig = load_rig(str(folder / "rig.yaml")) if unrounded else None
         self._rig_json = rig.model_dump_json() if rig else ""  # pydantic's generic models do not travel
         self._camera: DualCamera | None = None
@@ -113,7 +121,11 @@ class FolderPairs:
         low, well = _read(self.folder / "dark" / dark), _read(self.folder / "bright" / bright)
         if low.shape != well.shape:
             raise ValueError(f"{self.folder / 'dark' / dark}: {low.shape[:2]} px, its partner has {well.shape[:2]}")
-        return [PairSample(bright, low, well, people, split_of(gain_db), self._unrounded(dark))]
+        return [PairSample(bright, low, well, people, split_of(gain_db), self._unrounded(dark), self._classes(bright))]
+
+    def _classes(self, bright: str) -> np.ndarray | None:
+        path = self.folder / "semantic" / bright
+        return _read(path, cv2.IMREAD_GRAYSCALE) if self._semantic and path.is_file() else None
 
     def _unrounded(self, dark: str) -> np.ndarray | None:
         if not self._rig_json:
@@ -174,6 +186,7 @@ class RigPairs:
                 pair.people,
                 split_of(pair.shot.well_lit_gain_db),
                 self._camera.unrounded(pair.low_light_raw) if self.unrounded else None,
+                pair.planes.get("semantic"),
             )
             for pair in self._camera.shoot(scene, shots, self.seed)
         ]
@@ -235,9 +248,9 @@ def _shot_of(name: str) -> tuple[str, ...]:
     return said.group("place", "video", "ratio", "frame", "exposure_us") if said else (name,)
 
 
-def _read(path: Path) -> Picture:
+def _read(path: Path, how: int = cv2.IMREAD_COLOR) -> Picture:
     data = np.frombuffer(path.read_bytes(), np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    picture = cv2.imdecode(data, how) if len(data) else None
     if picture is None:
         raise ValueError(f"{path}: no picture that OpenCV reads; is it truncated?")
-    return np.ascontiguousarray(picture[..., ::-1])
+    return np.ascontiguousarray(picture[..., ::-1]) if picture.ndim == 3 else picture

@@ -90,7 +90,7 @@ class PipelineIsp:
             part = picture[:, :, top : top + height, left : left + width]
             crops.append(warped(blurred(part, sigma) if sigma > 0 else part, affine, (left, top), size))
             joints.append(joints_in_crop(person, affine, size, False))
-        loss = len(crops) * pose_loss(recogniser, torch.cat(crops), torch.from_numpy(np.stack(joints)))
+        loss = len(crops) * pose_loss(recogniser, torch.cat(crops), torch.from_numpy(np.stack(joints)), "heatmaps")
         (gradient,) = torch.autograd.grad(loss, shares)
         return np.array([loss.item(), *gradient[0].tolist()])
 

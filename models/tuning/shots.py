@@ -14,6 +14,7 @@ from isp_sim.pair import RESAMPLING
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Person
+from isp_sim.scenes.people.source import FROZEN
 from isp_sim.studio import Job
 
 
@@ -123,10 +124,30 @@ def shoot(folder: Path, rig: Rig, seed: int, count: int, of_a_scene: int, worker
     """
     rig_json = rig.model_dump_json()
     digest = hashlib.blake2b(rig_json.encode(), digest_size=16).hexdigest()
-    run = Run(rig.name, digest, seed, "people", "", None, count, "cpu", of_a_scene)
+    run = Run(
+        rig=rig.name,
+        rig_digest=digest,
+        seed=seed,
+        scenes="people",
+        scene_files="",
+        schedule=None,
+        count=count,
+        motion_samples=FROZEN,
+        device="cpu",
+        shots_per_scene=of_a_scene,
+    )
     if (folder / "manifest.jsonl").is_file() and json.loads((folder / "run.json").read_text("utf-8")) == vars(run):
         return
-    job = Job(rig_json, "people", None, seed, "cpu", folder, 1)
+    job = Job(
+        rig_json=rig_json,
+        scenes="people",
+        annotations=None,
+        seed=seed,
+        motion_samples=FROZEN,
+        device="cpu",
+        out=folder,
+        threads=1,
+    )
     generate(job, run, plan(rig, None, count, seed, of_a_scene), workers, resume=True)
 
 

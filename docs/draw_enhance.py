@@ -1,0 +1,97 @@
+"""Draw docs/pictures/enhance-*.jpg: what each enhancer makes of a low-light picture; pairs from one raw file.
+
+python docs/draw_enhance.py [--trained out/enhance-table/exlpose-small]
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from isp_sim import generate
+from isp_sim.dataset import read_manifest
+from isp_sim.files import write_atomically
+from isp_sim.rigfile import load_rig
+from models.enhance.comparison import inputs
+from models.enhance.enhancer import CLASSICAL, Enhancer, load_enhancer
+from models.pose.crops import Picture
+from models.pose.drawing import caption
+from models.pose.samples import RigPairs
+from models.scoring.picture_quality import psnr_ssim
+
+PICTURES = Path(__file__).parent / "pictures"
+SEED, SCENE = 31, 1
+COLUMNS = 3
+
+
+def save(name: str, picture: Picture) -> None:
+    """A JPEG in docs/pictures."""
+    _, data = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 85])
+    write_atomically(PICTURES / name, data.tobytes())
+    print(PICTURES / name)
+
+
+def sheet(tiles: list[Picture]) -> Picture:
+    """Tiles in rows of three, all of one size."""
+    blank = np.full_like(tiles[0], 40)
+    tiles = tiles + [blank] * (-len(tiles) % COLUMNS)
+    rows = [np.hstack(tiles[n : n + COLUMNS]) for n in range(0, len(tiles), COLUMNS)]
+    return np.vstack(rows)
+
+
+def draw_enhancers(trained: Path | None) -> None:
+    """One shot through every enhancer, PSNR to its well-lit partner below."""
+    shot = RigPairs(load_rig("exlpose-small"), SEED, SCENE + 1).group(SCENE)[0]
+    weights = sorted(trained.glob("*/weights.safetensors")) if trained else []
+    learned = []
+    for path in weights:
+        if path.parent.name in ("gladnet", "sllen", "zero-dce-seed-0", "zero-dce++", "sci-seed-0"):
+            one = load_enhancer(path)
+            learned.append(Enhancer(f"{one.name}, quick", one.enhance))
+    tiles = []
+    for one in [*inputs(), *(Enhancer(name, CLASSICAL[name]) for name in CLASSICAL), *learned]:
+        tile = one.enhance(shot.low_light).copy()
+        psnr, _ = psnr_ssim(tile, shot.well_lit)
+        caption(tile, f"{one.name}   {psnr:.1f} dB")
+        tiles.append(tile)
+    well = shot.well_lit.copy()
+    caption(well, f"well-lit partner of this {shot.split} shot")
+    save("enhance-methods.jpg", sheet([well, *tiles]))
+
+
+def draw_raw_pairs() -> None:
+    """Pairs of rigs/gladnet.yaml from two raws of the small rig."""
+    with tempfile.TemporaryDirectory() as folder:
+        raws, pairs = Path(folder) / "raws", Path(folder) / "pairs"
+        common = ["--seed", str(SEED), "--workers", "1"]
+        generate.main(["--rig", "exlpose-small", "--count", "2", "--shots-per-scene", "1", *common, "--out", str(raws)])
+        generate.main(
+            ["--rig", "gladnet", "--scenes", str(raws / "raw"), "--count", "12", *common, "--out", str(pairs)]
+        )
+        tiles = []
+        for line in [one for one in read_manifest(pairs) if one["labels"]["kind"] in ("colour", "grey")][:6]:
+            low, well = (cv2.imread(str(pairs / line[arm]))[..., ::-1] for arm in ("dark", "bright"))
+            tile = np.hstack([low[:, : low.shape[1] // 2], well[:, well.shape[1] // 2 :]]).copy()
+            said = line["labels"]
+            caption(
+                tile,
+                f"E {said['exposure_ev']:.1f} EV  C {said['contrast']:.0f}  saturation {said['saturation']:.2f}  "
+                f"{said['kind']}",
+            )
+            tiles.append(tile)
+        save("enhance-raw-pairs.jpg", sheet(tiles))
+
+
+def main() -> None:
+    """Draw both."""
+    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    asked.add_argument("--trained", type=Path, help="trainings of benchmarks/enhance_table.py, to show them too")
+    given = asked.parse_args()
+    draw_raw_pairs()
+    draw_enhancers(given.trained)
+
+
+if __name__ == "__main__":
+    main()

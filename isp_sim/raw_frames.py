@@ -1,0 +1,163 @@
+"""Raw files of any camera as frames: DNG, what LibRaw opens, headerless mosaics; made small by adding up pixels."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import rawpy
+
+from isp_sim.camera import REC709_TO_XYZ
+from isp_sim.dng import read_dng
+from isp_sim.raw import Raw
+from isp_sim.scenes.photos import list_files
+from isp_sim.scenes.raws import MOSAIC, SUFFIXES, Sidecar, read_sidecar
+from isp_sim.schedule import FILE_NAME
+from isp_sim.units import Counts
+
+TOP_DN = 65535
+
+
+class RawFrames:
+    """The raw files of a folder in the order of their names, or a single one; of a data set of ours the well-lit arm's.
+
+    Args:
+        folder_or_file: a folder (nothing deeper is read) or one file.
+        max_height: pixels; a larger frame is made smaller by whole factors.
+        max_width: pixels.
+
+    Raises:
+        ValueError: there are none, or a headerless mosaic's sidecar is missing or wrong.
+        FileNotFoundError: there is no such folder or file.
+    """
+
+    def __init__(self, folder_or_file: Path, max_height: int, max_width: int) -> None:
+        if not folder_or_file.exists():
+            raise FileNotFoundError(f"{folder_or_file}: no such folder or raw file")
+        files = [folder_or_file] if folder_or_file.is_file() else list_files(folder_or_file, SUFFIXES)
+        self.paths = [path for path in files if not _is_low_light(path)]
+        if not self.paths or any(path.suffix.lower() not in SUFFIXES for path in self.paths):
+            raise ValueError(f"{folder_or_file} holds no raw files; files ending in {' '.join(SUFFIXES)} are allowed")
+        self.max_height, self.max_width = max_height, max_width
+        for path in self.paths:
+            if path.suffix.lower() == MOSAIC:
+                read_sidecar(path)  # complains before the first picture
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files' names in order: with them a run knows its scenes again."""
+        return tuple(Path(path.name) for path in self.paths)
+
+    def __len__(self) -> int:
+        """How many frames."""
+        return len(self.paths)
+
+    def frame(self, index: int) -> Raw:
+        """Frame `index`, no larger than the limits.
+
+        Raises:
+            ValueError: the file cannot be used; the sentence names it.
+        """
+        raw = open_frame(self.paths[index])
+        height, width = raw.counts.shape
+        return shrunk(raw, max(1, -(-height // self.max_height), -(-width // self.max_width)))
+
+
+def _is_low_light(path: Path) -> bool:
+    said = FILE_NAME.fullmatch(f"{path.stem}.png")
+    return said is not None and said["arm"] == "dark"
+
+
+def open_frame(path: Path) -> Raw:
+    """One raw file as captured; a DNG of ours bit for bit.
+
+    Raises:
+        ValueError: no raw file with a Bayer mosaic.
+    """
+    if path.suffix.lower() == MOSAIC:
+        return _of_sidecar(path, read_sidecar(path))
+    if path.suffix.lower() == ".dng":
+        try:
+            return read_dng(path)
+        except ValueError:
+            return _of_libraw(path)  # compressed, or tags that ours do not have
+    return _of_libraw(path)
+
+
+def _of_sidecar(path: Path, said: Sidecar) -> Raw:
+    counts = np.fromfile(path, said.dtype).reshape(said.height_px, said.width_px).astype(np.uint16)
+    to_rec709 = np.eye(3) if said.camera_to_rec709 is None else np.array(said.camera_to_rec709.value)
+    camera = np.diag(said.neutral.value) @ np.linalg.inv(to_rec709) @ np.linalg.inv(np.array(REC709_TO_XYZ))
+    black = said.black_level_dn.value
+    return _frame(path, counts, said.cfa, (black,) * 4, said.white_level_dn.value, said.neutral.value, camera)
+
+
+def _of_libraw(path: Path) -> Raw:
+    try:
+        with rawpy.imread(str(path)) as raw:
+            pattern = raw.raw_pattern
+            if pattern is None or pattern.shape != (2, 2):
+                raise ValueError(f"{path}: its mosaic is {getattr(pattern, 'shape', None)}; Bayer, 2×2, is allowed")
+            counts = np.array(raw.raw_image_visible, np.uint16)
+            counts = counts[: counts.shape[0] // 2 * 2, : counts.shape[1] // 2 * 2]
+            letters = raw.color_desc.decode()
+            cfa = "".join(letters[k] for k in pattern.ravel())
+            black = tuple(float(raw.black_level_per_channel[k]) for k in pattern.ravel())
+            gains = np.array(raw.camera_whitebalance[:3], float)
+            camera, to_rec709 = np.array(raw.rgb_xyz_matrix[:3], float), np.array(raw.color_matrix[:, :3], float)
+            white = float(raw.white_level)
+    except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
+        reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
+        raise ValueError(f"{path} cannot be read by LibRaw: {reason}") from None
+    if not camera.any():  # of a DNG LibRaw tells the way to Rec. 709 instead, of balanced camera RGB
+        if not to_rec709.any() or min(gains) <= 0:
+            raise ValueError(f"{path}: LibRaw knows no colour matrix of its camera; convert it to DNG")
+        camera = np.diag(1 / gains) @ np.linalg.inv(to_rec709) @ np.linalg.inv(np.array(REC709_TO_XYZ))
+    daylight = camera @ np.array(REC709_TO_XYZ).sum(axis=1)
+    neutral = 1 / gains if min(gains) > 0 else daylight  # where no gains are noted
+    share = tuple((neutral / neutral.max()).tolist())
+    return _frame(path, counts, cfa, (black[0], black[1], black[2], black[3]), white, share, camera)
+
+
+def _frame(
+    path: Path, counts: np.ndarray, cfa: str, black: tuple[float, float, float, float], white: float,
+    neutral: tuple[float, ...], camera: np.ndarray,
+) -> Raw:  # fmt: skip
+    scaled = camera / (camera @ np.array(REC709_TO_XYZ).sum(axis=1)).max()
+    return Raw(
+        counts=Counts(np.ascontiguousarray(counts)),
+        cfa=cfa,
+        black_level_dn=black,
+        white_level_dn=round(white),
+        exposure_us=1.0,
+        gain_db=0.0,
+        iso=100,
+        neutral=(float(neutral[0]), float(neutral[1]), float(neutral[2])),
+        xyz_to_camera=tuple((float(a), float(b), float(c)) for a, b, c in scaled),
+        noise_profile=(),
+        make="",
+        model="",
+        serial="",
+        provenance={"file": path.name},
+    )
+
+
+def shrunk(raw: Raw, factor: int) -> Raw:
+    """Every n×n pixels of one colour as their mean, on as many codes as 16 bits hold; n = 1 changes nothing.
+
+    Variances of independent noise fall by n².
+    """
+    if factor == 1:
+        return raw
+    n, scale = factor, TOP_DN // raw.white_level_dn
+    height, width = (side // (2 * n) * 2 for side in raw.counts.shape)
+    tiles = raw.counts[: height * n, : width * n].reshape(height // 2, n, 2, width // 2, n, 2).astype(np.float64)
+    counts = np.rint(tiles.mean(axis=(1, 4)).reshape(height, width) * scale).astype(np.uint16)
+    black = tuple(level * scale for level in raw.black_level_dn)
+    return replace(
+        raw,
+        counts=Counts(counts),
+        black_level_dn=(black[0], black[1], black[2], black[3]),
+        white_level_dn=raw.white_level_dn * scale,
+        noise_profile=tuple((s / n**2, o / n**2) for s, o in raw.noise_profile),
+        provenance=raw.provenance | {"mean_of": f"{n}x{n}"},
+    )

@@ -1,0 +1,149 @@
+"""An enhancer by name, file or factory: 8-bit pictures in, 8-bit pictures out, as an enhancer is used and compared."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.enhance.histogram import clahe, gamma
+from models.enhance.lime import lime
+from models.enhance.retinex import multi_scale_retinex
+from models.enhance.tiles import Tileable, enhance_in_tiles
+from models.enhance.weights import load_enhancer_network
+from models.pose.crops import Normalisation, Picture, normalise
+
+CLASSICAL: dict[str, Callable[[Picture], Picture]] = {
+    "gamma": gamma,
+    "clahe": clahe,
+    "msr": multi_scale_retinex,
+    "lime": lime,
+}
+"""By the name that `--enhancer` takes."""
+SIDE_MULTIPLE = 16
+"""A foreign network is given sides of such multiples; U-Nets with up to four poolings take them."""
+
+
+@dataclass(frozen=True)
+class Enhancer:
+    """A way to brighten a picture.
+
+    Attributes:
+        name: for tables.
+        enhance: a picture, uint8 `(height, width, 3)`, R first → the same shape.
+        parameters: that were learned; 0 for classical ones.
+    """
+
+    name: str
+    enhance: Callable[[Picture], Picture]
+    parameters: int = 0
+
+
+def load_enhancer(name: str | Path, device: torch.device | None = None) -> Enhancer:
+    """An enhancer.
+
+    Args:
+        name: `gamma`, `clahe`, `msr`, `lime`; weights that `models.train_enhancer` wrote (.safetensors); TorchScript
+            (.pt) or an exported program (.pt2) of any make, sRGB `(1, 3, height, width)` in 0 … 1 to the same or to a
+            tuple whose first it is; or `package.module:factory`, whose call gives an `Enhancer`.
+        device: where networks run.
+
+    Raises:
+        ValueError: none of these, or what is there cannot be used.
+    """
+    device = device or torch.device("cpu")
+    if str(name) in CLASSICAL:
+        return Enhancer(str(name), CLASSICAL[str(name)])
+    path = Path(name)
+    if path.suffix == ".safetensors":
+        network, model, scaling = load_enhancer_network(path)
+        return of_network(network.to(device), model, scaling)
+    if path.suffix in (".pt", ".pt2"):
+        return _foreign(path, device)
+    if ":" in str(name):
+        return _made(str(name))
+    allowed = ", ".join(CLASSICAL)
+    raise ValueError(
+        f"--enhancer {name}: {allowed}, .safetensors, .pt (TorchScript), .pt2 (torch.export) or "
+        "module:factory is allowed"
+    )
+
+
+def of_network(network: nn.Module, name: str, scaling: Normalisation = "none") -> Enhancer:
+    """A network of ours; pictures go through it part by part.
+
+    Args:
+        network: a `Tileable`.
+        name: for tables.
+        scaling: how it wants its input.
+    """
+    network.eval()
+    tileable = cast(Tileable, network)
+
+    def enhance(picture: Picture) -> Picture:
+        with torch.inference_mode():
+            image = as_image(picture, scaling, next(network.parameters()).device)
+            return as_picture(enhance_in_tiles(tileable, image))
+
+    return Enhancer(name, enhance, sum(p.numel() for p in network.parameters()))
+
+
+def as_image(picture: Picture, scaling: Normalisation, device: torch.device) -> Tensor:
+    """`(1, 3, height, width)`, 0 … 1: what scaling lifts above white is cut."""
+    unit = np.ascontiguousarray(normalise(picture, scaling).transpose(2, 0, 1))
+    return torch.from_numpy(unit).to(device)[None].clamp_(0, 1)
+
+
+def as_picture(image: Tensor) -> Picture:
+    """The first of a batch as 8-bit codes `⌊255·x + ½⌋`, cut to 0 … 1; what is no number becomes black."""
+    codes = image[0].float().nan_to_num(0.0, 1.0, 0.0).clamp(0, 1).mul(255).add(0.5).to(torch.uint8)
+    return np.ascontiguousarray(codes.permute(1, 2, 0).cpu().numpy())
+
+
+def _foreign(path: Path, device: torch.device) -> Enhancer:
+    if not path.is_file():
+        raise ValueError(f"--enhancer {path}: no such file")
+    try:
+        network = _torchscript(path) if path.suffix == ".pt" else torch.export.load(path).module()
+    except Exception as fault:  # both loaders raise whatever they meet
+        first = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
+        raise ValueError(f"--enhancer {path}: torch cannot load it: {first}") from None
+    network = network.to(device)
+
+    def enhance(picture: Picture) -> Picture:
+        height, width = picture.shape[:2]
+        sides = ((0, -height % SIDE_MULTIPLE), (0, -width % SIDE_MULTIPLE), (0, 0))
+        padded = np.pad(picture, sides, mode="edge")
+        with torch.inference_mode():
+            try:
+                out = network(as_image(padded, "none", device))
+            except RuntimeError as fault:
+                raise ValueError(
+                    f"--enhancer {path}: fails on {width}×{height}: {str(fault).splitlines()[0]}"
+                ) from None
+        image = out if isinstance(out, Tensor) else out[0]
+        if image.shape != (1, 3, *padded.shape[:2]):
+            raise ValueError(f"--enhancer {path}: gave {tuple(image.shape)} for a picture of {padded.shape[:2]}")
+        return np.ascontiguousarray(as_picture(image)[:height, :width])
+
+    return Enhancer(path.stem, enhance, sum(p.numel() for p in network.parameters()))
+
+
+def _torchscript(path: Path) -> nn.Module:
+    network: nn.Module = torch.jit.load(path, "cpu")  # type: ignore[no-untyped-call]
+    return network
+
+
+def _made(name: str) -> Enhancer:
+    module, _, factory = name.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), factory)()
+    except (ImportError, AttributeError, TypeError) as fault:
+        raise ValueError(f"--enhancer {name}: {fault}") from None
+    if not isinstance(made, Enhancer):
+        raise ValueError(f"--enhancer {name}: gave a {type(made).__name__}; an Enhancer is allowed")
+    return made

@@ -1,0 +1,138 @@
+"""What a training of an enhancer is told, and the network with its losses that follows from it."""
+
+import itertools
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import nn
+
+from isp_sim.rigfile import load_yaml
+from isp_sim.scenes.people.semantics import CLASSES
+from models.enhance.enhancer import as_image
+from models.enhance.gladnet import RGB_WEIGHTS, GladNet
+from models.enhance.learners import GladNetLearner, Guidance, SciLearner, SdagLearner, SllenLearner, ZeroDceLearner
+from models.enhance.sci import SIGMA, Sci
+from models.enhance.sdag import Sdag, Stem
+from models.enhance.sllen import Sllen
+from models.enhance.sllen_losses import mean_gradient
+from models.enhance.weights import build
+from models.enhance.zero_dce import ZeroDce, ZeroDcePlus
+from models.pose.samples import PairSource
+from models.training import Recipe
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+MODELS = ("gladnet", "sllen", "zero-dce", "zero-dce++", "sci", "sdag")
+SLLEN_PARTS = ("attention", "modulation", "fusion", "alternating")
+GRADIENT_GROUPS = 16
+"""Groups over whose well-lit pictures SLLEN's mean gradient is taken."""
+
+Learner = GladNetLearner | SllenLearner | ZeroDceLearner | SciLearner | SdagLearner
+Side = Annotated[int, Field(ge=16, multiple_of=8)]
+
+
+class EnhancerRecipe(BaseModel):
+    """A training of an enhancer; what another model needs is not looked at.
+
+    Attributes:
+        patch: side of a patch, px.
+        patches: a step.
+        patches_a_picture: taken from one picture.
+        scaling: of the low-light picture: `none`, or each channel to a mean of 0.4; the weights remember it.
+        scenes: built-in ones, where no data is given.
+        judged_scenes: of another seed, where nothing else judges; 0 judges nothing.
+        judge_every: epochs.
+        rgb_order: GLADNet's loss: the paper's weights, or reversed as in the released code.
+        width: SLLEN's finest level.
+        attention, modulation, fusion: whether SLLEN has HSEB and HSBAB, RSAEB, FFB.
+        alternating: SLLEN's segmenter and enhancer learn in turn, else in one step.
+        perceptual: whether SLLEN has its perceptual loss, for which a pose network is needed.
+        shrink: Zero-DCE++ finds its curves on a picture so many times smaller.
+        sigma: of SCI's smoothness.
+        guidance: weight of SDAG beside an enhancer's own losses.
+        cosine: SDAG's, over channels; the released code's over the batch.
+        training: how long and how fast.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    patch: Side = 96
+    patches: int = Field(8, ge=1)
+    patches_a_picture: int = Field(2, ge=1)
+    scaling: Literal["none", "mean-0.4"] = "none"
+    scenes: int = Field(24, ge=1)
+    judged_scenes: int = Field(2, ge=0)
+    judge_every: int = Field(1, ge=1)
+    rgb_order: Literal["paper", "released"] = "paper"
+    width: int = Field(32, ge=4)
+    attention: bool = True
+    modulation: bool = True
+    fusion: bool = True
+    alternating: bool = True
+    perceptual: bool = True
+    shrink: int = Field(1, ge=1)
+    sigma: float = Field(SIGMA, gt=0)
+    guidance: float = Field(1.0, gt=0)
+    cosine: Literal["channels", "batch"] = "channels"
+    training: Recipe = Recipe()
+
+
+def load_recipe(name: str, model: str) -> EnhancerRecipe:
+    """A model's recipe that comes with the package (`quick`, `full`), or a YAML file.
+
+    Raises:
+        ValueError: every fault of the file.
+    """
+    family = "zero-dce" if model == "zero-dce++" else model
+    known = RECIPES / f"{family}-{name}.yaml"
+    path = known if known.is_file() else Path(name)
+    if not path.is_file():
+        raise ValueError(f"--recipe {name}: no such file; that come with the package: quick, full")
+    return load_yaml(EnhancerRecipe, path)
+
+
+def new_network(model: str, recipe: EnhancerRecipe, stem: Stem | None) -> nn.Module:
+    """A model's network as the recipe wants it, with weights drawn by its seed."""
+    if model == "sdag":
+        assert stem is not None
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(recipe.training.seed)
+            return Sdag(stem)
+    settings: dict[str, object] = {}
+    if model == "sllen":
+        settings = {"classes": len(CLASSES)} | {n: getattr(recipe, n) for n in ("width", *SLLEN_PARTS[:3])}
+    elif model == "zero-dce++":
+        settings = {"shrink": recipe.shrink}
+    return build(model, recipe.training.seed, **settings)
+
+
+def new_learner(
+    network: nn.Module, recipe: EnhancerRecipe, guidance: Guidance | None, stem: Stem | None, source: PairSource
+) -> Learner:
+    """A network with its losses.
+
+    Raises:
+        ValueError: guidance for a model that has a target.
+    """
+    if isinstance(network, (ZeroDce, ZeroDcePlus)):
+        return ZeroDceLearner(network, guidance)
+    if isinstance(network, Sci):
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(recipe.training.seed)
+            return SciLearner(network, guidance, recipe.sigma)
+    if guidance is not None:
+        raise ValueError("--guidance sdag: for --model zero-dce, zero-dce++ and sci, which have no target")
+    if isinstance(network, Sdag):
+        return SdagLearner(network, recipe.cosine)
+    if isinstance(network, Sllen):
+        return SllenLearner(network, gradient_level(source), stem if recipe.perceptual else None)
+    assert isinstance(network, GladNet)
+    return GladNetLearner(network, RGB_WEIGHTS if recipe.rgb_order == "paper" else RGB_WEIGHTS[::-1])
+
+
+def gradient_level(source: PairSource) -> float:
+    """E: the mean gradient of well-lit pictures, over the first of a source."""
+    some = itertools.chain.from_iterable(source.group(n) for n in range(min(len(source), GRADIENT_GROUPS)))
+    return float(np.mean([mean_gradient(as_image(s.well_lit, "none", torch.device("cpu"))) for s in some]))

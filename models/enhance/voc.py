@@ -1,0 +1,92 @@
+"""Pictures with semantic maps in PASCAL VOC's layout, as shots that a segmenter learns from."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from isp_sim.transfer import srgb_decode, srgb_encode
+from models.enhance.sllen_losses import VOID
+from models.pose.crops import Picture
+from models.pose.samples import PairSample
+
+PICTURES, MAPS = "JPEGImages", "SegmentationClass"
+
+
+class VocPictures:
+    """`JPEGImages/NAME.jpg` (or .png) with `SegmentationClass/NAME.png`, a group a picture.
+
+    Args:
+        folder: holds both.
+        darken_ev: what the low-light picture lacks of the picture's linear light, rounded to 8 bits; 0: it is dark
+            already.
+        classes: maps with a class from here on are refused.
+
+    Raises:
+        ValueError: no picture with a map.
+    """
+
+    def __init__(self, folder: Path, darken_ev: float = 0.0, classes: int = VOID) -> None:
+        self.folder, self.darken_ev, self.classes = folder, darken_ev, classes
+        stems = {path.stem: path for path in sorted((folder / PICTURES).glob("*")) if path.suffix in (".jpg", ".png")}
+        maps = sorted((folder / MAPS).glob("*.png"))
+        self._files = [(stems[path.stem], path) for path in maps if path.stem in stems]
+        if not self._files:
+            raise ValueError(f"{folder}: no {PICTURES}/NAME.jpg with {MAPS}/NAME.png; VOC's layout is allowed")
+
+    def __len__(self) -> int:
+        """How many pictures."""
+        return len(self._files)
+
+    def group(self, index: int) -> list[PairSample]:
+        """Picture `index`.
+
+        Raises:
+            ValueError: a file cannot be read, sizes differ, or a class is too high.
+        """
+        file, beside = self._files[index]
+        picture, semantic = _read(file)[..., ::-1], read_map(beside)
+        if picture.shape[:2] != semantic.shape:
+            raise ValueError(f"{beside}: {semantic.shape} px, its picture has {picture.shape[:2]}")
+        top = int(semantic[semantic != VOID].max(initial=0))
+        if top >= self.classes:
+            raise ValueError(f"{beside}: class {top}; 0 … {self.classes - 1} and {VOID} (void) are allowed")
+        well = np.ascontiguousarray(picture)
+        return [PairSample(file.name, darkened(well, self.darken_ev), well, (), "LL-N", None, semantic)]
+
+
+def darkened(picture: Picture, ev: float) -> Picture:
+    """Linear light times `2^−ev`, as sRGB of 8 bits."""
+    if ev == 0:
+        return picture
+    linear = srgb_decode(torch.from_numpy(picture).float() / 255) * 2.0**-ev
+    return np.asarray((srgb_encode(linear) * 255 + 0.5).to(torch.uint8).numpy())
+
+
+def read_map(path: Path) -> np.ndarray:
+    """Classes of a map: grey values, or VOC's palette undone.
+
+    The palette spreads a class's bits over R, G, B, from the highest bit of each: bit `3j + c` is bit `7 − j` of
+    colour c. OpenCV gives colours where a file has a palette.
+
+    Raises:
+        ValueError: no readable map.
+    """
+    codes = _read(path, cv2.IMREAD_UNCHANGED)
+    if codes.ndim == 2:
+        return codes
+    blue, green, red = (codes[..., c].astype(np.uint16) for c in range(3))
+    classes = np.zeros(codes.shape[:2], np.uint16)
+    for j in range(3):
+        for c, colour in enumerate((red, green, blue)):
+            classes |= ((colour >> (7 - j)) & 1) << (3 * j + c)
+    return (classes & 255).astype(np.uint8)
+
+
+def _read(path: Path, how: int = cv2.IMREAD_COLOR) -> np.ndarray:
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    picture = cv2.imdecode(data, how) if len(data) else None
+    if picture is None or picture.dtype != np.uint8:
+        raise ValueError(f"{path}: no picture of 8 bits that OpenCV reads; is it truncated?")
+    return picture

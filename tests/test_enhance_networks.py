@@ -1,0 +1,200 @@
+"""Enhancers: exact sizes, parts that join without seams, pictures of one colour, gradients that go where they ought."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from models.enhance import sdag, sllen
+from models.enhance.enhancer import of_network
+from models.enhance.gladnet import GladNet, pad_same, resize_nearest
+from models.enhance.sci import Calibration, sci_losses, stages
+from models.enhance.tiles import enhance_in_tiles
+from models.enhance.weights import NETWORKS, build
+from models.enhance.zero_dce import ZeroDcePlus, lift
+from models.pose.network import Cpn
+
+SETTINGS = {"sllen": {"classes": 5, "width": 4}}
+RNG = torch.Generator
+
+
+def drawn(name, spread=0.15):
+    """A network whose weights are large enough to change a picture."""
+    network = build(name, **SETTINGS.get(name, {})).eval()
+    generator = RNG().manual_seed(3)
+    for parameter in network.parameters():
+        if parameter.ndim > 1 and name != "gladnet":
+            parameter.data.normal_(0, spread, generator=generator)
+    return network
+
+
+def trainable(module):
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("gladnet", 931_523), ("zero-dce", 79_416), ("zero-dce++", 10_561), ("sci", 258)]
+)
+def test_networks_have_the_published_number_of_parameters(name, count):
+    assert trainable(build(name)) == count
+
+
+def test_sdag_learns_176451_parameters_and_leaves_its_stem_and_the_pose_network_alone():
+    with torch.random.fork_rng(devices=[]):
+        pose = Cpn("resnet50", lsbn=True)
+        network = sdag.Sdag(sdag.stem_of(pose))
+    assert trainable(network) == 176_451
+    before = {n: t.clone() for n, t in {**pose.state_dict(), **network.stem.state_dict(prefix="stem.")}.items()}
+    optimiser = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], 1e-2)
+    network.train()
+    image = torch.rand(1, 3, 12, 12, generator=RNG().manual_seed(0))
+    torch.stack(list(sdag.sdag_losses(network, image, RNG().manual_seed(1)).values())).sum().backward()
+    optimiser.step()
+    after = {**pose.state_dict(), **network.stem.state_dict(prefix="stem.")}
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(p.grad is None for p in [*pose.parameters(), *network.stem.parameters()])
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.leave.parameters())
+
+
+def test_the_guidance_reaches_the_enhanced_picture_through_a_frozen_network():
+    with torch.random.fork_rng(devices=[]):
+        network = sdag.Sdag(sdag.stem_of(Cpn("small"))).requires_grad_(False)
+    image = torch.rand(1, 3, 8, 8, generator=RNG().manual_seed(0), requires_grad=True)
+    sdag.guidance_loss(image, network).backward()
+    assert image.grad.abs().sum() > 0
+    assert all(p.grad is None for p in network.parameters())
+
+
+def test_an_invertible_block_can_be_undone():
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        block = sdag.InvertibleBlock(7).double()
+    x = torch.rand(2, 7, 6, 5, generator=RNG().manual_seed(0), dtype=torch.float64)
+    assert torch.allclose(block.inverse(block(x)), x, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_picture_in_parts_is_the_whole_picture(name):
+    """Only the order of sums may differ: in float64 far below what a missing pixel of halo would do."""
+    network = drawn(name).double()
+    image = torch.rand(1, 3, 227, 141, generator=RNG().manual_seed(1), dtype=torch.float64)
+    with torch.inference_mode():
+        once, parts = network(image), enhance_in_tiles(network, image, 48)
+    assert once.std() > 1e-3
+    assert (once - parts).abs().max() < 1e-9
+
+
+def test_a_halo_that_is_too_small_is_seen():
+    """The test above can fail."""
+    network = drawn("zero-dce").double()
+    network.halo = 5
+    image = torch.rand(1, 3, 60, 60, generator=RNG().manual_seed(1), dtype=torch.float64)
+    with torch.inference_mode():
+        assert (network(image) - enhance_in_tiles(network, image, 30)).abs().max() > 1e-9
+
+
+def test_curves_found_on_a_small_picture_join_without_seams():
+    network = drawn("zero-dce++")
+    small = ZeroDcePlus(shrink=4).eval()
+    small.load_state_dict(network.state_dict())
+    image = torch.rand(1, 3, 61, 90, generator=RNG().manual_seed(1))
+    with torch.inference_mode():
+        assert torch.equal(small(image), enhance_in_tiles(small, image, 16))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("level", [0, 1, 77, 255])
+def test_a_picture_of_one_colour_is_never_no_number(name, level):
+    network = drawn(name)
+    image = torch.full((1, 3, 40, 33), level / 255)
+    with torch.inference_mode():
+        assert network(image).isfinite().all()
+    picture = np.full((40, 33, 3), level, np.uint8)
+    assert of_network(network, name).enhance(picture).shape == picture.shape
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("level", [0.0, 0.3, 1.0])
+def test_gradients_of_pictures_of_one_colour_are_finite(name, level):
+    network = drawn(name)
+    image = torch.full((1, 3, 32, 32), level)
+    network(image).square().mean().backward()
+    assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_same_padding_puts_the_odd_zero_after():
+    """96 → 48 pads 1 after; 3 → 2 pads 1 on both sides: the sizes of the first framework."""
+    assert pad_same(torch.ones(1, 1, 96, 3)).shape == (1, 1, 97, 5)
+    padded = pad_same(torch.ones(1, 1, 4, 4))[0, 0]
+    assert padded[0].tolist() == [1, 1, 1, 1, 0] and padded[-1].tolist() == [0] * 5
+
+
+def test_the_global_look_goes_down_to_two_pixels():
+    sizes = []
+    network = GladNet()
+    for conv in network.down:
+        conv.register_forward_hook(lambda _m, _i, out: sizes.append(out.shape[-1]))
+    network.glance(torch.rand(1, 3, 50, 60, generator=RNG().manual_seed(0)))
+    assert sizes == [48, 24, 12, 6, 3, 2]
+
+
+def test_nearest_takes_the_floor():
+    x = torch.arange(2.0).reshape(1, 1, 1, 2)
+    assert resize_nearest(x, (1, 3)).flatten().tolist() == [0, 0, 1]
+
+
+def test_a_curve_of_one_doubles_what_is_dark_and_keeps_black_and_white():
+    """x(2 − x) eight times: 1 − (1 − x)^256."""
+    x = torch.tensor([0.0, 1e-4, 0.01, 1.0]).reshape(1, 1, 2, 2).expand(1, 3, 2, 2)
+    wanted = 1 - (1 - x.double()) ** 256
+    assert torch.allclose(lift(x, torch.ones(1, 3, 2, 2)).double(), wanted, atol=1e-5)
+    assert torch.equal(lift(x, torch.zeros(1, 24, 2, 2)), x)
+
+
+def test_sci_trains_three_stages_and_uses_one():
+    network, calibration = build("sci"), Calibration()
+    image = torch.rand(2, 3, 16, 16, generator=RNG().manual_seed(0))
+    passed = stages(network, calibration, image)
+    assert len(passed) == 3 and torch.equal(passed[0][0], image)
+    torch.stack(list(sci_losses(passed).values())).sum().backward()
+    for module in (network, calibration):
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
+
+
+class TestSllen:
+    def test_the_enhancers_losses_stop_before_the_segmenter(self):
+        network = build("sllen", classes=5, width=8)
+        image = torch.rand(1, 3, 16, 16, generator=RNG().manual_seed(0))
+        levels = network.encode(image)
+        network.enhance(levels, network.segment(levels)).image.sum().backward()
+        assert all(p.grad is None for p in [*network.segmenter.parameters(), *network.classify.parameters()])
+        for part in (network.encoder, network.embed, network.attend, network.modulate, network.enhancer):
+            assert sum(p.grad.abs().sum() for p in part.parameters()) > 0
+
+    def test_the_segmenters_loss_leaves_the_enhancer_alone_but_reaches_the_shared_encoder(self):
+        network = build("sllen", classes=5, width=8)
+        image = torch.rand(1, 3, 16, 16, generator=RNG().manual_seed(0))
+        network.segment(network.encode(image)).logits.square().sum().backward()
+        assert all(p.grad is None for p in [*network.enhancer.parameters(), *network.embed.parameters()])
+        assert all(p.grad is not None for p in network.encoder.parameters())
+
+    def test_without_its_own_parts_it_is_a_plain_unet(self):
+        network = build("sllen", classes=5, width=4, attention=False, modulation=False, fusion=False)
+        names = {name.split(".")[0] for name, _ in network.named_parameters()}
+        assert names == {"encoder", "enhancer", "leave"}
+
+    def test_attention_over_equal_neighbours_is_their_value(self):
+        """All keys alike: the softmax is even and what is heard is the value, also at the rim."""
+        with torch.random.fork_rng(devices=[]):
+            attend = sllen.SemanticAttention(4, 6)
+        high = torch.ones(1, 6, 3, 4)
+        low = torch.rand(1, 4, 3, 4, generator=RNG().manual_seed(0))
+        assert torch.allclose(attend(low, high), low + attend.join(attend.value(high)), atol=1e-6)
+
+    def test_a_fusion_stays_between_what_it_fuses(self):
+        with torch.random.fork_rng(devices=[]):
+            fuse = sllen.Fusion(2)
+        a, b = torch.zeros(1, 2, 3, 3), torch.ones(1, 2, 3, 3)
+        assert ((fuse(a, b) > 0) & (fuse(a, b) < 1)).all()
+        nn.init.zeros_(fuse.weigh.weight), nn.init.zeros_(fuse.weigh.bias)
+        assert torch.equal(fuse(a, b), torch.full_like(a, 0.5))

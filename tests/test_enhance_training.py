@@ -1,0 +1,264 @@
+"""Training of enhancers: patches, batches in turn, resuming to the same weights, the command; scores of pictures."""
+
+import copy
+import math
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+from torch import nn
+
+from models import train_enhancer
+from models.enhance.learners import Guidance, SciLearner, SllenLearner, ZeroDceLearner, sllen_batches
+from models.enhance.patches import Patches
+from models.enhance.recipe import MODELS, EnhancerRecipe, load_recipe, new_learner, new_network
+from models.enhance.sdag import Sdag, stem_of
+from models.enhance.sllen_losses import VOID
+from models.enhance.voc import VocPictures, darkened, read_map
+from models.enhance.weights import build, load_enhancer_network, load_sdag
+from models.pose.network import Cpn
+from models.pose.samples import PairSample
+from models.scoring.picture_quality import ClassOverlap, QualityProtocol, psnr_ssim
+from models.training import CHECKPOINT, Recipe
+
+QUIET = Console(quiet=True)
+CPU = torch.device("cpu")
+
+
+class Invented:
+    """Dark and bright pictures of the same thing, with a map of two classes."""
+
+    def __init__(self, groups=4):
+        self.groups = groups
+
+    def __len__(self):
+        return self.groups
+
+    def group(self, index):
+        stream = np.random.default_rng(index)
+        well = stream.integers(0, 255, (40, 48, 3), np.uint8)
+        semantic = (well[..., 0] > 127).astype(np.uint8)
+        return [PairSample(f"{index}", (well // 8).astype(np.uint8), well, (), "LL-N", None, semantic)]
+
+
+def patches(source=None, **changes):
+    settings = {"side": 16, "batch": 2, "each": 2, "scaling": "none", "seed": 0} | changes
+    return Patches(source or Invented(), *settings.values(), CPU)
+
+
+def stem():
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        return stem_of(Cpn("small", lsbn=True))
+
+
+def recipe(model="gladnet", **changes):
+    training = Recipe(epochs=2, learning_rate=1e-3, bf16=False)
+    return EnhancerRecipe(patch=16, patches=2, width=8, training=training).model_copy(update=changes)
+
+
+def test_patches_are_the_same_of_both_pictures_and_of_the_map():
+    seen = list(patches()(0))
+    assert [round(share, 2) for share, _ in seen] == [0.25, 0.5, 0.75, 1.0]
+    for _, batch in seen:
+        well = (batch.well_lit * 255).round()
+        assert torch.equal((batch.low_light * 255).round(), (well / 8).floor())
+        assert torch.equal(batch.classes, (well[:, 0] > 127).to(torch.uint8))
+
+
+def test_patches_depend_on_seed_and_epoch_alone():
+    first, again, later = (next(iter(patches()(epoch)))[1] for epoch in (0, 0, 1))
+    assert torch.equal(first.low_light, again.low_light) and not torch.equal(first.low_light, later.low_light)
+    assert first.key == (0, 0, 0)
+
+
+def test_scaling_takes_the_whole_picture():
+    lots = [batch.low_light for _, batch in patches(scaling="mean-0.4", side=40, each=1)(0)]
+    assert torch.cat(lots).mean() == pytest.approx(0.4, abs=0.03)  # what is above white is cut, a column or so lacks
+
+
+def test_a_picture_smaller_than_a_patch_is_told():
+    with pytest.raises(ValueError, match="48×40 px; patches of 64 px"):
+        list(patches(side=64)(0))
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_trains_resumes_to_the_same_weights_and_is_written(tmp_path, model):
+    about = {"data": "invented"}
+    for name, epochs in (("whole", 2), ("parts", 1)):
+        said = recipe().model_copy(update={"training": recipe().training.model_copy(update={"epochs": 2})})
+        folder = tmp_path / name
+        if epochs == 1:  # stopped after an epoch
+            with pytest.raises(KeyboardInterrupt):
+                stopping = Stopping(13 if model == "sllen" else 5)  # sllen looks twice, and once more for the gradient
+                train_enhancer.train(model, said, stopping, None, folder, CPU, False, about, QUIET, stem=stem())
+            assert (folder / CHECKPOINT).exists()
+        resume = epochs == 1
+        train_enhancer.train(model, said, Invented(), Invented(1), folder, CPU, resume, about, QUIET, stem=stem())
+    whole, parts = ((tmp_path / n / "weights.safetensors") for n in ("whole", "parts"))
+    if model == "sdag":
+        first, second = (load_sdag(path) for path in (whole, parts))
+    else:
+        (first, said_model, _), (second, *_) = (load_enhancer_network(path) for path in (whole, parts))
+        assert said_model == model
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name]), name
+    log = (tmp_path / "whole" / "log.csv").read_text()
+    assert ("rebuilt apart" if model == "sdag" else "PSNR") in log
+    assert ("mIoU" in log) == (model == "sllen")
+
+
+class Stopping(Invented):
+    """Ctrl-C in the second epoch."""
+
+    def __init__(self, limit):
+        super().__init__()
+        self.asked, self.limit = 0, limit
+
+    def group(self, index):
+        self.asked += 1
+        if self.asked > self.limit:
+            raise KeyboardInterrupt
+        return super().group(index)
+
+
+def test_another_training_in_the_folder_is_refused(tmp_path):
+    train_enhancer.train("sci", recipe(), Invented(), None, tmp_path, CPU, False, {}, QUIET)
+    with pytest.raises(ValueError, match="--resume"):
+        train_enhancer.train("sci", recipe(), Invented(), None, tmp_path, CPU, False, {}, QUIET)
+    with pytest.raises(ValueError, match="model = 'sci'"):
+        train_enhancer.train("gladnet", recipe(), Invented(), None, tmp_path, CPU, True, {}, QUIET)
+
+
+@pytest.mark.parametrize("learner_of", [ZeroDceLearner, SciLearner])
+def test_guidance_moves_the_enhancer_and_nothing_frozen(learner_of):
+    with torch.random.fork_rng(devices=[]):
+        guide = Sdag(stem()).eval().requires_grad_(False)
+    before = copy.deepcopy(guide.state_dict())
+    network = build("zero-dce" if learner_of is ZeroDceLearner else "sci")
+    learner = learner_of(network, Guidance(guide, 2.0))
+    batch = next(iter(patches(side=32)(0)))[1]
+    terms = learner.losses(batch)
+    assert "guidance" in terms
+    terms["guidance"].backward()
+    assert sum(p.grad.abs().sum() for p in network.parameters() if p.grad is not None) > 0
+    assert all(p.grad is None for p in guide.parameters())
+    assert all(torch.equal(value, guide.state_dict()[name]) for name, value in before.items())
+    assert not any("guid" in name or "stem" in name for name in learner.state_dict())
+
+
+@pytest.mark.parametrize("model", ["gladnet", "sllen", "sdag"])
+def test_guidance_is_refused_where_there_is_a_target(model):
+    network = new_network(model, recipe(), stem())
+    with pytest.raises(ValueError, match="which have no target"):
+        new_learner(network, recipe(), Guidance(Sdag(stem())), stem(), Invented())
+
+
+def test_sllens_segmenter_and_enhancer_learn_in_turn():
+    own, other = patches(), patches(seed=1)
+    turns = [(b.segment is not None, b.enhance is not None) for _, b in sllen_batches(own, other, True)(0)]
+    assert turns == [(True, False), (False, True)] * 4
+    assert all(b.segment and b.enhance for _, b in sllen_batches(own, other, False)(0))
+    assert all(b.segment is None for _, b in sllen_batches(own, None, True)(0))
+
+
+def test_sllens_losses_have_their_names_and_the_perceptual_one_only_with_a_stem():
+    network = build("sllen", classes=2, width=8)
+    batch = next(iter(sllen_batches(patches(), patches(), False)(0)))[1]
+    plain = SllenLearner(network, 0.1).losses(batch)
+    five = {"fidelity", "distillation", "illumination", "gradient"}
+    assert set(plain) == five | {"segmentation"}
+    assert set(SllenLearner(network, 0.1, stem()).losses(batch)) == five | {"segmentation", "perceptual"}
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("name", ["quick", "full"])
+def test_recipes_that_come_with_the_package_can_be_read(model, name):
+    assert isinstance(load_recipe(name, model), EnhancerRecipe)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--recipe", "no"], "quick, full"),
+        (["--model", "sci", "--without", "fusion"], "parts of --model sllen"),
+        (["--model", "sci", "--guidance", "sdag", "--sdag", "nowhere"], "--model sdag"),
+        (["--data", "nowhere"], "nowhere"),
+    ],
+)
+def test_the_command_tells_what_is_wrong(arguments, told, capsys):
+    assert train_enhancer.main(arguments) == 1
+    assert told in capsys.readouterr().err
+
+
+def voc(folder, indices, palette=True):
+    (folder / "JPEGImages").mkdir(parents=True)
+    (folder / "SegmentationClass").mkdir()
+    cv2.imwrite(str(folder / "JPEGImages" / "a.jpg"), np.full((*indices.shape, 3), 200, np.uint8))
+    codes = indices
+    if palette:
+        colours = np.zeros((256, 3), np.uint8)
+        for index in range(256):  # the published colour map, bit by bit
+            rest = index
+            for j in range(8):
+                for c in range(3):
+                    colours[index, c] |= ((rest >> c) & 1) << (7 - j)
+                rest >>= 3
+        codes = colours[indices][..., ::-1]
+    cv2.imwrite(str(folder / "SegmentationClass" / "a.png"), codes)
+
+
+@pytest.mark.parametrize("palette", [True, False])
+def test_vocs_palette_is_undone(tmp_path, palette):
+    indices = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    voc(tmp_path, indices, palette)
+    assert np.array_equal(read_map(tmp_path / "SegmentationClass" / "a.png"), indices)
+
+
+def test_a_voc_folder_is_a_source_whose_classes_are_counted(tmp_path):
+    voc(tmp_path, np.array([[0, 20], [VOID, 3]], np.uint8).repeat(8, 0).repeat(8, 1))
+    shot = VocPictures(tmp_path, 4.0, 21).group(0)[0]
+    assert shot.semantic.shape == (16, 16) and shot.low_light.mean() < shot.well_lit.mean() / 2
+    with pytest.raises(ValueError, match="class 20"):
+        VocPictures(tmp_path, 0.0, 14).group(0)
+    with pytest.raises(ValueError, match="VOC's layout"):
+        VocPictures(tmp_path / "JPEGImages")
+
+
+def test_darkening_takes_linear_light():
+    """sRGB 188 is half the light of 255; 188.0 from the curve: 1.055·0.5^(1/2.4) − 0.055 = 0.7354."""
+    assert np.unique(darkened(np.full((2, 2, 3), 255, np.uint8), 1.0)).tolist() == [188]
+
+
+def test_psnr_of_an_even_difference():
+    target = np.full((32, 32, 3), 100, np.uint8)
+    psnr, ssim = psnr_ssim((target + 10).astype(np.uint8), target)
+    assert psnr == pytest.approx(-20 * math.log10(10 / 255), abs=1e-3)
+    luminance = (2 * 100 * 110 / 255**2 + 1e-4) / ((100**2 + 110**2) / 255**2 + 1e-4)  # flat pictures: contrast is 1
+    assert ssim == pytest.approx(luminance, abs=1e-4)
+
+
+def test_matching_the_means_forgives_brightness():
+    stream = np.random.default_rng(0)
+    target = stream.integers(100, 200, (32, 32, 3), np.uint8)
+    dark = (target // 2).astype(np.uint8)
+    plain, matched = (psnr_ssim(dark, target, QualityProtocol(mean_matched=m))[0] for m in (False, True))
+    assert plain < 12 and matched > 40  # halved codes are off by at most one after doubling: 48 dB and more
+
+
+def test_mean_iou_of_a_half_right_map():
+    """Two classes; one of four pixels wrong: 2/3 and 1/2."""
+    overlap = ClassOverlap(3, VOID)
+    assert math.isnan(overlap.value())
+    overlap.add(torch.tensor([[0, 0, 0, 1, 2]]), torch.tensor([[0, 0, 1, 1, VOID]]))
+    assert overlap.value() == pytest.approx(100 * (2 / 3 + 1 / 2) / 2, abs=1e-3)
+
+
+def test_learners_leave_the_global_generator_alone():
+    before = torch.random.get_rng_state()
+    for model in MODELS:
+        network = new_network(model, recipe(), stem())
+        assert isinstance(new_learner(network, recipe(), None, stem(), Invented()), nn.Module)
+    assert torch.equal(before, torch.random.get_rng_state())
