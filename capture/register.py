@@ -25,7 +25,9 @@ CLIP = 4.0
 SCALES = ((8, 12), (4, 8), (2, 8), (1, 6))
 """(step, most iterations)."""
 DONE_PX = 0.05
-"""A scale is done when a step moves no corner by more than this share of its pixel; the last by 0.005 px."""
+"""A scale is done when a step moves no corner by more than this share of its pixel."""
+LAST_PX = 0.005
+"""The same at full size."""
 MIN_ECHO = 0.1
 """Steps are lengthened tenfold at most."""
 BLUR_PX = 0.7
@@ -118,32 +120,38 @@ def equations(parts: Sequence[Cells], alignment: Alignment, free: int) -> Equati
     return Equations(np.einsum("nij,nik,nkl->jl", j, g, j, optimize=True), score.sum(axis=0), score.T @ score)
 
 
-def register(observations: Sequence[Observation], free: int = geometry.HOMOGRAPHY) -> Fit:
+def register(
+    observations: Sequence[Observation],
+    free: int = geometry.HOMOGRAPHY,
+    scales: Sequence[tuple[int, int]] = SCALES,
+    begin: Alignment | None = None,
+) -> Fit:
     """One map for pairs that share it.
 
     Args:
         observations: pairs of a session, the best one first; it alone gives the first shift.
         free: `geometry.HOMOGRAPHY`, or `geometry.DISTORTED`.
+        scales: (step, most iterations), coarse to fine.
+        begin: where to begin; None: at the shift a correlation finds.
 
     Raises:
         ValueError: the arms see hardly anything in common.
     """
     peak = coarse.correlate(observations[0].level(coarse.STEP))
-    state = _State(geometry.start(peak.shift, *observations[0].size), free)
+    state = _State(begin or geometry.start(peak.shift, *observations[0].size), free)
     history = []
-    for scale, most in SCALES:
+    for scale, most in scales:
         blur_px = BLUR_PX if scale == 1 else 0.0
         levels = [blurred(observation.level(scale), blur_px) for observation in observations]
-        limit = 0.005 if scale == 1 else DONE_PX * scale
-        for iteration in range(1, most + 1):
+        limit = DONE_PX * scale if scale > 1 else LAST_PX
+        taken = 0
+        while taken < most and (taken == 0 or state.moved_px > limit):
             state.advance(equations([cells(level, state.alignment) for level in levels], state.alignment, free), scale)
-            if state.moved_px < limit:
-                break
+            taken += 1
         state.forget()
-        history.append((scale, iteration))
-    return Fit(
-        state.alignment, state.covariance, state.moved_px < 10 * limit, tuple(history), state.moved_px, peak.height
-    )
+        history.append((scale, taken))
+    converged = state.moved_px < 10 * limit
+    return Fit(state.alignment, state.covariance, converged, tuple(history), state.moved_px, peak.height)
 
 
 class _State:
