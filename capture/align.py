@@ -69,7 +69,9 @@ def parser() -> argparse.ArgumentParser:
     )
     asked.add_argument("--limit-px", type=float, default=0.5, help="largest residual that is accepted [%(default)s]")
     asked.add_argument(
-        "--annotations", type=Path, help="COCO keypoints on the well-lit frames [what lies in the folder]"
+        "--annotations",
+        type=Path,
+        help="COCO keypoints on the well-lit frames, or the isp_sim.generate run they come from [what lies in the folder]",
     )
     asked.add_argument(
         "--workers", type=int, help="pairs at a time; the result does not depend on it [number of cores]"
@@ -252,7 +254,7 @@ def _demonstration() -> Path:
 def _tell(given: argparse.Namespace, outcomes: list[Outcome]) -> int:
     for fault in (fault for outcome in outcomes for fault in outcome.faults):
         print(f"capture.align: {fault}", file=sys.stderr)
-    truth = {stem: known.truth for stem, known in read_labels(given.captures, None).items()}
+    truth = {stem: known.truth for stem, known in read_labels(given.captures, given.annotations).items()}
     lines = {line["scene"]: line for line in read_manifest(given.out)}
     for outcome in outcomes:
         if outcome.found is None:

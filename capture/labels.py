@@ -42,13 +42,17 @@ def read_labels(where: Path, annotations: Path | None) -> dict[str, Labels]:
     Args:
         where: folder of captures; a manifest of ours there tells all it knows, else a keypoint file in it or in its
             `Annotations`, on the well-lit frames as captured.
-        annotations: the keypoint file to take instead.
+        annotations: the keypoint file to take instead, or the folder of the run of ours that the frames come from.
 
     Raises:
         ValueError: a file cannot be used.
     """
-    folder = where if where.is_dir() else where.parent
-    if annotations is None and (folder / "manifest.jsonl").is_file():
+    folder = annotations if annotations and annotations.is_dir() else where if where.is_dir() else where.parent
+    if folder == annotations and not (folder / "manifest.jsonl").is_file():
+        raise ValueError(
+            f"--annotations {folder}: is no finished run of isp_sim.generate; a keypoint file will do as well"
+        )
+    if (annotations is None or folder == annotations) and (folder / "manifest.jsonl").is_file():
         return {Path(line["bright"]).stem: _of_line(folder, line) for line in read_manifest(folder)}
     inner = folder / "Annotations"
     file = annotations or find_annotations(folder) or (find_annotations(inner) if inner.is_dir() else None)
