@@ -115,7 +115,8 @@ class DatasetWriter:
         whole = set()
         for path in pairs.glob("*.json"):
             line = _read_json(path)
-            files = [line[key] for key in ("bright", "dark", "raw_bright", "raw_dark")] + list(line["planes"].values())
+            kept = [line[key] for key in ("bright", "dark", "raw_bright", "raw_dark") if key in line]
+            files = kept + list(line["planes"].values())
             if all((self.folder / name).is_file() and (self.folder / name).stat().st_size for name in files):
                 whole.add(int(path.stem))
             else:
@@ -155,8 +156,17 @@ class DatasetWriter:
         for name, plane in pair.planes.items():
             (self.folder / name).mkdir(exist_ok=True)
             write_plane(self.folder / name / bright, plane)
-        line = json.dumps(_line(number, pair), separators=(",", ":"))
-        write_atomically(_pair_file(self.folder, number), line.encode())
+        self.record(number, _line(number, pair))
+
+    def record(self, number: int, line: dict[str, Any]) -> None:
+        """Note that a pair's files are whole: its manifest line.
+
+        Args:
+            number: of the pair in the run, from 0.
+            line: as in `manifest.jsonl`; pairs made of pictures alone have no `raw_bright` and `raw_dark`.
+        """
+        text = json.dumps(line, separators=(",", ":"))
+        write_atomically(_pair_file(self.folder, number), text.encode())
 
     def count(self) -> int:
         """How many pairs an open run has finished."""

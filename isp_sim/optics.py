@@ -143,7 +143,7 @@ def through_lens(radiance: Radiance, lens: Lens, pitch_um: float) -> Radiance:
 
 
 @numba.njit(inline="always")
-def _cubic(t):  # type: ignore[no-untyped-def]
+def catmull_rom(t):  # type: ignore[no-untyped-def]
     """Catmull-Rom weights (Keys 1981, a = −½) of the samples at −1, 0, 1, 2 for a point at 0 ≤ t < 1."""
     return (
         ((-0.5 * t + 1.0) * t - 0.5) * t,
@@ -199,7 +199,7 @@ def _collect(start, stop, image, numbers, bands, photons):  # type: ignore[no-un
             r2 = px * px + py * py
             sx, sy = px * stretch + (columns - 1) / 2, py * stretch + (rows - 1) / 2
             x0, y0 = math.floor(sx), math.floor(sy)
-            wx, wy = _cubic(sx - x0), _cubic(sy - y0)
+            wx, wy = catmull_rom(sx - x0), catmull_rom(sy - y0)
             light[:] = 0.0
             for j in range(4):
                 row = min(max(y0 - 1 + j, 0), rows - 1)

@@ -1,0 +1,282 @@
+"""Command: captures of a two-camera rig → aligned pairs in ExLPose's layout.
+
+python -m capture.align CAPTURES --out out/aligned
+"""
+
+import argparse
+import hashlib
+import itertools
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from capture import develop, geometry, photometry, session
+from capture.aligned import AlignRun, Done, Outcome, align_pair, write_alignments
+from capture.captures import CapturedPair, find_pairs
+from capture.labels import Labels, read_labels
+from capture.report import write_report
+from capture.session import Settings
+from isp_sim import generate
+from isp_sim.dataset import DatasetWriter, read_manifest
+from isp_sim.rig import Rig
+from isp_sim.rigfile import load_rig
+
+DEMO_RIG, DEMO_PAIRS = "exlpose-misaligned", 6
+DEMO_CAPTURES, DEMO_OUT = Path("out/captures"), Path("out/aligned")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    asked = argparse.ArgumentParser(
+        prog="python -m capture.align",
+        description="Align the arms of a two-camera rig: one map a session from its best pairs, each pair checked "
+        "against it, warped once and written in ExLPose's layout, with a page a session to judge it by. What does "
+        "not agree is refused with its residual; the rest is done.",
+        epilog="Without arguments: shoots six misaligned pairs with the simulated rig, aligns them and prints the "
+        "error against the truth. Example: python -m capture.align out/session --rig rigs/mine.yaml --out out/pairs",
+    )
+    asked.add_argument(
+        "captures",
+        type=Path,
+        nargs="?",
+        help="folder with raw/*.dng (a session of capture.grab, a run of isp_sim.generate), folder with bright/ "
+        "and dark/ pictures named as ExLPose's, or a CSV with columns bright, dark[, session]",
+    )
+    asked.add_argument("--out", type=Path, help="folder of the data set [out/aligned]")
+    asked.add_argument(
+        "--rig", help="rig file or name; tells how much light the arms get [the folder's rig.yaml, or exlpose]"
+    )
+    asked.add_argument("--reference", type=Path, help="file of the static pair that fixes the map [the best pairs]")
+    asked.add_argument("--summed", type=int, default=4, help="most pairs summed to fix a session's map [%(default)s]")
+    asked.add_argument("--distortion", action="store_true", help="fit what the arms' radial distortions differ by, too")
+    asked.add_argument(
+        "--resampler",
+        choices=("cubic", "linear"),
+        default="cubic",
+        help="of the low-light arm, in linear light: Catmull-Rom or bilinear [%(default)s]",
+    )
+    asked.add_argument(
+        "--match",
+        choices=("none", "tint", "level"),
+        default="none",
+        help="low-light pictures as they are, without their colour cast, or lifted to the well-lit level [%(default)s]",
+    )
+    asked.add_argument("--limit-px", type=float, default=0.5, help="largest residual that is accepted [%(default)s]")
+    asked.add_argument(
+        "--annotations",
+        type=Path,
+        help="COCO keypoints on the well-lit frames, or the isp_sim.generate run they come from [what lies in the folder]",
+    )
+    asked.add_argument(
+        "--workers", type=int, help="pairs at a time; the result does not depend on it [number of cores]"
+    )
+    asked.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+    return asked
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    given = parser().parse_args(arguments)
+    try:
+        if given.captures is None:
+            given.captures = _demonstration()
+            given.resume = True
+        given.out = given.out or DEMO_OUT
+        outcomes = align(given)
+    except (ValueError, OSError) as fault:
+        print(f"capture.align: {fault}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("capture.align: stopped; the pairs that are done are whole: add --resume to go on", file=sys.stderr)
+        return 130
+    return _tell(given, outcomes)
+
+
+def align(given: argparse.Namespace) -> list[Outcome]:
+    """Align everything in a folder.
+
+    Raises:
+        ValueError: bad input, no pair could be aligned, or the output folder holds something else.
+        OSError: the disk is full or read-only; what is done stays and `--resume` goes on.
+    """
+    workers = given.workers if given.workers is not None else len(os.sched_getaffinity(0))
+    if workers < 1 or given.summed < 1 or not given.limit_px > 0:
+        raise ValueError("--workers and --summed take whole numbers from 1, --limit-px a number above 0")
+    pairs, faults = find_pairs(given.captures)
+    rig = _rig(given)
+    settings = Settings(
+        given.resampler, given.match, given.limit_px, given.distortion, given.reference, given.summed,
+        photometry.expected_share(rig),
+    )  # fmt: skip
+    labels = read_labels(given.captures, given.annotations)
+    pairs = _named_once(pairs, faults)
+    if given.reference is not None and not any(
+        given.reference.name in (pair.bright.name, pair.dark.name) for pair in pairs
+    ):
+        raise ValueError(f"--reference {given.reference}: is no pair of {given.captures}")
+    writer = DatasetWriter(given.out)
+    finished = writer.open(_run(given, rig, pairs), rig, given.resume)
+    outcomes = [Outcome("-", faults=faults)] if faults else []
+    numbered = list(enumerate(pairs))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("pairs", total=len(pairs))
+        for name, group in itertools.groupby(sorted(numbered, key=lambda p: p[1].session), lambda p: p[1].session):
+            outcome = Outcome(name)
+            for _ in _align_session(outcome, list(group), labels, settings, writer, workers, finished):
+                progress.advance(bar)
+            outcomes.append(outcome)
+    if not any(outcome.done for outcome in outcomes):
+        raise ValueError("\n".join([fault for outcome in outcomes for fault in outcome.faults]))
+    writer.close()
+    write_alignments(given.out, outcomes, settings)
+    return outcomes
+
+
+def _align_session(
+    outcome: Outcome,
+    numbered: list[tuple[int, CapturedPair]],
+    labels: dict[str, Labels],
+    settings: Settings,
+    writer: DatasetWriter,
+    workers: int,
+    finished: set[int],
+) -> Iterator[None]:
+    """Fit a session's map, then judge, warp and write its pairs; yields as each is done or refused."""
+    loaded, lost = [], set()
+    for pair in session.candidates([pair for _, pair in numbered], settings):
+        try:
+            frames = develop.read(pair)
+            session.refuse_swapped(pair, frames)
+            loaded.append((pair, frames))
+        except (ValueError, OSError) as fault:
+            outcome.faults.append(str(fault))
+            lost.add(pair)
+    try:
+        if not loaded:
+            raise ValueError(f"session {outcome.name}: refused: none of its best pairs can be used")
+        torch.set_num_threads(workers)
+        outcome.found = session.fit_session(outcome.name, loaded, settings)
+    except ValueError as fault:
+        outcome.faults.append(str(fault))
+        yield from (None for _ in numbered)
+        return
+    found = outcome.found
+    reference = loaded[[pair.name for pair, _ in loaded].index(found.pairs[0])][0]
+    del loaded
+    torch.set_num_threads(1)  # the pairs share the cores out
+
+    def one(entry: tuple[int, CapturedPair]) -> Done | str:
+        number, pair = entry
+        try:
+            return align_pair(number, pair, labels.get(pair.bright.stem, Labels()), found, settings, writer)
+        except ValueError as fault:
+            return str(fault)
+
+    left = [entry for entry in numbered if entry[1] not in lost]
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for (_, pair), result in zip(left, pool.map(one, left), strict=True):
+                if isinstance(result, Done):
+                    outcome.done.append((pair, result))
+                else:
+                    outcome.faults.append(result)
+                yield None
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    yield from (None for _ in lost)
+    write_report(writer.folder / f"report-{_plain(outcome.name)}.html", found, reference, outcome.done, outcome.faults)
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
+
+
+def _named_once(pairs: list[CapturedPair], faults: list[str]) -> list[CapturedPair]:
+    """Pairs whose pictures would have a name of their own; the others are told."""
+    taken: dict[str, Path] = {}
+    kept = []
+    for pair in pairs:
+        name = pair.shot.file_name("bright")
+        if name in taken:
+            faults.append(f"{pair.bright}: would be written as {name}, as {taken[name]} is; rename one of them")
+        else:
+            taken[name] = pair.bright
+            kept.append(pair)
+    return kept
+
+
+def _rig(given: argparse.Namespace) -> Rig:
+    own = given.captures / "rig.yaml"
+    return load_rig(given.rig or (own if own.is_file() else "exlpose"))
+
+
+def _run(given: argparse.Namespace, rig: Rig, pairs: list[CapturedPair]) -> AlignRun:
+    names = "\n".join(f"{pair.session} {pair.bright.name} {pair.dark.name}" for pair in pairs)
+    return AlignRun(
+        rig=rig.name,
+        rig_digest=_digest(rig.model_dump_json()),
+        seed=0,
+        scenes=str(given.captures.resolve()),
+        scene_files=_digest(names),
+        schedule=None,
+        count=len(pairs),
+        device="cpu",
+        resampler=given.resampler,
+        match=given.match,
+        limit_px=given.limit_px,
+        distortion=given.distortion,
+        reference=str(given.reference) if given.reference else None,
+        summed=given.summed,
+    )
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=16).hexdigest()
+
+
+def _demonstration() -> Path:
+    """A small session of the simulated rig, arms apart; shot once."""
+    print(f"no captures given: shooting {DEMO_PAIRS} pairs with rigs/{DEMO_RIG}.yaml into {DEMO_CAPTURES}")
+    asked = ["--rig", DEMO_RIG, "--count", str(DEMO_PAIRS), "--out", str(DEMO_CAPTURES), "--resume"]
+    if generate.main(asked) != 0:
+        raise ValueError(f"{DEMO_CAPTURES}: the demonstration's captures could not be shot; see above")
+    return DEMO_CAPTURES
+
+
+def _tell(given: argparse.Namespace, outcomes: list[Outcome]) -> int:
+    for fault in (fault for outcome in outcomes for fault in outcome.faults):
+        print(f"capture.align: {fault}", file=sys.stderr)
+    truth = {stem: known.truth for stem, known in read_labels(given.captures, given.annotations).items()}
+    lines = {line["scene"]: line for line in read_manifest(given.out)}
+    for outcome in outcomes:
+        if outcome.found is None:
+            continue
+        grid = outcome.found.grid
+        print(
+            f"session {outcome.name}: {len(outcome.done)} pairs aligned, {len(outcome.faults)} refused; residual "
+            f"{grid.rms_px(grid.before):.2f} px before, {grid.rms_px(grid.left):.3f} px after; expected corner error "
+            f"{outcome.found.sigma_px:.3f} px"
+        )
+        known = truth.get(Path(outcome.found.pairs[0]).stem)
+        if known is not None and outcome.found.pairs[0] in lines:
+            height, width = outcome.found.size
+            matrix = outcome.found.fit.alignment.low_to_well(height, width)
+            print(
+                f"  against the truth: {geometry.corner_error(matrix, known, height, width):.3f} px RMS at the corners"
+            )
+    pages = ", ".join(str(page) for page in sorted(given.out.glob("report-*.html")))
+    print(f"pairs in {given.out}; look at {pages} in a browser; alignment.json has the figures")
+    print("next: bright/, dark/, Annotations/ are an ExLPose data set for models; python -m models.train_pose --help")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,44 @@
+"""Cameras of every make behind one protocol: Basler (pylon), GigE Vision (Aravis), simulated arm, a folder's frames.
+
+Each is an `isp_sim.camera.Camera`; taking a pair at one moment needs its three steps apart.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from isp_sim.camera import Camera
+from isp_sim.raw import Raw
+from isp_sim.units import Counts
+
+Describe = Callable[[Counts, float, float, dict[str, object]], Raw]
+"""Counts, true exposure (µs) and gain (dB), provenance → `Raw`; the rig's arm knows the rest (`SimulatedArm`)."""
+
+
+class Device(Camera, Protocol):
+    """A camera that can be told when."""
+
+    def prepare(self, exposure_us: float, gain_db: float) -> None:
+        """Set exposure and gain, throw away whatever is still under way, be ready for the trigger.
+
+        Raises:
+            ValueError: the camera cannot do that exposure or gain.
+            OSError: it does not answer.
+        """
+        ...
+
+    def trigger(self) -> None:
+        """Expose now; where another camera's line triggers, do nothing."""
+        ...
+
+    def fetch(self, timeout_s: float) -> Raw:
+        """The frame of the trigger, with the settings the camera says it had.
+
+        Raises:
+            TimeoutError: none came in time.
+            OSError: it came incomplete.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let the camera go."""
+        ...

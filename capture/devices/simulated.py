@@ -1,0 +1,86 @@
+"""Devices without hardware: an arm of the simulated rig, and frames of a folder played again."""
+
+from dataclasses import replace
+
+from isp_sim.camera import SimulatedArm
+from isp_sim.raw import Raw
+
+
+class SimulatedDevice:
+    """An arm of the simulated rig; `arm.look_at` and `arm.light` put something before it."""
+
+    def __init__(self, arm: SimulatedArm) -> None:
+        self.arm = arm
+        self._asked = (0.0, 0.0)
+        self._triggered = False
+
+    @property
+    def serial(self) -> str:
+        """The arm's serial number."""
+        return self.arm.serial
+
+    def grab(self, exposure_us: float, gain_db: float) -> Raw:
+        """One frame; see `Camera.grab`."""
+        return self.arm.grab(exposure_us, gain_db)
+
+    def prepare(self, exposure_us: float, gain_db: float) -> None:
+        """See `Device`."""
+        self._asked, self._triggered = (exposure_us, gain_db), False
+
+    def trigger(self) -> None:
+        """See `Device`."""
+        self._triggered = True
+
+    def fetch(self, timeout_s: float) -> Raw:
+        """See `Device`."""
+        if not self._triggered:
+            raise TimeoutError(f"camera {self.serial}: no frame; it was not triggered")
+        self._triggered = False
+        return self.arm.grab(*self._asked)
+
+    def close(self) -> None:
+        """Nothing to let go."""
+
+
+class ReplayDevice:
+    """Plays frames that were taken before: `show` one, and the next trigger takes it.
+
+    Attributes:
+        shown: the frame before the camera.
+    """
+
+    def __init__(self, serial: str) -> None:
+        self._serial = serial
+        self.shown: Raw | None = None
+        self._asked = (0.0, 0.0)
+
+    @property
+    def serial(self) -> str:
+        """The serial number it goes by."""
+        return self._serial
+
+    def show(self, raw: Raw) -> None:
+        """Put a frame before the camera."""
+        self.shown = raw
+
+    def grab(self, exposure_us: float, gain_db: float) -> Raw:
+        """The frame shown; see `Camera.grab`."""
+        self.prepare(exposure_us, gain_db)
+        self.trigger()
+        return self.fetch(0.0)
+
+    def prepare(self, exposure_us: float, gain_db: float) -> None:
+        """See `Device`."""
+        self._asked = (exposure_us, gain_db)
+
+    def trigger(self) -> None:
+        """See `Device`."""
+
+    def fetch(self, timeout_s: float) -> Raw:
+        """See `Device`; the frame keeps its own settings, a settings' mismatch is found by whoever asked."""
+        if self.shown is None:
+            raise TimeoutError(f"camera {self.serial}: there is no frame before it")
+        return replace(self.shown, serial=self.serial)
+
+    def close(self) -> None:
+        """Nothing to let go."""
