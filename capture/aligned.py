@@ -20,7 +20,7 @@ from isp_sim.raw import Raw
 from isp_sim.schedule import Shot, split_of
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AlignRun(Run):
     """What identifies an alignment: the captures, and what was asked of them."""
 

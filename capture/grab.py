@@ -25,11 +25,12 @@ from capture.stages import FolderStage, SimulatedStage
 from isp_sim.camera import SimulatedArm
 from isp_sim.dng import write_dng
 from isp_sim.files import remove_remnants, write_atomically
-from isp_sim.generate import open_scenes, plan
+from isp_sim.generate import plan
 from isp_sim.pair import DualCamera
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
 from isp_sim.schedule import Shot
+from isp_sim.studio import open_scenes
 
 KINDS = ("simulated", "replay", "basler", "aravis")
 DEMO_RIG, DEMO_PAIRS = "exlpose-misaligned", 10

@@ -41,7 +41,7 @@ PLANES = ("semantic", "instances", "depth")
 """Folders of a scene's planes; made when the first one comes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """What identifies a run: the same values give the same bytes.
 
@@ -60,8 +60,8 @@ class Run:
     scene_files: str
     schedule: str | None
     count: int
-    motion_samples: int
     device: str
+    motion_samples: int = 1
     shots_per_scene: int | None = None
 
 
