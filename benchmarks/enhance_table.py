@@ -45,6 +45,8 @@ from models.scoring.niqe import fit_pristine
 from models.train_enhancer import WEIGHTS, train
 
 TRAIN_SEED, TEST_SEED = 0, 31
+SHOTS_A_SCENE = 4
+"""About; a folder holds pairs, a rig shoots scenes."""
 CPU = torch.device("cpu")
 ABLATIONS = {
     "sllen": (),
@@ -74,7 +76,7 @@ class Scale:
     seeds: tuple[int, ...]
 
 
-SCALES = {"quick": Scale(16, 6, "quick", None, (0, 1, 2)), "full": Scale(400, 40, "full", None, (0, 1, 2))}
+SCALES = {"quick": Scale(16, 3, "quick", None, (0, 1, 2)), "full": Scale(400, 40, "full", None, (0, 1, 2))}
 
 
 @dataclass
@@ -100,7 +102,9 @@ def benches(given: argparse.Namespace, scale: Scale) -> list[Bench]:
     rig = load_rig("exlpose-small")
     learn: PairSource
     if given.data:
-        learn = JoinedPairs([FolderPairs(folder, stop=scale.learn, semantic=True) for folder in given.data])
+        learn = JoinedPairs(
+            [FolderPairs(folder, stop=SHOTS_A_SCENE * scale.learn, semantic=True) for folder in given.data]
+        )
     else:
         learn = HeldPairs(RigPairs(rig, TRAIN_SEED, scale.learn))
     judge = HeldPairs(RigPairs(rig, TEST_SEED, scale.judge))

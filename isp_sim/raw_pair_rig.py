@@ -34,7 +34,8 @@ class RawPairs(Model):
         contrast_slope: slope of the contrast line at C = −100; between there and 0, where it is 1, in proportion.
         pivot: level that contrast leaves alone: the one given, or with `key` the picture's log-mean.
         pivot_level: sRGB, 0 … 1.
-        tone_curve: `smoothstep` (`isp_sim.transfer.tone`) or `none`.
+        tone_strength: share of the smoothstep (`isp_sim.transfer.tone`) in the tone curve, the rest is a straight line;
+            the smoothstep alone squares the shadows.
         black_share, white_share, grey_share: of the pairs that are all black, all white, both grey.
         desaturated_share: of the low-light pictures whose saturation is reduced.
         lowest_saturation: to which, at most; drawn evenly up to 1.
@@ -50,7 +51,7 @@ class RawPairs(Model):
     contrast_slope: Figure[Annotated[float, Field(gt=0, le=1)]]
     pivot: Literal["fixed", "key"]
     pivot_level: Figure[Share]
-    tone_curve: Literal["smoothstep", "none"]
+    tone_strength: Figure[Share]
     noise: Noise
     black_share: Figure[Share]
     white_share: Figure[Share]

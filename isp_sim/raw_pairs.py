@@ -178,7 +178,8 @@ def finish(rig: RawPairs, raw: Raw, drawn: Drawn | None, kind: str) -> np.ndarra
     mosaic = normalise(raw.counts, raw.black_level_dn, raw.white_level_dn)
     with torch.inference_mode():
         linear = develop_linear(Mosaic(mosaic), develop_params(raw, rig.demosaic))
-        image = srgb_encode(tone(linear) if rig.tone_curve == "smoothstep" else linear)
+        share = rig.tone_strength.value
+        image = srgb_encode((1 - share) * linear + share * tone(linear))
         if drawn is not None and kind in ("colour", "grey"):
             slope = 1 + (rig.contrast_slope.value - 1) * drawn.contrast / CONTRAST_END
             pivot = rig.pivot_level.value if rig.pivot == "fixed" else key_of(image)

@@ -37,7 +37,7 @@ class Grid:
 
     def times(self, t: Plane) -> Plane:
         """`(m + Σ_d D_dᵀ diag(w_d) D_d)·t`."""
-        out = self.mass * t
+        out: Plane = self.mass * t
         flow = self.down[:-1] * (t[1:] - t[:-1])
         out[:-1] -= flow
         out[1:] += flow
@@ -48,7 +48,7 @@ class Grid:
 
     def diagonal(self) -> Plane:
         """What each pixel's own t is multiplied by."""
-        centre = self.mass + self.down + self.right
+        centre: Plane = self.mass + self.down + self.right
         centre[1:] += self.down[:-1]
         centre[:, 1:] += self.right[:, :-1]
         return centre
@@ -86,7 +86,7 @@ def solve(grid: Grid, target: Plane, start: Plane) -> Plane:
 def _cycle(grids: list[tuple[Grid, Plane]], target: Plane) -> Plane:
     """One symmetric cycle from `t = 0`, the finest grid first."""
     (grid, diagonal), coarser = grids[0], grids[1:]
-    t = DAMPING * target / diagonal
+    t: Plane = DAMPING * target / diagonal
     for _ in range((SWEEPS if coarser else COARSEST_SWEEPS) - 1):
         t += DAMPING * (target - grid.times(t)) / diagonal
     if not coarser:
@@ -101,7 +101,7 @@ def _cycle(grids: list[tuple[Grid, Plane]], target: Plane) -> Plane:
 
 def _even(plane: Plane) -> Plane:
     """A row and a column of 0 more where a side is odd."""
-    return np.pad(plane, [(0, side % 2) for side in plane.shape])
+    return np.asarray(np.pad(plane, [(0, side % 2) for side in plane.shape]))
 
 
 def _sum_2x2(plane: Plane) -> Plane:
