@@ -152,12 +152,16 @@ def test_a_share_sets_and_a_setting_has_its_share():
 
 def test_cma_es_finds_the_best_settings_and_leaves_the_global_generator_alone(tmp_path):
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    told = tune(CmaSearch(KNOBS, 0), Record(tmp_path / "cma.jsonl"), Judges(), SHOTS, 150)
+    search = CmaSearch(KNOBS, 0)
+    told = tune(search, Record(tmp_path / "cma.jsonl"), Judges(), SHOTS, 150)
     assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
     assert told[0].settings == defaults(KNOBS)
     found = best(told)
     off = [KNOBS[n].share(found.settings[k]) - KNOBS[n].share(BEST[k]) for n, k in enumerate("abc")]
     assert found.settings["c"] == "z" and np.linalg.norm(off) < 0.05
+    centre = search.centre()
+    off = [KNOBS[n].share(centre[k]) - KNOBS[n].share(BEST[k]) for n, k in enumerate("abc")]
+    assert centre["c"] == "z" and np.linalg.norm(off) < 0.05
 
 
 def test_mean_oks_is_that_of_its_definition(tmp_path):
@@ -351,10 +355,10 @@ def test_the_command_improves_on_libraws_defaults_and_writes_its_report(small, t
     asked = words(small, tmp_path, "out", "--evaluations", "24")
     assert tune_isp.main(asked) == 0
     said = json.loads((tmp_path / "out" / "settings.json").read_text())
-    assert list(said) == ["the rig's own ISP", "defaults", "tuned, CMA-ES"]
+    assert list(said) == ["the rig's own ISP", "defaults", "CMA-ES, best trial", "CMA-ES, centre"]
     lines = Record(tmp_path / "out" / "cma.jsonl").lines
     assert len(lines) == 24 and best(lines).oks > lines[0].oks  # noise reduction finds the dot
-    assert said["tuned, CMA-ES"]["settings"] == best(lines).settings
+    assert said["CMA-ES, best trial"]["settings"] == best(lines).settings
     assert (tmp_path / "out" / "convergence.png").read_bytes().startswith(b"\x89PNG")
     page = (tmp_path / "out" / "report.html").read_text()
     assert "noise_thr" in page and "http" not in page

@@ -32,6 +32,14 @@ class Search(Protocol):
         """How all of those that were asked for did, in their order."""
         ...
 
+    def centre(self) -> Settings:
+        """Where the search stands: what it would try next without drawing anything.
+
+        The best of many trials over few shots is partly luck; the centre is a mean over all that was told, and so
+        fits the shots of the search less closely.
+        """
+        ...
+
 
 def _start(knobs: Sequence[Knob]) -> np.ndarray:
     return np.clip([knob.share(knob.default) for knob in knobs], EDGE, 1 - EDGE)
@@ -80,6 +88,10 @@ class CmaSearch:
             self._strategy.tell(self._asked, [1 - one.oks for one in evaluations])
         self._begun = True
 
+    def centre(self) -> Settings:
+        """The mean of the distribution."""
+        return _settings(self.knobs, self._strategy.result.xfavorite)
+
 
 class GradientSearch:
     """Adam down the pose loss's slope, on logits of the shares, from the defaults; one evaluation a step.
@@ -95,7 +107,7 @@ class GradientSearch:
 
     def ask(self) -> list[Settings]:
         """The next step."""
-        return [_settings(self.knobs, torch.sigmoid(self._logits).detach().numpy())]
+        return [self.centre()]
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         """See `Search`; each was told with its slope."""
@@ -103,3 +115,7 @@ class GradientSearch:
         shares = torch.sigmoid(self._logits).detach()
         self._logits.grad = torch.tensor(one.slope, dtype=shares.dtype) * shares * (1 - shares)
         self._adam.step()
+
+    def centre(self) -> Settings:
+        """Where the last step led."""
+        return _settings(self.knobs, torch.sigmoid(self._logits).detach().numpy())
