@@ -1,0 +1,73 @@
+"""The scoring command: what it writes, what it refuses; the page opens offline."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from isp_sim import page
+from models import evaluate
+from models.pose.drawing import LEFT, TRUE, draw_poses, lifted
+from models.pose.recogniser import load_recogniser
+from models.pose.weights import SHIPPED
+from models.scoring.average_precision import Detection
+from tests.test_train_isp import made_up_trials
+
+FROZEN = "tests.test_train_isp:frozen"
+
+
+def test_it_scores_draws_and_says_how(tmp_path, capsys):
+    assert evaluate.main(["--pose", FROZEN, "--count", "1", "--device", "cpu", "--out", str(tmp_path)]) == 0
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert set(scores) == {"LL-N", "LL-H", "LL-E", "LL-A", "WL"}
+    assert scores["WL"]["protocol"]["flip"] == "right" and scores["WL"]["protocol"]["boxes"] == "true"
+    sheet = cv2.imread(str(tmp_path / "poses.jpg"))
+    assert sheet.shape[1] > 1500 and sheet.std() > 10
+    html = (tmp_path / "report.html").read_text()
+    assert "data:image/jpeg;base64," in html and "src='http" not in html and "href" not in html
+    assert "next: python -m models.train_isp" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--count", "0"], "--count 0: whole numbers from 1 are allowed"),
+        (["--data", "nowhere"], "nowhere: holds no Annotations"),
+        (["--rig", "nowhere"], "nowhere"),
+        (["--scenes", "nowhere"], "neither 'people' nor 'charts' nor an existing file or folder"),
+    ],
+)
+def test_bad_arguments_get_one_sentence(tmp_path, capsys, more, told):
+    assert evaluate.main(["--pose", FROZEN, "--device", "cpu", "--out", str(tmp_path / "out"), *more]) == 1
+    said = capsys.readouterr().err
+    assert told in said and "Traceback" not in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_shipped_network_is_there_small_and_two_lightings():
+    assert SHIPPED.stat().st_size <= 8 * 2**20
+    recogniser = load_recogniser()
+    assert recogniser.network.lsbn and recogniser.input_size == (192, 144)
+    assert SHIPPED.with_suffix(".md").is_file()
+
+
+def test_poses_are_drawn_where_they_are():
+    (person,) = made_up_trials().people
+    blank = np.zeros((110, 100, 3), np.uint8)
+    drawn = draw_poses(blank, [person], [], zoom=2)
+    assert drawn.shape == (220, 200, 3) and (blank == 0).all()
+    assert (drawn == np.array(TRUE)).all(axis=2).any()
+    found = Detection(tuple((x, y, 1.0) for x, y, _ in person.keypoints), 1.0)
+    assert (np.abs(draw_poses(blank, [], [found]).astype(int) - np.array(LEFT)).sum(axis=2) < 60).any()
+
+
+def test_a_lifted_picture_has_a_mean_of_0_4_and_black_stays():
+    dark = np.random.default_rng(0).poisson(4, (64, 64, 3)).astype(np.uint8)
+    assert lifted(dark).mean() == pytest.approx(0.4 * 255, abs=2)
+    assert lifted(np.zeros((4, 4, 3), np.uint8)).max() == 0
+
+
+def test_a_page_escapes_what_it_is_told():
+    html = page.page("a < b", [page.table(("x",), [("<script>",)]), page.text("&", "h"), page.verbatim("{'a': 1}")])
+    assert b"<script>" not in html and b"a &lt; b" in html
