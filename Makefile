@@ -27,11 +27,15 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/people.py
 	$(BIN)/python benchmarks/bilateral.py
 	$(BIN)/python benchmarks/learned_isp.py
+	$(BIN)/python benchmarks/calibration_speed.py
+	$(BIN)/python benchmarks/calibration_coverage.py --precision
+	$(BIN)/python benchmarks/calibration_coverage.py --size 320 240
 
 docs: $(READY)  ## redraw the pictures in docs/
 	$(BIN)/python docs/draw.py
 	$(BIN)/python docs/draw_people.py
 	$(BIN)/python docs/draw_isp.py
+	$(BIN)/python docs/draw_calibration.py
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
