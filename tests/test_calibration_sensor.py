@@ -367,6 +367,20 @@ def test_the_command_writes_a_sensor_file_that_makes_pairs_and_a_page_that_opens
     assert len(list((tmp_path / "set" / "raw").glob("*.dng"))) == 4
 
 
+def test_the_command_simulates_a_camera_and_finds_its_file_again(tmp_path, capsys):
+    asked = ["--simulate", "sony_a7s2", "--size", "128", "96", "--seed", "2", "--out", str(tmp_path)]
+    assert main(asked) == 0
+    truth, found = load_sensor("sony_a7s2"), load_sensor(tmp_path / "sony_a7s2_calibrated.yaml")
+    assert found.gain_dn_per_e.value == pytest.approx(truth.gain_dn_per_e.value, rel=0.02)
+    assert len(found.read_noise.value) == 2
+    assert found.cfa == truth.cfa
+    assert found.max_gain_db.value == pytest.approx(truth.max_gain_db.value)
+    assert "a second conversion gain from" in (tmp_path / "sony_a7s2_calibrated.html").read_text()
+    assert "sensor file" in capsys.readouterr().out
+    assert main(["--simulate", "ideal", "--size", "128", "96", "--out", str(tmp_path)]) == 1
+    assert "does not rise with the light" in capsys.readouterr().err
+
+
 def test_the_command_tells_faults_in_one_line(listed, tmp_path, capsys):
     assert main([str(tmp_path / "nowhere")]) == 1
     assert main([str(listed), "--simulate", "imx392"]) == 1
