@@ -30,11 +30,15 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/shipped_pose.py
 	$(BIN)/python benchmarks/lee_tables.py --scale quick
 	$(BIN)/python benchmarks/ono_tables.py --scale quick
+	$(BIN)/python benchmarks/calibration_speed.py
+	$(BIN)/python benchmarks/calibration_coverage.py --precision
+	$(BIN)/python benchmarks/calibration_coverage.py --size 320 240
 
 docs: $(READY)  ## redraw the pictures in docs/
 	$(BIN)/python docs/draw.py
 	$(BIN)/python docs/draw_people.py
 	$(BIN)/python docs/draw_isp.py
+	$(BIN)/python docs/draw_calibration.py
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,11 +87,10 @@ def characterise(session: Session, reading: Reading) -> Results:
     groups = _groups(session.cfa)
     curves = {name: photon_transfer.curve(levels, base, phases) for name, phases in groups.items()}
     k = np.mean([c.gain for c in curves.values()], axis=0)
-    everything = list(range(4))
     dark_variance = np.mean([c.dark_variance for c in curves.values()], axis=0)
     gains = {base: Gain(k, False, _blacks(curves, groups))}
     gains |= {g: _gain(levels, g, groups, base, k) for g in session.gains_db if g != base}
-    current = _dark_current(levels, gains, everything)
+    current = _dark_current(levels, gains)
     stack = _flat_stack(levels, base, curves)
     prnu = _prnu(levels, stack, curves, groups) if stack else None
     offsets = {g: dark_noise.offset_level(levels, session, g) for g in gains}
@@ -101,7 +100,7 @@ def characterise(session: Session, reading: Reading) -> Results:
     saturation = emva_figures.saturation_e(list(curves.values()), k)
     full = emva_figures.plateau(list(curves.values()), k, session.white_level_dn)
     offset = offsets[base]
-    emva_dark = nonuniformity.pattern(levels[offset], everything) if offset and offset.kind == "dark" else None
+    emva_dark = nonuniformity.pattern(levels[offset], range(4)) if offset and offset.kind == "dark" else None
     return Results(
         session=session,
         size=reading.shape,
@@ -192,13 +191,11 @@ def _decibel(ratio: Estimate | None, factor: float) -> Estimate | None:
     return Estimate(*(factor * math.log10(max(v, 1e-12)) for v in (ratio.value, ratio.low, ratio.high)))
 
 
-def _dark_current(
-    levels: Mapping[Setting, Level], gains: Mapping[float, Gain], phases: Sequence[int]
-) -> Estimate | None:
+def _dark_current(levels: Mapping[Setting, Level], gains: Mapping[float, Gain]) -> Estimate | None:
     """Dark current at the gain whose darks reach farthest."""
     reach = {g: max((s.exposure_us for s in levels if s.kind == "dark" and s.gain_db == g), default=0.0) for g in gains}
     for gain in sorted(gains, key=lambda g: (-reach[g], g)):
-        one = emva_figures.dark_current_e_per_s(levels, gain, phases, gains[gain].k)
+        one = emva_figures.dark_current_e_per_s(levels, gain, range(4), gains[gain].k)
         if one is not None:
             return one
     return None

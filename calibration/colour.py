@@ -230,7 +230,8 @@ def _swatches(found: Colours) -> Figure:
         row, column = divmod(patch, 6)
         axes.add_patch(Rectangle((column, 3 - row), 0.94, 0.94, color=tuple(_display(found.true[patch]))))
         axes.add_patch(Rectangle((column + 0.25, 3.25 - row), 0.44, 0.44, color=tuple(_display(found.seen[patch]))))
-        axes.text(column + 0.05, 3.03 - row, f"{found.delta_e[patch]:.1f}", fontsize=8, color="#888888")
+        ink = "white" if found.true[patch].mean() < 0.25 else "black"
+        axes.text(column + 0.05, 3.04 - row, f"{found.delta_e[patch]:.1f}", fontsize=8, color=ink)
     axes.set(xlim=(0, 6), ylim=(0, 4), aspect="equal")
     axes.axis("off")
     return plot

@@ -8,7 +8,6 @@ from calibration.characterise import Results
 from calibration.dark_noise import GainPoint
 from calibration.estimate import Estimate
 from calibration.sensor_yaml import Document, figure, sensor_yaml
-from isp_sim.optics import REC709_LUMINANCE
 from isp_sim.rig import Sensor
 
 
@@ -33,10 +32,9 @@ def sensor_file(
     document |= _maps(found)
     document |= _noise(found)
     if not session.cfa:
-        white = [list(REC709_LUMINANCE)] * 3
-        document["rec709_to_camera"] = figure(
-            white, "assumed", "monochrome: every pixel sees luminance, by its definition"
-        )
+        matrix = document["rec709_to_camera"]
+        assert isinstance(matrix, dict)
+        matrix["source"] = f"the sensor is monochrome; here it stands behind the colour filters of {like.name}"
     top = max(session.gains_db)
     document["max_gain_db"] = (
         figure(max_gain_db, "assumed", "as given to the calibration; not all of it was measured")

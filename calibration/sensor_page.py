@@ -20,7 +20,7 @@ def write_sensor_page(path: Path, found: Results, name: str) -> None:
     parts: list[Part] = [
         Text(
             f"{session.size} frames of {width}×{height} px, {session.cfa or 'monochrome'}, {session.adc_bits} bits, "
-            f"gains from {min(session.gains_db):g} to {max(session.gains_db):g} dB; {used} used. "
+            f"{' '.join(f'{gain:.4g}' for gain in session.gains_db)} dB; {used} used. "
             "Every figure stands with its 95 % interval, from leaving out each of 20 bands of rows in turn."
         ),
         Heading("Figures"),
@@ -210,7 +210,8 @@ def _spectrum(found: Results) -> Figure:
     plot = new_figure(height=3.2)
     axes = plot.subplots()
     rows = next(p.rows for p in found.points if p.rows)
-    axes.semilogy(rows.frequency[16:], rows.power[16:], color=ACCENT, linewidth=0.8)
+    # Not the ends: the mean is taken off, and at Nyquist a row's two phases cancel.
+    axes.semilogy(rows.frequency[16:-16], rows.power[16:-16], color=ACCENT, linewidth=0.8)
     if found.periodic:
         axes.axvline(1 / found.periodic.period_rows.value, color=SECOND, linewidth=0.8)
     axes.set(xlabel="cycles a row", ylabel="power, DN²")

@@ -17,6 +17,7 @@ from calibration.level import measure, residual
 from calibration.photon_transfer import phase_sums
 from calibration.row_noise import rows_of
 from calibration.sensor import main
+from calibration.sensor_file import sensor_file
 from calibration.session import Session, Setting, Source
 from isp_sim import readout
 from isp_sim.dng import write_dng
@@ -57,6 +58,18 @@ def test_the_real_set_gives_the_published_results(set001):
     assert channel.saturation_photons.value == pytest.approx(30957, rel=0.005)
     assert set001.emva_prnu_percent.value == pytest.approx(0.4327, rel=0.01)
     assert set001.emva_dsnu_e.value == pytest.approx(0.5518, rel=0.01)
+
+
+def test_a_rig_with_the_real_sets_sensor_makes_pairs(set001, tmp_path):
+    text = sensor_file(set001, "ccd", load_sensor("ideal"), max_gain_db=30.0)
+    (tmp_path / "ccd.yaml").write_text(text)
+    rig = tmp_path / "rig.yaml"
+    rig.write_text(
+        "extends: exlpose\nname: ccd-rig\nwidth_px: 640\nheight_px: 480\nsensor: ccd.yaml\nschedule:\n  mixes:\n"
+        "    {status: assumed, source: for a test, value: [{name: desk, ratios: [1, 2], bases: [[10000, 6.0]]}]}\n"
+    )
+    assert generate(["--rig", str(rig), "--count", "2", "--scenes", "charts", "--out", str(tmp_path / "set")]) == 0
+    assert len(list((tmp_path / "set" / "raw").glob("*.dng"))) == 4
 
 
 def test_dark_current_of_the_real_set_is_that_of_the_means(set001):
@@ -352,6 +365,20 @@ def test_the_command_writes_a_sensor_file_that_makes_pairs_and_a_page_that_opens
     assert load_rig(rig).sensor == sensor
     assert generate(["--rig", str(rig), "--count", "2", "--scenes", "charts", "--out", str(tmp_path / "set")]) == 0
     assert len(list((tmp_path / "set" / "raw").glob("*.dng"))) == 4
+
+
+def test_the_command_simulates_a_camera_and_finds_its_file_again(tmp_path, capsys):
+    asked = ["--simulate", "sony_a7s2", "--size", "128", "96", "--seed", "2", "--out", str(tmp_path)]
+    assert main(asked) == 0
+    truth, found = load_sensor("sony_a7s2"), load_sensor(tmp_path / "sony_a7s2_calibrated.yaml")
+    assert found.gain_dn_per_e.value == pytest.approx(truth.gain_dn_per_e.value, rel=0.02)
+    assert len(found.read_noise.value) == 2
+    assert found.cfa == truth.cfa
+    assert found.max_gain_db.value == pytest.approx(truth.max_gain_db.value)
+    assert "a second conversion gain from" in (tmp_path / "sony_a7s2_calibrated.html").read_text()
+    assert "sensor file" in capsys.readouterr().out
+    assert main(["--simulate", "ideal", "--size", "128", "96", "--out", str(tmp_path)]) == 1
+    assert "does not rise with the light" in capsys.readouterr().err
 
 
 def test_the_command_tells_faults_in_one_line(listed, tmp_path, capsys):
