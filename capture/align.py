@@ -71,7 +71,8 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument(
         "--annotations",
         type=Path,
-        help="COCO keypoints on the well-lit frames, or the isp_sim.generate run they come from [what lies in the folder]",
+        help="COCO keypoints on the well-lit frames, or the isp_sim.generate run the frames come from "
+        "[what lies in the folder]",
     )
     asked.add_argument(
         "--workers", type=int, help="pairs at a time; the result does not depend on it [number of cores]"
