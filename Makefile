@@ -33,18 +33,21 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/calibration_speed.py
 	$(BIN)/python benchmarks/calibration_coverage.py --precision
 	$(BIN)/python benchmarks/calibration_coverage.py --size 320 240
+	$(BIN)/python benchmarks/alignment.py
+	$(BIN)/python benchmarks/align_speed.py
 
 docs: $(READY)  ## redraw the pictures in docs/
 	$(BIN)/python docs/draw.py
 	$(BIN)/python docs/draw_people.py
 	$(BIN)/python docs/draw_isp.py
 	$(BIN)/python docs/draw_calibration.py
+	$(BIN)/python docs/draw_capture.py
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=23.2"
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,bench]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,bench,basler]"
 	touch $(READY)
 
 clean:

@@ -72,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
         "--annotations",
         type=Path,
         help="COCO keypoints on the well-lit frames, or the isp_sim.generate run they are from [the folder's own]",
+        help="COCO keypoints on the well-lit frames, or the isp_sim.generate run the frames come from "
+        "[what lies in the folder]",
     )
     asked.add_argument(
         "--workers", type=int, help="pairs at a time; the result does not depend on it [number of cores]"

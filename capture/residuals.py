@@ -13,6 +13,7 @@ from capture.observation import Level, Observation
 COLUMNS, ROWS = 8, 5
 CHECK_STEP = 2
 """A pair is checked at half size: a tile's sum stands for its four pixels."""
+FEWEST_CELLS = 4
 FAR_PX = 4.0
 """A coarse shift beyond this is a disagreement, whatever the fine residual says: that one sees a few pixels only."""
 
@@ -117,12 +118,15 @@ def _level(observation: Observation, step: int) -> Level:
 
 
 def _shift(sums: Float64[np.ndarray, "n 7"]) -> tuple[np.ndarray, np.ndarray]:
-    """The shift the cells ask for and its standard error, from the scatter of their own pulls."""
+    """The shift the cells ask for and its standard error, from the scatter of their own pulls and not below what the
+    pixels' variances say: a handful of cells may agree by accident.
+    """
     xx, xy, yy, x, y = sums[:, :5].sum(axis=0)
     normal = np.array([[xx, xy], [xy, yy]])
-    if len(sums) < 9 or np.linalg.det(normal) <= 1e-6 * np.trace(normal) ** 2:
+    if len(sums) < FEWEST_CELLS or np.linalg.det(normal) <= 1e-6 * np.trace(normal) ** 2:
         return np.zeros(2), np.full(2, np.inf)
     inverse = np.linalg.inv(normal)
     left = inverse @ (x, y)
     pulls = sums[:, 3:5] - np.stack([sums[:, 0:2] @ left, sums[:, 1:3] @ left], axis=1)
-    return left, np.sqrt(np.diag(inverse @ (pulls.T @ pulls) @ inverse))
+    variance = np.maximum(np.diag(inverse @ (pulls.T @ pulls) @ inverse), np.diag(inverse))
+    return left, np.sqrt(variance)

@@ -1,0 +1,301 @@
+"""The command: layout, labels, accuracy over a session, and one sentence for each thing that can be wrong."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from conftest import change
+from test_capture_register import HEIGHT, WIDTH, fractal, misaligned
+
+from capture import geometry
+from capture.align import main
+from isp_sim.dataset import read_manifest
+from isp_sim.dng import read_dng, write_dng
+from isp_sim.pair import DualCamera
+from isp_sim.scenes import Scene
+from isp_sim.schedule import Shot
+
+RATIOS = (1.0, 2.0, 4.0)
+
+
+def shots(scene, session="0212"):
+    return [
+        (
+            n,
+            Shot(scene, session, "lab", f"{scene:06d}", "000001", ratio, round(5000 / ratio), 5000.0, 5.2,
+                 round(5.2 + 20 * math.log10(ratio), 2), 5.2),
+        )
+        for n, ratio in enumerate(RATIOS)
+    ]  # fmt: skip
+
+
+def shoot(folder, rig, scenes, session="0212"):
+    """Raw pairs of fractal scenes, a rig file beside them; returns the true map."""
+    (folder / "raw").mkdir(parents=True, exist_ok=True)
+    camera = DualCamera(rig)
+    for scene in scenes:
+        for pair in camera.shoot(Scene(f"fractal {scene}", fractal(scene)), shots(scene, session), 0):
+            for arm, raw in (("bright", pair.well_lit_raw), ("dark", pair.low_light_raw)):
+                write_dng(folder / "raw" / Path(pair.shot.file_name(arm)).with_suffix(".dng").name, raw)
+    return pair.low_to_well
+
+
+@pytest.fixture(scope="module")
+def rig(exlpose):
+    return misaligned(exlpose)
+
+
+@pytest.fixture(scope="module")
+def captured(rig, tmp_path_factory):
+    """Two scenes, three ratios each; and the true map."""
+    folder = tmp_path_factory.mktemp("captured")
+    truth = shoot(folder, rig, (40, 41))
+    (folder / "rig.yaml").write_text(yaml.safe_dump(rig.model_dump(mode="json")), encoding="utf-8")
+    return folder, truth
+
+
+@pytest.fixture
+def copy(captured, tmp_path):
+    """The session's files once more, to be spoilt."""
+    folder = tmp_path / "captures"
+    (folder / "raw").mkdir(parents=True)
+    for file in captured[0].rglob("*.*"):
+        (folder / file.relative_to(captured[0])).write_bytes(file.read_bytes())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def aligned(captured, tmp_path_factory):
+    out = tmp_path_factory.mktemp("aligned") / "out"
+    assert main([str(captured[0]), "--out", str(out)]) == 0
+    return out
+
+
+def bright(folder, number):
+    return sorted((folder / "raw").glob("*_bright_*.dng"))[number]
+
+
+def partner(file):
+    (found,) = [f for f in file.parent.glob("*_dark_*") if f.name.split("_dark_")[0] == file.name.split("_bright_")[0]]
+    return found
+
+
+def test_the_session_is_aligned_to_the_truth(captured, aligned):
+    document = json.loads((aligned / "alignment.json").read_text())
+    (told,) = document["sessions"]
+    error = geometry.corner_error(np.array(told["low_to_well"]), captured[1], HEIGHT, WIDTH)
+    assert error < 0.1
+    assert told["aligned"] == 6 and told["refused"] == []
+    assert told["residual_px"]["before"] > 10 > 0.5 > told["residual_px"]["after"]
+    assert told["convergence"]["converged"] is True
+    assert document["isp_sim"]
+
+
+def test_the_layout_is_exlposes_and_a_loader_reads_it(aligned):
+    from pycocotools.coco import COCO
+
+    lines = list(read_manifest(aligned))
+    assert len(lines) == 6
+    for line in lines:
+        pictures = [cv2.imread(str(aligned / line[arm])) for arm in ("bright", "dark")]
+        assert pictures[0].shape == pictures[1].shape == (line["height"], line["width"], 3)
+        assert read_dng(aligned / line["raw_dark"]).counts.shape == (HEIGHT, WIDTH)
+    assert len({(line["width"], line["height"]) for line in lines}) == 1  # one crop a session
+    assert len(COCO(str(aligned / "Annotations" / "ExLPose_test_LL-A.json")).getImgIds()) == 6
+
+
+def test_the_pictures_lie_on_each_other(captured, aligned):
+    """At ratio 1 the aligned low-light picture follows the well-lit one better than the mosaics did as captured."""
+    line = min(read_manifest(aligned), key=lambda one: one["ratio"])
+    well, low = (cv2.imread(str(aligned / line[arm])).astype(float) for arm in ("bright", "dark"))
+
+    def correlation(a, b):
+        return np.corrcoef(cv2.GaussianBlur(a, (0, 0), 2).ravel(), cv2.GaussianBlur(b, (0, 0), 2).ravel())[0, 1]
+
+    x, y, w, h = line["crop"]
+    raws = [
+        read_dng(captured[0] / "raw" / Path(line[key]).name).counts.astype(float) for key in ("raw_bright", "raw_dark")
+    ]
+    before = correlation(*(raw[y : y + h, x : x + w] for raw in raws))
+    assert 1 - correlation(np.sqrt(well), np.sqrt(low)) < 0.6 * (1 - before)
+
+
+def test_any_number_of_workers_gives_the_same_bytes(captured, aligned, tmp_path):
+    assert main([str(captured[0]), "--out", str(tmp_path / "out"), "--workers", "3"]) == 0
+    for line in read_manifest(aligned):
+        assert (tmp_path / "out" / line["dark"]).read_bytes() == (aligned / line["dark"]).read_bytes()
+    assert (tmp_path / "out" / "manifest.jsonl").read_bytes() == (aligned / "manifest.jsonl").read_bytes()
+
+
+def test_the_page_opens_offline(aligned):
+    page = (aligned / "report-0212_lab.html").read_text(encoding="utf-8")
+    assert "http://" not in page and "https://" not in page and "<script" not in page
+    assert page.count("data:image/jpeg;base64,") >= 10 and page.count("<svg") == 2
+
+
+def test_labels_follow_the_crop(captured, tmp_path):
+    file = bright(captured[0], 0)
+    x, y = 300.25, 200.5
+    annotation = {
+        "id": 1, "image_id": 7, "category_id": 1, "iscrowd": 0, "num_keypoints": 2, "bbox": [280.0, 150.0, 60.0, 120.0],
+        "keypoints": [x, y, 2, 2.0, 2.0, 2, *[0.0, 0.0, 0] * 12],
+    }  # fmt: skip
+    image = {"id": 7, "file_name": file.with_suffix(".png").name, "width": WIDTH, "height": HEIGHT}
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps({"images": [image], "annotations": [annotation], "categories": []}))
+    out = tmp_path / "out"
+    assert main([str(captured[0]), "--out", str(out), "--annotations", str(labels)]) == 0
+    (line,) = [one for one in read_manifest(out) if Path(one["raw_bright"]).name == file.name]
+    left, top, _, _ = line["crop"]
+    assert (left, top) == (0, 0) or left + top > 0
+    (person,) = line["people"]
+    assert person["keypoints"][:3] == [x - left, y - top, 2]
+    assert person["bbox"] == [280 - left, 150 - top, 60, 120]
+    outside = left - 0.5 > 2.0 or top - 0.5 > 2.0
+    assert (person["keypoints"][5] == 0) == outside
+
+
+def test_pictures_with_exlposes_names_are_aligned_too(rig, captured, tmp_path):
+    """8-bit pictures of both arms, as cameras give them."""
+    camera, folder = DualCamera(rig), tmp_path / "captures"
+    for arm, device in (("bright", camera.well_lit), ("dark", camera.low_light)):
+        (folder / arm).mkdir(parents=True)
+        for file in (captured[0] / "raw").glob(f"*_{arm}_*.dng"):
+            picture = camera.develop(read_dng(file), device)
+            cv2.imwrite(str(folder / arm / file.with_suffix(".png").name), picture[..., ::-1])
+    assert main([str(folder), "--out", str(tmp_path / "out")]) == 0
+    (told,) = json.loads((tmp_path / "out" / "alignment.json").read_text())["sessions"]
+    assert told["aligned"] == 6
+    assert geometry.corner_error(np.array(told["low_to_well"]), captured[1], HEIGHT, WIDTH) < 0.3
+    assert "raw_bright" not in next(iter(read_manifest(tmp_path / "out")))
+
+
+def test_a_csv_names_pairs_and_sessions(captured, tmp_path):
+    rows = ["bright,dark,session"]
+    for n in range(3):
+        file = bright(captured[0], n)
+        rows.append(f"{file},{partner(file)},mine")
+    rows.append(f"{tmp_path / 'gone.dng'},{partner(file)},mine")
+    (tmp_path / "pairs.csv").write_text("\n".join(rows))
+    assert main([str(tmp_path / "pairs.csv"), "--out", str(tmp_path / "out")]) == 0
+    told = json.loads((tmp_path / "out" / "alignment.json").read_text())["sessions"]
+    assert [(s["session"], s["aligned"]) for s in told] == [("-", 0), ("mine", 3)]
+    assert "pairs.csv:5: no such file" in told[0]["refused"][0]
+
+
+def test_match_lifts_the_low_light_arm(captured, aligned, tmp_path):
+    assert main([str(captured[0]), "--out", str(tmp_path / "out"), "--match", "level"]) == 0
+    for plain, lifted in zip(read_manifest(aligned), read_manifest(tmp_path / "out"), strict=True):
+        if plain["ratio"] == 1:
+            assert plain["mean_low_light"] < 20
+            assert lifted["mean_low_light"] == pytest.approx(lifted["mean_well_lit"], rel=0.35)
+
+
+# What can be wrong: one sentence each, the good pairs still done
+
+
+def refused(folder, tmp_path, capsys, expected, *more):
+    """Run, and give stderr's sentences; `expected` pairs must be done."""
+    status = main([str(folder), "--out", str(tmp_path / "out"), *more])
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("capture.align: ")]
+    assert status == (0 if expected else 1)
+    if expected:
+        assert len(list(read_manifest(tmp_path / "out"))) == expected
+    return told
+
+
+def test_swapped_arms(copy, tmp_path, capsys):
+    one = bright(copy, 0)
+    other = partner(one)
+    a, b = one.read_bytes(), other.read_bytes()
+    one.write_bytes(b)
+    other.write_bytes(a)
+    (told,) = refused(copy, tmp_path, capsys, 5)
+    assert one.name in told and "arms are swapped, the one named dark gets" in told
+
+
+def test_a_mirrored_arm(copy, tmp_path, capsys):
+    for file in (copy / "raw").glob("*_dark_*"):
+        raw = read_dng(file)
+        write_dng(file, replace(raw, counts=np.ascontiguousarray(raw.counts[:, ::-1])))
+    (told,) = refused(copy, tmp_path, capsys, 0)
+    assert "session 0212_lab: refused: the low-light arm is mirrored left to right" in told
+
+
+def test_a_wrong_nd_filter(copy, rig, tmp_path, capsys):
+    (copy / "raw").rename(copy / "right")
+    wrong = rig.model_copy(update={"nd_filter": change(rig.nd_filter, transmittance=(0.03, 0.03, 0.03))})
+    shoot(copy, wrong, (41,))
+    for file in (copy / "right").glob("*vid000040*"):
+        file.rename(copy / "raw" / file.name)
+    told = refused(copy, tmp_path, capsys, 3)
+    assert len(told) == 3
+    for sentence in told:
+        assert "vid000041" in sentence
+        assert "% of the well-lit arm's light, the rig says 1 %: another ND filter" in sentence
+
+
+def test_a_missing_partner(copy, tmp_path, capsys):
+    file = bright(copy, 2)
+    partner(file).unlink()
+    (told,) = refused(copy, tmp_path, capsys, 5)
+    assert told.endswith(f"{file}: its dark partner is missing")
+
+
+def test_a_truncated_dng(copy, tmp_path, capsys):
+    file = bright(copy, 1)
+    file.write_bytes(file.read_bytes()[:100_000])
+    (told,) = refused(copy, tmp_path, capsys, 5)
+    assert str(file) in told and "truncated" in told
+
+
+def test_two_sessions_under_one_name(copy, rig, exlpose, tmp_path, capsys):
+    """The rig was bumped: the smaller part lies off the map of the larger one."""
+    bumped = misaligned(exlpose, shift_px=(-6.0, 9.0), rotation_deg=0.1)
+    shoot(copy, bumped, (42,))
+    told = refused(copy, tmp_path, capsys, 6)
+    assert len(told) == 3
+    for sentence in told:
+        assert "vid000042" in sentence and "px off the map of session 0212_lab, 0.5 px allowed" in sentence
+
+
+def test_two_sessions_of_two_names_have_a_map_each(copy, rig, exlpose, tmp_path, capsys):
+    truth = shoot(copy, misaligned(exlpose, shift_px=(-6.0, 9.0), rotation_deg=0.1), (42,), session="0213")
+    assert refused(copy, tmp_path, capsys, 9) == []
+    first, second = json.loads((tmp_path / "out" / "alignment.json").read_text())["sessions"]
+    assert [first["session"], second["session"]] == ["0212_lab", "0213_lab"]
+    assert geometry.corner_error(np.array(second["low_to_well"]), truth, HEIGHT, WIDTH) < 0.15
+
+
+def test_a_session_too_dark_to_register_is_refused_with_what_it_knows(rig, tmp_path, capsys):
+    black = rig.model_copy(update={"nd_filter": change(rig.nd_filter, transmittance=(1e-5, 1e-5, 1e-5))})
+    shoot(tmp_path / "captures", black, (40,))
+    (told,) = refused(tmp_path / "captures", tmp_path, capsys, 0)
+    assert "session 0212_lab: refused: " in told and ("too dark" in told or "nothing in common" in told)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--workers", "0"], "--workers and --summed take whole numbers from 1"),
+        (["--limit-px", "nan"], "--limit-px a number above 0"),
+        (["--reference", "other.dng"], "--reference other.dng: is no pair of"),
+        (["--rig", "nosuch"], "nosuch: no such file, and no rigs file of that name"),
+    ],
+)
+def test_bad_arguments_get_one_sentence_and_leave_nothing(captured, tmp_path, capsys, more, told):
+    assert main([str(captured[0]), "--out", str(tmp_path / "out"), *more]) == 1
+    assert told in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_nothing_is_told(tmp_path, capsys):
+    assert main([str(tmp_path)]) == 1
+    assert "holds neither raw/*.dng nor bright/ and dark/" in capsys.readouterr().err
+    assert main([str(tmp_path / "gone")]) == 1
+    assert "no such folder or CSV of pairs" in capsys.readouterr().err
