@@ -31,7 +31,7 @@ from models.tuning.loop import best, tune
 from models.tuning.pipeline import PipelineIsp, onto_well_lit
 from models.tuning.record import Record
 from models.tuning.search import CmaSearch, GradientSearch
-from models.tuning.shots import RawShot, read_shots
+from models.tuning.shots import RawShot, read_shots, shoot
 from models.tuning.verdict import paired
 
 HEIGHT, WIDTH = 96, 128
@@ -248,6 +248,23 @@ def test_a_dot_lands_where_the_warp_and_crop_say_and_torch_agrees_with_opencv(tm
         shot.aligned(np.zeros((10, 10, 3), np.float32), "test")
     with pytest.raises(ValueError, match="no numbers"):
         shot.aligned(picture * np.nan, "test")
+
+
+def test_shots_the_rig_took_come_under_their_labels_and_a_whole_folder_is_left_as_it_is(tmp_path):
+    """LibRaw's aligned picture lies on the rig's own of the same raw."""
+    shoot(tmp_path / "shots", "exlpose-small", 7, 1, 1, 1)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "shots").rglob("*.*")}
+    shoot(tmp_path / "shots", "exlpose-small", 7, 1, 1, 1)
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "shots").rglob("*.*")}
+    (shot,) = read_shots(tmp_path / "shots")
+    isp = LibRawIsp()
+    ours = shot.aligned(isp.develop(shot.raw, defaults(isp.knobs)), "libraw").mean(axis=2)
+    rigs = cv2.imread(str(shot.picture), cv2.IMREAD_GRAYSCALE).astype(np.float32)
+    smooth = [cv2.GaussianBlur(one / one.mean(), (0, 0), 2).clip(0, 4) for one in (ours, rigs)]
+    (dx, dy), _ = cv2.phaseCorrelate(*(one.astype(np.float64) for one in smooth))
+    assert abs(dx) < 0.3 and abs(dy) < 0.3
+    with pytest.raises(ValueError, match="holds a run with seed = 7, asked is 8"):
+        shoot(tmp_path / "shots", "exlpose-small", 8, 1, 1, 1)
 
 
 def test_our_pipelines_settings_are_relative_to_each_pictures_start(tmp_path):
