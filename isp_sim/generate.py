@@ -168,12 +168,7 @@ def parser() -> argparse.ArgumentParser:
     return asked
 
 
-def prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]], int]:
-    """What a command line asks for: a job, what identifies its run, every shot, the number of processes.
-
-    Raises:
-        ValueError: something in it is not allowed, or a file behind it cannot be used.
-    """
+def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]], int]:
     cores = len(os.sched_getaffinity(0))
     workers = given.workers if given.workers is not None else (cores if given.device == "cpu" else 1)
     if workers < 1 or (given.count is not None and given.count < 1):
@@ -218,7 +213,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     given = parser().parse_args(arguments)
     try:
-        job, run, shots, workers = prepare(given)
+        job, run, shots, workers = _prepare(given)
         sheet = generate(job, run, shots, workers, given.resume)
     except (ValueError, OSError) as fault:
         print(f"isp_sim.generate: {fault}", file=sys.stderr)

@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from isp_sim.files import write_atomically
+from isp_sim.rigfile import load_rig
 from models.evaluate import TEST_SEED
 from models.pose.inference import FLIPS
 from models.pose.recogniser import load_recogniser
@@ -99,7 +100,7 @@ def shots_of(given: argparse.Namespace, workers: int) -> tuple[tuple[RawShot, ..
         (given.held_out, given.out / "held-out", TEST_SEED, given.judged),
     ):
         if folder is None:
-            shoot(own, given.rig, seed, count, OF_A_SCENE, workers)
+            shoot(own, load_rig(given.rig), seed, count, OF_A_SCENE, workers)
         sets.append(read_shots(folder or own, count))
     learn, judge = sets
     if {shot.raw.resolve() for shot in learn} & {shot.raw.resolve() for shot in judge}:

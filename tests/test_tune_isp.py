@@ -250,11 +250,11 @@ def test_a_dot_lands_where_the_warp_and_crop_say_and_torch_agrees_with_opencv(tm
         shot.aligned(picture * np.nan, "test")
 
 
-def test_shots_the_rig_took_come_under_their_labels_and_a_whole_folder_is_left_as_it_is(tmp_path):
+def test_shots_the_rig_took_come_under_their_labels_and_a_whole_folder_is_left_as_it_is(small, tmp_path):
     """LibRaw's aligned picture lies on the rig's own of the same raw."""
-    shoot(tmp_path / "shots", "exlpose-small", 7, 1, 1, 1)
+    shoot(tmp_path / "shots", small, 7, 1, 1, 1)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "shots").rglob("*.*")}
-    shoot(tmp_path / "shots", "exlpose-small", 7, 1, 1, 1)
+    shoot(tmp_path / "shots", small, 7, 1, 1, 1)
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "shots").rglob("*.*")}
     (shot,) = read_shots(tmp_path / "shots")
     isp = LibRawIsp()
@@ -264,7 +264,7 @@ def test_shots_the_rig_took_come_under_their_labels_and_a_whole_folder_is_left_a
     (dx, dy), _ = cv2.phaseCorrelate(*(one.astype(np.float64) for one in smooth))
     assert abs(dx) < 0.3 and abs(dy) < 0.3
     with pytest.raises(ValueError, match="holds a run with seed = 7, asked is 8"):
-        shoot(tmp_path / "shots", "exlpose-small", 8, 1, 1, 1)
+        shoot(tmp_path / "shots", small, 8, 1, 1, 1)
 
 
 def test_our_pipelines_settings_are_relative_to_each_pictures_start(tmp_path):

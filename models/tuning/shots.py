@@ -8,11 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from isp_sim.dataset import read_manifest
-from isp_sim.generate import generate, parser, prepare
+from isp_sim.dataset import Run, read_manifest
+from isp_sim.generate import generate, plan
 from isp_sim.pair import RESAMPLING
+from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Person
+from isp_sim.studio import Job
 
 
 @dataclass(frozen=True)
@@ -105,25 +107,27 @@ def _person(said: dict[str, list[float]]) -> Person:
     return Person(joints, (x, y, width, height))
 
 
-def shoot(folder: Path, rig: str, seed: int, count: int, of_a_scene: int, workers: int) -> None:
+def shoot(folder: Path, rig: Rig, seed: int, count: int, of_a_scene: int, workers: int) -> None:
     """Shoot a folder of built-in scenes, or go on where it was stopped; one that is whole is left as it is.
 
     Args:
         folder: where.
-        rig: its name or file.
+        rig: whose.
         seed: of people and noise.
         count: of shots.
         of_a_scene: shots of each scene, drawn from its schedule.
         workers: processes.
 
     Raises:
-        ValueError: no such rig, or the folder holds another run.
+        ValueError: the folder holds another run.
     """
-    words = ["--rig", rig, "--out", folder, "--seed", seed, "--count", count, "--shots-per-scene", of_a_scene]
-    job, run, shots, _ = prepare(parser().parse_args([*map(str, words), "--workers", str(workers)]))
-    whole = (folder / "manifest.jsonl").is_file()
-    if not whole or json.loads((folder / "run.json").read_text(encoding="utf-8")) != vars(run):
-        generate(job, run, shots, workers, resume=True)
+    rig_json = rig.model_dump_json()
+    digest = hashlib.blake2b(rig_json.encode(), digest_size=16).hexdigest()
+    run = Run(rig.name, digest, seed, "people", "", None, count, "cpu", of_a_scene)
+    if (folder / "manifest.jsonl").is_file() and json.loads((folder / "run.json").read_text("utf-8")) == vars(run):
+        return
+    job = Job(rig_json, "people", None, seed, "cpu", folder, 1)
+    generate(job, run, plan(rig, None, count, seed, of_a_scene), workers, resume=True)
 
 
 def digest(shots: tuple[RawShot, ...]) -> str:
