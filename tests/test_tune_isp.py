@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -452,3 +453,25 @@ def test_held_out_shots_must_be_others_and_somebody_must_be_there(small, tmp_pat
     manifest.write_text('{"people": []}\n')
     with pytest.raises(ValueError, match=r"manifest.jsonl:1: lacks 'bright'"):
         read_shots(tmp_path / "held")
+
+
+PAGE = ROOT / "docs" / "tuning.md"
+
+
+def test_the_page_lists_libraws_knobs_as_they_are():
+    text = PAGE.read_text(encoding="utf-8")
+    for knob in LibRawIsp().knobs:
+        searched = "choices" if knob.choices else knob.spec.scale
+        assert f"| {knob.name} | {knob.allowed} | {knob.default} | {searched} | {knob.spec.says} |" in text
+
+
+def test_the_pages_camera_and_program_are_isps(tmp_path):
+    text = PAGE.read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    given: dict[str, object] = {}
+    exec(code, given)
+    camera = given["my_camera"]()  # type: ignore[operator]
+    write_dng(tmp_path / "a.dng", raw_of(np.full((HEIGHT, WIDTH), 6554)))
+    assert camera.develop(tmp_path / "a.dng", defaults(camera.knobs)) == pytest.approx(0.2, abs=1e-3)
+    (tmp_path / "program.yaml").write_text(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0])
+    assert [knob.name for knob in load_external(tmp_path / "program.yaml").knobs] == ["noise", "gain"]
