@@ -2,9 +2,10 @@
 
     python benchmarks/tune_isp.py [--scale quick|full] [--pose WEIGHTS] [--docs]
 
-`full` is 300 evaluations of 40 shots over LibRaw and 60 a search over the pipeline, judged on 100 others: hours on two cores.
-A run that was stopped goes on. The interval is a bootstrap over the held-out shots; processor time is that of all
-processes, of the evaluations made in this run. `--docs` puts the convergence plots into docs/pictures.
+`full` is 300 evaluations of 40 shots over LibRaw and 60 a search over the pipeline, judged on 100 other shots: half an
+hour of processor time. A run that was stopped goes on. The interval is a bootstrap over the held-out shots; processor
+time is that of all processes, of the evaluations made in this run. `--docs` puts the convergence plots into
+docs/pictures.
 """
 
 import argparse
