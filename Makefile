@@ -26,6 +26,7 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/means.py --source people
 	$(BIN)/python benchmarks/people.py
 	$(BIN)/python benchmarks/bilateral.py
+	$(BIN)/python benchmarks/tune_isp.py
 	$(BIN)/python benchmarks/learned_isp.py
 	$(BIN)/python benchmarks/shipped_pose.py
 	$(BIN)/python benchmarks/lee_tables.py --scale quick

@@ -2,9 +2,10 @@
 
     python benchmarks/tune_isp.py [--scale quick|full] [--pose WEIGHTS] [--docs]
 
-`full` is 300 evaluations of 40 shots over LibRaw and 100 over the pipeline, judged on 100 others: hours on two cores.
-A run that was stopped goes on. The interval is a bootstrap over the held-out shots; processor time is that of all
-processes, of the evaluations made in this run. `--docs` puts the convergence plots into docs/pictures.
+`full` is 300 evaluations of 40 shots over LibRaw and 60 a search over the pipeline, judged on 100 other shots: half an
+hour of processor time. A run that was stopped goes on. The interval is a bootstrap over the held-out shots; processor
+time is that of all processes, of the evaluations made in this run. `--docs` puts the convergence plots into
+docs/pictures.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from models.tuning.record import Record
 from models.tuning.shots import RawShot, read_shots
 from models.tuning.verdict import average_precision, judge_all, verdicts
 
-SCALES = {"quick": (10, 20, 30, 30), "full": (40, 100, 300, 100)}
+SCALES = {"quick": (10, 20, 30, 30), "full": (40, 100, 300, 60)}
 """Shots of the search, held-out shots, evaluations over LibRaw, evaluations of each search over the pipeline."""
 RESAMPLES = 200
 Ways = dict[str, Settings]

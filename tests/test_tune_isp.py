@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -31,7 +32,7 @@ from models.tuning.loop import best, tune
 from models.tuning.pipeline import PipelineIsp, onto_well_lit
 from models.tuning.record import Record
 from models.tuning.search import CmaSearch, GradientSearch
-from models.tuning.shots import RawShot, read_shots
+from models.tuning.shots import RawShot, read_shots, shoot
 from models.tuning.verdict import paired
 
 HEIGHT, WIDTH = 96, 128
@@ -250,6 +251,27 @@ def test_a_dot_lands_where_the_warp_and_crop_say_and_torch_agrees_with_opencv(tm
         shot.aligned(picture * np.nan, "test")
 
 
+def test_shots_the_rig_took_come_under_their_labels_and_a_whole_folder_is_left_as_it_is(small, tmp_path):
+    """LibRaw's aligned picture fits the rig's own of the same raw better than when it is moved by a pixel."""
+    shoot(tmp_path / "shots", small, 7, 1, 1, 1)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "shots").rglob("*.*")}
+    shoot(tmp_path / "shots", small, 7, 1, 1, 1)
+    assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "shots").rglob("*.*")}
+    (shot,) = read_shots(tmp_path / "shots")
+    isp = LibRawIsp()
+    ours = shot.aligned(isp.develop(shot.raw, defaults(isp.knobs)), "libraw").mean(axis=2)
+    rigs = cv2.imread(str(shot.picture), cv2.IMREAD_GRAYSCALE).astype(np.float32)
+    inside = (slice(2, -2), slice(2, -2))
+    fits = {
+        (dx, dy): np.corrcoef(np.roll(ours, (dy, dx), (0, 1))[inside].ravel(), rigs[inside].ravel())[0, 1]
+        for dx in (-1, 0, 1)
+        for dy in (-1, 0, 1)
+    }
+    assert max(fits, key=fits.__getitem__) == (0, 0) and fits[0, 0] > 0.9
+    with pytest.raises(ValueError, match="holds a run with seed = 7, asked is 8"):
+        shoot(tmp_path / "shots", small, 8, 1, 1, 1)
+
+
 def test_our_pipelines_settings_are_relative_to_each_pictures_start(tmp_path):
     for name, level in (("dim", 30), ("bright", 300)):
         write_dng(tmp_path / f"{name}.dng", raw_of(np.full((HEIGHT, WIDTH), 64 + level)))
@@ -386,7 +408,7 @@ def test_a_killed_command_resumes_to_the_same_files_with_any_number_of_processes
     surroundings = os.environ | {"PYTHONPATH": f"{ROOT}", "OMP_NUM_THREADS": "1"}
     started = subprocess.Popen(command, cwd=ROOT, env=surroundings, stdout=subprocess.DEVNULL)
     record = tmp_path / "cut" / "cma.jsonl"
-    for _ in range(3000):
+    for _ in range(15_000):  # five minutes at most: it imports torch three times
         if record.is_file() and len(record.read_text().splitlines()) >= 4:
             break
         assert started.poll() is None
@@ -431,3 +453,25 @@ def test_held_out_shots_must_be_others_and_somebody_must_be_there(small, tmp_pat
     manifest.write_text('{"people": []}\n')
     with pytest.raises(ValueError, match=r"manifest.jsonl:1: lacks 'bright'"):
         read_shots(tmp_path / "held")
+
+
+PAGE = ROOT / "docs" / "tuning.md"
+
+
+def test_the_page_lists_libraws_knobs_as_they_are():
+    text = PAGE.read_text(encoding="utf-8")
+    for knob in LibRawIsp().knobs:
+        searched = "choices" if knob.choices else knob.spec.scale
+        assert f"| {knob.name} | {knob.allowed} | {knob.default} | {searched} | {knob.spec.says} |" in text
+
+
+def test_the_pages_camera_and_program_are_isps(tmp_path):
+    text = PAGE.read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    given: dict[str, object] = {}
+    exec(code, given)
+    camera = given["my_camera"]()  # type: ignore[operator]
+    write_dng(tmp_path / "a.dng", raw_of(np.full((HEIGHT, WIDTH), 6554)))
+    assert camera.develop(tmp_path / "a.dng", defaults(camera.knobs)) == pytest.approx(0.2, abs=1e-3)
+    (tmp_path / "program.yaml").write_text(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0])
+    assert [knob.name for knob in load_external(tmp_path / "program.yaml").knobs] == ["noise", "gain"]

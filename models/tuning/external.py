@@ -1,6 +1,6 @@
 """Any program that develops a raw file, as an ISP under test: its command line and knobs stand in a YAML file.
 
-    command: [dcraw_emu, -T, -6, -n, "{noise}", -Z, "{picture}", "{raw}"]
+    command: [dcraw_emu, -w, -W, -T, "-6", -n, "{noise}", -b, "{gain}", -Z, "{picture}", "{raw}"]
     picture: .tiff
     knobs:
       noise: {choices: [0, 100, 200, 400], default: 0, says: wavelet threshold}
