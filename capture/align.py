@@ -71,7 +71,6 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument(
         "--annotations",
         type=Path,
-        help="COCO keypoints on the well-lit frames, or the isp_sim.generate run they are from [the folder's own]",
         help="COCO keypoints on the well-lit frames, or the isp_sim.generate run the frames come from "
         "[what lies in the folder]",
     )
