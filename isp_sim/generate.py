@@ -166,6 +166,12 @@ def parser() -> argparse.ArgumentParser:
         help="people move while the shutter is open: N sub-frames are averaged over each shot's exposure, which makes "
         "a shot N times as long to render; 8 suits 25 ms [%(default)s: they stand still]",
     )
+    _add_run(asked)
+    return asked
+
+
+def _add_run(asked: argparse.ArgumentParser) -> None:
+    """Where and how the run goes, beside what it shoots."""
     asked.add_argument("--out", type=Path, help="folder of the data set [out/<rig's name>]")
     asked.add_argument("--workers", type=int, help="processes; the result does not depend on it [number of cores]")
     asked.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where the arms run [%(default)s]")
@@ -175,7 +181,6 @@ def parser() -> argparse.ArgumentParser:
         help="leave out scenes that cannot be read or metered, instead of stopping",
     )
     asked.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
-    return asked
 
 
 def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]], int]:

@@ -65,7 +65,9 @@ def test_shading_is_not_taken_for_colour():
     y, x = np.divmod(np.arange(24), 6)
     light = np.exp(-0.1 * ((x - 2.5) / 2.5) ** 2 + 0.05 * (y - 1.5) / 1.5)
     found = colour.fit_colours(
-        colour.Chart(0.4 * light[:, None] * (true @ matrix.T), np.zeros((4, 2))), "D65", (1.0, 1.0, 1.0)
+        colour.Chart(0.4 * light[:, None] * (true @ matrix.T), np.zeros((4, 2)), np.zeros((2, 3, 3))),
+        "D65",
+        (1.0, 1.0, 1.0),
     )
     assert found.matrix == pytest.approx(matrix, abs=1e-6)
     assert found.delta_e.max() < 1e-3
