@@ -94,9 +94,14 @@ def write_report(
         scores: the table.
     """
     parameters = parameter_plot(isp, recogniser, what, samples)
-    step = max(1, len(samples) // EXAMPLES)
-    chosen = samples[::step][:EXAMPLES]
-    _, coded = cv2.imencode(".jpg", examples(isp, recogniser, what, chosen)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+    first_of_split = {sample.split: sample for sample in reversed(samples)}
+    chosen = [first_of_split[split] for split in LOW_SPLITS if split in first_of_split]
+    chosen += [
+        sample for sample in samples[:: max(1, len(samples) // EXAMPLES)] if all(sample is not one for one in chosen)
+    ]
+    _, coded = cv2.imencode(
+        ".jpg", examples(isp, recogniser, what, chosen[:EXAMPLES])[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88]
+    )
     write_atomically(folder / "parameters.png", parameters)
     write_atomically(folder / "examples.jpg", coded.tobytes())
     protocol = next(iter(next(iter(scores.values())).values())).record()["protocol"]
@@ -119,6 +124,7 @@ def parameter_plot(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples
     """A PNG: for each parameter a histogram of the values chosen, a colour a split."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     device = next(recogniser.parameters()).device
     with torch.inference_mode():
@@ -134,6 +140,7 @@ def parameter_plot(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples
         edges = np.geomspace(spec.low, spec.high, 41) if spec.scale == "log" else np.linspace(spec.low, spec.high, 41)
         axes.hist([found[splits == s] for s in LOW_SPLITS[:3]], bins=edges, stacked=True, label=LOW_SPLITS[:3])
         axes.set(title=isp.pipeline.names[n], xscale=spec.scale, xlabel=spec.unit or None)
+        axes.xaxis.set_minor_formatter(NullFormatter())  # their labels would lie over each other
         if n == 0:
             axes.legend(fontsize="small")
     for axes in figure.axes[len(specs) :]:
