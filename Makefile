@@ -24,6 +24,8 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/dark_blocks.py
 	$(BIN)/python benchmarks/means.py
 	$(BIN)/python benchmarks/means.py --source people
+	$(BIN)/python benchmarks/means.py --source grey --size 480 300
+	$(BIN)/python benchmarks/tones.py
 	$(BIN)/python benchmarks/people.py
 	$(BIN)/python benchmarks/bilateral.py
 	$(BIN)/python benchmarks/tune_isp.py
