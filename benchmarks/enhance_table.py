@@ -47,6 +47,7 @@ from models.train_enhancer import WEIGHTS, train
 TRAIN_SEED, TEST_SEED = 0, 31
 SHOTS_A_SCENE = 4
 """About; a folder holds pairs, a rig shoots scenes."""
+PAIRS_A_RAW = 8
 CPU = torch.device("cpu")
 ABLATIONS = {
     "sllen": (),
@@ -121,10 +122,10 @@ def benches(given: argparse.Namespace, scale: Scale) -> list[Bench]:
 def raw_pairs(out: Path, part: str, count: int, seed: int) -> FolderPairs:
     """Raws of the small rig, one a scene, and the pairs that `rigs/gladnet.yaml` makes of them."""
     raws, pairs = out / f"raws-{part}-{count}", out / f"pairs-{part}-{count}"
-    common = ["--count", str(count), "--seed", str(seed), "--workers", "1"]
+    common = ["--seed", str(seed), "--workers", "1"]
     for folder, arguments in (
-        (raws, ["--rig", "exlpose-small", "--shots-per-scene", "1"]),
-        (pairs, ["--rig", "gladnet", "--scenes", str(raws / "raw")]),
+        (raws, ["--rig", "exlpose-small", "--shots-per-scene", "1", "--count", str(count)]),
+        (pairs, ["--rig", "gladnet", "--scenes", str(raws / "raw"), "--count", str(PAIRS_A_RAW * count)]),
     ):
         if not (folder / "manifest.jsonl").exists():
             resume = ["--resume"] if (folder / "run.json").exists() else []
