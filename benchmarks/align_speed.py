@@ -55,7 +55,7 @@ def measure(folder: Path, pairs: int) -> Table:
     register()  # compiles
     fitted, wall, processor = timed(register)
     writer = DatasetWriter(out)
-    writer.open(align._run(given, load_rig(rig), found), load_rig(rig), resume=False)
+    writer.open(align.run_of(given, load_rig(rig), found), load_rig(rig), resume=False)
     torch.set_num_threads(1)
 
     def all_pairs() -> None:

@@ -1,6 +1,6 @@
 """Registration of a dark arm against the truth, beside OpenCV's ECC and RealBlur's phase correlation + ECC.
 
-    python benchmarks/alignment.py [--sessions 24] [--photos FOLDER]
+    python benchmarks/alignment.py [--sessions 12] [--photos FOLDER] [--keep FILE]
 
 Every session is a rig of its own: rotation within 1°, shift within 25 px, scale within 1 %, perspective within 1e-6 a
 pixel (the rig file's largest is 2e-7), the ExLPose rig's distortion, 1 % ND filter, noise and schedule. Half of the
@@ -12,6 +12,7 @@ iterations to 1e-6 (RealBlur: phase correlation first, then ECC with a homograph
 """
 
 import argparse
+import json
 import math
 import time
 from dataclasses import dataclass
@@ -145,8 +146,8 @@ def session(rig: Rig, photos: Photos | None, seed: int) -> dict[tuple[str, str],
     found = {}
     for name, pair in (("base", light), ("LL-E", dark[0])):
         found[name, "ours"] = ours([pair])
-        found[name, "ECC"] = ecc(pair, False)
         found[name, "correlation + ECC"] = ecc(pair, True)
+    found["base", "ECC"] = ecc(light, False)
     found["LL-E", "ours, six summed"] = ours([dark[n] for n in (0, 3, 1, 4, 2, 5)])
     return found
 
@@ -170,27 +171,37 @@ def report(rows: list[dict[tuple[str, str], Found]]) -> Table:
 
 def _ratio(rows: list[dict[tuple[str, str], Found]], name: str, who: str) -> str:
     """Median over the sessions of the better peer's error over ours; a peer that stops counts as infinitely far off."""
-    ratios = [min(row[name, "ECC"].error_px, row[name, "correlation + ECC"].error_px) / row[name, who].error_px
-              for row in rows]  # fmt: skip
+    peers = [[row[key].error_px for key in row if key[0] == name and "ours" not in key[1]] for row in rows]
+    ratios = [min(errors) / row[name, who].error_px for errors, row in zip(peers, rows, strict=True)]
     return f"{np.quantile(ratios, 0.5, method='lower'):.1f} (≥ 3)"
+
+
+def kept(file: Path | None) -> dict[int, dict[tuple[str, str], Found]]:
+    """Sessions a run before has finished."""
+    if file is None or not file.exists():
+        return {}
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return {line["session"]: {(n, w): Found(e, s, bool(r)) for n, w, e, s, r in line["found"]} for line in lines}
 
 
 if __name__ == "__main__":
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--sessions", type=int, default=24)
-    asked.add_argument("--first", type=int, default=0, help="number of the first session [%(default)s]")
+    asked.add_argument("--sessions", type=int, default=12)
     asked.add_argument("--photos", type=Path, default=Path("../shared/data/photos/lspet"))
+    asked.add_argument("--keep", type=Path, help="file of finished sessions, to go on from")
     given = asked.parse_args()
     torch.set_num_threads(2)
     cv2.setNumThreads(2)
     exlpose = load_rig("exlpose")
     source = Photos(given.photos, None, exlpose.height_px, exlpose.width_px) if given.photos.is_dir() else None
-    told = []
-    for seed in range(given.first, given.first + given.sessions):
-        told.append(session(exlpose, source, seed))
-        print(
-            seed,
-            " ".join(f"{n} {w}: {f.error_px:.3f}{' refused' * f.refused};" for (n, w), f in told[-1].items()),
-            flush=True,
-        )
-    Console().print(report(told))
+    done = kept(given.keep)
+    for seed in range(given.sessions):
+        if seed not in done:
+            done[seed] = session(exlpose, source, seed)
+            found = [[*key, f.error_px, round(f.seconds, 3), f.refused] for key, f in done[seed].items()]
+            line = json.dumps({"session": seed, "found": found})
+            print(line, flush=True)
+            if given.keep:
+                with given.keep.open("a", encoding="utf-8") as file:
+                    file.write(line + "\n")
+    Console().print(report([done[seed] for seed in range(given.sessions)]))

@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
         "--rig", help="rig file or name; tells how much light the arms get [the folder's rig.yaml, or exlpose]"
     )
     asked.add_argument("--reference", type=Path, help="file of the static pair that fixes the map [the best pairs]")
-    asked.add_argument("--summed", type=int, default=4, help="most pairs summed to fix a session's map [%(default)s]")
+    asked.add_argument("--summed", type=int, default=6, help="most pairs summed to fix a session's map [%(default)s]")
     asked.add_argument("--distortion", action="store_true", help="fit what the arms' radial distortions differ by, too")
     asked.add_argument(
         "--resampler",
@@ -122,7 +122,7 @@ def align(given: argparse.Namespace) -> list[Outcome]:
     ):
         raise ValueError(f"--reference {given.reference}: is no pair of {given.captures}")
     writer = DatasetWriter(given.out)
-    finished = writer.open(_run(given, rig, pairs), rig, given.resume)
+    finished = writer.open(run_of(given, rig, pairs), rig, given.resume)
     outcomes = [Outcome("-", faults=faults)] if faults else []
     numbered = list(enumerate(pairs))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -219,7 +219,8 @@ def _rig(given: argparse.Namespace) -> Rig:
     return load_rig(given.rig or (own if own.is_file() else "exlpose"))
 
 
-def _run(given: argparse.Namespace, rig: Rig, pairs: list[CapturedPair]) -> AlignRun:
+def run_of(given: argparse.Namespace, rig: Rig, pairs: list[CapturedPair]) -> AlignRun:
+    """What identifies the run that was asked for."""
     names = "\n".join(f"{pair.session} {pair.bright.name} {pair.dark.name}" for pair in pairs)
     return AlignRun(
         rig=rig.name,

@@ -77,8 +77,8 @@ def write_report(
         _flicker(_small(well), _small(before), "flicker, before"),
         _flicker(_small(well), _small(after), "flicker, after"),
         *(_flicker(_detail(well, at), _detail(after, at), f"flicker, {ZOOM}×, after") for at in _details(well)),
-        _figure(_small(_board(well, before)), "checkerboard, before"),
-        _figure(_small(_board(well, after)), "checkerboard, after"),
+        _figure(_small(checkerboard(well, before)), "checkerboard, before"),
+        _figure(_small(checkerboard(well, after)), "checkerboard, after"),
         "<h2>Map, low-light → well-lit, px at the corner</h2>",
         _table(("parameter", "px"), [(n, f"{v:.4f}") for n, v in zip(NAMES, fit.alignment.theta, strict=True)]),
         "<h2>Light</h2>",
@@ -121,7 +121,7 @@ def _arrows(grid: Grid, vectors: np.ndarray, size: tuple[int, int], caption: str
     scale = WIDTH / width
     longest = float(np.linalg.norm(vectors[grid.known], axis=1).max()) if grid.known.any() else 1.0
     longest = max(longest, 1e-6)
-    times = 0.8 * (height / 5) / longest
+    times = 0.5 * (height / 5) / longest  # half a patch: none leaves the frame
     parts = [
         f'<svg width="{WIDTH}" height="{height * scale:.0f}" viewBox="0 0 {width} {height}" '
         'style="background:#f6f6f6;border:1px solid #ccc">'
@@ -161,7 +161,8 @@ def _small(picture: Picture) -> Picture:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC))
 
 
-def _board(one: Picture, other: Picture) -> Picture:
+def checkerboard(one: Picture, other: Picture) -> Picture:
+    """Squares of two pictures in turn."""
     side = max(2, BOARD_PX * one.shape[1] // 1920)
     y, x = np.indices(one.shape[:2]) // side
     return np.where(((y + x) % 2 == 0)[..., None], one, other)

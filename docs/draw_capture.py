@@ -1,0 +1,52 @@
+"""Redraw docs/pictures/align.jpg: what capture.align does to a pair. `python docs/draw_capture.py` (or `make docs`)."""
+
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from capture import align, develop, session
+from capture.captures import find_pairs
+from capture.report import checkerboard
+from isp_sim import generate
+
+PICTURES = Path(__file__).parent / "pictures"
+DETAIL = (slice(90, 330), slice(300, 620))
+ZOOM = 2
+
+
+def draw() -> None:
+    """Six pairs of the demonstration's rig, registered; one of them before and after."""
+    with tempfile.TemporaryDirectory() as scratch:
+        captures = Path(scratch) / "captures"
+        generate.main(["--rig", align.DEMO_RIG, "--count", str(align.DEMO_PAIRS), "--out", str(captures)])
+        settings = session.Settings("cubic", "none", 0.5, False, None, align.DEMO_PAIRS, 0.01)
+        pairs, _ = find_pairs(captures)
+        loaded = [(pair, develop.read(pair)) for pair in session.candidates(pairs, settings)]
+        found = session.fit_session("demonstration", loaded, settings)
+    frames = loaded[0][1]
+    box = develop.common_box(found.fit.alignment, *frames.size)
+    well, dark = develop.crop(develop.linear(frames.bright), box), develop.linear(frames.dark)
+    before = found.match.level(develop.crop(dark, box))
+    after = found.match.level(develop.warp(dark, found.fit.alignment, box, "cubic"))
+    well, before, after = (develop.encode(image) for image in (well, before, after))
+    panels = {
+        "well-lit": well,
+        "low-light, aligned, lifted": after,
+        "checkerboard, as captured": checkerboard(well, before),
+        "checkerboard, aligned": checkerboard(well, after),
+    }
+    tiles = []
+    for caption, picture in panels.items():
+        tile = cv2.resize(picture[DETAIL], None, fx=ZOOM, fy=ZOOM, interpolation=cv2.INTER_NEAREST)
+        for colour, thickness in (((0, 0, 0), 4), ((255, 255, 255), 1)):
+            place = (10, tile.shape[0] - 12)
+            cv2.putText(tile, caption, place, cv2.FONT_HERSHEY_SIMPLEX, 0.7, colour, thickness, cv2.LINE_AA)
+        tiles.append(tile)
+    sheet = np.vstack([np.hstack(tiles[:2]), np.hstack(tiles[2:])])
+    cv2.imwrite(str(PICTURES / "align.jpg"), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+
+
+if __name__ == "__main__":
+    draw()
