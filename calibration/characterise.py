@@ -120,7 +120,7 @@ def characterise(session: Session, reading: Reading) -> Results:
         dark_current_e_per_s=current,
         hot=_hot(levels, gains, session),
         dead=_dead(levels, stack, curves),
-        black_dn=dark_noise.black_dn(points, current),
+        black_dn=dark_noise.black_dn(points, current, tukey),
         points=points,
         tukey=tukey,
         read_lines=dark_noise.noise_law(

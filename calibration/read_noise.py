@@ -38,7 +38,7 @@ class ReadNoise:
         std_dn: standard deviation under the Gaussian law.
         scale_dn, shape: scale and λ of the Tukey-λ law.
         ppcc: λ of the best probability plot, and `(λ, r)` along the way.
-        black_dn: black of each phase.
+        gauss_black_dn, tukey_black_dn: black of each phase under either law.
         log_likelihoods: of the Gaussian and the Tukey-λ law.
         histogram: centres, counts, and what each law expects, all phases moved to a common black.
     """
@@ -48,7 +48,8 @@ class ReadNoise:
     shape: Estimate
     ppcc: float
     ppcc_curve: Array
-    black_dn: tuple[Estimate, Estimate, Estimate, Estimate]
+    gauss_black_dn: tuple[Estimate, ...]
+    tukey_black_dn: tuple[Estimate, ...]
     log_likelihoods: tuple[float, float]
     histogram: tuple[Array, Array, Array, Array]
 
@@ -92,8 +93,6 @@ def fit(level: Level, shared_dn2: Estimate) -> ReadNoise | None:
     std_dn, scale_dn = (math.exp(p[4]) for p in (gauss, tukey))
     # The blur's own error moves the scale: their variances add up to what is seen.
     blur_error = shared_dn2.error / 2
-    best, errors = (tukey, tukey_errors) if tukey_likelihood > gauss_likelihood else (gauss, gauss_errors)
-    black = [around(best[i], errors[i]) for i in range(4)]
     return ReadNoise(
         std_dn=around(std_dn, math.hypot(std_dn * gauss_errors[4], blur_error / std_dn)),
         scale_dn=around(
@@ -102,7 +101,8 @@ def fit(level: Level, shared_dn2: Estimate) -> ReadNoise | None:
         shape=around(float(tukey[5]), float(tukey_errors[5])),
         ppcc=ppcc,
         ppcc_curve=along,
-        black_dn=(black[0], black[1], black[2], black[3]),
+        gauss_black_dn=tuple(around(gauss[i], gauss_errors[i]) for i in range(4)),
+        tukey_black_dn=tuple(around(tukey[i], tukey_errors[i]) for i in range(4)),
         log_likelihoods=(gauss_likelihood, tukey_likelihood),
         histogram=_shown(binned, gauss, tukey, blur),
     )
