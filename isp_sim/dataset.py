@@ -164,6 +164,10 @@ class DatasetWriter:
         text = json.dumps(line, separators=(",", ":"))
         write_atomically(_pair_file(self.folder, number), text.encode())
 
+    def recorded(self, number: int) -> dict[str, Any]:
+        """The line of a whole pair while the run is open."""
+        return _read_json(_pair_file(self.folder, number))
+
     def close(self) -> None:
         """Gather the manifest and the annotation files; may be called again after a kill at any moment."""
         pairs = sorted((self.folder / ".pairs").glob("*.json"))
