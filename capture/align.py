@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from capture import develop, geometry, photometry, session
-from capture.aligned import AlignRun, Done, Outcome, align_pair, write_alignments
+from capture.aligned import AlignRun, Done, Outcome, align_pair, done_before, write_alignments
 from capture.captures import CapturedPair, find_pairs
 from capture.labels import Labels, read_labels
 from capture.report import write_report
@@ -161,11 +161,11 @@ def _align_session(
             lost.add(pair)
     try:
         if not loaded:
-            raise ValueError(f"session {outcome.name}: refused: none of its best pairs can be used")
+            raise ValueError("none of its best pairs can be used")
         torch.set_num_threads(workers)
         outcome.found = session.fit_session(outcome.name, loaded, settings)
     except ValueError as fault:
-        outcome.faults.append(str(fault))
+        outcome.faults.append(f"session {outcome.name}: refused: {fault}")
         yield from (None for _ in numbered)
         return
     found = outcome.found
@@ -175,10 +175,13 @@ def _align_session(
 
     def one(entry: tuple[int, CapturedPair]) -> Done | str:
         number, pair = entry
+        if number in finished:
+            return done_before(writer.recorded(number))
         try:
             return align_pair(number, pair, labels.get(pair.bright.stem, Labels()), found, settings, writer)
         except ValueError as fault:
-            return str(fault)
+            named = str(pair.bright) in str(fault) or str(pair.dark) in str(fault)
+            return str(fault) if named else f"{pair.bright}: refused: {fault}"
 
     left = [entry for entry in numbered if entry[1] not in lost]
     with ThreadPoolExecutor(workers) as pool:

@@ -1,6 +1,7 @@
 """Aligned pairs and what is known about their maps onto the disk: ExLPose's layout and `alignment.json`."""
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,10 @@ def align_pair(
     Raises:
         ValueError: the pair is refused, or a file of it cannot be used; nothing of it is left in the folder's record.
     """
-    frames = develop.read(pair)
+    try:
+        frames = develop.read(pair)
+    except OSError as fault:
+        raise ValueError(f"{fault.filename}: cannot be read: {fault.strerror}") from None
     check, share = session.judge(pair, frames, found, settings)
     box = develop.common_box(found.fit.alignment, *frames.size, labels.box)
     shot = _shot(pair, frames.bright, frames.dark)
@@ -80,6 +84,7 @@ def align_pair(
         "people": placed(labels.people, box),
         "planes": {name: f"{name}/{shot.file_name('bright')}" for name in labels.planes},
         "labels": labels.labels,
+        "alignment": _check_json(check, share),
     }
     out = writer.folder
     for arm, picture in zip(("bright", "dark"), pictures, strict=True):
@@ -92,6 +97,18 @@ def align_pair(
         write_plane(out / line["planes"][name], cropped_plane(path, labels.box, box))
     writer.record(number, line)
     return Done(check, share, line)
+
+
+def done_before(line: dict[str, Any]) -> Done:
+    """What a manifest's line tells of a pair that a stopped run had finished."""
+    told = line["alignment"]
+    sigma = math.inf if told["sigma_px"] is None else told["sigma_px"]
+    return Done(Check(tuple(told["residual_px"]), sigma, None), told["share_of_light"], line)
+
+
+def _check_json(check: Check, share: float | None) -> dict[str, Any]:
+    sigma = check.sigma_px if math.isfinite(check.sigma_px) else None
+    return {"residual_px": list(check.left_px), "sigma_px": sigma, "share_of_light": share}
 
 
 def _pictures(frames: develop.Frames, found: Session, settings: Settings, box: develop.Box) -> tuple[Picture, Picture]:
@@ -188,16 +205,5 @@ def _session_json(outcome: Outcome) -> dict[str, Any]:
             "correlation_peak_sigma": fit.coarse_height,
         },
         "photometric": {"gain": list(found.match.gain), "offset": list(found.match.offset)},
-        "pairs": [_pair_json(pair, done) for pair, done in outcome.done],
-    }
-
-
-def _pair_json(pair: CapturedPair, done: Done) -> dict[str, Any]:
-    sigma = done.check.sigma_px
-    known = sigma < float("inf")
-    return {
-        "pair": pair.name,
-        "residual_px": done.check.length_px if known else None,
-        "sigma_px": sigma if known else None,
-        "share_of_light": done.share,
+        "pairs": [{"pair": pair.name} | done.line["alignment"] for pair, done in outcome.done],
     }

@@ -9,6 +9,8 @@ from scipy import fft
 from capture.observation import SATURATED, Level
 
 STEP = 8
+"""Pixels of the full frame a pixel of the correlation spans; fewer in small frames."""
+FEWEST_ROWS = 40
 REACH = 0.25
 """Shifts up to this share of the frame's sides are looked for."""
 SURE = 7.0
@@ -26,6 +28,14 @@ class Peak(NamedTuple):
 
     shift: tuple[float, float]
     height: float
+
+
+def step_for(size: tuple[int, int]) -> int:
+    """The coarsest step at which a frame of (height, width) still has `FEWEST_ROWS` each way, at most `STEP`."""
+    step = STEP
+    while step > 1 and min(size) < FEWEST_ROWS * step:
+        step //= 2
+    return step
 
 
 def correlate(level: Level) -> Peak:

@@ -137,10 +137,11 @@ def register(
     Raises:
         ValueError: the arms see hardly anything in common.
     """
-    peak = coarse.correlate(observations[0].level(coarse.STEP))
+    begun = coarse.step_for(observations[0].size)
+    peak = coarse.correlate(observations[0].level(begun))
     state = _State(begin or geometry.start(peak.shift, *observations[0].size), free)
     history = []
-    for scale, most in scales:
+    for scale, most in ((scale, most) for scale, most in scales if scale <= begun):
         blur_px = BLUR_PX if scale == 1 else 0.0
         levels = [blurred(observation.level(scale), blur_px) for observation in observations]
         limit = DONE_PX * scale if scale > 1 else LAST_PX

@@ -106,7 +106,7 @@ def check(observation: Observation, alignment: Alignment, step: int = CHECK_STEP
     Raises:
         ValueError: the arms see hardly anything in common under it.
     """
-    level = coarse.unmasked(observation.level(coarse.STEP))
+    level = coarse.unmasked(observation.level(coarse.step_for(observation.size)))
     peak = coarse.correlate(level._replace(bright=register.sample(level, alignment).value[None]))
     off = peak.shift if peak.height > coarse.SURE and float(np.hypot(*peak.shift)) > FAR_PX else None
     left, sigma = _shift(register.cells(_level(observation, step), alignment).sums)

@@ -96,14 +96,14 @@ def fit_session(name: str, loaded: Sequence[tuple[CapturedPair, Frames]], settin
     """
     observations = [frames.observation() for _, frames in loaded]
     rough, agreeing = _anchor(observations, settings)
-    _refuse_strangers(name, observations[agreeing[0]], rough)
+    _refuse_strangers(observations[agreeing[0]], rough)
     used = [observations[n] for n in agreeing]
     free = geometry.DISTORTED if settings.distortion else geometry.HOMOGRAPHY
     fit = register.register(used, free, SCALES[2:], rough.alignment)
     grid = residuals.grid(used, fit.alignment)
     size = used[0].size
     sigma_px = fit.corner_sigma_px(*size)
-    told = f"session {name}: refused: residual {grid.rms_px(grid.left):.2f} px over the grid, "
+    told = f"residual {grid.rms_px(grid.left):.2f} px over the grid, "
     if sigma_px > settings.limit_px:
         raise ValueError(
             f"{told}but the corners are known to {sigma_px:.2f} px only, {settings.limit_px:g} px allowed: its frames "
@@ -141,17 +141,16 @@ def _anchor(observations: Sequence[Observation], settings: Settings) -> tuple[Fi
     return best
 
 
-def _refuse_strangers(name: str, observation: Observation, rough: Fit) -> None:
+def _refuse_strangers(observation: Observation, rough: Fit) -> None:
     """Arms that show nothing in common, or one of them in a mirror."""
-    way = coarse.mirrored(observation.level(coarse.STEP))
+    way = coarse.mirrored(observation.level(coarse.step_for(observation.size)))
     if way is not None:
         raise ValueError(
-            f"session {name}: refused: the low-light arm is mirrored {way}; flip it in the camera's settings, or its "
-            "files, before aligning"
+            f"the low-light arm is mirrored {way}; flip it in the camera's settings, or its files, before aligning"
         )
     if rough.coarse_height < coarse.SURE:
         raise ValueError(
-            f"session {name}: refused: the arms show nothing in common (correlation peak {rough.coarse_height:.1f} σ, "
+            f"the arms show nothing in common (correlation peak {rough.coarse_height:.1f} σ, "
             f"{coarse.SURE:g} needed): too dark, or not one scene"
         )
 

@@ -172,6 +172,10 @@ class DatasetWriter:
         """How many pairs an open run has finished."""
         return sum(1 for _ in (self.folder / ".pairs").glob("*.json"))
 
+    def recorded(self, number: int) -> dict[str, Any]:
+        """The line of a whole pair while the run is open."""
+        return _read_json(_pair_file(self.folder, number))
+
     def close(self) -> None:
         """Gather the manifest and the annotation files; may be called again after a kill at any moment."""
         pairs = sorted((self.folder / ".pairs").glob("*.json"))

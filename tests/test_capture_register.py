@@ -239,15 +239,17 @@ def test_residuals_over_the_grid_fall_from_the_displacement_to_the_noise(observa
 )
 def test_a_mirrored_arm_is_known(observation, flip, told):
     turned = Observation(observation.bright, np.ascontiguousarray(observation.dark[flip]), observation.cfa, (1, 1, 1))
-    assert coarse.mirrored(turned.level(coarse.STEP)) == told
-    assert coarse.mirrored(observation.level(coarse.STEP)) is None
+    assert coarse.mirrored(turned.level(coarse.step_for((HEIGHT, WIDTH)))) == told
+    assert coarse.mirrored(observation.level(coarse.step_for((HEIGHT, WIDTH)))) is None
 
 
 def test_noise_has_no_peak():
     stream = np.random.default_rng(0)
     planes = [stream.random((HEIGHT, WIDTH)).astype(np.float32) for _ in range(2)]
     heights = [
-        coarse.correlate(Observation(planes[0], np.roll(planes[1], n, axis=0), "", (1, 1, 1)).level(coarse.STEP)).height
+        coarse.correlate(
+            Observation(planes[0], np.roll(planes[1], n, axis=0), "", (1, 1, 1)).level(coarse.step_for((HEIGHT, WIDTH)))
+        ).height
         for n in range(0, 160, 16)
     ]
     assert max(heights) < coarse.SURE
