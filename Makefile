@@ -43,6 +43,7 @@ docs: $(READY)  ## redraw the pictures in docs/
 	$(BIN)/python docs/draw.py
 	$(BIN)/python docs/draw_people.py
 	$(BIN)/python docs/draw_isp.py
+	$(BIN)/python docs/draw_enhance.py
 	$(BIN)/python docs/draw_calibration.py
 	$(BIN)/python docs/draw_capture.py
 
