@@ -132,6 +132,20 @@ def test_any_number_of_workers_gives_the_same_bytes(captured, aligned, tmp_path)
     assert (tmp_path / "out" / "manifest.jsonl").read_bytes() == (aligned / "manifest.jsonl").read_bytes()
 
 
+def test_a_run_that_lost_files_resumes_to_the_same_data_set(captured, aligned, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main([str(captured[0]), "--out", str(out)]) == 0
+    lines = list(read_manifest(out))
+    (out / lines[2]["dark"]).unlink()
+    kept = (out / lines[0]["dark"]).stat().st_mtime_ns
+    assert main([str(captured[0]), "--out", str(out)]) == 1
+    assert "holds this very run; add --resume" in capsys.readouterr().err
+    assert main([str(captured[0]), "--out", str(out), "--resume"]) == 0
+    assert (out / lines[0]["dark"]).stat().st_mtime_ns == kept
+    for name in ("manifest.jsonl", "alignment.json", lines[2]["dark"]):
+        assert (out / name).read_bytes() == (aligned / name).read_bytes()
+
+
 def test_the_page_opens_offline(aligned):
     page = (aligned / "report-0212_lab.html").read_text(encoding="utf-8")
     assert "http://" not in page and "https://" not in page and "<script" not in page
