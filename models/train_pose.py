@@ -127,9 +127,16 @@ def train(
 
     training.run(lambda epoch: ((share, batch.to(device)) for share, batch in batches(epoch)), scores, console)
     if processes.first:
-        save_network(learner.network, folder / WEIGHTS, said | {"last": training.history[-1]})
+        save_network(learner.network, folder / WEIGHTS, without_folders(said) | {"last": training.history[-1]})
     processes.leave()
     return training.history[-1]
+
+
+def without_folders(said: dict[str, object]) -> dict[str, object]:
+    """What travels with the weights: names of data folders and files, not where they lay."""
+    data = said.get("data")
+    names = {"data": [Path(str(one)).name for one in data]} if isinstance(data, list) else {}
+    return said | names | {"start_from": Path(str(said.get("start_from"))).name}
 
 
 def start(network: Cpn, path: Path) -> None:
