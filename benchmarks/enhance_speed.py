@@ -72,6 +72,9 @@ def large(name: str, answers: "multiprocessing.Queue[tuple[float, float, float, 
 def seam(name: str, picture: Picture) -> float:
     """Largest difference between tiles and no tiles round a corner of four, in codes of 8 bits."""
     network = build(name, 0, **SETTINGS.get(name, {})).eval()
+    drawn = torch.Generator().manual_seed(0)
+    for weight in (p for p in network.parameters() if p.ndim > 1):  # the first weights of some hardly change a picture
+        torch.nn.init.xavier_normal_(weight, generator=drawn)
     side = 2 * SIDE
     part = as_image(picture[:side, :side], "mean-0.4", torch.device("cpu"))
     with torch.inference_mode():

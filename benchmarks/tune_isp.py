@@ -70,9 +70,9 @@ def tune(isp: str, evaluations: int, given: argparse.Namespace, console: Console
         record = out / f"{kind}.jsonl"
         before, start = len(Record(record).lines), processor_seconds()
         found, _ = tune_isp.run(asked, console)
-        made = len(Record(record).lines) - before
-        cost = (processor_seconds() - start) / max(made, 1)
-        console.print(f"{isp}, {kind}: {made} evaluations made now, {cost:.2f} s of processor each, shooting included")
+        if made := len(Record(record).lines) - before:
+            cost = (processor_seconds() - start) / made
+            console.print(f"{isp}, {kind}: {made} evaluations made now, {cost:.2f} s of processor each, all included")
     if len(kinds) > 1:
         asked.search = "both"
         found, _ = tune_isp.run(asked, console)  # the report over all

@@ -22,6 +22,7 @@ from models.pose.samples import RigPairs
 from models.scoring.picture_quality import psnr_ssim
 
 PICTURES = Path(__file__).parent / "pictures"
+TRAINED = Path("out/enhance-table/exlpose-small")
 SEED, SCENE = 31, 1
 COLUMNS = 3
 
@@ -41,10 +42,10 @@ def sheet(tiles: list[Picture]) -> Picture:
     return np.vstack(rows)
 
 
-def draw_enhancers(trained: Path | None) -> None:
+def draw_enhancers(trained: Path) -> None:
     """One shot through every enhancer, PSNR to its well-lit partner below."""
     shot = RigPairs(load_rig("exlpose-small"), SEED, SCENE + 1).group(SCENE)[0]
-    weights = sorted(trained.glob("*/weights.safetensors")) if trained else []
+    weights = sorted(trained.glob("*/weights.safetensors"))
     learned = []
     for path in weights:
         if path.parent.name in ("gladnet", "sllen", "zero-dce-seed-0", "zero-dce++", "sci-seed-0"):
@@ -87,7 +88,9 @@ def draw_raw_pairs() -> None:
 def main() -> None:
     """Draw both."""
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    asked.add_argument("--trained", type=Path, help="trainings of benchmarks/enhance_table.py, to show them too")
+    asked.add_argument(
+        "--trained", type=Path, default=TRAINED, help="trainings of benchmarks/enhance_table.py, shown where they are"
+    )
     given = asked.parse_args()
     draw_raw_pairs()
     draw_enhancers(given.trained)

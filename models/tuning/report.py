@@ -52,10 +52,11 @@ def convergence(told: Mapping[str, Sequence[Evaluation]], title: str) -> bytes:
     start = next(iter(told.values()))[0].oks
     axes.axhline(start, color="0.4", linestyle="--", linewidth=1, label="the ISP's defaults")
     every = np.concatenate([[one.oks for one in evaluations] for evaluations in told.values()])
-    low = max(float(every.min()), float(every.max()) - 3 * max(float(every.max()) - start, 0.05))  # failures below
-    room = 0.04 * (float(every.max()) - low) + 1e-4
-    axes.set(xlabel="evaluations, each over all shots of the search", ylabel="mean OKS", title=title)
-    axes.set_ylim(low - room, float(every.max()) + room)
+    top = float(every.max())
+    low = max(float(every.min()), top - max(5 * (top - start), 0.01))
+    room = 0.04 * (top - low) + 1e-4
+    axes.set(xlabel="evaluations, each over all shots of the search", ylabel="mean OKS (bad trials lie below)", title=title)
+    axes.set_ylim(low - room, top + room)
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", loc="lower right")
     data = io.BytesIO()
