@@ -46,7 +46,7 @@ def measure(folder: Path, pairs: int) -> Table:
     given = align.parser().parse_args([str(captures), "--out", str(out)])
     found, _ = find_pairs(captures)
     settings = session.Settings("cubic", "none", 0.5, False, None, given.summed, 0.01)
-    chosen = session.candidates(found, settings)
+    chosen = session.candidates(found, settings)[: given.summed]
 
     def register() -> session.Session:
         torch.set_num_threads(CORES)

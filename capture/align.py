@@ -8,20 +8,18 @@ import hashlib
 import itertools
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from capture import develop, geometry, photometry, session
-from capture.aligned import AlignRun, Done, Outcome, align_pair, done_before, write_alignments
+from capture import geometry, photometry
+from capture.aligned import AlignRun, Outcome, write_alignments
 from capture.captures import CapturedPair, find_pairs
-from capture.labels import Labels, read_labels
-from capture.report import write_report
+from capture.labels import read_labels
 from capture.session import Settings
+from capture.whole_session import align_session
 from isp_sim import generate
 from isp_sim.dataset import DatasetWriter, read_manifest
 from isp_sim.rig import Rig
@@ -130,7 +128,7 @@ def align(given: argparse.Namespace) -> list[Outcome]:
         bar = progress.add_task("pairs", total=len(pairs))
         for name, group in itertools.groupby(sorted(numbered, key=lambda p: p[1].session), lambda p: p[1].session):
             outcome = Outcome(name)
-            for _ in _align_session(outcome, list(group), labels, settings, writer, workers, finished):
+            for _ in align_session(outcome, list(group), labels, settings, writer, workers, finished):
                 progress.advance(bar)
             outcomes.append(outcome)
     if not any(outcome.done for outcome in outcomes):
@@ -138,69 +136,6 @@ def align(given: argparse.Namespace) -> list[Outcome]:
     writer.close()
     write_alignments(given.out, outcomes, settings)
     return outcomes
-
-
-def _align_session(
-    outcome: Outcome,
-    numbered: list[tuple[int, CapturedPair]],
-    labels: dict[str, Labels],
-    settings: Settings,
-    writer: DatasetWriter,
-    workers: int,
-    finished: set[int],
-) -> Iterator[None]:
-    """Fit a session's map, then judge, warp and write its pairs; yields as each is done or refused."""
-    loaded, lost = [], set()
-    for pair in session.candidates([pair for _, pair in numbered], settings):
-        try:
-            frames = develop.read(pair)
-            session.refuse_swapped(pair, frames)
-            loaded.append((pair, frames))
-        except (ValueError, OSError) as fault:
-            outcome.faults.append(str(fault))
-            lost.add(pair)
-    try:
-        if not loaded:
-            raise ValueError("none of its best pairs can be used")
-        torch.set_num_threads(workers)
-        outcome.found = session.fit_session(outcome.name, loaded, settings)
-    except ValueError as fault:
-        outcome.faults.append(f"session {outcome.name}: refused: {fault}")
-        yield from (None for _ in numbered)
-        return
-    found = outcome.found
-    reference = loaded[[pair.name for pair, _ in loaded].index(found.pairs[0])][0]
-    del loaded
-    torch.set_num_threads(1)  # the pairs share the cores out
-
-    def one(entry: tuple[int, CapturedPair]) -> Done | str:
-        number, pair = entry
-        if number in finished:
-            return done_before(writer.recorded(number))
-        try:
-            return align_pair(number, pair, labels.get(pair.bright.stem, Labels()), found, settings, writer)
-        except ValueError as fault:
-            named = str(pair.bright) in str(fault) or str(pair.dark) in str(fault)
-            return str(fault) if named else f"{pair.bright}: refused: {fault}"
-
-    left = [entry for entry in numbered if entry[1] not in lost]
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for (_, pair), result in zip(left, pool.map(one, left), strict=True):
-                if isinstance(result, Done):
-                    outcome.done.append((pair, result))
-                else:
-                    outcome.faults.append(result)
-                yield None
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    yield from (None for _ in lost)
-    write_report(writer.folder / f"report-{_plain(outcome.name)}.html", found, reference, outcome.done, outcome.faults)
-
-
-def _plain(name: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
 
 
 def _named_once(pairs: list[CapturedPair], faults: list[str]) -> list[CapturedPair]:

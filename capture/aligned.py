@@ -160,7 +160,7 @@ def _line(
         **vars(shot) | {"scene_number": shot.scene, "scene": pair.name},
         "aligned_as": found.name,
         "crop": list(box),
-        "low_to_well": develop.low_to_well(found.fit.alignment, *frames.size),
+        "low_to_well": found.fit.alignment.low_to_well(*frames.size).tolist(),
         "distortion": list(found.fit.alignment.distortion),
         "mean_well_lit": float(np.mean(pictures[0])),
         "mean_low_light": float(np.mean(pictures[1])),
@@ -186,7 +186,7 @@ def _session_json(outcome: Outcome) -> dict[str, Any]:
     return told | {
         "fitted_to": list(found.pairs),
         "size": {"width": found.size[1], "height": found.size[0]},
-        "low_to_well": develop.low_to_well(fit.alignment, *found.size),
+        "low_to_well": fit.alignment.low_to_well(*found.size).tolist(),
         "distortion": list(fit.alignment.distortion),
         "parameters_px": dict(zip(geometry.NAMES, fit.alignment.theta.tolist(), strict=True)),
         "expected_corner_error_px": found.sigma_px,

@@ -15,7 +15,7 @@ from jaxtyping import Float32
 
 from capture import kernels
 from capture.captures import CapturedPair
-from capture.geometry import Alignment, about_corner
+from capture.geometry import Alignment
 from capture.observation import Observation, of_pictures, of_raws
 from isp_sim.camera import REC709_TO_XYZ
 from isp_sim.dng import read_dng
@@ -156,10 +156,3 @@ def crop(image: Linear, box: Box) -> Linear:
     """The box of a well-lit image."""
     left, top, width, height = box
     return np.ascontiguousarray(image[top : top + height, left : left + width])
-
-
-def low_to_well(alignment: Alignment, height: int, width: int) -> list[list[float]]:
-    """The homography between pixels, JSON-able."""
-    matrix = about_corner(alignment.centred(), height, width)
-    rows: list[list[float]] = (matrix / matrix[2, 2]).tolist()
-    return rows

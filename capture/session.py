@@ -63,7 +63,7 @@ class Session:
 
 
 def candidates(pairs: Sequence[CapturedPair], settings: Settings) -> list[CapturedPair]:
-    """The pairs that may fix a session's map, the best first.
+    """The pairs that may fix a session's map, the best first; a reference stands alone.
 
     A metered well-lit arm holds the more electrons the lower its gain, and so does the low-light arm behind its filter.
     One pair a scene comes before a second one.
@@ -80,7 +80,7 @@ def candidates(pairs: Sequence[CapturedPair], settings: Settings) -> list[Captur
         seen[scene] = seen.get(scene, -1) + 1
         turns.append(seen[scene])
     order = sorted(range(len(ranked)), key=lambda n: (turns[n], n))
-    return [ranked[n] for n in order[: settings.summed]]
+    return [ranked[n] for n in order]
 
 
 def fit_session(name: str, loaded: Sequence[tuple[CapturedPair, Frames]], settings: Settings) -> Session:

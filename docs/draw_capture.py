@@ -23,7 +23,7 @@ def draw() -> None:
         generate.main(["--rig", align.DEMO_RIG, "--count", str(align.DEMO_PAIRS), "--out", str(captures)])
         settings = session.Settings("cubic", "none", 0.5, False, None, align.DEMO_PAIRS, 0.01)
         pairs, _ = find_pairs(captures)
-        loaded = [(pair, develop.read(pair)) for pair in session.candidates(pairs, settings)]
+        loaded = [(pair, develop.read(pair)) for pair in session.candidates(pairs, settings)[: align.DEMO_PAIRS]]
         found = session.fit_session("demonstration", loaded, settings)
     frames = loaded[0][1]
     box = develop.common_box(found.fit.alignment, *frames.size)

@@ -233,6 +233,17 @@ def test_swapped_arms(copy, tmp_path, capsys):
     assert one.name in told and "arms are swapped, the one named dark gets" in told
 
 
+def test_swapped_arms_of_all_the_best_pairs_leave_the_others(copy, tmp_path, capsys):
+    for n in (0, 3):  # ratio 1 of both scenes; with --summed 1 and 2 no other would be looked at first
+        one = bright(copy, n)
+        other = partner(one)
+        a, b = one.read_bytes(), other.read_bytes()
+        one.write_bytes(b)
+        other.write_bytes(a)
+    told = refused(copy, tmp_path, capsys, 4, "--summed", "2")
+    assert len(told) == 2 and all("arms are swapped" in sentence for sentence in told)
+
+
 def test_a_mirrored_arm(copy, tmp_path, capsys):
     for file in (copy / "raw").glob("*_dark_*"):
         raw = read_dng(file)
