@@ -237,7 +237,7 @@ def test_psnr_of_an_even_difference():
     psnr, ssim = psnr_ssim((target + 10).astype(np.uint8), target)
     assert psnr == pytest.approx(-20 * math.log10(10 / 255), abs=1e-3)
     luminance = (2 * 100 * 110 / 255**2 + 1e-4) / ((100**2 + 110**2) / 255**2 + 1e-4)  # flat pictures: contrast is 1
-    assert ssim == pytest.approx(luminance, abs=1e-4)
+    assert ssim == pytest.approx(luminance, abs=5e-4)  # variances by difference in float32: 4·1.2e-7 / 9e-4
 
 
 def test_matching_the_means_forgives_brightness():

@@ -52,7 +52,7 @@ def psnr_ssim(picture: Picture, target: Picture, protocol: QualityProtocol | Non
     if picture.shape != target.shape:
         raise ValueError(f"a picture of {picture.shape}, its partner of {target.shape}: equal sizes are allowed")
     ours, theirs = (
-        torch.from_numpy(np.ascontiguousarray(p)).permute(2, 0, 1)[None].double() / 255 for p in (picture, target)
+        torch.from_numpy(np.ascontiguousarray(p)).permute(2, 0, 1)[None].float() / 255 for p in (picture, target)
     )
     if protocol.mean_matched:
         gain = _luma(theirs).mean() / _luma(ours).mean().clamp_min(1e-6)
