@@ -161,9 +161,28 @@ def test_sci_trains_three_stages_and_uses_one():
         assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
 
 
+def spoken(network):
+    """A SLLEN whose segmenter has something to say, as after some training."""
+    generator = RNG().manual_seed(5)
+    for last in (network.attend.join, *(m for one in network.modulate for m in (one.gamma, one.beta))):
+        last.weight.data.normal_(0, 0.1, generator=generator)
+    return network
+
+
 class TestSllen:
-    def test_the_enhancers_losses_stop_before_the_segmenter(self):
+    def test_it_begins_as_a_plain_unet_and_the_segmenter_is_heard_from_the_first_step(self):
         network = build("sllen", classes=5, width=8)
+        image = torch.rand(1, 3, 16, 16, generator=RNG().manual_seed(0))
+        levels = network.encode(image)
+        seen = network.segment(levels)
+        other = seen._replace(logits=seen.logits.flip(1), features=tuple(f + 1 for f in seen.features))
+        assert torch.equal(network.enhance(levels, seen).image, network.enhance(levels, other).image)
+        network.enhance(levels, seen).image.sum().backward()
+        assert network.attend.join.weight.grad.abs().sum() > 0
+        assert all(one.gamma.weight.grad.abs().sum() > 0 for one in network.modulate)
+
+    def test_the_enhancers_losses_stop_before_the_segmenter(self):
+        network = spoken(build("sllen", classes=5, width=8))
         image = torch.rand(1, 3, 16, 16, generator=RNG().manual_seed(0))
         levels = network.encode(image)
         network.enhance(levels, network.segment(levels)).image.sum().backward()

@@ -100,6 +100,11 @@ class Sllen(nn.Module):
                 nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
                 assert part.bias is not None
                 nn.init.zeros_(part.bias)
+        for part in self.modules():  # what the segmenter has to say begins at nothing: it knows nothing yet
+            for last in (part.join,) if isinstance(part, SemanticAttention) else ():
+                nn.init.zeros_(last.weight)
+            for last in (part.gamma, part.beta) if isinstance(part, Modulation) else ():
+                nn.init.zeros_(last.weight)
 
     def encode(self, image: Tensor) -> tuple[Tensor, ...]:
         """The shared encoder's levels, fine to coarse; sides must be multiples of 8."""
