@@ -57,6 +57,8 @@ WITHOUT, ORACLE_PUBLISHED = (42.1, 33.8, 18.0, 32.4), (51.5, 41.4, 27.0, 40.9)
 STEP = {"E": "exposure", "G": "gamma", "S": "smoothing"}
 OURS_FROM_RAW = "ours"
 LEARN_SCENES, JUDGE_SCENES, LEARN_SEED, JUDGE_SEED = 40, 16, 2001, 31
+CLIMB = 10
+"""Steps of gradient ascent of the second oracle."""
 
 
 def recipe_of(scale: str, name: str, seed: int) -> IspRecipe:
@@ -91,7 +93,7 @@ def run(
     isp = train(recipe, recogniser, learn, folder, resume, {"benchmark": "ono_tables"}, Console(quiet=True))
     if name == OURS_FROM_RAW:
         grid = QUICK_GRID if scale == "quick" else GRID
-        rows = train_isp.judge(isp, recogniser, recipe.input, learn, shots(judged), "none", grid, out / "oracle")
+        rows = train_isp.judge(isp, recogniser, recipe.input, learn, shots(judged), "none", grid, out / "oracle", CLIMB)
     else:
         way, row = developed_by(isp, recogniser, recipe.input, "none"), Row()
         for sample in shots(judged):

@@ -14,7 +14,9 @@ from isp_sim import page
 from isp_sim.files import write_atomically
 from models.isp_learner import Input, light_of
 from models.isp_table import (
+    ASCENT,
     BASELINE,
+    HALF_ASCENT,
     HALF_BASELINE,
     HALF_ORACLE,
     HALF_OURS,
@@ -49,6 +51,8 @@ def gaps(ap: Mapping[str, float]) -> list[tuple[str, float]]:
     pairs = [
         ("gap to the oracle closed", OURS, BASELINE, ORACLE),
         ("the same, of an oracle that chose by the other half of the joints", HALF_OURS, HALF_BASELINE, HALF_ORACLE),
+        ("gap to the oracle of gradient ascent closed", OURS, BASELINE, ASCENT),
+        ("the same, by the other half of the joints", HALF_OURS, HALF_BASELINE, HALF_ASCENT),
     ]
     pairs += [(f"{words}, from raw", ours, base, top + TAGS["raw"]) for words, ours, base, top in pairs]
     return [

@@ -41,10 +41,12 @@ class Trials:
     Attributes:
         keypoints: `(settings, people, 14, 3)`: x, y in picture px, peak of the heatmap.
         people: the labels, those with a labelled joint.
+        values: `(settings, size)`: the settings.
     """
 
     keypoints: Float[np.ndarray, "settings people 14 3"]
     people: tuple[Person, ...]
+    values: Float[Tensor, "settings size"]
 
     def detections(self, setting: int) -> list[Detection]:
         """What the network found under one setting."""
@@ -131,7 +133,7 @@ def trial(
                 at = joints.cpu().numpy() * recogniser.stride + (recogniser.stride - 1) / 2
                 there = (at - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
                 keypoints[first : first + BATCH, number] = np.dstack([there, peaks.cpu().numpy()])
-    return Trials(keypoints, people)
+    return Trials(keypoints, people, values)
 
 
 def cached_trial(
@@ -144,7 +146,7 @@ def cached_trial(
         try:
             kept = load_file(path)
             if np.array_equal(kept["values"], values.numpy()):
-                return Trials(kept["keypoints"], people)
+                return Trials(kept["keypoints"], people, values)
         except (SafetensorError, KeyError):
             pass  # a file of something else is made anew
     made = trial(recogniser, pipeline, sample, what, values, flip)

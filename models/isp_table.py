@@ -1,6 +1,6 @@
 """One table for every way to prepare a low-light picture: baselines, the learned ISP, oracles; and the gap closed."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import torch
 
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import Person
+from models.isp_ascent import climbed
 from models.isp_learner import Input, light_of
 from models.isp_search import HALVES, Trials, cached_trial, grid, trial
 from models.learned_isp import LearnedIsp
@@ -21,7 +22,10 @@ from models.scoring.average_precision import Detection, Protocol, Score, score
 
 LOW_SPLITS = ("LL-N", "LL-H", "LL-E", "LL-A")
 BASELINE, OURS, ORACLE = "mean 0.4 (Lee)", "learned ISP", "oracle: grid"
-HALF_BASELINE, HALF_ORACLE, HALF_OURS = (f"{name}, half the joints" for name in (BASELINE, ORACLE, OURS))
+ASCENT = "oracle: gradient ascent from the grid's best"
+HALF_BASELINE, HALF_ORACLE, HALF_OURS, HALF_ASCENT = (
+    f"{name}, half the joints" for name in (BASELINE, ORACLE, OURS, ASCENT)
+)
 TAGS: dict[Input, str] = {"picture": "", "raw": ", from raw"}
 Steps = dict[str, Sequence[float]]
 """Factors on each picture's own start, by the parameter's name."""
@@ -123,12 +127,14 @@ class Oracle:
         steps: the grid.
         fixed: for each input that is searched, the setting that was best over training shots.
         cache: folder of what was found; None keeps nothing.
+        climb: steps of gradient ascent from the grid's best setting; 0 climbs nowhere.
     """
 
     pipeline: Pipeline
     steps: Steps
     fixed: dict[Input, int]
     cache: Path | None = None
+    climb: int = 0
 
     def tried(self, recogniser: Recogniser, sample: PairSample, what: Input, flip: str) -> Trials:
         """Every setting on a shot."""
@@ -136,6 +142,14 @@ class Oracle:
         if self.cache is None:
             return trial(recogniser, self.pipeline, sample, what, values, flip)
         return cached_trial(self.cache, recogniser, self.pipeline, sample, what, values, flip)
+
+    def climbed(
+        self, recogniser: Recogniser, sample: PairSample, what: Input, tried: Trials, joints: Sequence[int], flip: str
+    ) -> list[Detection]:
+        """The best, by some of the joints, that gradient ascent meets on its way from the grid's best."""
+        start = tried.values[int(tried.gain(joints).argmax())]
+        way = climbed(self.cache, recogniser, self.pipeline, sample, what, start, joints, self.climb, flip)
+        return way.detections(int(way.gain(joints).argmax()))
 
 
 def compare(
@@ -160,10 +174,27 @@ def compare(
         for what, tried in searched.items():
             picks = chosen(tried, oracle.fixed[what])
             answers |= {name + TAGS[what]: detections for name, detections in picks.items()}
+            if oracle.climb:
+                every = tuple(range(14))
+                answers[ASCENT + TAGS[what]] = oracle.climbed(recogniser, sample, what, tried, every, flip)
         for name, detections in answers.items():
             rows.setdefault(name, Row()).add(sample, people, detections)
         _add_halves(rows, sample, people, answers, searched)
+        if oracle.climb:
+            for half, seen, part in judged_by_halves(sample, people):
+                for what, tried in searched.items():
+                    picked = oracle.climbed(recogniser, sample, what, tried, half, flip)
+                    rows.setdefault(HALF_ASCENT + TAGS[what], Row()).add(seen, part, picked)
     return rows
+
+
+def judged_by_halves(
+    sample: PairSample, people: tuple[Person, ...]
+) -> Iterator[tuple[tuple[int, ...], PairSample, tuple[Person, ...]]]:
+    """For each half of the joints to choose by: it, and the shot as if the other half were all that is labelled."""
+    for half, other in (HALVES, HALVES[::-1]):
+        part = half_labelled(people, other)
+        yield half, replace(sample, name=f"{sample.name}/{half[0]}", people=part), part
 
 
 def _add_halves(
@@ -174,9 +205,7 @@ def _add_halves(
     searched: dict[Input, Trials],
 ) -> None:
     """The oracle chooses by one half of the joints; all are judged on the other, as if it were another picture."""
-    for half, other in (HALVES, HALVES[::-1]):
-        part = half_labelled(people, other)
-        seen = replace(sample, name=f"{sample.name}/{half[0]}", people=part)
+    for half, seen, part in judged_by_halves(sample, people):
         for what, tried in searched.items():
             picked = tried.detections(int(tried.gain(half).argmax()))
             rows.setdefault(HALF_ORACLE + TAGS[what], Row()).add(seen, part, picked)

@@ -147,7 +147,7 @@ def start_fixed(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples: S
 
 def judge(
     isp: LearnedIsp, recogniser: Recogniser, what: Input, learned_on: PairSource, judged: Iterable[PairSample],
-    flip: str, steps: Steps, cache: Path | None = None,
+    flip: str, steps: Steps, cache: Path | None = None, climb: int = 0,
 ) -> dict[str, Row]:  # fmt: skip
     """The table's rows: baselines, the learned ISP, oracles over the same held-out shots.
 
@@ -160,6 +160,7 @@ def judge(
         flip: see `models.pose.inference.heatmaps`.
         steps: the oracle's grid.
         cache: folder of what the oracle's search found.
+        climb: steps of gradient ascent from the grid's best, a second oracle; 0 leaves it out.
     """
     searched = Pipeline()  # the oracle is the same whatever the learned ISP is made of
     some = first_shots(learned_on)
@@ -170,7 +171,7 @@ def judge(
         BASELINE: mean_scaled(recogniser, flip),
         OURS: developed_by(isp, recogniser, what, flip),
     }
-    return compare(recogniser, judged, ways, Oracle(searched, steps, fixed, cache), flip)
+    return compare(recogniser, judged, ways, Oracle(searched, steps, fixed, cache, climb), flip)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -193,6 +194,9 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument("--epochs", type=int, help="instead of the recipe's")
     asked.add_argument("--flip", choices=tuple(FLIPS), default="none", help="test of the table [%(default)s]")
     asked.add_argument("--full-grid", action="store_true", help="the oracle tries 81 settings a picture instead of 24")
+    asked.add_argument(
+        "--climb", type=int, default=0, help="steps of gradient ascent on each picture, a second oracle [%(default)s]"
+    )
     asked.add_argument("--seed", type=int, default=0, help="of weights, order, crops and scenes [%(default)s]")
     asked.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
     asked.add_argument("--out", type=Path, default=Path("out/isp"), help="folder of the training [%(default)s]")
@@ -237,7 +241,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         isp = train(recipe, recogniser, learn, given.out, given.resume, about, console)
         steps = GRID if given.full_grid else QUICK_GRID
         held_out = shots(judged, console)
-        rows = judge(isp, recogniser, recipe.input, learn, held_out, given.flip, steps, given.out / "oracle")
+        cache = given.out / "oracle"
+        rows = judge(isp, recogniser, recipe.input, learn, held_out, given.flip, steps, cache, given.climb)
         protocol = Protocol(flip=given.flip, seed=given.seed)
         scores = {name: row.scores(protocol) for name, row in rows.items()}
         report = write_report(given.out, isp, recogniser, recipe.input, list(shots(judged)), scores)

@@ -15,6 +15,7 @@ from rich.console import Console
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import Person
 from models import train_isp
+from models.isp_ascent import climb, climbed
 from models.isp_learner import IspLearner, LowLightPictures, light_of, pose_loss
 from models.isp_search import HALVES, Trials, cached_trial, grid, trial
 from models.isp_table import (
@@ -33,9 +34,10 @@ from models.isp_table import (
 )
 from models.learned_isp import LearnedIsp
 from models.pose.backbone import LOW
-from models.pose.crops import FLIP
+from models.pose.crops import FLIP, crop_affine, joints_in_crop
 from models.pose.network import Cpn
 from models.pose.recogniser import Recogniser, RecogniserFile, of_cpn
+from models.pose.regions import developed_crops
 from models.pose.samples import HeldPairs, PairSample
 from models.predictor import Predictor
 from models.scoring.average_precision import SIGMAS, Detection, Protocol, oks
@@ -205,7 +207,7 @@ def made_up_trials(settings=3):
     truth = np.dstack([stream.random((1, 14, 2)) * 80, np.full((1, 14, 1), 2)])
     person = Person(tuple(map(tuple, truth[0])), (0.0, 0.0, 80.0, 100.0))
     noisy = np.stack([truth + np.array([s * 4.0, 0, -2 + 0.1 * s]) for s in range(settings)])
-    return Trials(noisy, (person,))
+    return Trials(noisy, (person,), torch.arange(settings)[:, None].float())
 
 
 def test_the_oracle_takes_the_nearest_setting_and_confidence_the_surest():
@@ -228,12 +230,52 @@ def test_an_oracle_over_noise_shows_no_gain_on_the_other_half():
         noise = stream.normal(0, 6, (30, 1, 14, 2))
         keypoints = np.repeat(tried.keypoints, 30, axis=0)
         keypoints[..., :2] += noise
-        many = Trials(keypoints, tried.people)
+        many = Trials(keypoints, tried.people, tried.values.repeat(30, 1))
         whole.append(many.gain().max() - many.gain().mean())
         pick = int(many.gain(HALVES[0]).argmax())
         cross.append(many.gain(HALVES[1])[pick] - many.gain(HALVES[1]).mean())
     assert np.mean(whole) > 0.05
     assert abs(np.mean(cross)) < 4 * np.std(cross) / np.sqrt(200)
+
+
+def test_gradient_ascent_starts_at_its_start_lowers_the_loss_and_leaves_the_network_alone():
+    recogniser, pipeline, (sample,) = frozen(), Pipeline(), Invented().group(0)
+    before = {name: value.clone() for name, value in recogniser.state_dict().items()}
+    start = pipeline.base(light_of(sample, "picture", CPU)[None])[0]
+    every = tuple(range(14))
+    way = climb(recogniser, pipeline, sample, "picture", start, every, 8)
+    assert torch.equal(way[0], start) and way.shape == (9, pipeline.size)
+
+    def loss(values, joints):
+        affines = [crop_affine(p.bbox, recogniser.input_size) for p in sample.people]
+        there = [
+            joints_in_crop(p, a, recogniser.input_size, False) for p, a in zip(sample.people, affines, strict=True)
+        ]
+        labels = torch.from_numpy(np.stack(there))
+        labels[:, [j for j in range(14) if j not in joints], 2] = 0
+        picture = light_of(sample, "picture", CPU)
+        crops = developed_crops(pipeline, [picture], values[None], [affines], recogniser.input_size)
+        return float(pose_loss(recogniser, crops, labels, "places"))
+
+    losses = [loss(values, every) for values in way]
+    assert min(losses) < losses[0] - 1e-4
+    half = climb(recogniser, pipeline, sample, "picture", start, HALVES[0], 8)
+    assert loss(half[-1], HALVES[0]) < loss(half[0], HALVES[0])
+    assert not torch.equal(half[1], way[1])  # the other half's labels were not looked at
+    assert all(torch.equal(value, before[name]) for name, value in recogniser.state_dict().items())
+
+
+def test_an_ascent_that_was_stopped_goes_on_and_another_start_is_another_ascent(tmp_path):
+    recogniser, pipeline, (sample,) = frozen(), Pipeline(), Invented().group(0)
+    start = pipeline.base(light_of(sample, "picture", CPU)[None])[0]
+
+    def asked(network, start, joints=HALVES[0]):
+        return climbed(tmp_path, network, pipeline, sample, "picture", start, joints, 2, "none")
+
+    first, other = asked(recogniser, start), asked(recogniser, start, HALVES[1])
+    assert np.array_equal(asked(None, start).keypoints, first.keypoints)  # no network is asked again
+    assert not torch.equal(other.values[1], first.values[1])
+    assert torch.equal(asked(recogniser, start * 1.1).values[0], start * 1.1)
 
 
 def test_halves_part_left_from_right():

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from isp_sim.isp.pipeline import Box, Pipeline
 from models.pose.crops import Affine, seen_part
@@ -33,9 +34,12 @@ def developed_crop(
     height, width = picture.shape[2:]
     *box, sigma = seen_part(affine, size, (height, width))
     developed = pipeline.region(picture, values, Box(*box))
-    if sigma > 0:
-        developed = blurred(developed, sigma)
-    return warped(developed, affine, (box[0], box[1]), size)
+
+    def seen(developed: Tensor) -> Tensor:
+        return warped(blurred(developed, sigma) if sigma > 0 else developed, affine, (box[0], box[1]), size)
+
+    # Blur and warp are cheap to compute again and would keep six planes of the region for the backward pass.
+    return checkpoint(seen, developed, use_reentrant=False, preserve_rng_state=False)  # type: ignore[no-any-return]
 
 
 def blurred(image: Tensor, sigma: float) -> Tensor:

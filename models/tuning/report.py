@@ -55,7 +55,8 @@ def convergence(told: Mapping[str, Sequence[Evaluation]], title: str) -> bytes:
     top = float(every.max())
     low = max(float(every.min()), top - max(5 * (top - start), 0.01))
     room = 0.04 * (top - low) + 1e-4
-    axes.set(xlabel="evaluations, each over all shots of the search", ylabel="mean OKS (bad trials lie below)", title=title)
+    axes.set(xlabel="evaluations, each over all shots of the search", title=title)
+    axes.set_ylabel("mean OKS (bad trials lie below)")
     axes.set_ylim(low - room, top + room)
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", loc="lower right")
