@@ -24,6 +24,11 @@ def pick_device(name: str) -> torch.device:
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
 
 
+def leads() -> bool:
+    """Whether this process is the one that judges and writes: alone, or torchrun's first."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 class Processes:
     """This process among those that share a training; alone unless `join` found more.
 

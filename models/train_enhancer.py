@@ -27,7 +27,7 @@ from models.enhance.weights import load_sdag, save_enhancer, save_sdag
 from models.pose.crops import Normalisation
 from models.pose.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs, shots
 from models.pose.weights import SHIPPED, load_network
-from models.processes import Processes, pick_device
+from models.processes import Processes, leads, pick_device
 from models.scoring.picture_quality import ClassOverlap, psnr_ssim
 from models.training import CURVES, Batches, Training
 
@@ -239,6 +239,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("models.train_enhancer: stopped; finished epochs are kept: add --resume to go on", file=sys.stderr)
         return 130
+    if not leads():
+        return 0
     console.print(f"weights {out / WEIGHTS}, log and curves beside them ({CURVES})", soft_wrap=True)
     if given.model == "sdag":
         then = f"python -m models.train_enhancer --model sci --guidance sdag --sdag {out / WEIGHTS}"

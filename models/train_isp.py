@@ -37,7 +37,7 @@ from models.pose.inference import FLIPS
 from models.pose.recogniser import Recogniser, load_recogniser
 from models.pose.samples import FolderPairs, HeldPairs, JoinedPairs, PairSample, PairSource, RigPairs, shots
 from models.predictor import Crop, Predictor
-from models.processes import Processes, pick_device
+from models.processes import Processes, leads, pick_device
 from models.scoring.average_precision import Protocol
 from models.training import CHECKPOINT, CURVES, Recipe, Training, load_recipe
 
@@ -239,6 +239,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         recogniser = load_recogniser(given.pose).to(pick_device(given.device))
         learn, judged, about = sources(given, recipe.input == "raw")
         isp = train(recipe, recogniser, learn, given.out, given.resume, about, console)
+        if not leads():
+            return 0
         steps = GRID if given.full_grid else QUICK_GRID
         held_out = shots(judged, console)
         cache = given.out / "oracle"

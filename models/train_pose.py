@@ -23,7 +23,7 @@ from models.pose.recogniser import of_cpn
 from models.pose.samples import FolderPairs, JoinedPairs, PairSample, PairSource, RigPairs, shots
 from models.pose.variants import VARIANTS, PoseLearner
 from models.pose.weights import load_network, save_network
-from models.processes import Processes, pick_device
+from models.processes import Processes, leads, pick_device
 from models.scoring.average_precision import Protocol
 from models.training import CURVES, Recipe, Training, load_recipe
 
@@ -214,6 +214,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("models.train_pose: stopped; finished epochs are kept: add --resume to go on", file=sys.stderr)
         return 130
+    if not leads():
+        return 0
     console.print(f"weights {out / WEIGHTS}, log and curves beside them ({CURVES})", soft_wrap=True)
     console.print(f"next: python -m models.evaluate --pose {out / WEIGHTS}", soft_wrap=True)
     return 0

@@ -9,7 +9,7 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -180,7 +180,7 @@ class Training:
         self.module.train()
         sums: dict[str, float] = {}
         count = 0
-        for count, (share, batch) in enumerate(batches, start=1):
+        for count, (share, batch) in enumerate(self._while_all_have(batches), start=1):
             rate = self.recipe.rate(epoch + share)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
@@ -190,6 +190,16 @@ class Training:
         if not count:
             raise ValueError(f"{self.folder}: an epoch has no whole batch; take a smaller batch or more data")
         return {"epoch": epoch + 1, "rate": rate} | {name: value / count for name, value in sums.items()}
+
+    def _while_all_have(self, batches: Iterable[tuple[float, Any]]) -> Iterator[tuple[float, Any]]:
+        """Batches until the first process runs out of them: a step is taken together or not at all."""
+        left = iter(batches)
+        while True:
+            found = next(left, None)
+            if not self.processes.all(found is not None):
+                return
+            assert found is not None
+            yield found
 
     def _step(self, batch: Any, epoch: int, number: int) -> dict[str, float]:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bf16):
