@@ -51,25 +51,25 @@ TABLES = {
 LEARN_SCENES, JUDGE_SCENES, LEARN_SEED, JUDGE_SEED = 100, 16, 1001, 31
 
 
-def recipe_of(scale: str, variant: str, seed: int) -> PoseRecipe:
-    """The same training for every variant."""
+def recipe_of(scale: str, variant: str, seed: int, epochs: int) -> PoseRecipe:
+    """The same training for every variant; `epochs` is of `quick`."""
     if scale == "full":
         released = load_recipe(PoseRecipe, "exlpose", KNOWN)
         training = released.training.model_copy(update={"seed": seed})
         return released.model_copy(update={"variant": variant, "training": training})
-    training = Recipe(epochs=14, learning_rate=2e-3, decay="cosine", clip_norm=1.0, seed=seed)
+    training = Recipe(epochs=epochs, learning_rate=2e-3, decay="cosine", clip_norm=1.0, seed=seed)
     return PoseRecipe(variant=variant, size="tiny", people_a_batch=24, validation_scenes=0, training=training)
 
 
 def trained_and_scored(
-    scale: str, variant: str, seed: int, learn: PairSource, judged: PairSource, out: Path, device: torch.device
+    recipe: PoseRecipe, scale: str, learn: PairSource, judged: PairSource, out: Path, device: torch.device
 ) -> dict[str, float]:
     """AP of each split; from the folder if it was done before."""
-    folder = out / f"{variant}-{seed}"
+    seed = recipe.training.seed
+    folder = out / f"{recipe.variant}-{seed}"
     kept = folder / "scores.json"
     if kept.is_file():
         return dict(json.loads(kept.read_text()))
-    recipe = recipe_of(scale, variant, seed)
     resume = (folder / "checkpoint.safetensors").is_file()
     train(recipe, learn, None, folder, device, 0, resume, {"benchmark": "lee_tables"}, Console(quiet=True))
     flip = "none" if scale == "quick" else "right"
@@ -105,6 +105,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--scale", choices=("quick", "full"), default="quick")
     asked.add_argument("--seeds", type=int, default=3)
+    asked.add_argument("--epochs", type=int, default=28, help="of quick [%(default)s]")
     asked.add_argument("--variants", nargs="+", choices=tuple(VARIANTS), default=list(PUBLISHED))
     asked.add_argument("--data", type=Path, help="folder to learn from, for full")
     asked.add_argument("--judge", type=Path, help="folder to be judged on, for full")
@@ -121,8 +122,9 @@ def main() -> None:
     found: dict[str, list[dict[str, float]]] = {}
     for seed in range(given.seeds):
         for variant in given.variants:
-            out = given.out or Path("out") / f"lee-{given.scale}"
-            scores = trained_and_scored(given.scale, variant, seed, learn, judged, out, device)
+            recipe = recipe_of(given.scale, variant, seed, given.epochs)
+            out = given.out or Path("out") / f"lee-{given.scale}-{recipe.training.epochs}"
+            scores = trained_and_scored(recipe, given.scale, learn, judged, out, device)
             found.setdefault(variant, []).append(scores)
             console.print(f"seed {seed}  {variant}  " + "  ".join(f"{k} {v:.1f}" for k, v in scores.items()))
     print_tables(found, console)

@@ -1,26 +1,31 @@
 """Ono et al.'s tables (VISAPP 2024) in simulation: with and without the module, its ablations, its orders.
 
     python benchmarks/ono_tables.py --scale quick [--seeds 3] [--pose WEIGHTS]
+    python benchmarks/ono_tables.py --scale quick --photos ../shared/data/photos/lspet
     python benchmarks/ono_tables.py --scale full --data out/exlpose --judge out/exlpose-test
 
 Every line is one training of the predictor before the same frozen network, by the paper's recipe (shared exposure and
 gamma, smoothing for each channel, the 8-bit picture, the pose loss alone); `ours` develops the raw before it is
-rounded, with its own gain a channel, noise first. `quick`: built-in scenes, few and short; `full`: the paper's ten
-epochs over the folders given. Published AP stands below. What is finished is kept in `--out`.
+rounded, with its own gain a channel, noise first. `quick`: built-in scenes, or photographs of a folder (learned from
+the first, judged on the last), few and short; `full`: the paper's ten epochs over the folders given. Published AP
+stands below. What is finished is kept in `--out`.
 """
 
 import argparse
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from shipped_pose import last_photos
 
 from isp_sim.files import write_atomically
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.rigfile import load_rig
+from isp_sim.scenes.photos import Photos
 from models import train_isp
 from models.isp_report import gaps
 from models.isp_table import (
@@ -57,8 +62,13 @@ WITHOUT, ORACLE_PUBLISHED = (42.1, 33.8, 18.0, 32.4), (51.5, 41.4, 27.0, 40.9)
 STEP = {"E": "exposure", "G": "gamma", "S": "smoothing"}
 OURS_FROM_RAW = "ours"
 LEARN_SCENES, JUDGE_SCENES, LEARN_SEED, JUDGE_SEED = 40, 16, 2001, 31
+LEARN_PHOTOS, JUDGE_PHOTOS = 160, 150
 CLIMB = 10
 """Steps of gradient ascent of the second oracle."""
+
+
+Found = dict[str, list[dict[str, dict[str, float]]]]
+"""AP of each split of each row, a seed after the other, by the line's name."""
 
 
 def recipe_of(scale: str, name: str, seed: int) -> IspRecipe:
@@ -112,7 +122,7 @@ def line(values: list[dict[str, float]]) -> list[str]:
     return [f"{m:.1f} ± {s:.1f}" for m, s in zip(table.mean(axis=0), spread, strict=True)]
 
 
-def print_tables(found: dict[str, list[dict[str, dict[str, float]]]], console: Console) -> None:
+def print_tables(found: Found, console: Console) -> None:
     """Ours in simulation, the published figures below each line."""
     table = Table(title="AP of the frozen network (published below)")
     for heading in ("input", *LOW_SPLITS):
@@ -132,6 +142,26 @@ def print_tables(found: dict[str, list[dict[str, dict[str, float]]]], console: C
             console.print(f"{words}: {share:.0%}")
 
 
+def sources(given: argparse.Namespace, links: Path) -> tuple[PairSource, PairSource]:
+    """What to learn from and what to be judged on; `links` is an empty folder."""
+    rig = load_rig("exlpose-small")
+    if given.scale == "full":
+        return FolderPairs(given.data, unrounded=True), FolderPairs(given.judge, unrounded=True)
+    if given.photos:
+        first, last = (
+            Photos(folder, None, rig.height_px, rig.width_px)
+            for folder in (given.photos, last_photos(given.photos, JUDGE_PHOTOS, links))
+        )
+        return (
+            HeldPairs(RigPairs(rig, LEARN_SEED, LEARN_PHOTOS, first, unrounded=True, shots_per_scene=1)),
+            HeldPairs(RigPairs(rig, JUDGE_SEED, JUDGE_PHOTOS, last, unrounded=True, shots_per_scene=1)),
+        )
+    return (
+        HeldPairs(RigPairs(rig, LEARN_SEED, LEARN_SCENES, unrounded=True)),
+        HeldPairs(RigPairs(rig, JUDGE_SEED, JUDGE_SCENES, unrounded=True)),
+    )
+
+
 def main() -> None:
     """Train what is missing, print the tables."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -139,6 +169,7 @@ def main() -> None:
     asked.add_argument("--seeds", type=int, default=3)
     asked.add_argument("--lines", nargs="+", choices=(OURS_FROM_RAW, *ORDERS), default=[OURS_FROM_RAW, *ORDERS])
     asked.add_argument("--pose", help="frozen network [the shipped one]")
+    asked.add_argument("--photos", type=Path, help="folder of photographs with annotations.json, for quick")
     asked.add_argument("--data", type=Path, help="generated folder to learn from, for full")
     asked.add_argument("--judge", type=Path, help="generated folder to be judged on, for full")
     asked.add_argument("--device", default="auto")
@@ -148,19 +179,29 @@ def main() -> None:
     if (given.scale == "full") != bool(given.data and given.judge):
         sys.exit("--scale full takes --data and --judge, quick takes neither")
     recogniser = load_recogniser(given.pose).to(pick_device(given.device))
-    rig = load_rig("exlpose-small")
-    learn: PairSource = HeldPairs(RigPairs(rig, LEARN_SEED, LEARN_SCENES, unrounded=True))
-    judged: PairSource = HeldPairs(RigPairs(rig, JUDGE_SEED, JUDGE_SCENES, unrounded=True))
-    if given.scale == "full":
-        learn, judged = FolderPairs(given.data, unrounded=True), FolderPairs(given.judge, unrounded=True)
-    out = given.out or Path("out") / f"ono-{given.scale}"
-    found: dict[str, list[dict[str, dict[str, float]]]] = {}
+    with tempfile.TemporaryDirectory() as links:
+        learn, judged = sources(given, Path(links))
+        name = f"ono-{given.scale}" + ("-photos" if given.photos else "")
+        found = lines_of(given, recogniser, learn, judged, given.out or Path("out") / name, console)
+    print_tables(found, console)
+
+
+def lines_of(
+    given: argparse.Namespace,
+    recogniser: Recogniser,
+    learn: PairSource,
+    judged: PairSource,
+    out: Path,
+    console: Console,
+) -> Found:
+    """Every line of every seed."""
+    found: Found = {}
     for seed in range(given.seeds):
         for name in given.lines:
             scores = run(given.scale, name, seed, recogniser, learn, judged, out)
             found.setdefault(name, []).append(scores)
             console.print(f"seed {seed}  {name}  " + "  ".join(f"{k} {v:.1f}" for k, v in scores[OURS].items()))
-    print_tables(found, console)
+    return found
 
 
 if __name__ == "__main__":
