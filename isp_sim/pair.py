@@ -178,23 +178,34 @@ class DualCamera:
         """A low-light raw developed, then warped onto the well-lit arm's frame, as ExLPose's pictures were."""
         return np.asarray(self._onto_well_lit(self.develop(raw, self.low_light)))
 
-    def unrounded(self, raw: Raw) -> Float32[np.ndarray, "height width 3"]:
+    def unrounded(
+        self,
+        raw: Raw,
+        low_to_well: Float64[np.ndarray, "3 3"] | None = None,
+        box: tuple[int, int, int, int] | None = None,
+    ) -> Float32[np.ndarray, "height width 3"]:
         """A low-light raw as its aligned, cropped picture before 8 bits: sRGB, 1 is white, noise below black kept.
 
         The sRGB curve's straight part goes on below black: `s = 12.92·l` for `l < 0`.
+
+        Args:
+            raw: of the low-light arm.
+            low_to_well: its pixels → the well-lit arm's; None is the rig's own.
+            box: (x, y, width, height) of the crop in the well-lit arm's frame; None is the rig's own.
         """
         height, width = raw.counts.shape
         mosaic = normalise(raw.counts, raw.black_level_dn, raw.white_level_dn)
         with torch.inference_mode():
             linear = isp.develop_linear(Mosaic(mosaic.to(self.device)), self._params[self.low_light.serial])
             encoded = isp.encode_srgb(linear) + SRGB_SLOPE * linear.clamp_max(0)
-        x, y, w, h = self.box(height, width)
-        warped = self._onto_well_lit(encoded[0].permute(1, 2, 0).contiguous().cpu().numpy())
+        x, y, w, h = box or self.box(height, width)
+        warped = self._onto_well_lit(encoded[0].permute(1, 2, 0).contiguous().cpu().numpy(), low_to_well)
         return np.ascontiguousarray(warped[y : y + h, x : x + w])
 
-    def _onto_well_lit(self, picture: np.ndarray) -> np.ndarray:
+    def _onto_well_lit(self, picture: np.ndarray, low_to_well: np.ndarray | None = None) -> np.ndarray:
         height, width = picture.shape[:2]
-        low_to_well = optics.between(self.low_light.view, self.well_lit.view, height, width)
+        if low_to_well is None:
+            low_to_well = optics.between(self.low_light.view, self.well_lit.view, height, width)
         flags = RESAMPLING[self.rig.resampling]
         return np.asarray(cv2.warpPerspective(picture, low_to_well, (width, height), flags=flags))
 

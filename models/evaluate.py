@@ -5,6 +5,7 @@ python -m models.evaluate --pose out/pose-lsbn+lupi/weights.safetensors --data E
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from isp_sim import page
 from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
 from isp_sim.studio import open_scenes
-from models.enhance.enhancer import load_enhancer
+from models.enhance.enhancer import Enhancer, load_enhancer
 from models.enhance.poses import enhanced_by
 from models.pose.crops import Picture
 from models.pose.drawing import caption, draw_poses, lifted
@@ -27,7 +28,7 @@ from models.pose.inference import FLIPS
 from models.pose.recogniser import load_recogniser
 from models.pose.samples import FolderPairs, PairSample, PairSource, RigPairs, shots
 from models.processes import pick_device
-from models.scoring.average_precision import Protocol, Score
+from models.scoring.average_precision import Protocol, Score, figure
 
 TEST_SEED = 31
 """Of the built-in test set's scenes and noise; no training that comes with the package uses it."""
@@ -39,20 +40,22 @@ HEADINGS = ("split", "people", "AP", "AP50", "AP75", "PCK@0.2 torso")
 def rows(scores: dict[str, Score], pck: dict[str, float]) -> list[tuple[str, ...]]:
     """The table's lines, as text."""
     return [
-        (split, str(one.people), *(f"{v:.1f}" for v in (one.ap, one.ap50, one.ap75, pck[split])))
+        (split, str(one.people), *map(figure, (one.ap, one.ap50, one.ap75, pck[split])))
         for split, one in scores.items()
     ]
 
 
-def poses_sheet(shown: Sequence[PairSample], poses: Poses) -> Picture:
-    """A row a shot: the well-lit picture and the lifted low-light one, true poses white, found ones in colour."""
+def poses_sheet(shown: Sequence[PairSample], poses: Poses, enhancer: Enhancer | None = None) -> Picture:
+    """A row a shot: well-lit, then low-light lifted or enhanced; true poses white, found ones in colour."""
     lines = []
     for sample in shown:
         truth = poses.truth["WL"][sample.name]
+        low = enhancer.enhance(sample.low_light) if enhancer else lifted(sample.low_light)
+        how = f"after {enhancer.name}" if enhancer else "channels scaled to mean 0.4"
         tiles = []
         for split, seen, words in (
             ("WL", sample.well_lit, "well-lit"),
-            ("LL-A", lifted(sample.low_light), f"{sample.split}, channels scaled to mean 0.4"),
+            ("LL-A", low, f"{sample.split}, {how}"),
         ):
             tile = draw_poses(seen, truth, poses.found[split][sample.name], zoom=2)
             caption(tile, f"{words}   white: true, orange: left, blue: right")
@@ -65,8 +68,9 @@ def poses_sheet(shown: Sequence[PairSample], poses: Poses) -> Picture:
 def write_report(folder: Path, name: str, scores: dict[str, Score], pck: dict[str, float], sheet: Picture) -> Path:
     """`scores.json`, `poses.jpg` and `report.html` into a folder; gives the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    record = {split: one.record() | {"pck_torso_0.2": pck[split]} for split, one in scores.items()}
-    write_atomically(folder / "scores.json", json.dumps(record, indent=1).encode())
+    places = {split: None if math.isnan(pck[split]) else pck[split] for split in scores}
+    record = {split: one.record() | {"pck_torso_0.2": places[split]} for split, one in scores.items()}
+    write_atomically(folder / "scores.json", json.dumps(record, indent=1, allow_nan=False).encode())
     _, coded = cv2.imencode(".jpg", np.ascontiguousarray(sheet[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 88])
     write_atomically(folder / "poses.jpg", coded.tobytes())
     protocol = json.dumps(next(iter(record.values()))["protocol"])
@@ -119,7 +123,7 @@ def open_source(given: argparse.Namespace) -> PairSource:
     if given.count < 1:
         raise ValueError(f"--count {given.count}: whole numbers from 1 are allowed")
     if given.data:
-        return FolderPairs(given.data)
+        return FolderPairs(given.data, labelled=True)
     rig = load_rig(given.rig)
     scenes = open_scenes(given.scenes, None, rig, given.seed)
     return RigPairs(rig, given.seed, min(given.count, len(scenes)), scenes)
@@ -148,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         scores = poses.scores(Protocol(flip=given.flip, seed=given.seed))
         pck = poses.pck()
         name = (given.pose or "the shipped network") + (f" after {enhancer.name}" if enhancer else "")
-        report = write_report(given.out, name, scores, pck, poses_sheet(shown, poses))
+        report = write_report(given.out, name, scores, pck, poses_sheet(shown, poses, enhancer))
     except (ValueError, OSError) as fault:
         print(f"models.evaluate: {fault}", file=sys.stderr)
         return 1

@@ -35,7 +35,7 @@ from models.pose.drawing import caption, draw_poses, lifted
 from models.pose.inference import detect
 from models.pose.recogniser import Recogniser
 from models.pose.samples import PairSample
-from models.scoring.average_precision import Score
+from models.scoring.average_precision import Score, figure
 
 EXAMPLES = 4
 Scores = Mapping[str, Mapping[str, Score]]
@@ -69,7 +69,7 @@ def overall(scores: Scores) -> dict[str, float]:
 
 def cells(scores: Scores) -> list[tuple[str, ...]]:
     """The table's lines as text."""
-    return [(name, *(f"{row[split].ap:.1f}" for split in LOW_SPLITS)) for name, row in scores.items()]
+    return [(name, *(figure(row[split].ap) for split in LOW_SPLITS)) for name, row in scores.items()]
 
 
 def print_rows(scores: Scores, console: Console) -> None:

@@ -17,8 +17,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from isp_sim.dng import read_dng
 from isp_sim.files import write_atomically
 from isp_sim.isp.pipeline import Pipeline, load_pipeline
+from isp_sim.pair import DualCamera
+from isp_sim.rigfile import load_rig
 from models.predictor import Crop, Predictor
 
 
@@ -70,10 +73,17 @@ class LearnedIsp(nn.Module):
         return tables
 
 
-def save_weights(isp: LearnedIsp, path: Path) -> None:
-    """Write a learned ISP, pipeline and predictor, as safetensors."""
+def save_weights(isp: LearnedIsp, path: Path, what: str = "picture") -> None:
+    """Write a learned ISP, pipeline and predictor, as safetensors; `what` is what it learned to develop."""
     state = {name: value.contiguous() for name, value in isp.state_dict().items()}
-    write_atomically(path, save(state, metadata={"pipeline": isp.pipeline.model_dump_json(exclude_unset=True)}))
+    said = {"pipeline": isp.pipeline.model_dump_json(exclude_unset=True), "input": what}
+    write_atomically(path, save(state, metadata=said))
+
+
+def learned_from(path: Path) -> str:
+    """What the weights of a file learned to develop: `picture` or `raw`."""
+    with safe_open(path, framework="pt") as file:
+        return str((file.metadata() or {}).get("input", "picture"))
 
 
 def load_weights(path: Path, crop: Crop = "whole") -> LearnedIsp:
@@ -98,6 +108,17 @@ def load_weights(path: Path, crop: Crop = "whole") -> LearnedIsp:
     except RuntimeError as fault:
         raise ValueError(f"{path}: {fault}") from None
     return isp
+
+
+def read_raw(path: Path, rig: str) -> Tensor:
+    """A rig's low-light DNG, aligned and developed but not rounded, as `(1, 3, height, width)`, sRGB, 1 is white.
+
+    Raises:
+        ValueError: not a DNG of ours, or no such rig.
+        FileNotFoundError: no such file.
+    """
+    unrounded = DualCamera(load_rig(rig)).unrounded(read_dng(path))
+    return torch.from_numpy(unrounded).permute(2, 0, 1)[None].contiguous()
 
 
 def read_image(path: Path) -> Tensor:
@@ -128,13 +149,21 @@ def write_image(image: Tensor, path: Path) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """What the command understands."""
-    asked = argparse.ArgumentParser("models.learned_isp", description="Develop a picture with parameters of its own.")
-    asked.add_argument("image", type=Path, help="a PNG, JPEG or TIFF")
-    asked.add_argument("--explain", action="store_true", help="print its parameters as a table")
-    asked.add_argument("--out", type=Path, help="write the result")
-    asked.add_argument("--weights", type=Path, help="a learned ISP (.safetensors); without: nothing is learned yet")
-    asked.add_argument("--pipeline", type=Path, help="steps as YAML, if there are no weights")
-    asked.add_argument("--crop", choices=("whole", "thumbnail"), default="whole", help="what the predictor looks at")
+    asked = argparse.ArgumentParser(
+        prog="python -m models.learned_isp",
+        description="Develop one picture with parameters of its own, which a predictor finds for it.",
+        epilog="example: python -m models.learned_isp out/small/raw/FILE_dark_….dng --rig exlpose-small "
+        "--weights out/isp/isp.safetensors --out lit.png",
+    )
+    asked.add_argument("image", type=Path, help="a PNG, JPEG or TIFF, or a low-light DNG that --rig shot")
+    asked.add_argument("--explain", action="store_true", help="print its parameters as a table (also without --out)")
+    asked.add_argument("--out", type=Path, help="write the result [only the parameters are printed]")
+    asked.add_argument("--weights", type=Path, help="a learned ISP (.safetensors) [nothing is learned yet]")
+    asked.add_argument("--pipeline", type=Path, help="steps as YAML, without weights [exposure, gamma, smoothing]")
+    asked.add_argument("--rig", default="exlpose", help="that shot a DNG [%(default)s]")
+    asked.add_argument(
+        "--crop", choices=("whole", "thumbnail"), default="whole", help="what the predictor looks at [%(default)s]"
+    )
     return asked
 
 
@@ -145,8 +174,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if given.weights and given.pipeline:
             raise ValueError("--weights brings its own pipeline: leave out --pipeline")
-        image = read_image(given.image)
+        if given.out and not given.out.resolve().parent.is_dir():
+            raise ValueError(f"--out {given.out}: its folder does not exist")
+        raw = given.image.suffix.lower() == ".dng"
+        image = read_raw(given.image, given.rig) if raw else read_image(given.image)
         if given.weights:
+            if learned_from(given.weights) == "raw" and not raw:
+                console.print("note: these weights learned from raws; give a DNG and --rig for what they are good at")
             isp = load_weights(given.weights, given.crop)
         else:
             pipeline = load_pipeline(given.pipeline) if given.pipeline else Pipeline()

@@ -29,7 +29,7 @@ from models.pose.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource,
 from models.pose.weights import SHIPPED, load_network
 from models.processes import Processes, leads, pick_device
 from models.scoring.picture_quality import ClassOverlap, psnr_ssim
-from models.training import CURVES, Batches, Training
+from models.training import CURVES, Batches, Training, told
 
 WEIGHTS = "weights.safetensors"
 JUDGE_SEED = 900_001
@@ -170,9 +170,7 @@ def parser() -> argparse.ArgumentParser:
 def asked_recipe(given: argparse.Namespace) -> EnhancerRecipe:
     """The recipe with what the command line says instead."""
     recipe = load_recipe(given.recipe, given.model)
-    training = recipe.training.model_dump() | {"seed": given.seed}
-    if given.epochs is not None:
-        training["epochs"] = given.epochs
+    training = told(recipe.training, given.seed, given.epochs).model_dump()
     if given.without and given.model != "sllen":
         raise ValueError(f"--without {' '.join(given.without)}: these are parts of --model sllen")
     said: dict[str, object] = {"training": training} | dict.fromkeys(given.without, False)

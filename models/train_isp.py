@@ -30,6 +30,7 @@ from models.isp_table import (
     best_fixed,
     compare,
     developed_by,
+    labelled,
     mean_scaled,
 )
 from models.learned_isp import LearnedIsp, save_weights
@@ -39,7 +40,7 @@ from models.pose.samples import FolderPairs, HeldPairs, JoinedPairs, PairSample,
 from models.predictor import Crop, Predictor
 from models.processes import Processes, leads, pick_device
 from models.scoring.average_precision import Protocol
-from models.training import CHECKPOINT, CURVES, Recipe, Training, load_recipe
+from models.training import CHECKPOINT, CURVES, Recipe, Training, load_recipe, told
 
 KNOWN = {"isp": "isp.yaml", "isp-quick": "isp-quick.yaml"}
 """Recipes that come with the package: the paper's, and a first look."""
@@ -118,14 +119,19 @@ def train(
     )  # fmt: skip
     training.run(pictures, lambda _: {}, console)
     if processes.first:
-        save_weights(isp, folder / WEIGHTS)
+        save_weights(isp, folder / WEIGHTS, recipe.input)
     processes.leave()
     return isp.eval()
 
 
 def first_shots(source: PairSource) -> list[PairSample]:
-    """The first shot of each of the first groups."""
-    return [shot for n in range(min(len(source), FIXED_SHOTS)) for shot in source.group(n)[:1]]
+    """A shot with somebody labelled of each of the first groups that have one."""
+    found: list[PairSample] = []
+    for number in range(len(source)):
+        found += [shot for shot in source.group(number) if labelled(shot)][:1]
+        if len(found) == FIXED_SHOTS:
+            break
+    return found
 
 
 def start_fixed(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples: Sequence[PairSample]) -> None:
@@ -207,25 +213,24 @@ def parser() -> argparse.ArgumentParser:
 def asked_recipe(given: argparse.Namespace) -> IspRecipe:
     """The recipe with what the command line says instead."""
     recipe = load_recipe(IspRecipe, given.recipe, KNOWN)
-    training = recipe.training.model_dump() | {"seed": given.seed}
-    if given.epochs is not None:
-        training["epochs"] = given.epochs
-    return recipe.model_copy(update={"training": Recipe.model_validate(training)})
+    return recipe.model_copy(update={"training": told(recipe.training, given.seed, given.epochs)})
 
 
 def sources(given: argparse.Namespace, raw: bool) -> tuple[PairSource, PairSource, dict[str, object]]:
     """What to learn from, what to be judged on, and what the former is."""
+    if given.judge and given.judge.resolve() in [folder.resolve() for folder in given.data or ()]:
+        raise ValueError(f"--judge {given.judge}: is learned from (--data); held-out pairs are allowed")
     rig = load_rig(given.rig)
     about: dict[str, object] = {"pose": str(given.pose)}
     learn: PairSource
     if given.data:
-        learn = JoinedPairs([FolderPairs(folder, unrounded=raw) for folder in given.data])
+        learn = JoinedPairs([FolderPairs(folder, unrounded=raw, labelled=True) for folder in given.data])
         about["data"] = [str(folder.resolve()) for folder in given.data]
     else:
         learn = HeldPairs(RigPairs(rig, given.seed, LEARN_SCENES, unrounded=raw, shots_per_scene=SHOTS))
         about["data"] = f"rig {rig.name}, {LEARN_SCENES} built-in scenes"
     if given.judge:
-        return learn, FolderPairs(given.judge, unrounded=raw), about
+        return learn, FolderPairs(given.judge, unrounded=raw, labelled=True), about
     judged = HeldPairs(RigPairs(rig, JUDGE_SEED, JUDGE_SCENES, unrounded=raw, shots_per_scene=SHOTS))
     return learn, judged, about
 
@@ -256,8 +261,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     print_rows(scores, console)
     console.print(f"report {report}, weights {given.out / WEIGHTS}, curves {given.out / CURVES}", soft_wrap=True)
+    what = f"RAW.dng --rig {given.rig}" if recipe.input == "raw" else "PICTURE"
     console.print(
-        f"next: python -m models.learned_isp PICTURE --weights {given.out / WEIGHTS} --explain", soft_wrap=True
+        f"next: python -m models.learned_isp {what} --weights {given.out / WEIGHTS} --explain", soft_wrap=True
     )
     return 0
 

@@ -25,7 +25,7 @@ from models.pose.variants import VARIANTS, PoseLearner
 from models.pose.weights import load_network, save_network
 from models.processes import Processes, leads, pick_device
 from models.scoring.average_precision import Protocol
-from models.training import CURVES, Recipe, Training, load_recipe
+from models.training import CURVES, Recipe, Training, load_recipe, told
 
 KNOWN = {name: f"pose-{name}.yaml" for name in ("quick", "small-start", "small", "exlpose")}
 """Recipes that come with the package."""
@@ -181,9 +181,7 @@ def parser() -> argparse.ArgumentParser:
 def asked_recipe(given: argparse.Namespace) -> PoseRecipe:
     """The recipe with what the command line says instead."""
     recipe = load_recipe(PoseRecipe, given.recipe, KNOWN)
-    training = recipe.training.model_dump() | {"seed": given.seed}
-    if given.epochs is not None:
-        training["epochs"] = given.epochs
+    training = told(recipe.training, given.seed, given.epochs).model_dump()
     said = {"variant": given.variant or recipe.variant, "training": training}
     return PoseRecipe.model_validate(recipe.model_dump() | said)
 
@@ -197,13 +195,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rig = load_rig(given.rig)
         source: PairSource
         if given.data:
-            source = JoinedPairs([FolderPairs(folder) for folder in given.data])
+            source = JoinedPairs([FolderPairs(folder, labelled=True) for folder in given.data])
             about: dict[str, object] = {"data": [str(folder.resolve()) for folder in given.data]}
         else:
             source, about = RigPairs(rig, given.seed, recipe.scenes), {"data": f"rig {rig.name}, built-in people"}
         judge: PairSource | None = None
         if given.judge:
-            judge = FolderPairs(given.judge)
+            judge = FolderPairs(given.judge, labelled=True)
         elif recipe.validation_scenes:
             judge = RigPairs(rig, given.seed + VALIDATION_SEED, recipe.validation_scenes)
         out = given.out or Path("out") / f"pose-{recipe.variant}"

@@ -44,12 +44,12 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     epochs: int = Field(32, ge=1)
-    learning_rate: float = Field(5e-4, gt=0, le=1)
-    weight_decay: float = Field(1e-5, ge=0, le=1)
+    learning_rate: float = Field(5e-4, gt=0, le=1, allow_inf_nan=False)
+    weight_decay: float = Field(1e-5, ge=0, le=1, allow_inf_nan=False)
     decay: Literal["steps", "cosine", "constant"] = "steps"
     halve_every: int = Field(6, ge=1)
     bf16: bool = True
-    clip_norm: float = Field(0.0, ge=0)
+    clip_norm: float = Field(0.0, ge=0, allow_inf_nan=False)
     seed: int = 0
 
     def rate(self, epoch: float) -> float:
@@ -60,6 +60,19 @@ class Recipe(BaseModel):
             return self.learning_rate * 0.5 ** (int(epoch) // self.halve_every)
         rise = min(1.0, (epoch + 1e-3) / (0.05 * self.epochs))
         return self.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * min(epoch / self.epochs, 1.0)))
+
+
+def told(recipe: Recipe, seed: int, epochs: int | None) -> Recipe:
+    """A recipe with what the command line says instead.
+
+    Raises:
+        ValueError: `--epochs` below 1.
+    """
+    if epochs is None:
+        return recipe.model_copy(update={"seed": seed})
+    if epochs < 1:
+        raise ValueError(f"--epochs {epochs}: whole numbers from 1 are allowed")
+    return recipe.model_copy(update={"seed": seed, "epochs": epochs})
 
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -179,9 +192,10 @@ class Training:
     ) -> dict[str, float]:
         self.module.train()
         sums: dict[str, float] = {}
-        count = 0
+        count, done = 0, 0.0
         for count, (share, batch) in enumerate(self._while_all_have(batches), start=1):
-            rate = self.recipe.rate(epoch + share)
+            rate = self.recipe.rate(epoch + (done + share) / 2)  # mid-batch: a cosine is 0 at both ends
+            done = share
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             for name, value in self._step(batch, epoch, count).items():
@@ -283,7 +297,7 @@ def curves(history: list[dict[str, float]]) -> bytes:
     left, right = figure.subplots(1, 2)
     for name in names:
         points = [(row["epoch"], row[name]) for row in history if name in row and math.isfinite(row[name])]
-        is_score = any(mark in name for mark in ("AP", "PSNR", "mIoU", "PCK")) or name not in terms
+        is_score = any(mark in name for mark in ("AP", "PSNR", "SSIM", "mIoU", "PCK")) or name not in terms
         if points:
             (right if is_score else left).plot(
                 *zip(*points, strict=True), label=name, marker="." if len(points) < 40 else ""

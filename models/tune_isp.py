@@ -10,7 +10,6 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -138,6 +137,11 @@ def search_all(
             search: Search = CmaSearch(isp.knobs, given.seed) if kind == "cma" else GradientSearch(isp.knobs)
             task = Task(given.isp, given.pose, given.flip, learn, slopes=kind == "gradient")
             record = Record(given.out / f"{kind}.jsonl")
+            if len(record.lines) > given.evaluations:
+                raise ValueError(
+                    f"--evaluations {given.evaluations}: {record.path} holds {len(record.lines)} already; "
+                    "as many or more are allowed"
+                )
             with judging(task, workers) as judges:
                 advance = functools.partial(progress.advance, bar)
                 told[SEARCHES[kind]] = tune(search, record, judges, learn, given.evaluations, advance)
@@ -158,10 +162,10 @@ def judge_found(
     found = verdicts(ways, seen, held, DEFAULTS, Protocol(flip=given.flip, seed=given.seed))
     record = {
         name: {"settings": one.settings, "oks": one.oks, "gain": one.gain, "error": one.error}
-        | {"scores": {split: asdict(score) for split, score in one.scores.items()}}
+        | {"scores": {split: score.record() for split, score in one.scores.items()}}
         for name, one in found.items()
     }
-    write_atomically(given.out / TUNED, json.dumps(record, indent=1).encode())
+    write_atomically(given.out / TUNED, json.dumps(record, indent=1, allow_nan=False).encode())
     shown = {name: settings for name, settings in ways.items() if settings != AS_SHOT}
     sheet = examples(Judge(task), shown, seen, held)
     count = next(iter(told.values()))

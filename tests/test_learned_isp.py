@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from isp_sim import generate
 from isp_sim.isp.pipeline import Pipeline, load_pipeline
 from models.learned_isp import LearnedIsp, load_weights, main, read_image, save_weights
 from models.predictor import Predictor
@@ -94,6 +95,25 @@ def test_the_command_with_weights_does_not_call_them_untrained(photo, tmp_path, 
     assert main([str(photo), "--weights", str(tmp_path / "isp.safetensors")]) == 0
     told = capsys.readouterr().out
     assert "untrained" not in told and "exposure.gain" in told
+
+
+def test_weights_that_learned_from_raws_take_the_rigs_raw_and_say_so_of_a_picture(photo, tmp_path, capsys):
+    rig = tmp_path / "rig.yaml"
+    rig.write_text("extends: exlpose-small\nname: tiny\nwidth_px: 128\nheight_px: 96\n")
+    asked = ["--rig", str(rig), "--count", "1", "--out", str(tmp_path / "pairs"), "--workers", "1"]
+    assert generate.main(asked) == 0
+    (dark,) = (tmp_path / "pairs" / "raw").glob("*dark*.dng")
+    save_weights(untrained(), tmp_path / "isp.safetensors", "raw")
+    weights = ["--weights", str(tmp_path / "isp.safetensors"), "--crop", "thumbnail"]
+    capsys.readouterr()
+    assert main([str(dark), "--rig", str(rig), *weights, "--out", str(tmp_path / "lit.png")]) == 0
+    assert "note" not in capsys.readouterr().out
+    (seen,) = (tmp_path / "pairs" / "dark").glob("*.png")
+    assert cv2.imread(str(tmp_path / "lit.png")).shape == cv2.imread(str(seen)).shape
+    assert main([str(photo), *weights]) == 0
+    assert "learned from raws; give a DNG" in capsys.readouterr().out
+    assert main([str(dark), "--rig", str(rig), "--out", str(tmp_path / "no" / "lit.png")]) == 1
+    assert "its folder does not exist" in capsys.readouterr().err
 
 
 def test_sixteen_bits_are_read_as_such(tmp_path):

@@ -2,6 +2,8 @@
 
 import json
 import math
+import tempfile
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from rich.console import Console
 from torch import nn
 
+from isp_sim.dng import read_dng
 from isp_sim.scenes import Person
 from models import train_pose
 from models.pose.backbone import LOW, WELL
@@ -313,3 +316,54 @@ def test_crop_pairs_slice_and_join():
     whole = batch(3)
     halves = CropPairs.joined([whole[:1], whole[1:]])
     assert torch.equal(halves.joints, whole.joints) and len(halves) == 3
+
+
+def test_the_only_batch_of_a_training_is_learned_from():
+    """A cosine is zero at both ends; the rate of a batch is that of its middle."""
+    line = Line()
+    recipe = Recipe(epochs=1, bf16=False, learning_rate=0.1, decay="cosine")
+    with tempfile.TemporaryDirectory() as folder:
+        training = Training(line, line.losses, recipe, Path(folder), torch.device("cpu"), {})
+        training.open(False)
+        training.run(lambda _: [(1.0, torch.ones(8, 2))], lambda _: {}, QUIET)
+        assert training.history[-1]["rate"] == pytest.approx(recipe.rate(0.5)) and recipe.rate(0.5) > 0.04
+    assert (line.w > 0).all()
+
+
+def test_where_nobody_is_labelled_poses_cannot_be_learned(tmp_path):
+    write_pair(tmp_path, DARK, BRIGHT)
+    file = tmp_path / "Annotations" / "ExLPose_test_WL.json"
+    document = json.loads(file.read_text())
+    document["annotations"] = document["annotations"][1:]
+    file.write_text(json.dumps(document))
+    assert len(FolderPairs(tmp_path)) == 1  # an enhancer may learn from it
+    with pytest.raises(ValueError, match=r"ExLPose_test_WL\.json: nobody in 1 pictures has a labelled joint"):
+        FolderPairs(tmp_path, labelled=True)
+
+
+def test_an_unrounded_picture_follows_the_map_and_the_crop_of_the_manifest(tmp_path):
+    """As `capture.align` writes them: another map than the rig file's, and another crop."""
+    from isp_sim import generate
+    from isp_sim.dataset import read_manifest
+    from isp_sim.pair import DualCamera
+    from isp_sim.rigfile import load_rig
+
+    rig = tmp_path / "rig.yaml"
+    rig.write_text("extends: exlpose-small\nname: tiny\nwidth_px: 128\nheight_px: 96\n")
+    folder = tmp_path / "pairs"
+    assert generate.main(["--rig", str(rig), "--count", "1", "--out", str(folder), "--workers", "1"]) == 0
+    (line,) = read_manifest(folder)
+    (as_shot,) = FolderPairs(folder, unrounded=True).group(0)
+    own = DualCamera(load_rig(str(rig))).unrounded(read_dng(folder / line["raw_dark"]))
+    assert np.array_equal(as_shot.unrounded, own)
+    moved = np.array([[1, 0, 3.0], [0, 1, -2.0], [0, 0, 1]]) @ np.array(line["low_to_well"])
+    x, y, width, height = line["crop"]
+    line |= {"low_to_well": moved.tolist(), "crop": [x + 8, y + 6, width - 16, height - 12]}
+    (folder / "manifest.jsonl").write_text(json.dumps(line) + "\n")
+    (measured,) = FolderPairs(folder, unrounded=True).group(0)
+    assert measured.unrounded.shape == (height - 12, width - 16, 3)
+    there = own[8 : 8 + height - 12, 5 : 5 + width - 16]  # 3 to the right, 2 up: whole pixels
+    assert np.abs(measured.unrounded - there).max() < 1e-3
+    (folder / "manifest.jsonl").write_text(json.dumps(line | {"distortion": [0.01, 0.0]}) + "\n")
+    with pytest.raises(ValueError, match="aligned with lens distortion"):
+        FolderPairs(folder, unrounded=True)

@@ -73,6 +73,7 @@ def test_an_unlabelled_joint_is_zero_whatever_its_coordinates(tmp_path):
         ({"keypoints": None}, "keypoints is None; a list of numbers is allowed"),
         ({"bbox": [1, 2, 3]}, "bbox is .*; x, y, width ≥ 0 and height ≥ 0"),
         ({"bbox": [1, 2, 3, -4]}, "bbox is .*-4"),
+        ({"bbox": [1, 2, 0, 4]}, "round labelled joints; a width and a height > 0 are allowed"),
         ({"bbox": [1, 2, float("inf"), 4]}, r"bbox\[2\] is inf"),
         ({"image_id": 8}, "image_id is 8; only ids listed under images"),
         ({"image_id": [8]}, r"image_id is \[8\]; a whole number or a string"),

@@ -354,6 +354,8 @@ def test_the_command_killed_and_resumed_equals_the_uninterrupted_run(tmp_path):
         (["--pose", "nowhere.safetensors"], "nowhere.safetensors: no whole safetensors file"),
         (["--data", "nowhere"], "holds no Annotations"),
         (["--device", "tpu"], "auto, cpu or cuda is allowed"),
+        (["--epochs", "0"], "--epochs 0: whole numbers from 1 are allowed"),
+        (["--data", "here", "--judge", "here/"], "is learned from (--data); held-out pairs are allowed"),
     ],
 )
 def test_bad_arguments_get_one_sentence(tmp_path, capsys, more, told):

@@ -387,6 +387,9 @@ def test_the_command_improves_on_libraws_defaults_and_writes_its_report(small, t
     assert "settings" in capsys.readouterr().out
     assert tune_isp.main(asked) == 1
     assert "holds this very search; add --resume" in capsys.readouterr().err
+    assert tune_isp.main([*asked, "--resume", "--evaluations", "4"]) == 1
+    assert "cma.jsonl holds 24 already" in capsys.readouterr().err
+    assert json.loads((tmp_path / "out" / "settings.json").read_text()) == said
     assert tune_isp.main([*asked, "--resume", "--seed", "1"]) == 1
     assert "holds a search with seed = 0, asked is 1" in capsys.readouterr().err
 

@@ -155,6 +155,8 @@ def _person(annotation: dict[str, object], order: tuple[str, ...] | None) -> Per
         if values[3 * place + 2]
     }
     x, y, width, height = _box(annotation)
+    if keypoints and min(width, height) <= 0:
+        raise ValueError(f"bbox is {[x, y, width, height]} round labelled joints; a width and a height > 0 are allowed")
     crowd = annotation.get("iscrowd", 0)
     if crowd not in (0, 1):
         raise ValueError(f"iscrowd is {crowd!r}; 0 and 1 are allowed")

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from isp_sim import streams
-from isp_sim.dataset import ANNOTATIONS
+from isp_sim.dataset import ANNOTATIONS, read_manifest
 from isp_sim.dng import read_dng
 from isp_sim.pair import DualCamera
 from isp_sim.rig import Rig
@@ -71,11 +71,14 @@ class FolderPairs:
         folder: holds `bright/`, `dark/`, `Annotations/`.
         start, stop: which of the pairs, in the order of their names; as of a slice.
         unrounded: whether the low-light pictures also come before they are rounded to 8 bits, developed from `raw/` by
-            the `rig.yaml` that shot them.
+            the `rig.yaml` that shot them, warped and cropped as `manifest.jsonl` says (`isp_sim.generate`'s, or the map
+            that `capture.align` measured).
         semantic: whether the maps of `semantic/` come along, where there are some.
+        labelled: whether somebody must have a labelled joint.
 
     Raises:
-        ValueError: no annotations, no pair, or a labelled picture without its partner.
+        ValueError: nobody is labelled though somebody must be; no annotations, no pair, or a labelled picture without
+            its partner; raws without a map, or with a map that has lens distortion.
     """
 
     def __init__(
@@ -85,6 +88,7 @@ class FolderPairs:
         stop: int | None = None,
         unrounded: bool = False,
         semantic: bool = False,
+        labelled: bool = False,
     ) -> None:
         files = sorted((folder / ANNOTATIONS).glob("*WL.json"))
         if not files:
@@ -92,6 +96,7 @@ class FolderPairs:
         self.folder, self._semantic = folder, semantic
         rig = load_rig(str(folder / "rig.yaml")) if unrounded else None
         self._rig_json = rig.model_dump_json() if rig else ""  # pydantic's generic models do not travel
+        self._maps = _maps(folder) if unrounded else {}
         self._camera: DualCamera | None = None
         partners = {_shot_of(path.name): path.name for path in sorted((folder / "dark").glob("*.png"))}
         self._pairs: list[tuple[str, str, float, tuple[Person, ...]]] = []
@@ -106,6 +111,8 @@ class FolderPairs:
         self._pairs = self._pairs[start:stop]
         if not self._pairs:
             raise ValueError(f"{folder}: no pair in {files[0]}, or none in the range asked for")
+        if labelled and not any(v > 0 for *_, people in self._pairs for one in people for _, _, v in one.keypoints):
+            raise ValueError(f"{files[0]}: nobody in {len(self._pairs)} pictures has a labelled joint; poses need one")
 
     def __getstate__(self) -> dict[str, object]:
         """Without the camera, which each process builds for itself."""
@@ -132,7 +139,11 @@ class FolderPairs:
             return None
         if self._camera is None:
             self._camera = DualCamera(Rig.model_validate_json(self._rig_json))
-        return self._camera.unrounded(read_dng(self.folder / "raw" / Path(dark).with_suffix(".dng").name))
+        if dark not in self._maps:
+            raise ValueError(f"{self.folder / 'manifest.jsonl'}: has no line for {dark}, whose raw is asked for")
+        return self._camera.unrounded(
+            read_dng(self.folder / "raw" / Path(dark).with_suffix(".dng").name), *self._maps[dark]
+        )
 
 
 class RigPairs:
@@ -240,6 +251,20 @@ def shots(source: PairSource, console: Console | None = None) -> Iterator[PairSa
     with Progress(*columns, console=console, transient=True, disable=console is None) as progress:
         for index in progress.track(range(len(source)), description="groups of shots"):
             yield from source.group(index)
+
+
+def _maps(folder: Path) -> dict[str, tuple[np.ndarray, tuple[int, int, int, int]]]:
+    """Low-light → well-lit pixels and the crop of every pair, by the low-light picture's name."""
+    found = {}
+    for line in read_manifest(folder):
+        if any(line.get("distortion", ())):
+            raise ValueError(
+                f"{folder / 'manifest.jsonl'}: {line['dark']} was aligned with lens distortion, by which a raw is not "
+                "warped here; allowed is the 8-bit picture as input, or a folder aligned without"
+            )
+        left, top, width, height = line["crop"]
+        found[Path(line["dark"]).name] = np.array(line["low_to_well"]), (left, top, width, height)
+    return found
 
 
 def _shot_of(name: str) -> tuple[str, ...]:

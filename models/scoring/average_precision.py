@@ -6,6 +6,7 @@ CrowdPose has it, and AP the mean precision over OKS thresholds .50:.05:.95 at m
 
 import contextlib
 import io
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -63,8 +64,14 @@ class Score:
     protocol: Protocol
 
     def record(self) -> dict[str, Any]:
-        """As JSON."""
-        return asdict(self)
+        """As JSON, where NaN is null."""
+        figures = {name: None if math.isnan(v) else v for name, v in vars(self).items() if isinstance(v, float)}
+        return asdict(self) | figures
+
+
+def figure(value: float) -> str:
+    """A score as a table has it: one decimal, "-" where nobody is there to be scored."""
+    return "-" if math.isnan(value) else f"{value:.1f}"
 
 
 def score(truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[Detection]], protocol: Protocol) -> Score:

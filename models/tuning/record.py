@@ -54,7 +54,7 @@ def _read(path: Path) -> Iterator[Evaluation]:
             said = json.loads(line)
             yield Evaluation(**(said | {"shots": tuple(said["shots"]), "slope": tuple(said["slope"])}))
         except (ValueError, TypeError, KeyError) as fault:
-            raise ValueError(f"{path}:{number}: no evaluation of a search: {fault}") from None
+            raise ValueError(f"{path}:{number}: no evaluation ({fault}); take the line out and --resume") from None
 
 
 def open_folder(folder: Path, identity: Mapping[str, object], resume: bool) -> None:

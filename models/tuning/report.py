@@ -13,6 +13,7 @@ from models.isp_search import found
 from models.isp_table import LOW_SPLITS
 from models.pose.crops import Picture
 from models.pose.drawing import caption, draw_poses, lifted
+from models.scoring.average_precision import figure
 from models.tuning.judge import Judge, Seen
 from models.tuning.knobs import Knob, Settings
 from models.tuning.record import Evaluation
@@ -28,7 +29,7 @@ def cells(verdicts: Mapping[str, Verdict]) -> list[tuple[str, ...]]:
     return [
         (
             name,
-            *(f"{one.scores[split].ap:.1f}" for split in LOW_SPLITS),
+            *(figure(one.scores[split].ap) for split in LOW_SPLITS),
             f"{one.oks:.4f}",
             f"{one.gain:+.4f} ± {one.error:.4f}",
         )
@@ -40,6 +41,7 @@ def convergence(told: Mapping[str, Sequence[Evaluation]], title: str) -> bytes:
     """A PNG: mean OKS of each evaluation as a dot, the best so far as a line, the defaults as a level."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
@@ -58,6 +60,7 @@ def convergence(told: Mapping[str, Sequence[Evaluation]], title: str) -> bytes:
     axes.set(xlabel="evaluations, each over all shots of the search", title=title)
     axes.set_ylabel("mean OKS (bad trials lie below)")
     axes.set_ylim(low - room, top + room)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", loc="lower right")
     data = io.BytesIO()
