@@ -132,7 +132,8 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument(
         "--rig",
         default="exlpose",
-        help="rig YAML, or exlpose, exlpose-small, ideal; gladnet makes training pairs from raw files [%(default)s]",
+        help="rig YAML, or exlpose, exlpose-small, exlpose-misaligned, ideal; gladnet makes training pairs from raw files "
+        "[%(default)s]",
     )
     asked.add_argument(
         "--scenes",
@@ -186,8 +187,9 @@ def _add_run(asked: argparse.ArgumentParser) -> None:
 def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]], int]:
     cores = len(os.sched_getaffinity(0))
     workers = given.workers if given.workers is not None else (cores if given.device == "cpu" else 1)
-    if workers < 1 or (given.count is not None and given.count < 1):
-        raise ValueError("--workers and --count take whole numbers from 1")
+    for name, value in (("workers", workers), ("count", given.count)):
+        if value is not None and value < 1:
+            raise ValueError(f"--{name} {value}: whole numbers from 1 are allowed")
     if given.shots_per_scene is not None and (given.shots_per_scene < 1 or given.schedule):
         raise ValueError("--shots-per-scene takes whole numbers from 1, and no --schedule, which lists its own shots")
     if given.device != "cpu" and not torch.cuda.is_available():

@@ -104,7 +104,11 @@ def parser() -> argparse.ArgumentParser:
         help="before the network: gamma, clahe, msr, lime, weights of models.train_enhancer (.safetensors), "
         "TorchScript (.pt), torch.export (.pt2) or module:factory [none: each channel to a mean of 0.4]",
     )
-    asked.add_argument("--data", type=Path, help="folder in ExLPose's layout instead of shooting")
+    asked.add_argument(
+        "--data",
+        type=Path,
+        help="folder in ExLPose's layout, with labelled people, instead of shooting; people come from Annotations/*WL.json",
+    )
     asked.add_argument("--rig", default="exlpose-small", help="that shoots where there is no --data [%(default)s]")
     asked.add_argument("--scenes", default="people", help="'people', or a folder of labelled photographs [%(default)s]")
     asked.add_argument(

@@ -112,11 +112,14 @@ def write_report(
     blocks = [
         page.table(("input", *LOW_SPLITS), cells(scores)),
         *(page.text(f"{words}: {100 * share:.0f} %") for words, share in gaps(overall(scores))),
-        page.text(f"Protocol: {protocol}; {len(samples)} shots."),
+        page.text(
+            f"{len(samples)} shots; " + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in protocol.items()) + "."
+        ),
         page.picture(parameters, "parameters the predictor chose for each held-out picture, by split"),
         page.picture(
             coded.tobytes(),
-            "mean brought to 0.4, after the learned ISP, the well-lit partner; true poses white",
+            "mean brought to 0.4, after the learned ISP, the well-lit partner; true poses white, found ones orange on the "
+            "left of the body and blue on the right",
             "jpeg",
         ),
     ]
@@ -128,7 +131,7 @@ def parameter_plot(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples
     """A PNG: for each parameter a histogram of the values chosen, a colour a split."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import NullFormatter
+    from matplotlib.ticker import MaxNLocator, NullFormatter
 
     device = next(recogniser.parameters()).device
     with torch.inference_mode():
@@ -143,6 +146,9 @@ def parameter_plot(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples
         found = values[:, n]
         edges = np.geomspace(spec.low, spec.high, 41) if spec.scale == "log" else np.linspace(spec.low, spec.high, 41)
         axes.hist([found[splits == s] for s in LOW_SPLITS[:3]], bins=edges, stacked=True, label=LOW_SPLITS[:3])
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        if n % columns == 0:
+            axes.set_ylabel("pictures")
         axes.set(title=isp.pipeline.names[n], xscale=spec.scale, xlabel=spec.unit or None)
         axes.xaxis.set_minor_formatter(NullFormatter())  # their labels would lie over each other
         if n == 0:

@@ -195,7 +195,9 @@ def parser() -> argparse.ArgumentParser:
     )
     asked.add_argument("--pose", help="frozen network, as models.evaluate takes it [the shipped network]")
     asked.add_argument("--data", type=Path, action="append", help="folder in ExLPose's layout; may be repeated")
-    asked.add_argument("--judge", type=Path, help="folder of held-out pairs [built-in scenes of another seed]")
+    asked.add_argument(
+        "--judge", type=Path, help="folder of held-out pairs with labelled people [built-in scenes of another seed]"
+    )
     asked.add_argument("--rig", default="exlpose-small", help="that shoots where there is no --data [%(default)s]")
     asked.add_argument("--epochs", type=int, help="instead of the recipe's")
     asked.add_argument("--flip", choices=tuple(FLIPS), default="none", help="test of the table [%(default)s]")

@@ -110,7 +110,7 @@ def _foreign(path: Path, device: torch.device) -> Enhancer:
     try:
         network = _torchscript(path) if path.suffix == ".pt" else torch.export.load(path).module()
     except Exception as fault:  # both loaders raise whatever they meet
-        first = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
+        first = str(fault).strip().splitlines()[0].split(". ")[0] if str(fault).strip() else type(fault).__name__
         raise ValueError(f"--enhancer {path}: torch cannot load it: {first}") from None
     network = network.to(device)
 

@@ -110,7 +110,7 @@ def load_recogniser(name: str | Path | None = None) -> Recogniser:
 def _foreign(path: Path) -> Recogniser:
     beside = path.with_suffix(".yaml")
     if not path.is_file() or not beside.is_file():
-        raise ValueError(f"{path}: the network and {beside.name} beside it are needed; its fields are height, width, …")
+        raise ValueError(f"{path}: the network and {beside.name} beside it are needed; docs/pose.md lists its fields")
     said = load_yaml(RecogniserFile, beside)
     try:
         network = _torchscript(path) if path.suffix == ".pt" else torch.export.load(path).module()

@@ -274,6 +274,8 @@ def _shot_of(name: str) -> tuple[str, ...]:
 
 
 def _read(path: Path, how: int = cv2.IMREAD_COLOR) -> Picture:
+    if not path.is_file():
+        raise ValueError(f"{path}: is not there, though the annotations or its partner speak of it")
     data = np.frombuffer(path.read_bytes(), np.uint8)
     picture = cv2.imdecode(data, how) if len(data) else None
     if picture is None:
