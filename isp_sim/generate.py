@@ -132,8 +132,8 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument(
         "--rig",
         default="exlpose",
-        help="rig YAML, or exlpose, exlpose-small, exlpose-misaligned, ideal; gladnet makes training pairs from raw files "
-        "[%(default)s]",
+        help="rig YAML, or exlpose, exlpose-small, exlpose-misaligned, ideal; gladnet makes training pairs from raw "
+        "files [%(default)s]",
     )
     asked.add_argument(
         "--scenes",

@@ -107,7 +107,7 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument(
         "--data",
         type=Path,
-        help="folder in ExLPose's layout, with labelled people, instead of shooting; people come from Annotations/*WL.json",
+        help="folder in ExLPose's layout instead of shooting; people come from its Annotations/*WL.json",
     )
     asked.add_argument("--rig", default="exlpose-small", help="that shoots where there is no --data [%(default)s]")
     asked.add_argument("--scenes", default="people", help="'people', or a folder of labelled photographs [%(default)s]")

@@ -118,8 +118,8 @@ def write_report(
         page.picture(parameters, "parameters the predictor chose for each held-out picture, by split"),
         page.picture(
             coded.tobytes(),
-            "mean brought to 0.4, after the learned ISP, the well-lit partner; true poses white, found ones orange on the "
-            "left of the body and blue on the right",
+            "mean brought to 0.4, after the learned ISP, the well-lit partner; true poses white, found ones orange on "
+            "the left of the body and blue on the right",
             "jpeg",
         ),
     ]
