@@ -26,7 +26,7 @@ from models.pose.drawing import caption, draw_poses, lifted
 from models.pose.evaluation import Poses, find_poses
 from models.pose.inference import FLIPS
 from models.pose.recogniser import load_recogniser
-from models.pose.samples import FolderPairs, PairSample, PairSource, RigPairs, shots
+from models.pose.samples import FolderPairs, PairSample, PairSource, RigPairs, shot_of, shots
 from models.processes import pick_device
 from models.scoring.average_precision import Protocol, Score, figure
 
@@ -43,6 +43,13 @@ def rows(scores: dict[str, Score], pck: dict[str, float]) -> list[tuple[str, ...
         (split, str(one.people), *map(figure, (one.ap, one.ap50, one.ap75, pck[split])))
         for split, one in scores.items()
     ]
+
+
+def is_news(sample: PairSample, shown: Sequence[PairSample]) -> bool:
+    """Whether a shot has people, is of no scene that is shown, and of the split whose turn it is."""
+    scenes = {shot_of(one.name)[:2] for one in shown}
+    turn = ("LL-N", "LL-H", "LL-E")[len(shown) % 3]
+    return bool(sample.people) and sample.split == turn and shot_of(sample.name)[:2] not in scenes
 
 
 def poses_sheet(shown: Sequence[PairSample], poses: Poses, enhancer: Enhancer | None = None) -> Picture:
@@ -144,11 +151,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         low_light = enhanced_by(enhancer, recogniser, given.flip) if enhancer else None
         source = open_source(given)
         shown: list[PairSample] = []
-        step = max(1, len(source) // SHOWN)
 
         def kept() -> Iterator[PairSample]:
-            for number, sample in enumerate(shots(source, console)):
-                if number % (step + 1) == 0 and len(shown) < SHOWN and sample.people:
+            for sample in shots(source, console):
+                if len(shown) < SHOWN and is_news(sample, shown):
                     shown.append(sample)
                 yield sample
 

@@ -98,11 +98,10 @@ def write_report(
         scores: the table.
     """
     parameters = parameter_plot(isp, recogniser, what, samples)
-    first_of_split = {sample.split: sample for sample in reversed(samples)}
-    chosen = [first_of_split[split] for split in LOW_SPLITS if split in first_of_split]
-    chosen += [
-        sample for sample in samples[:: max(1, len(samples) // EXAMPLES)] if all(sample is not one for one in chosen)
-    ]
+    chosen: list[PairSample] = []
+    for place in range(EXAMPLES):  # another split each time, from another part of the shots
+        of_split = [sample for sample in samples if sample.split == LOW_SPLITS[place % 3]] or list(samples)
+        chosen.append(of_split[place * len(of_split) // EXAMPLES])
     _, coded = cv2.imencode(
         ".jpg", examples(isp, recogniser, what, chosen[:EXAMPLES])[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88]
     )

@@ -1,4 +1,4 @@
-"""Poses drawn into pictures: true ones as thin white limbs, found ones in colour by the side of the body."""
+"""Poses drawn into pictures: true ones as white limbs, found ones in colour by the side of the body, dark-rimmed."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,8 @@ from models.pose.crops import LOW_LIGHT_MEAN, Picture
 from models.scoring.average_precision import Detection
 
 LEFT, RIGHT, MIDDLE, TRUE = (255, 140, 40), (60, 170, 255), (120, 230, 120), (255, 255, 255)
+RIM = (20, 20, 20)
+"""Round every limb, so that it is seen on light ground too."""
 
 
 def lifted(picture: Picture) -> Picture:
@@ -50,7 +52,9 @@ def _limbs(
     at = np.round((joints + 0.5) * zoom - 0.5).astype(int)
     for a, b in SKELETON:
         if known[a] and known[b]:
-            cv2.line(canvas, at[a].tolist(), at[b].tolist(), colour or _side(a, b), 1, cv2.LINE_AA)
+            ends = at[a].tolist(), at[b].tolist()
+            cv2.line(canvas, *ends, RIM, zoom + 2, cv2.LINE_AA)
+            cv2.line(canvas, *ends, colour or _side(a, b), zoom, cv2.LINE_AA)
 
 
 def _side(a: int, b: int) -> tuple[int, int, int]:

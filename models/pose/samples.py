@@ -98,13 +98,13 @@ class FolderPairs:
         self._rig_json = rig.model_dump_json() if rig else ""  # pydantic's generic models do not travel
         self._maps = _maps(folder) if unrounded else {}
         self._camera: DualCamera | None = None
-        partners = {_shot_of(path.name): path.name for path in sorted((folder / "dark").glob("*.png"))}
+        partners = {shot_of(path.name): path.name for path in sorted((folder / "dark").glob("*.png"))}
         self._pairs: list[tuple[str, str, float, tuple[Person, ...]]] = []
         for file in files:
             named = read_annotations(file)
             for name in sorted({Path(name).name for name in named}):
                 said = FILE_NAME.fullmatch(name)
-                dark = partners.get(_shot_of(name))
+                dark = partners.get(shot_of(name))
                 if said is None or dark is None:
                     raise ValueError(f"{file}: {name} has no low-light partner in {folder / 'dark'}")
                 self._pairs.append((name, dark, float(said["gain_db"]), named[name]))
@@ -267,7 +267,7 @@ def _maps(folder: Path) -> dict[str, tuple[np.ndarray, tuple[int, int, int, int]
     return found
 
 
-def _shot_of(name: str) -> tuple[str, ...]:
+def shot_of(name: str) -> tuple[str, ...]:
     """What both pictures of a pair share in their names; a name of another form stands for itself."""
     said = FILE_NAME.fullmatch(name)
     return said.group("place", "video", "ratio", "frame", "exposure_us") if said else (name,)
