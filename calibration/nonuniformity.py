@@ -76,6 +76,10 @@ def pixel_noise(level: Level, phases: Sequence[int]) -> Array:
     return np.asarray(within / (2 * level.pairs * dof) - level.column_product / (2 * level.pairs))
 
 
+SEEN_AT_LEAST = 0.05
+"""Share of the hot pixels that are taken to lie above the threshold, at least; the upper bound goes further."""
+
+
 @dataclass(frozen=True)
 class HotPixels:
     """Hot pixels: how many in a million, their mean extra current, e⁻/s; dead ones and where."""
@@ -124,7 +128,9 @@ def hot_pixels(short: Image, long: Image, seconds: float, k: float, full_e: floa
         current = Estimate(float(m[0]), float(m[1]), float(m[2]))
         share = (math.exp(-threshold / m[0]), math.exp(-threshold / m[2]), math.exp(-threshold / max(m[1], 1e-12)))
     order = np.argsort(extra.ravel())[::-1][: min(found, 10)]
-    density = Estimate(*(1e6 / size * n for n in (found / share[0], low / share[1], high / max(share[2], 1e-3))))
+    # One pixel a hair above the threshold would stand for any number of unseen ones.
+    seen = [max(part, least) for part, least in zip(share, (SEEN_AT_LEAST, SEEN_AT_LEAST, 1e-3), strict=True)]
+    density = Estimate(*(1e6 / size * n for n in (found / seen[0], low / seen[1], high / seen[2])))
     places = tuple((int(i % extra.shape[1]), int(i // extra.shape[1])) for i in order)
     return HotPixels(density, current, found, places)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from conftest import change
 
-from calibration import emva_figures, gain_law, session_files, simulated
+from calibration import emva_figures, gain_law, nonuniformity, session_files, simulated
 from calibration import session as sessions
 from calibration.characterise import characterise, kept_images
 from calibration.estimate import Estimate, around, jackknifed, replicates
@@ -429,3 +429,17 @@ def test_a_session_is_calibrated_as_fast_as_it_is_read(shared_set):
     start = time.process_time()
     calibrate(session)
     assert time.process_time() - start < 6.0
+
+
+def test_a_single_faint_hot_pixel_does_not_stand_for_millions():
+    """A hair above the threshold: its excess says nothing of how many lie below."""
+    stream = np.random.default_rng(0)
+    short = np.zeros((100, 100))
+    long = stream.normal(0, 0.5, (100, 100)).clip(-1, 1)
+    threshold = nonuniformity.hot_pixels(short, long, 10.0, 0.1, 10_000, 0.5)
+    assert threshold.found == 0 and threshold.per_million.value == 0
+    long[50, 50] = max(nonuniformity.HOT_SIGMA * 0.5, 3.0) + float(np.median(long)) + 1e-3
+    hot = nonuniformity.hot_pixels(short, long, 10.0, 0.1, 10_000, 0.5)
+    assert hot.found == 1 and hot.brightest == ((50, 50),)
+    assert hot.per_million.low <= hot.per_million.value <= 100 / nonuniformity.SEEN_AT_LEAST
+    assert hot.per_million.value < hot.per_million.high < math.inf
