@@ -60,9 +60,10 @@ ORDERS = {  # Ono et al., AP@.5:.95: LL-N, LL-H, LL-E, LL-A; None where the pape
 """Table 2 (which steps) and Table 3 (in which order)."""
 WITHOUT, ORACLE_PUBLISHED = (42.1, 33.8, 18.0, 32.4), (51.5, 41.4, 27.0, 40.9)
 STEP = {"E": "exposure", "G": "gamma", "S": "smoothing"}
-OURS_FROM_RAW = "ours"
+OURS_FROM_RAW, OURS_SHARED = "ours", "ours, one gain for all channels"
 LEARN_SCENES, JUDGE_SCENES, LEARN_SEED, JUDGE_SEED = 40, 16, 2001, 31
 LEARN_PHOTOS, JUDGE_PHOTOS = 160, 150
+LINES = (OURS_FROM_RAW, OURS_SHARED, *ORDERS)
 CLIMB = 10
 """Steps of gradient ascent of the second oracle."""
 
@@ -74,8 +75,11 @@ Found = dict[str, list[dict[str, dict[str, float]]]]
 def recipe_of(scale: str, name: str, seed: int) -> IspRecipe:
     """The paper's recipe with other steps, or ours; `quick` looks at fewer people for fewer epochs, faster."""
     paper, first_look = load_recipe(IspRecipe, "isp", KNOWN), load_recipe(IspRecipe, "isp-quick", KNOWN)
-    recipe = first_look if name == OURS_FROM_RAW else paper
-    if name != OURS_FROM_RAW:
+    recipe = first_look if name in (OURS_FROM_RAW, OURS_SHARED) else paper
+    if name == OURS_SHARED:
+        steps = [entry.name for entry in recipe.pipeline.steps]
+        recipe = recipe.model_copy(update={"pipeline": Pipeline.model_validate({"steps": steps})})
+    elif name != OURS_FROM_RAW:
         steps = [STEP[letter] for letter in name.split(",")]
         recipe = recipe.model_copy(update={"pipeline": Pipeline.model_validate({"steps": steps})})
     training = (paper if scale == "full" else first_look).training.model_copy(update={"seed": seed})
@@ -94,7 +98,7 @@ def run(
     scale: str, name: str, seed: int, recogniser: Recogniser, learn: PairSource, judged: PairSource, out: Path
 ) -> dict[str, dict[str, float]]:
     """Train one line and score it; the line of our own is scored beside baselines and oracles."""
-    folder = out / f"{name.replace(',', '')}-{seed}"
+    folder = out / f"{name.replace(',', '').replace(' ', '-')}-{seed}"
     kept = folder / "scores.json"
     if kept.is_file():
         return dict(json.loads(kept.read_text()))
@@ -132,6 +136,8 @@ def print_tables(found: Found, console: Console) -> None:
         table.add_row(name, *line([one[name] for one in found[OURS_FROM_RAW]]))
         if name in published:
             table.add_row("  published", *map(str, published[name]), style="dim")
+    if OURS_SHARED in found:
+        table.add_row(OURS_SHARED, *line([one[OURS] for one in found[OURS_SHARED]]))
     for name, theirs in ORDERS.items():
         if name in found:
             table.add_row(f"learned {name}", *line([one[OURS] for one in found[name]]))
@@ -167,7 +173,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--scale", choices=("quick", "full"), default="quick")
     asked.add_argument("--seeds", type=int, default=3)
-    asked.add_argument("--lines", nargs="+", choices=(OURS_FROM_RAW, *ORDERS), default=[OURS_FROM_RAW, *ORDERS])
+    asked.add_argument("--lines", nargs="+", choices=LINES, default=list(LINES))
     asked.add_argument("--pose", help="frozen network [the shipped one]")
     asked.add_argument("--photos", type=Path, help="folder of photographs with annotations.json, for quick")
     asked.add_argument("--data", type=Path, help="generated folder to learn from, for full")
