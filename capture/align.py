@@ -111,7 +111,7 @@ def align(given: argparse.Namespace) -> list[Outcome]:
     rig = _rig(given)
     settings = Settings(
         given.resampler, given.match, given.limit_px, given.distortion, given.reference, given.summed,
-        photometry.expected_share(rig),
+        photometry.expected_share(rig), photometry.black_of(rig),
     )  # fmt: skip
     labels = read_labels(given.captures, given.annotations)
     pairs = _named_once(pairs, faults)

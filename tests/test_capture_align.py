@@ -12,34 +12,36 @@ import yaml
 from conftest import change
 from test_capture_register import HEIGHT, WIDTH, fractal, misaligned
 
-from capture import geometry
+from capture import geometry, photometry
 from capture.align import main
+from capture.observation import Observation
 from isp_sim.dataset import read_manifest
 from isp_sim.dng import read_dng, write_dng
 from isp_sim.pair import DualCamera
+from isp_sim.raw import Raw
 from isp_sim.scenes import Scene
 from isp_sim.schedule import Shot
 
 RATIOS = (1.0, 2.0, 4.0)
 
 
-def shots(scene, session="0212"):
+def shots(scene, session="0212", ratios=RATIOS):
     return [
         (
             n,
             Shot(scene, session, "lab", f"{scene:06d}", "000001", ratio, round(5000 / ratio), 5000.0, 5.2,
                  round(5.2 + 20 * math.log10(ratio), 2), 5.2),
         )
-        for n, ratio in enumerate(RATIOS)
+        for n, ratio in enumerate(ratios)
     ]  # fmt: skip
 
 
-def shoot(folder, rig, scenes, session="0212"):
+def shoot(folder, rig, scenes, session="0212", ratios=RATIOS):
     """Raw pairs of fractal scenes, a rig file beside them; returns the true map."""
     (folder / "raw").mkdir(parents=True, exist_ok=True)
     camera = DualCamera(rig)
     for scene in scenes:
-        for pair in camera.shoot(Scene(f"fractal {scene}", fractal(scene)), shots(scene, session), 0):
+        for pair in camera.shoot(Scene(f"fractal {scene}", fractal(scene)), shots(scene, session, ratios), 0):
             for arm, raw in (("bright", pair.well_lit_raw), ("dark", pair.low_light_raw)):
                 write_dng(folder / "raw" / Path(pair.shot.file_name(arm)).with_suffix(".dng").name, raw)
     return pair.low_to_well
@@ -263,6 +265,44 @@ def test_a_wrong_nd_filter(copy, rig, tmp_path, capsys):
     for sentence in told:
         assert "vid000041" in sentence
         assert "% of the well-lit arm's light, the rig says 1 %: another ND filter" in sentence
+
+
+def test_raws_cut_at_zero_too_dark_to_tell_their_filter_are_aligned(rig, tmp_path):
+    """Sums of 3×3 pixels that are cut one by one: their counts are above zero and still tell too little light."""
+    small = rig.model_copy(update={"binning": 3})
+    shoot(tmp_path / "captures", small, (40,), ratios=(1.0, 2.0, 4.0, 8.0, 12.0))
+    (tmp_path / "captures" / "rig.yaml").write_text(yaml.safe_dump(small.model_dump(mode="json")), encoding="utf-8")
+    assert main([str(tmp_path / "captures"), "--out", str(tmp_path / "out")]) == 0
+    shares = {line["ratio"]: line["alignment"]["share_of_light"] for line in read_manifest(tmp_path / "out")}
+    assert shares[1.0] == pytest.approx(0.01, rel=0.05)
+    assert len(shares) == 5 and shares[12.0] is None
+
+
+@pytest.mark.parametrize("binning", [1, 4])
+def test_the_share_of_light_is_told_through_the_cut_or_not_at_all(binning):
+    """Gaussian counts cut at zero pixel by pixel and summed: the share is what went in, as far down as it is told."""
+    height, width, bias_dn, sigma_dn, white_dn = 200, 320, -1.5, 1.4, 4095
+    stream, n = np.random.default_rng(5), binning
+    well = np.kron(stream.uniform(0.02, 0.6, (height // 2, width // 2)), np.ones((2, 2))).astype(np.float32)
+    told = []
+    for per_light in (1.0, 0.25, 0.08, 0.02):
+        light = np.kron(0.01 * per_light * well * white_dn, np.ones((n, n)))
+        pixels = np.maximum(light + bias_dn + sigma_dn * stream.standard_normal(light.shape), 0)
+        sums = pixels.reshape(height, n, width, n).sum(axis=(1, 3)) / (n**2 * white_dn)
+        profile = ((0.0, (sigma_dn / (n * white_dn)) ** 2),) * 3
+        dark = Raw(
+            np.zeros((2, 2), np.uint16), "RGGB", (0.0,) * 4, white_dn * n**2, 1.0, 0.0, 100, (1.0,) * 3, (), profile,
+            "", "", "",
+        )  # fmt: skip
+        observation = Observation(well, sums.astype(np.float32), "RGGB", (1.0, 1.0, 1.0))
+        level = geometry.start((0.0, 0.0), height, width)
+        share = photometry.measured_share(observation, dark, level, per_light, 0.01, photometry.Black(n, bias_dn))
+        assert not share.refutes(0.01, 1.5)
+        told.append(share.value)
+        if share.value is not None:
+            assert share.value == pytest.approx(0.01, abs=4 * share.sigma / share.kept)
+            assert share.refutes(0.03, 1.5) and share.refutes(0.0033, 1.5)
+    assert told[0] is not None and told[-1] is None
 
 
 def test_a_missing_partner(copy, tmp_path, capsys):
