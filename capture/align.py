@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from capture import geometry, photometry
-from capture.aligned import AlignRun, Outcome, write_alignments
+from capture.aligned import AlignRun, Outcome, forget_refusals, write_alignments
 from capture.captures import CapturedPair, find_pairs
 from capture.labels import read_labels
 from capture.session import Settings
@@ -101,7 +101,7 @@ def align(given: argparse.Namespace) -> list[Outcome]:
     """Align everything in a folder.
 
     Raises:
-        ValueError: bad input, no pair could be aligned, or the output folder holds something else.
+        ValueError: bad input, or the output folder holds something else.
         OSError: the disk is full or read-only; what is done stays and `--resume` goes on.
     """
     workers = given.workers if given.workers is not None else len(os.sched_getaffinity(0))
@@ -119,6 +119,7 @@ def align(given: argparse.Namespace) -> list[Outcome]:
         given.reference.name in (pair.bright.name, pair.dark.name) for pair in pairs
     ):
         raise ValueError(f"--reference {given.reference}: is no pair of {given.captures}")
+    forget_refusals(given.out)
     writer = DatasetWriter(given.out)
     finished = writer.open(run_of(given, rig, pairs), rig, given.resume)
     outcomes = [Outcome("-", faults=faults)] if faults else []
@@ -131,9 +132,10 @@ def align(given: argparse.Namespace) -> list[Outcome]:
             for _ in align_session(outcome, list(group), labels, settings, writer, workers, finished):
                 progress.advance(bar)
             outcomes.append(outcome)
-    if not any(outcome.done for outcome in outcomes):
-        raise ValueError("\n".join([fault for outcome in outcomes for fault in outcome.faults]))
-    writer.close()
+    if any(outcome.done for outcome in outcomes):
+        writer.close()
+    else:
+        writer.abandon()
     write_alignments(given.out, outcomes, settings)
     return outcomes
 
@@ -194,6 +196,9 @@ def _demonstration() -> Path:
 def _tell(given: argparse.Namespace, outcomes: list[Outcome]) -> int:
     for fault in (fault for outcome in outcomes for fault in outcome.faults):
         print(f"capture.align: {fault}", file=sys.stderr)
+    if not any(outcome.done for outcome in outcomes):
+        print(f"no pair could be aligned; {given.out / 'alignment.json'} says why, and the command may be run again")
+        return 1
     truth = {stem: known.truth for stem, known in read_labels(given.captures, given.annotations).items()}
     lines = {line["scene"]: line for line in read_manifest(given.out)}
     for outcome in outcomes:

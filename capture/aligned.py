@@ -177,6 +177,25 @@ def write_alignments(folder: Path, outcomes: list[Outcome], settings: Settings) 
     write_atomically(folder / "alignment.json", json.dumps(document, indent=1, allow_nan=False).encode())
 
 
+def forget_refusals(folder: Path) -> None:
+    """Take away what a run left that aligned nothing: its `alignment.json`, and pages of its sessions."""
+    told = folder / "alignment.json"
+    if not told.is_file() or (folder / "run.json").exists():
+        return
+    left = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    if all(path == told or path.match("report-*.html") for path in left) and _aligned_nothing(told):
+        for path in left:
+            path.unlink()
+
+
+def _aligned_nothing(told: Path) -> bool:
+    try:
+        document = json.loads(told.read_text(encoding="utf-8"))
+        return "isp_sim" in document and not any(session["aligned"] for session in document["sessions"])
+    except (ValueError, KeyError, TypeError):  # not ours
+        return False
+
+
 def _session_json(outcome: Outcome) -> dict[str, Any]:
     told: dict[str, Any] = {"session": outcome.name, "aligned": len(outcome.done), "refused": outcome.faults}
     found = outcome.found

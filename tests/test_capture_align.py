@@ -246,6 +246,38 @@ def test_swapped_arms_of_all_the_best_pairs_leave_the_others(copy, tmp_path, cap
     assert len(told) == 2 and all("arms are swapped" in sentence for sentence in told)
 
 
+def test_a_session_refused_as_a_whole_leaves_its_reasons_and_can_be_run_again(copy, tmp_path, capsys):
+    for n in range(6):
+        one = bright(copy, n)
+        other = partner(one)
+        a, b = one.read_bytes(), other.read_bytes()
+        one.write_bytes(b)
+        other.write_bytes(a)
+    out = tmp_path / "out"
+    for _ in range(2):  # the second time as the first
+        told = refused(copy, tmp_path, capsys, 0)
+        assert sum("arms are swapped" in sentence for sentence in told) == 6
+        assert [path.name for path in out.iterdir()] == ["alignment.json"]
+        (session,) = json.loads((out / "alignment.json").read_text())["sessions"]
+        assert session["aligned"] == 0
+        assert [f"capture.align: {sentence}" for sentence in session["refused"]] == told
+    for n in range(6):
+        one = bright(copy, n)
+        other = partner(one)
+        a, b = one.read_bytes(), other.read_bytes()
+        one.write_bytes(b)
+        other.write_bytes(a)
+    assert refused(copy, tmp_path, capsys, 6) == []
+
+
+def test_a_folder_with_another_alignment_is_left_alone(captured, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "alignment.json").write_text('{"sessions": []}')
+    (told,) = refused(captured[0], tmp_path, capsys, 0)
+    assert "not empty and no run of this program" in told
+    assert (tmp_path / "out" / "alignment.json").read_text() == '{"sessions": []}'
+
+
 def test_a_mirrored_arm(copy, tmp_path, capsys):
     for file in (copy / "raw").glob("*_dark_*"):
         raw = read_dng(file)
