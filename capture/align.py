@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -18,12 +19,15 @@ from capture import geometry, photometry
 from capture.aligned import AlignRun, Outcome, forget_refusals, write_alignments
 from capture.captures import CapturedPair, find_pairs
 from capture.labels import read_labels
-from capture.session import Settings
+from capture.session import Session, Settings
 from capture.whole_session import align_session
 from isp_sim import generate
 from isp_sim.dataset import DatasetWriter, read_manifest
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
+
+SOME_REFUSED = 3
+"""Exit status where some pairs are aligned and others are not; 2 is argparse's own."""
 
 DEMO_RIG, DEMO_PAIRS = "exlpose-misaligned", 6
 DEMO_CAPTURES, DEMO_OUT = Path("out/captures"), Path("out/aligned")
@@ -37,7 +41,9 @@ def parser() -> argparse.ArgumentParser:
         "against it, warped once and written in ExLPose's layout, with a page a session to judge it by. What does "
         "not agree is refused with its residual; the rest is done.",
         epilog="Without arguments: shoots six misaligned pairs with the simulated rig, aligns them and prints the "
-        "error against the truth. Example: python -m capture.align out/session --rig rigs/mine.yaml --out out/pairs",
+        "error against the truth. Example: python -m capture.align out/session --rig rigs/mine.yaml --out out/pairs. "
+        "Exit status: 0 all pairs aligned; 3 some aligned, others refused or without partner; 1 nothing aligned, or "
+        "wrong arguments; 130 stopped by Ctrl-C.",
     )
     asked.add_argument(
         "captures",
@@ -80,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
+    """Entry point; returns the exit status: 0 all aligned, `SOME_REFUSED`, 1 nothing aligned, 130 stopped."""
     given = parser().parse_args(arguments)
     try:
         if given.captures is None:
@@ -122,14 +128,15 @@ def align(given: argparse.Namespace) -> list[Outcome]:
     forget_refusals(given.out)
     writer = DatasetWriter(given.out)
     finished = writer.open(run_of(given, rig, pairs), rig, given.resume)
-    outcomes = [Outcome("-", faults=faults)] if faults else []
+    outcomes = [Outcome("-", len(faults), faults=faults)] if faults else []
     numbered = list(enumerate(pairs))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("pairs", total=len(pairs))
         for name, group in itertools.groupby(sorted(numbered, key=lambda p: p[1].session), lambda p: p[1].session):
-            outcome = Outcome(name)
-            for _ in align_session(outcome, list(group), labels, settings, writer, workers, finished):
+            members = list(group)
+            outcome = Outcome(name, len(members))
+            for _ in align_session(outcome, members, labels, settings, writer, workers, finished):
                 progress.advance(bar)
             outcomes.append(outcome)
     if any(outcome.done for outcome in outcomes):
@@ -200,27 +207,30 @@ def _tell(given: argparse.Namespace, outcomes: list[Outcome]) -> int:
         print(f"no pair could be aligned; {given.out / 'alignment.json'} says why, and the command may be run again")
         return 1
     truth = {stem: known.truth for stem, known in read_labels(given.captures, given.annotations).items()}
-    lines = {line["scene"]: line for line in read_manifest(given.out)}
+    lines = list(read_manifest(given.out))
+    written = {line["scene"] for line in lines}
     for outcome in outcomes:
-        if outcome.found is None:
-            continue
-        grid = outcome.found.grid
-        print(
-            f"session {outcome.name}: {len(outcome.done)} pairs aligned, {len(outcome.faults)} refused; residual "
-            f"{grid.rms_px(grid.before):.2f} px before, {grid.rms_px(grid.left):.3f} px after; expected corner error "
-            f"{outcome.found.sigma_px:.3f} px"
-        )
-        known = truth.get(Path(outcome.found.pairs[0]).stem)
-        if known is not None and outcome.found.pairs[0] in lines:
-            height, width = outcome.found.size
-            matrix = outcome.found.fit.alignment.low_to_well(height, width)
-            print(
-                f"  against the truth: {geometry.corner_error(matrix, known, height, width):.3f} px RMS at the corners"
-            )
+        if outcome.found is not None:
+            first = outcome.found.pairs[0]
+            _tell_session(outcome, outcome.found, truth.get(Path(first).stem) if first in written else None)
+    missed = sum(outcome.missed for outcome in outcomes)
+    print(f"{len(lines)} pairs aligned, {missed} without partner or refused")
     pages = ", ".join(str(page) for page in sorted(given.out.glob("report-*.html")))
     print(f"pairs in {given.out}; look at {pages} in a browser; alignment.json has the figures")
     print("next: bright/, dark/, Annotations/ are an ExLPose data set for models; python -m models.train_pose --help")
-    return 0
+    return SOME_REFUSED if missed else 0
+
+
+def _tell_session(outcome: Outcome, found: Session, truth: np.ndarray | None) -> None:
+    grid = found.grid
+    print(
+        f"session {outcome.name}: {len(outcome.done)} pairs aligned, {outcome.missed} refused; residual "
+        f"{grid.rms_px(grid.before):.2f} px before, {grid.rms_px(grid.left):.3f} px after; expected corner error "
+        f"{found.sigma_px:.3f} px"
+    )
+    if truth is not None:
+        matrix = found.fit.alignment.low_to_well(*found.size)
+        print(f"  against the truth: {geometry.corner_error(matrix, truth, *found.size):.3f} px RMS at the corners")
 
 
 if __name__ == "__main__":

@@ -53,15 +53,22 @@ class Outcome:
     """What became of a session.
 
     Attributes:
+        asked: how many pairs it has; or how many files without a pair there are.
         found: its map; None: refused.
         done: its aligned pairs.
         faults: a sentence for everything that was not.
     """
 
     name: str
+    asked: int
     found: Session | None = None
     done: list[tuple[CapturedPair, Done]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+
+    @property
+    def missed(self) -> int:
+        """How many of its pairs are not aligned."""
+        return self.asked - len(self.done)
 
 
 def align_pair(
