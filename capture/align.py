@@ -217,7 +217,16 @@ def _tell(given: argparse.Namespace, outcomes: list[Outcome]) -> int:
     print(f"{len(lines)} pairs aligned, {missed} without partner or refused")
     pages = ", ".join(str(page) for page in sorted(given.out.glob("report-*.html")))
     print(f"pairs in {given.out}; look at {pages} in a browser; alignment.json has the figures")
-    print("next: bright/, dark/, Annotations/ are an ExLPose data set for models; python -m models.train_pose --help")
+    if any(line["people"] for line in lines):
+        print(
+            "next: bright/, dark/, Annotations/ are an ExLPose data set for models; python -m models.train_pose --help"
+        )
+    else:
+        print(
+            "no people are labelled in these pairs: Annotations/ lists pictures alone, no poses to learn; "
+            "next: align into another folder with --annotations FILE (COCO keypoints on the well-lit frames) or "
+            "--annotations RUN (the isp_sim.generate folder the frames come from)"
+        )
     return SOME_REFUSED if missed else 0
 
 

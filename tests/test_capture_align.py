@@ -154,7 +154,7 @@ def test_the_page_opens_offline(aligned):
     assert page.count("data:image/jpeg;base64,") >= 10 and page.count("<svg") == 2
 
 
-def test_labels_follow_the_crop(captured, tmp_path):
+def test_labels_follow_the_crop(captured, tmp_path, capsys):
     file = bright(captured[0], 0)
     x, y = 300.25, 200.5
     annotation = {
@@ -166,6 +166,7 @@ def test_labels_follow_the_crop(captured, tmp_path):
     labels.write_text(json.dumps({"images": [image], "annotations": [annotation], "categories": []}))
     out = tmp_path / "out"
     assert main([str(captured[0]), "--out", str(out), "--annotations", str(labels)]) == 0
+    assert "are an ExLPose data set for models" in capsys.readouterr().out
     (line,) = [one for one in read_manifest(out) if Path(one["raw_bright"]).name == file.name]
     left, top, _, _ = line["crop"]
     assert (left, top) == (0, 0) or left + top > 0
@@ -199,7 +200,9 @@ def test_a_csv_names_pairs_and_sessions(captured, tmp_path, capsys):
     rows.append(f"{tmp_path / 'gone.dng'},{partner(file)},mine")
     (tmp_path / "pairs.csv").write_text("\n".join(rows))
     assert main([str(tmp_path / "pairs.csv"), "--out", str(tmp_path / "out")]) == SOME_REFUSED
-    assert "3 pairs aligned, 1 without partner or refused" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "3 pairs aligned, 1 without partner or refused" in said
+    assert "no people are labelled" in said and "--annotations FILE" in said and "data set for models" not in said
     told = json.loads((tmp_path / "out" / "alignment.json").read_text())["sessions"]
     assert [(s["session"], s["aligned"]) for s in told] == [("-", 0), ("mine", 3)]
     assert "pairs.csv:5: no such file" in told[0]["refused"][0]
