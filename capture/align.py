@@ -6,6 +6,7 @@ python -m capture.align CAPTURES --out out/aligned
 import argparse
 import hashlib
 import itertools
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -111,8 +112,11 @@ def align(given: argparse.Namespace) -> list[Outcome]:
         OSError: the disk is full or read-only; what is done stays and `--resume` goes on.
     """
     workers = given.workers if given.workers is not None else len(os.sched_getaffinity(0))
-    if workers < 1 or given.summed < 1 or not given.limit_px > 0:
-        raise ValueError("--workers and --summed take whole numbers from 1, --limit-px a number above 0")
+    for option, value in (("--workers", workers), ("--summed", given.summed)):
+        if value < 1:
+            raise ValueError(f"{option} {value}: whole numbers from 1 are allowed")
+    if not 0 < given.limit_px < math.inf:
+        raise ValueError(f"--limit-px {given.limit_px:g}: numbers above 0 are allowed")
     pairs, faults = find_pairs(given.captures)
     rig = _rig(given)
     settings = Settings(
