@@ -28,11 +28,11 @@ class Black:
     """What a raw's own tags do not tell of its black.
 
     Attributes:
-        binning: n×n pixels, each cut at zero on its own, are summed in one.
+        white_dn: of one pixel; frames whose white is n² of it sum n×n pixels, each cut at zero on its own.
         bias_dn: how far a pixel's true black lies above the level its tags tell, DN.
     """
 
-    binning: int = 1
+    white_dn: int = 65535
     bias_dn: float = 0.0
 
 
@@ -145,10 +145,11 @@ def measured_share(
 
 def _cut(light: np.ndarray, dark: Raw, black: Black) -> np.ndarray:
     """Mean count of pixels cut at zero each, `μ·Φ(μ/σ) + σ·φ(μ/σ)`, for light as a share of the range."""
-    level, n = float(np.mean(dark.black_level_dn)), black.binning
-    mean = light + (level + n**2 * black.bias_dn) / (dark.white_level_dn - level)
+    level = float(np.mean(dark.black_level_dn))
+    summed = max(1.0, dark.white_level_dn / black.white_dn)
+    mean = light + (level + summed * black.bias_dn) / (dark.white_level_dn - level)
     slope, floor = np.mean(dark.noise_profile or ((0.0, 0.0),), axis=0)
-    sigma = n * np.sqrt(slope * light + floor) + 1e-9  # of one of the n² pixels, in units of their sum
+    sigma = np.sqrt(summed * (slope * light + floor)) + 1e-9  # of one of the pixels, in units of their sum
     z = mean / sigma
     return np.asarray(mean * ndtr(z) + sigma * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi))
 
@@ -164,4 +165,4 @@ def expected_share(rig: Rig) -> float:
 
 def black_of(rig: Rig) -> Black:
     """What a rig file tells of black beyond the level in the frames' tags."""
-    return Black(rig.binning, float(np.mean(rig.sensor.black_bias_dn.value)))
+    return Black(rig.sensor.white_level_dn, float(np.mean(rig.sensor.black_bias_dn.value)))

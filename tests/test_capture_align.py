@@ -332,7 +332,9 @@ def test_the_share_of_light_is_told_through_the_cut_or_not_at_all(binning):
         )  # fmt: skip
         observation = Observation(well, sums.astype(np.float32), "RGGB", (1.0, 1.0, 1.0))
         level = geometry.start((0.0, 0.0), height, width)
-        share = photometry.measured_share(observation, dark, level, per_light, 0.01, photometry.Black(n, bias_dn))
+        share = photometry.measured_share(
+            observation, dark, level, per_light, 0.01, photometry.Black(white_dn, bias_dn)
+        )
         assert not share.refutes(0.01, 1.5)
         told.append(share.value)
         if share.value is not None:
