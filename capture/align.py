@@ -41,8 +41,9 @@ def parser() -> argparse.ArgumentParser:
         description="Align the arms of a two-camera rig: one map a session from its best pairs, each pair checked "
         "against it, warped once and written in ExLPose's layout, with a page a session to judge it by. What does "
         "not agree is refused with its residual; the rest is done.",
-        epilog="Without arguments: shoots six misaligned pairs with the simulated rig, aligns them and prints the "
-        "error against the truth. Example: python -m capture.align out/session --rig rigs/mine.yaml --out out/pairs. "
+        epilog="Without captures: shoots six misaligned pairs with the simulated rig into out/captures (with --out X: "
+        "X-captures), aligns them and prints the error against the truth. Example: python -m capture.align "
+        "out/session --rig rigs/mine.yaml --out out/pairs. "
         "Exit status: 0 all pairs aligned; 3 some aligned, others refused or without partner; 1 nothing aligned, or "
         "wrong arguments; 130 stopped by Ctrl-C.",
     )
@@ -91,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         if given.captures is None:
-            given.captures = _demonstration()
+            given.captures = _demonstration(given.out)
             given.resume = True
         given.out = given.out or DEMO_OUT
         outcomes = align(given)
@@ -195,13 +196,14 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
 
-def _demonstration() -> Path:
-    """A small session of the simulated rig, arms apart; shot once."""
-    print(f"no captures given: shooting {DEMO_PAIRS} pairs with rigs/{DEMO_RIG}.yaml into {DEMO_CAPTURES}")
-    asked = ["--rig", DEMO_RIG, "--count", str(DEMO_PAIRS), "--out", str(DEMO_CAPTURES), "--resume"]
+def _demonstration(out: Path | None) -> Path:
+    """A small session of the simulated rig, arms apart; shot once, beside the data set."""
+    captures = DEMO_CAPTURES if out is None else out.with_name(f"{out.name}-captures")
+    print(f"no captures given: shooting {DEMO_PAIRS} pairs with rigs/{DEMO_RIG}.yaml into {captures}")
+    asked = ["--rig", DEMO_RIG, "--count", str(DEMO_PAIRS), "--out", str(captures), "--resume"]
     if generate.main(asked) != 0:
-        raise ValueError(f"{DEMO_CAPTURES}: the demonstration's captures could not be shot; see above")
-    return DEMO_CAPTURES
+        raise ValueError(f"{captures}: the demonstration's captures could not be shot; see above")
+    return captures
 
 
 def _tell(given: argparse.Namespace, outcomes: list[Outcome]) -> int:
