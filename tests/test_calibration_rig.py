@@ -41,7 +41,10 @@ def chart(rig, tmp_path_factory):
 
 
 def test_the_matrix_of_a_simulated_chart_is_the_sensors(rig, chart):
-    found = colour.fit_colours(colour.find_chart(chart), "D65", rig.sensor.quantum_efficiency.value)
+    seen = colour.find_chart(chart)
+    found = colour.fit_colours(seen, "D65", rig.sensor.quantum_efficiency.value)
+    shading = seen.rgb @ found.to_rec709.T / found.seen  # the picture is developed as the patches, less their shading
+    assert np.allclose(shading, shading[:, :1]) and shading.min() > 0.5 and shading.max() < 1.2
     true = np.array(rig.sensor.rec709_to_camera.value)
     true /= true.sum(axis=1).max()
     # Nine intervals of 95 %, the cyan patch outside Rec. 709 shared by all: eight must hold.
