@@ -61,6 +61,7 @@ class Colours:
         neutral: camera RGB of a perfect white over its G.
         delta_e: ΔE2000 of each patch when the others alone make the matrix.
         seen, true: linear Rec. 709 of each patch, by the matrix of all and by its reflectance.
+        to_rec709: 3×3, camera RGB → linear Rec. 709 by the matrix of all, a perfect white in mid-chart 1.
     """
 
     matrix: Array
@@ -69,6 +70,7 @@ class Colours:
     delta_e: Array
     seen: Array
     true: Array
+    to_rec709: Array
 
 
 def find_chart(rgb: Array) -> Chart:
@@ -145,6 +147,7 @@ def fit_colours(chart: Chart, illuminant: str, efficiency: tuple[float, float, f
         delta_e=_delta_e(foretold, true),
         seen=camera / light[:, None] @ np.linalg.inv(whole).T,
         true=true,
+        to_rec709=np.linalg.inv(whole) / np.array(efficiency),
     )
 
 
@@ -213,7 +216,12 @@ def write_colour_page(path: Path, found: Colours, chart: Chart, name: str) -> No
             f"ΔE2000 when the others make the matrix: mean {found.delta_e.mean():.2f}, worst {found.delta_e.max():.2f}."
         ),
         Picture(_swatches(found), "Outside: as the chart reflects; middle: as the camera sees it through the matrix."),
-        Picture(_outline(chart), "Where the chart was found; the first corner is the dark skin's."),
+        Picture(
+            _outline(chart, found.to_rec709),
+            "Where the chart was found; the first corner is the dark skin's. Developed as the patches above, through "
+            "the matrix of all, but with the shading of lamp and lens, which the patches are freed of. A raw has rims "
+            "of colour: the pixels of a tile lie apart.",
+        ),
         Table(("patch", "ΔE2000", ""), rows),
     ]
     write_page(path, f"Colour calibration: {name}", parts)
@@ -237,11 +245,10 @@ def _swatches(found: Colours) -> Figure:
     return plot
 
 
-def _outline(chart: Chart) -> Figure:
+def _outline(chart: Chart, to_rec709: Array) -> Figure:
     plot = new_figure(7.2, 4.5)
     axes = plot.subplots()
-    rgb = chart.picture
-    axes.imshow(_display(rgb / np.maximum(np.percentile(rgb.reshape(-1, 3), 99, axis=0), 1e-9)))
+    axes.imshow(_display(chart.picture @ to_rec709.T))
     closed = np.vstack([chart.corners, chart.corners[:1]])
     axes.plot(closed[:, 0], closed[:, 1], color="#ff2d95", linewidth=1.5)
     axes.plot(*chart.corners[0], "o", color="#ff2d95")

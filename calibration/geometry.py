@@ -4,6 +4,7 @@ python -m calibration.geometry --well-lit w*.dng --low-light l*.dng --rig exlpos
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from scipy import optimize
 
 from calibration.arms import extended, read_picture, read_stack
 from calibration.estimate import NORMAL, Array, Estimate
-from calibration.page import ACCENT, SECOND, Heading, Part, Picture, Table, Text, new_figure, write_page
+from calibration.page import INK, PALE, SECOND, Heading, Part, Picture, Table, Text, new_figure, write_page
 from calibration.sensor_yaml import figure
 from isp_sim.files import write_atomically
 from isp_sim.optics import homography
@@ -31,6 +32,8 @@ from isp_sim.rigfile import load_rig
 FEWEST = 20
 """Matches that must agree before a homography is believed; four would make one."""
 INLIER_PX = 1.5
+CELLS = (10, 6)
+"""Of the grid residuals are shown over, across and down."""
 UNITS = {"rotation_deg": "°", "scale": "", "shift_px": "px", "perspective_per_px": "a px"}
 
 
@@ -240,7 +243,7 @@ def write_geometry_page(
     """Write the page; see `page.write_page`."""
     rows = [
         (
-            f"{field}{' xy'[n + 1] if len(parts) > 1 else ''}",
+            f"{field}{(' x', ' y')[n] if len(parts) > 1 else ''}",
             f"{e.value:.5g}",
             f"± {(e.high - e.low) / 2:.2g}",
             UNITS[field],
@@ -264,21 +267,40 @@ def write_geometry_page(
         Table(("figure", "value", "95 %", "unit"), rows),
         Heading("Low-light pixels → well-lit pixels"),
         Table(("", "", "", ""), matrix),
-        Picture(_residuals(found), "Residuals in the well-lit frame, drawn 200 times their length."),
+        Picture(
+            _residuals(found),
+            "Where the points lie in the well-lit frame, and the mean residual of those in each cell of a grid; the "
+            "arrow at the top tells the length.",
+        ),
     ]
     write_page(path, f"Geometry calibration: {name}", parts)
 
 
 def _residuals(found: Alignment) -> Figure:
+    """Means over a grid of at most `CELLS`, as many cells as hold a point: what the six numbers cannot explain."""
+    low, high = found.well.min(axis=0), found.well.max(axis=0)
+    side = np.maximum(high - low, 1e-9) / CELLS
+    column, row = np.minimum((found.well - low) / side, np.array(CELLS) - 1).astype(int).T
+    cells = [(row == r) & (column == c) for r in range(CELLS[1]) for c in range(CELLS[0])]
+    filled = [cell for cell in cells if cell.any()]
+    places, means = (np.array([of[cell].mean(axis=0) for cell in filled]) for of in (found.well, found.residual))
+    longest = float(np.hypot(*means.T).max())
+    scale = max(longest / float(side.min()), 1e-12)
     plot = new_figure(8, 5)
     axes = plot.subplots()
-    axes.plot(*found.well.T, ".", markersize=2, color=ACCENT)
-    axes.quiver(
-        *found.well.T, *found.residual.T, color=SECOND, angles="xy", scale_units="xy", scale=1 / 200, width=0.0015
-    )
-    axes.set(xlabel="x, px", ylabel="y, px", aspect="equal")
-    axes.invert_yaxis()
+    axes.plot(*found.well.T, ".", markersize=2, color=PALE)
+    arrows = axes.quiver(*places.T, *means.T, color=SECOND, angles="xy", scale_units="xy", scale=scale, width=0.003)
+    key = _round_below(longest)
+    axes.quiverkey(arrows, 0.86, 0.95, key, f"{key:g} px", labelpos="E", color=INK, labelcolor=INK)
+    (left, top), (right, bottom) = low - side * (1, 1.6), high + side  # room for the key
+    axes.set(xlabel="x, px", ylabel="y, px", aspect="equal", xlim=(left, right), ylim=(bottom, top))
     return plot
+
+
+def _round_below(length: float) -> float:
+    """The largest of 1, 2, 5 · 10ⁿ that is no longer."""
+    ten = 10.0 ** math.floor(math.log10(max(length, 1e-9)))
+    return max(step * ten for step in (1, 2, 5) if step * ten <= max(length, 1e-9))
 
 
 def parser() -> argparse.ArgumentParser:

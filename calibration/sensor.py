@@ -76,7 +76,7 @@ def open_asked(given: argparse.Namespace) -> Session:
 
     width, height = given.size
     if width % 2 or height % 2 or width < 64 or height < 80:
-        raise ValueError(f"--size {width} {height}: even numbers from 64 80 are allowed")
+        raise ValueError(f"--size {width} {height}: an even width from 64 and an even height from 80 are allowed")
     return simulated_session(load_sensor(given.simulate or DEMONSTRATION), given.seed, height, width)
 
 
@@ -88,6 +88,16 @@ def read_shown(session: Session) -> Reading:
         task = bar.add_task("frames", total=session.size)
         threads = min(4, len(os.sched_getaffinity(0)))
         return read(session, kept_images(session), threads, lambda frames: bar.advance(task, frames))
+
+
+def calibrated(session: Session) -> Results:
+    """Read a session and calibrate its camera; what is wrong with it is told with the path it was given by."""
+    try:
+        return characterise(session, read_shown(session))
+    except ValueError as fault:
+        if session.path in str(fault):
+            raise
+        raise ValueError(f"{session.path}: {fault}") from None
 
 
 def shown(found: Results) -> Table:
@@ -108,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         like = load_sensor(given.like if given.session is not None else given.simulate or DEMONSTRATION)
         session = open_asked(given)
-        found = characterise(session, read_shown(session))
+        found = calibrated(session)
         name = given.name or (session.name if given.session is not None else f"{session.name}_calibrated")
         text = sensor_file(found, name, like, given.max_gain_db, given.temperature_c)
         from calibration.sensor_page import write_sensor_page  # brings matplotlib

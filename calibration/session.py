@@ -49,6 +49,7 @@ class Session:
         cfa: colours of the 2×2 tile, `""` for monochrome.
         black_level_dn: the nominal one, where the files say.
         make, model: of the camera.
+        path: as it was given, for complaints; empty: simulated.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Session:
     black_level_dn: float | None = None
     make: str = "unknown"
     model: str = "unknown"
+    path: str = ""
 
     @property
     def gains_db(self) -> list[float]:
@@ -91,11 +93,12 @@ def check(session: Session) -> None:
     Raises:
         ValueError: no darks, no flats, a single exposure.
     """
+    where = session.path or session.name
     flats = [setting for setting in session.frames if setting.kind == "flat"]
     darks = [setting for setting in session.frames if setting.kind == "dark"]
     if not darks or not flats:
         raise ValueError(
-            f"{session.name}: {len(flats)} settings of flats and {len(darks)} of darks; needed are both: "
+            f"{where}: {len(flats)} settings of flats and {len(darks)} of darks; needed are both: "
             "an evenly lit screen at several exposures, and the same with the lens capped"
         )
     most = max(
@@ -104,7 +107,7 @@ def check(session: Session) -> None:
     )
     if most < 3:
         raise ValueError(
-            f"{session.name}: the flats have {most} exposure{'s' if most != 1 else ''} with two or more frames at a "
+            f"{where}: the flats have {most} exposure{'s' if most != 1 else ''} with two or more frames at a "
             "gain; the photon transfer needs 3 at least, 10 or more from dark to saturation are good"
         )
 

@@ -68,7 +68,7 @@ def emva_session(path: Path, cfa: str = "") -> Session:
         raise ValueError(f"{path}: `n {bits} …`: the ADC's bits must stand there, 1 to 16")
     _all_there(path, frames)
     settled = {setting: tuple(sources) for setting, sources in frames.items()}
-    return Session(path.resolve().parent.name, settled, (1 << bits) - 1, bits, cfa)
+    return Session(path.resolve().parent.name, settled, (1 << bits) - 1, bits, cfa, path=str(path))
 
 
 def listed_session(path: Path, cfa: str, bits: int | None) -> Session:
@@ -91,7 +91,7 @@ def listed_session(path: Path, cfa: str, bits: int | None) -> Session:
         brightest = max((s for s in settled if s.kind == "flat"), key=lambda s: s.exposure_us, default=None)
         top = int(settled[brightest][0].read().max()) if brightest else 255
         bits = next(b for b in (8, 10, 12, 14, 16) if top < 1 << b)
-    return Session(path.stem, settled, (1 << bits) - 1, bits, cfa)
+    return Session(path.stem, settled, (1 << bits) - 1, bits, cfa, path=str(path))
 
 
 def _row(path: Path, number: int, row: dict[str, str]) -> Setting:
@@ -153,8 +153,9 @@ def raw_session(folder: Path) -> Session:
     settled = {setting: tuple(sources) for setting, sources in frames.items()}
     bits = max(1, math.ceil(math.log2(first.white_dn + 1)))
     return Session(
-        folder.resolve().name, settled, first.white_dn, bits, first.cfa, first.black_dn, first.make, first.model
-    )
+        folder.resolve().name, settled, first.white_dn, bits, first.cfa, first.black_dn, first.make, first.model,
+        str(folder),
+    )  # fmt: skip
 
 
 class _Metadata(NamedTuple):
@@ -192,7 +193,7 @@ def _metadata(path: Path) -> _Metadata:
                 model=path.suffix.removeprefix(".").upper(),
             )
     except rawpy.LibRawError as fault:
-        raise ValueError(f"{path}: no raw that can be read ({fault})") from None
+        raise ValueError(f"{path}: no raw that can be read ({_in_words(fault)})") from None
 
 
 def _read_raw(path: Path) -> Frame:
@@ -203,4 +204,10 @@ def _read_raw(path: Path) -> Frame:
         with rawpy.imread(str(path)) as raw:
             return np.asarray(raw.raw_image_visible, np.uint16).copy()
     except rawpy.LibRawError as fault:
-        raise ValueError(f"no raw that can be read: {fault}") from None
+        raise ValueError(f"no raw that can be read: {_in_words(fault)}") from None
+
+
+def _in_words(fault: rawpy.LibRawError) -> str:
+    """LibRaw's sentence, which comes as bytes."""
+    told = fault.args[0] if fault.args else fault
+    return told.decode(errors="replace") if isinstance(told, bytes) else str(told)

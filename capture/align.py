@@ -6,24 +6,29 @@ python -m capture.align CAPTURES --out out/aligned
 import argparse
 import hashlib
 import itertools
+import math
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from capture import geometry, photometry
-from capture.aligned import AlignRun, Outcome, write_alignments
+from capture.aligned import AlignRun, Outcome, forget_refusals, write_alignments
 from capture.captures import CapturedPair, find_pairs
 from capture.labels import read_labels
-from capture.session import Settings
+from capture.session import Session, Settings
 from capture.whole_session import align_session
 from isp_sim import generate
 from isp_sim.dataset import DatasetWriter, read_manifest
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
+
+SOME_REFUSED = 3
+"""Exit status where some pairs are aligned and others are not; 2 is argparse's own."""
 
 DEMO_RIG, DEMO_PAIRS = "exlpose-misaligned", 6
 DEMO_CAPTURES, DEMO_OUT = Path("out/captures"), Path("out/aligned")
@@ -36,8 +41,11 @@ def parser() -> argparse.ArgumentParser:
         description="Align the arms of a two-camera rig: one map a session from its best pairs, each pair checked "
         "against it, warped once and written in ExLPose's layout, with a page a session to judge it by. What does "
         "not agree is refused with its residual; the rest is done.",
-        epilog="Without arguments: shoots six misaligned pairs with the simulated rig, aligns them and prints the "
-        "error against the truth. Example: python -m capture.align out/session --rig rigs/mine.yaml --out out/pairs",
+        epilog="Without captures: shoots six misaligned pairs with the simulated rig into out/captures (with --out X: "
+        "X-captures), aligns them and prints the error against the truth. Example: python -m capture.align "
+        "out/session --rig rigs/mine.yaml --out out/pairs. "
+        "Exit status: 0 all pairs aligned; 3 some aligned, others refused or without partner; 1 nothing aligned, or "
+        "wrong arguments; 130 stopped by Ctrl-C.",
     )
     asked.add_argument(
         "captures",
@@ -80,11 +88,11 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
+    """Entry point; returns the exit status: 0 all aligned, `SOME_REFUSED`, 1 nothing aligned, 130 stopped."""
     given = parser().parse_args(arguments)
     try:
         if given.captures is None:
-            given.captures = _demonstration()
+            given.captures = _demonstration(given.out)
             given.resume = True
         given.out = given.out or DEMO_OUT
         outcomes = align(given)
@@ -101,17 +109,20 @@ def align(given: argparse.Namespace) -> list[Outcome]:
     """Align everything in a folder.
 
     Raises:
-        ValueError: bad input, no pair could be aligned, or the output folder holds something else.
+        ValueError: bad input, or the output folder holds something else.
         OSError: the disk is full or read-only; what is done stays and `--resume` goes on.
     """
     workers = given.workers if given.workers is not None else len(os.sched_getaffinity(0))
-    if workers < 1 or given.summed < 1 or not given.limit_px > 0:
-        raise ValueError("--workers and --summed take whole numbers from 1, --limit-px a number above 0")
+    for option, value in (("--workers", workers), ("--summed", given.summed)):
+        if value < 1:
+            raise ValueError(f"{option} {value}: whole numbers from 1 are allowed")
+    if not 0 < given.limit_px < math.inf:
+        raise ValueError(f"--limit-px {given.limit_px:g}: numbers above 0 are allowed")
     pairs, faults = find_pairs(given.captures)
     rig = _rig(given)
     settings = Settings(
         given.resampler, given.match, given.limit_px, given.distortion, given.reference, given.summed,
-        photometry.expected_share(rig),
+        photometry.expected_share(rig), photometry.black_of(rig),
     )  # fmt: skip
     labels = read_labels(given.captures, given.annotations)
     pairs = _named_once(pairs, faults)
@@ -119,21 +130,24 @@ def align(given: argparse.Namespace) -> list[Outcome]:
         given.reference.name in (pair.bright.name, pair.dark.name) for pair in pairs
     ):
         raise ValueError(f"--reference {given.reference}: is no pair of {given.captures}")
+    forget_refusals(given.out)
     writer = DatasetWriter(given.out)
     finished = writer.open(run_of(given, rig, pairs), rig, given.resume)
-    outcomes = [Outcome("-", faults=faults)] if faults else []
+    outcomes = [Outcome("-", len(faults), faults=faults)] if faults else []
     numbered = list(enumerate(pairs))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("pairs", total=len(pairs))
         for name, group in itertools.groupby(sorted(numbered, key=lambda p: p[1].session), lambda p: p[1].session):
-            outcome = Outcome(name)
-            for _ in align_session(outcome, list(group), labels, settings, writer, workers, finished):
+            members = list(group)
+            outcome = Outcome(name, len(members))
+            for _ in align_session(outcome, members, labels, settings, writer, workers, finished):
                 progress.advance(bar)
             outcomes.append(outcome)
-    if not any(outcome.done for outcome in outcomes):
-        raise ValueError("\n".join([fault for outcome in outcomes for fault in outcome.faults]))
-    writer.close()
+    if any(outcome.done for outcome in outcomes):
+        writer.close()
+    else:
+        writer.abandon()
     write_alignments(given.out, outcomes, settings)
     return outcomes
 
@@ -182,40 +196,56 @@ def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
 
-def _demonstration() -> Path:
-    """A small session of the simulated rig, arms apart; shot once."""
-    print(f"no captures given: shooting {DEMO_PAIRS} pairs with rigs/{DEMO_RIG}.yaml into {DEMO_CAPTURES}")
-    asked = ["--rig", DEMO_RIG, "--count", str(DEMO_PAIRS), "--out", str(DEMO_CAPTURES), "--resume"]
+def _demonstration(out: Path | None) -> Path:
+    """A small session of the simulated rig, arms apart; shot once, beside the data set."""
+    captures = DEMO_CAPTURES if out is None else out.with_name(f"{out.name}-captures")
+    print(f"no captures given: shooting {DEMO_PAIRS} pairs with rigs/{DEMO_RIG}.yaml into {captures}")
+    asked = ["--rig", DEMO_RIG, "--count", str(DEMO_PAIRS), "--out", str(captures), "--resume"]
     if generate.main(asked) != 0:
-        raise ValueError(f"{DEMO_CAPTURES}: the demonstration's captures could not be shot; see above")
-    return DEMO_CAPTURES
+        raise ValueError(f"{captures}: the demonstration's captures could not be shot; see above")
+    return captures
 
 
 def _tell(given: argparse.Namespace, outcomes: list[Outcome]) -> int:
     for fault in (fault for outcome in outcomes for fault in outcome.faults):
         print(f"capture.align: {fault}", file=sys.stderr)
+    if not any(outcome.done for outcome in outcomes):
+        print(f"no pair could be aligned; {given.out / 'alignment.json'} says why, and the command may be run again")
+        return 1
     truth = {stem: known.truth for stem, known in read_labels(given.captures, given.annotations).items()}
-    lines = {line["scene"]: line for line in read_manifest(given.out)}
+    lines = list(read_manifest(given.out))
+    written = {line["scene"] for line in lines}
     for outcome in outcomes:
-        if outcome.found is None:
-            continue
-        grid = outcome.found.grid
-        print(
-            f"session {outcome.name}: {len(outcome.done)} pairs aligned, {len(outcome.faults)} refused; residual "
-            f"{grid.rms_px(grid.before):.2f} px before, {grid.rms_px(grid.left):.3f} px after; expected corner error "
-            f"{outcome.found.sigma_px:.3f} px"
-        )
-        known = truth.get(Path(outcome.found.pairs[0]).stem)
-        if known is not None and outcome.found.pairs[0] in lines:
-            height, width = outcome.found.size
-            matrix = outcome.found.fit.alignment.low_to_well(height, width)
-            print(
-                f"  against the truth: {geometry.corner_error(matrix, known, height, width):.3f} px RMS at the corners"
-            )
+        if outcome.found is not None:
+            first = outcome.found.pairs[0]
+            _tell_session(outcome, outcome.found, truth.get(Path(first).stem) if first in written else None)
+    missed = sum(outcome.missed for outcome in outcomes)
+    print(f"{len(lines)} pairs aligned, {missed} without partner or refused")
     pages = ", ".join(str(page) for page in sorted(given.out.glob("report-*.html")))
     print(f"pairs in {given.out}; look at {pages} in a browser; alignment.json has the figures")
-    print("next: bright/, dark/, Annotations/ are an ExLPose data set for models; python -m models.train_pose --help")
-    return 0
+    if any(line["people"] for line in lines):
+        print(
+            "next: bright/, dark/, Annotations/ are an ExLPose data set for models; python -m models.train_pose --help"
+        )
+    else:
+        print(
+            "no people are labelled in these pairs: Annotations/ lists pictures alone, no poses to learn; "
+            "next: align into another folder with --annotations FILE (COCO keypoints on the well-lit frames) or "
+            "--annotations RUN (the isp_sim.generate folder the frames come from)"
+        )
+    return SOME_REFUSED if missed else 0
+
+
+def _tell_session(outcome: Outcome, found: Session, truth: np.ndarray | None) -> None:
+    grid = found.grid
+    print(
+        f"session {outcome.name}: {len(outcome.done)} pairs aligned, {outcome.missed} refused; residual "
+        f"{grid.rms_px(grid.before):.2f} px before, {grid.rms_px(grid.left):.3f} px after; expected corner error "
+        f"{found.sigma_px:.3f} px"
+    )
+    if truth is not None:
+        matrix = found.fit.alignment.low_to_well(*found.size)
+        print(f"  against the truth: {geometry.corner_error(matrix, truth, *found.size):.3f} px RMS at the corners")
 
 
 if __name__ == "__main__":

@@ -53,15 +53,22 @@ class Outcome:
     """What became of a session.
 
     Attributes:
+        asked: how many pairs it has; or how many files without a pair there are.
         found: its map; None: refused.
         done: its aligned pairs.
         faults: a sentence for everything that was not.
     """
 
     name: str
+    asked: int
     found: Session | None = None
     done: list[tuple[CapturedPair, Done]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+
+    @property
+    def missed(self) -> int:
+        """How many of its pairs are not aligned."""
+        return self.asked - len(self.done)
 
 
 def align_pair(
@@ -175,6 +182,25 @@ def write_alignments(folder: Path, outcomes: list[Outcome], settings: Settings) 
         "sessions": [_session_json(o) for o in outcomes],
     }
     write_atomically(folder / "alignment.json", json.dumps(document, indent=1, allow_nan=False).encode())
+
+
+def forget_refusals(folder: Path) -> None:
+    """Take away what a run left that aligned nothing: its `alignment.json`, and pages of its sessions."""
+    told = folder / "alignment.json"
+    if not told.is_file() or (folder / "run.json").exists():
+        return
+    left = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    if all(path == told or path.match("report-*.html") for path in left) and _aligned_nothing(told):
+        for path in left:
+            path.unlink()
+
+
+def _aligned_nothing(told: Path) -> bool:
+    try:
+        document = json.loads(told.read_text(encoding="utf-8"))
+        return "isp_sim" in document and not any(session["aligned"] for session in document["sessions"])
+    except (ValueError, KeyError, TypeError):  # not ours
+        return False
 
 
 def _session_json(outcome: Outcome) -> dict[str, Any]:

@@ -47,6 +47,8 @@ def read_labels(where: Path, annotations: Path | None) -> dict[str, Labels]:
     Raises:
         ValueError: a file cannot be used.
     """
+    if annotations is not None and not annotations.exists():
+        raise ValueError(f"--annotations {annotations}: no such file or folder")
     folder = annotations if annotations and annotations.is_dir() else where if where.is_dir() else where.parent
     if folder == annotations and not (folder / "manifest.jsonl").is_file():
         raise ValueError(

@@ -110,7 +110,8 @@ def _pairs(done: Sequence[tuple[CapturedPair, Done]]) -> str:
         seen = (
             "too dark to tell" if not np.isfinite(check.sigma_px) else f"{check.length_px:.3f} ± {check.sigma_px:.3f}"
         )
-        share = "" if one.share is None else f"{100 * one.share:.2f} %"
+        untold = "too dark to tell" if "raw_bright" in one.line else ""
+        share = untold if one.share is None else f"{100 * one.share:.2f} %"
         rows.append((pair.name, one.line["split"], f"{one.line['mean_low_light']:.2f}", seen, share))
     return _table(("pair", "split", "mean of the low-light arm", "residual shift, px", "share of light"), rows)
 

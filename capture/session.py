@@ -1,7 +1,7 @@
 """One session: choose the pairs that fix its map, fit it, and refuse what does not agree."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ class Settings:
         reference: well-lit file of the one pair that fixes the map; None chooses.
         summed: most pairs summed.
         share: the low-light arm's share of the light, as the rig says.
+        black: of its raws, as the rig says.
     """
 
     resampler: Resampler
@@ -39,6 +40,7 @@ class Settings:
     reference: Path | None
     summed: int
     share: float
+    black: photometry.Black = field(default_factory=photometry.Black)
 
 
 @dataclass(frozen=True)
@@ -194,11 +196,14 @@ def judge(
         return found, None
     per_light = 10 ** ((frames.dark.gain_db - frames.bright.gain_db) / 20)
     per_light *= frames.dark.exposure_us / max(frames.bright.exposure_us, 1e-9)
-    share = photometry.measured_share(observation, session.fit.alignment, per_light)
-    if share is not None and not 1 / SHARE_FACTOR < share / settings.share < SHARE_FACTOR:
+    share = photometry.measured_share(
+        observation, frames.dark, session.fit.alignment, per_light, settings.share, settings.black
+    )
+    if share.refutes(settings.share, SHARE_FACTOR):
+        least = "" if share.value is not None else "at least "
         raise ValueError(
-            f"{pair.bright}: refused: the low-light arm gets {100 * share:.2g} % of the well-lit arm's light, the rig "
-            f"says {100 * settings.share:.2g} %: another ND filter, or other gains than the "
-            "files say; give the right --rig"
+            f"{pair.bright}: refused: the low-light arm gets {least}{100 * (share.value or share.slope):.2g} % of the "
+            f"well-lit arm's light, the rig says {100 * settings.share:.2g} %: another ND filter, or other gains than "
+            "the files say; give the right --rig"
         )
-    return found, share
+    return found, share.value

@@ -13,6 +13,7 @@ files, so whatever has a line is whole. Closing the run gathers them.
 
 import fcntl
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,6 +176,16 @@ class DatasetWriter:
     def recorded(self, number: int) -> dict[str, Any]:
         """The line of a whole pair while the run is open."""
         return _read_json(_pair_file(self.folder, number))
+
+    def abandon(self) -> None:
+        """Take back what `open` made of a run in which no pair came to be; the folder stays. Else nothing is done."""
+        if self.count():
+            return
+        for name in (*FOLDERS, *PLANES):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        for name in ("run.json", "rig.yaml", LOCK):
+            (self.folder / name).unlink(missing_ok=True)
+        self._held.close()
 
     def close(self) -> None:
         """Gather the manifest and the annotation files; may be called again after a kill at any moment."""

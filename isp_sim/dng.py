@@ -7,6 +7,7 @@ of 32-bit integers, so ImageDescription carries them once more in full, as JSON,
 
 import io
 import json
+import logging
 import math
 import struct
 from collections.abc import Iterable
@@ -22,6 +23,9 @@ from tifffile import DATATYPE as TYPE
 from isp_sim.files import write_atomically
 from isp_sim.raw import Raw
 from isp_sim.units import Counts
+
+# What tifffile logs of a damaged file stands in our sentence, too; without a handler it would go to stderr before it.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _TILES = {"RGGB": b"\0\1\1\2", "BGGR": b"\2\1\1\0", "GRBG": b"\1\0\2\1", "GBRG": b"\1\2\0\1"}
 """The four Bayer tiles as CFAPattern: 0 red, 1 green, 2 blue, row by row (TIFF/EP, ISO 12234-2)."""

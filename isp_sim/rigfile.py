@@ -164,7 +164,7 @@ def _validate(model: type[ModelT], document: dict[str, object], origins: dict[Ke
         return model.model_validate(document)
     except ValidationError as caught:
         faults = caught.errors(include_url=False)
-        lines = []
+        lines: list[tuple[_Origin, str]] = []
         for fault in faults:
             keys = tuple(fault["loc"])
             # A list that is too short only because its items are at fault says nothing new.
@@ -173,8 +173,9 @@ def _validate(model: type[ModelT], document: dict[str, object], origins: dict[Ke
                 continue
             origin = next((origins[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in origins), _Origin(path, 1))
             told = f"{_dotted(keys)}{_allowed(model, fault)}".removeprefix(": ")
-            lines.append(f"{origin.file}:{origin.line}: {told}")
-        raise ValueError("\n".join(lines)) from None
+            lines.append((origin, told))
+        lines.sort(key=lambda one: (one[0].file != path, str(one[0].file), one[0].line))  # this file's come first
+        raise ValueError("\n".join(f"{origin.file}:{origin.line}: {told}" for origin, told in lines)) from None
 
 
 def _dotted(keys: Keys) -> str:

@@ -41,7 +41,10 @@ def chart(rig, tmp_path_factory):
 
 
 def test_the_matrix_of_a_simulated_chart_is_the_sensors(rig, chart):
-    found = colour.fit_colours(colour.find_chart(chart), "D65", rig.sensor.quantum_efficiency.value)
+    seen = colour.find_chart(chart)
+    found = colour.fit_colours(seen, "D65", rig.sensor.quantum_efficiency.value)
+    shading = seen.rgb @ found.to_rec709.T / found.seen  # the picture is developed as the patches, less their shading
+    assert np.allclose(shading, shading[:, :1]) and shading.min() > 0.5 and shading.max() < 1.2
     true = np.array(rig.sensor.rec709_to_camera.value)
     true /= true.sum(axis=1).max()
     # Nine intervals of 95 %, the cyan patch outside Rec. 709 shared by all: eight must hold.
@@ -144,7 +147,9 @@ def test_the_geometry_command_writes_a_rig_that_loads(tmp_path, capsys):
     aligned = load_rig(tmp_path / "exlpose-small-aligned.yaml")
     assert aligned.low_light.geometry.shift_px.status == "measured"
     assert aligned.low_light.geometry.shift_px.value == pytest.approx((0.8, -1.3), abs=0.2)
-    assert "Pictures are valid in" in (tmp_path / "exlpose-small-aligned.html").read_text()
+    page = (tmp_path / "exlpose-small-aligned.html").read_text()
+    assert "Pictures are valid in" in page
+    assert "<td>shift_px x</td>" in page and "<td>perspective_per_px y</td>" in page
     assert "px rms" in capsys.readouterr().out
 
 

@@ -387,10 +387,28 @@ def test_the_command_tells_faults_in_one_line(listed, tmp_path, capsys):
     assert main([str(listed), "--cfa", "RGBG"]) == 1
     (tmp_path / "flat0-0.png").unlink()
     assert main([str(listed)]) == 1
+    assert main(["--size", "3", "3"]) == 1
     told = capsys.readouterr().err.strip().splitlines()
-    assert len(told) == 4
+    assert len(told) == 5
     assert all(line.startswith("calibration.sensor: ") for line in told)
-    assert "1 of its files are not there" in told[-1]
+    assert "1 of its files are not there" in told[-2]
+    assert told[-1].endswith("--size 3 3: an even width from 64 and an even height from 80 are allowed")
+
+
+def test_a_folder_at_fault_is_named_as_it_was_given(tmp_path, capsys):
+    for part in ("flats", "darks"):
+        (tmp_path / "session" / part).mkdir(parents=True)
+    (tmp_path / "session" / "flats" / "a.dng").write_text("no DNG")
+    assert main([str(tmp_path / "session")]) == 1
+    told = capsys.readouterr().err
+    assert f"{tmp_path / 'session' / 'flats' / 'a.dng'}: no raw that can be read (" in told and "b'" not in told
+    (sources,) = list(session_of(GOOD[:1]).frames.values())[:1]
+    how = (100.0, 0.0, 100, (1.0, 1.0, 1.0), ((1.0, 0, 0), (0, 1.0, 0), (0, 0, 1.0)), (), "maker", "model", "1")
+    write_dng(
+        tmp_path / "session" / "flats" / "a.dng", Raw(Counts(sources[0].read()), "GRBG", (100.0,) * 4, 4095, *how)
+    )
+    assert main([str(tmp_path / "session")]) == 1
+    assert f"calibration.sensor: {tmp_path / 'session'}: 1 settings of flats and 0 of darks" in capsys.readouterr().err
 
 
 def test_lists_and_emva_files_name_the_line_at_fault(tmp_path):

@@ -12,34 +12,36 @@ import yaml
 from conftest import change
 from test_capture_register import HEIGHT, WIDTH, fractal, misaligned
 
-from capture import geometry
-from capture.align import main
+from capture import geometry, photometry
+from capture.align import SOME_REFUSED, main
+from capture.observation import Observation
 from isp_sim.dataset import read_manifest
 from isp_sim.dng import read_dng, write_dng
 from isp_sim.pair import DualCamera
+from isp_sim.raw import Raw
 from isp_sim.scenes import Scene
 from isp_sim.schedule import Shot
 
 RATIOS = (1.0, 2.0, 4.0)
 
 
-def shots(scene, session="0212"):
+def shots(scene, session="0212", ratios=RATIOS):
     return [
         (
             n,
             Shot(scene, session, "lab", f"{scene:06d}", "000001", ratio, round(5000 / ratio), 5000.0, 5.2,
                  round(5.2 + 20 * math.log10(ratio), 2), 5.2),
         )
-        for n, ratio in enumerate(RATIOS)
+        for n, ratio in enumerate(ratios)
     ]  # fmt: skip
 
 
-def shoot(folder, rig, scenes, session="0212"):
+def shoot(folder, rig, scenes, session="0212", ratios=RATIOS):
     """Raw pairs of fractal scenes, a rig file beside them; returns the true map."""
     (folder / "raw").mkdir(parents=True, exist_ok=True)
     camera = DualCamera(rig)
     for scene in scenes:
-        for pair in camera.shoot(Scene(f"fractal {scene}", fractal(scene)), shots(scene, session), 0):
+        for pair in camera.shoot(Scene(f"fractal {scene}", fractal(scene)), shots(scene, session, ratios), 0):
             for arm, raw in (("bright", pair.well_lit_raw), ("dark", pair.low_light_raw)):
                 write_dng(folder / "raw" / Path(pair.shot.file_name(arm)).with_suffix(".dng").name, raw)
     return pair.low_to_well
@@ -152,7 +154,7 @@ def test_the_page_opens_offline(aligned):
     assert page.count("data:image/jpeg;base64,") >= 10 and page.count("<svg") == 2
 
 
-def test_labels_follow_the_crop(captured, tmp_path):
+def test_labels_follow_the_crop(captured, tmp_path, capsys):
     file = bright(captured[0], 0)
     x, y = 300.25, 200.5
     annotation = {
@@ -164,6 +166,7 @@ def test_labels_follow_the_crop(captured, tmp_path):
     labels.write_text(json.dumps({"images": [image], "annotations": [annotation], "categories": []}))
     out = tmp_path / "out"
     assert main([str(captured[0]), "--out", str(out), "--annotations", str(labels)]) == 0
+    assert "are an ExLPose data set for models" in capsys.readouterr().out
     (line,) = [one for one in read_manifest(out) if Path(one["raw_bright"]).name == file.name]
     left, top, _, _ = line["crop"]
     assert (left, top) == (0, 0) or left + top > 0
@@ -189,14 +192,17 @@ def test_pictures_with_exlposes_names_are_aligned_too(rig, captured, tmp_path):
     assert "raw_bright" not in next(iter(read_manifest(tmp_path / "out")))
 
 
-def test_a_csv_names_pairs_and_sessions(captured, tmp_path):
+def test_a_csv_names_pairs_and_sessions(captured, tmp_path, capsys):
     rows = ["bright,dark,session"]
     for n in range(3):
         file = bright(captured[0], n)
         rows.append(f"{file},{partner(file)},mine")
     rows.append(f"{tmp_path / 'gone.dng'},{partner(file)},mine")
     (tmp_path / "pairs.csv").write_text("\n".join(rows))
-    assert main([str(tmp_path / "pairs.csv"), "--out", str(tmp_path / "out")]) == 0
+    assert main([str(tmp_path / "pairs.csv"), "--out", str(tmp_path / "out")]) == SOME_REFUSED
+    said = capsys.readouterr().out
+    assert "3 pairs aligned, 1 without partner or refused" in said
+    assert "no people are labelled" in said and "--annotations FILE" in said and "data set for models" not in said
     told = json.loads((tmp_path / "out" / "alignment.json").read_text())["sessions"]
     assert [(s["session"], s["aligned"]) for s in told] == [("-", 0), ("mine", 3)]
     assert "pairs.csv:5: no such file" in told[0]["refused"][0]
@@ -217,7 +223,7 @@ def refused(folder, tmp_path, capsys, expected, *more):
     """Run, and give stderr's sentences; `expected` pairs must be done."""
     status = main([str(folder), "--out", str(tmp_path / "out"), *more])
     told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("capture.align: ")]
-    assert status == (0 if expected else 1)
+    assert status == ((SOME_REFUSED if told else 0) if expected else 1)
     if expected:
         assert len(list(read_manifest(tmp_path / "out"))) == expected
     return told
@@ -244,6 +250,38 @@ def test_swapped_arms_of_all_the_best_pairs_leave_the_others(copy, tmp_path, cap
     assert len(told) == 2 and all("arms are swapped" in sentence for sentence in told)
 
 
+def test_a_session_refused_as_a_whole_leaves_its_reasons_and_can_be_run_again(copy, tmp_path, capsys):
+    for n in range(6):
+        one = bright(copy, n)
+        other = partner(one)
+        a, b = one.read_bytes(), other.read_bytes()
+        one.write_bytes(b)
+        other.write_bytes(a)
+    out = tmp_path / "out"
+    for _ in range(2):  # the second time as the first
+        told = refused(copy, tmp_path, capsys, 0)
+        assert sum("arms are swapped" in sentence for sentence in told) == 6
+        assert [path.name for path in out.iterdir()] == ["alignment.json"]
+        (session,) = json.loads((out / "alignment.json").read_text())["sessions"]
+        assert session["aligned"] == 0
+        assert [f"capture.align: {sentence}" for sentence in session["refused"]] == told
+    for n in range(6):
+        one = bright(copy, n)
+        other = partner(one)
+        a, b = one.read_bytes(), other.read_bytes()
+        one.write_bytes(b)
+        other.write_bytes(a)
+    assert refused(copy, tmp_path, capsys, 6) == []
+
+
+def test_a_folder_with_another_alignment_is_left_alone(captured, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "alignment.json").write_text('{"sessions": []}')
+    (told,) = refused(captured[0], tmp_path, capsys, 0)
+    assert "not empty and no run of this program" in told
+    assert (tmp_path / "out" / "alignment.json").read_text() == '{"sessions": []}'
+
+
 def test_a_mirrored_arm(copy, tmp_path, capsys):
     for file in (copy / "raw").glob("*_dark_*"):
         raw = read_dng(file)
@@ -263,6 +301,46 @@ def test_a_wrong_nd_filter(copy, rig, tmp_path, capsys):
     for sentence in told:
         assert "vid000041" in sentence
         assert "% of the well-lit arm's light, the rig says 1 %: another ND filter" in sentence
+
+
+def test_raws_cut_at_zero_too_dark_to_tell_their_filter_are_aligned(rig, tmp_path):
+    """Sums of 3×3 pixels that are cut one by one: their counts are above zero and still tell too little light."""
+    small = rig.model_copy(update={"binning": 3})
+    shoot(tmp_path / "captures", small, (40,), ratios=(1.0, 2.0, 4.0, 8.0, 12.0))
+    (tmp_path / "captures" / "rig.yaml").write_text(yaml.safe_dump(small.model_dump(mode="json")), encoding="utf-8")
+    assert main([str(tmp_path / "captures"), "--out", str(tmp_path / "out")]) == 0
+    shares = {line["ratio"]: line["alignment"]["share_of_light"] for line in read_manifest(tmp_path / "out")}
+    assert shares[1.0] == pytest.approx(0.01, rel=0.05)
+    assert len(shares) == 5 and shares[12.0] is None
+
+
+@pytest.mark.parametrize("binning", [1, 4])
+def test_the_share_of_light_is_told_through_the_cut_or_not_at_all(binning):
+    """Gaussian counts cut at zero pixel by pixel and summed: the share is what went in, as far down as it is told."""
+    height, width, bias_dn, sigma_dn, white_dn = 200, 320, -1.5, 1.4, 4095
+    stream, n = np.random.default_rng(5), binning
+    well = np.kron(stream.uniform(0.02, 0.6, (height // 2, width // 2)), np.ones((2, 2))).astype(np.float32)
+    told = []
+    for per_light in (1.0, 0.25, 0.08, 0.02):
+        light = np.kron(0.01 * per_light * well * white_dn, np.ones((n, n)))
+        pixels = np.maximum(light + bias_dn + sigma_dn * stream.standard_normal(light.shape), 0)
+        sums = pixels.reshape(height, n, width, n).sum(axis=(1, 3)) / (n**2 * white_dn)
+        profile = ((0.0, (sigma_dn / (n * white_dn)) ** 2),) * 3
+        dark = Raw(
+            np.zeros((2, 2), np.uint16), "RGGB", (0.0,) * 4, white_dn * n**2, 1.0, 0.0, 100, (1.0,) * 3, (), profile,
+            "", "", "",
+        )  # fmt: skip
+        observation = Observation(well, sums.astype(np.float32), "RGGB", (1.0, 1.0, 1.0))
+        level = geometry.start((0.0, 0.0), height, width)
+        share = photometry.measured_share(
+            observation, dark, level, per_light, 0.01, photometry.Black(white_dn, bias_dn)
+        )
+        assert not share.refutes(0.01, 1.5)
+        told.append(share.value)
+        if share.value is not None:
+            assert share.value == pytest.approx(0.01, abs=4 * share.sigma / share.kept)
+            assert share.refutes(0.03, 1.5) and share.refutes(0.0033, 1.5)
+    assert told[0] is not None and told[-1] is None
 
 
 def test_a_missing_partner(copy, tmp_path, capsys):
@@ -307,8 +385,10 @@ def test_a_session_too_dark_to_register_is_refused_with_what_it_knows(rig, tmp_p
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        (["--workers", "0"], "--workers and --summed take whole numbers from 1"),
-        (["--limit-px", "nan"], "--limit-px a number above 0"),
+        (["--workers", "0"], "capture.align: --workers 0: whole numbers from 1 are allowed\n"),
+        (["--summed", "-1"], "capture.align: --summed -1: whole numbers from 1 are allowed\n"),
+        (["--limit-px", "nan"], "capture.align: --limit-px nan: numbers above 0 are allowed\n"),
+        (["--annotations", "nosuch"], "capture.align: --annotations nosuch: no such file or folder\n"),
         (["--reference", "other.dng"], "--reference other.dng: is no pair of"),
         (["--rig", "nosuch"], "nosuch: no such file, and no rigs file of that name"),
     ],

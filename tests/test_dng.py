@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -415,3 +416,19 @@ def test_a_field_that_does_not_fit_is_named_and_nothing_is_written(tmp_path: Pat
     with pytest.raises(ValueError, match=rf"a\.dng: {field}"):
         write_dng(tmp_path / "a.dng", frame(**{field: value}))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_truncated_dng_is_told_by_our_sentence_alone(tmp_path):
+    """tifffile logs what it cannot parse; a process without logging would print that to stderr."""
+    write_dng(tmp_path / "a.dng", frame())
+    whole = (tmp_path / "a.dng").read_bytes()
+    (tmp_path / "a.dng").write_bytes(whole[: len(whole) // 3])
+    reading = (
+        "import sys; from pathlib import Path; from isp_sim.dng import read_dng\n"
+        "try: read_dng(Path(sys.argv[1]))\nexcept ValueError as fault: print(fault)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", reading, str(tmp_path / "a.dng")], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.startswith(f"{tmp_path / 'a.dng'} cannot be read as a DNG: ")
+    assert ran.stderr == ""

@@ -50,6 +50,23 @@ def test_two_faults_are_told_together_with_line_and_what_is_allowed(tmp_path):
     assert any("status = 'guessed': should be 'measured', 'published', 'proxy' or 'assumed'" in line for line in told)
 
 
+def test_faults_are_told_in_the_order_of_their_lines_this_file_first(tmp_path):
+    """pydantic tells unknown fields last and blocks in the order the model declares them."""
+    (tmp_path / "base.yaml").write_text(
+        "extends: exlpose\nname: base\nwell_lit:\n  path: sideways\nbinning: 99\n", encoding="utf-8"
+    )
+    path = tmp_path / "top.yaml"
+    path.write_text(
+        "extends: base.yaml\nwidht_px: 3\nname: top\nlens:\n  f_number: {value: -2, status: assumed, source: a guess}\n"
+        "height_px: 7\nwidth_px: 9\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(ValueError, match="widht_px") as fault:
+        load_rig(path)
+    told = [line.split(": ")[0] for line in str(fault.value).splitlines()]
+    assert told == [f"{path}:{line}" for line in (2, 5, 6, 7)] + [f"{tmp_path / 'base.yaml'}:{n}" for n in (4, 5)]
+
+
 def test_a_fault_in_the_sensor_file_names_the_sensor_file(tmp_path):
     (tmp_path / "chip.yaml").write_text("name: chip\ncfa: RGB\n")
     path = tmp_path / "mine.yaml"
