@@ -14,7 +14,6 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from isp_sim.dng import read_dng
@@ -23,6 +22,7 @@ from isp_sim.isp.pipeline import Pipeline, load_pipeline
 from isp_sim.pair import DualCamera
 from isp_sim.rigfile import load_rig
 from models.predictor import Crop, Predictor
+from models.weights_file import file_bytes
 
 
 class LearnedIsp(nn.Module):
@@ -77,7 +77,7 @@ def save_weights(isp: LearnedIsp, path: Path, what: str = "picture") -> None:
     """Write a learned ISP, pipeline and predictor, as safetensors; `what` is what it learned to develop."""
     state = {name: value.contiguous() for name, value in isp.state_dict().items()}
     said = {"pipeline": isp.pipeline.model_dump_json(exclude_unset=True), "input": what}
-    write_atomically(path, save(state, metadata=said))
+    write_atomically(path, file_bytes(state, said))
 
 
 def learned_from(path: Path) -> str:

@@ -18,12 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.progress import Progress
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from isp_sim.files import remove_remnants, write_atomically
 from isp_sim.rigfile import load_yaml
 from models.processes import Processes
+from models.weights_file import file_bytes
 
 CHECKPOINT, LOG, CURVES = "checkpoint.safetensors", "log.csv", "curves.png"
 
@@ -242,7 +242,7 @@ class Training:
                 tensors[f"adam.{key}.{name}"] = torch.as_tensor(value)
         tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
         said = {"about": json.dumps(self.about), "history": json.dumps(self.history)}
-        write_atomically(self.folder / CHECKPOINT, save(tensors, said))
+        write_atomically(self.folder / CHECKPOINT, file_bytes(tensors, said))
         self._report()
 
     def _load(self, file: Path) -> None:

@@ -1,14 +1,19 @@
 """LearnedIsp: predicted or free parameters, weights on disk, the command."""
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from isp_sim import generate
 from isp_sim.isp.pipeline import Pipeline, load_pipeline
 from models.learned_isp import LearnedIsp, load_weights, main, read_image, save_weights
 from models.predictor import Predictor
+from models.weights_file import file_bytes
 
 
 def stream(seed=0):
@@ -139,3 +144,19 @@ def test_faults_of_the_command_are_a_sentence(arguments, told, photo, tmp_path, 
     cv2.imwrite("small.png", np.zeros((10, 10, 3), np.uint8))
     assert main(arguments) == 1
     assert told in capsys.readouterr().err
+
+
+def test_the_same_weights_are_the_same_bytes_in_every_process(tmp_path):
+    """The library orders metadata anew in each process."""
+    code = (
+        "import hashlib, torch; from models.weights_file import file_bytes; "
+        "said = {name: name for name in 'pipeline input about history network'.split()}; "
+        "print(hashlib.sha256(file_bytes({'a': torch.arange(3.0), 'b': torch.ones(2, 2)}, said)).hexdigest())"
+    )
+    ran = [subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True) for _ in range(3)]
+    assert len({one.stdout for one in ran}) == 1
+    tensors = {"a": torch.arange(3.0), "b": torch.ones(2, 2)}
+    (tmp_path / "w.safetensors").write_bytes(file_bytes(tensors, {"z": "ä", "a": "1"}))
+    with safe_open(tmp_path / "w.safetensors", "pt") as stored:
+        assert stored.metadata() == {"a": "1", "z": "ä"}
+        assert all(torch.equal(stored.get_tensor(name), value) for name, value in tensors.items())

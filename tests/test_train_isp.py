@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -326,11 +327,13 @@ def test_the_command_killed_and_resumed_equals_the_uninterrupted_run(tmp_path):
     with torch.random.fork_rng(devices=[]):
         save_network(Cpn("tiny", lsbn=True), tmp_path / "pose.safetensors", {})
     (tmp_path / "isp.yaml").write_text(RECIPE)
+    held_out = shutil.copytree(data, tmp_path / "held-out")
 
     def command(out):
         return [
             sys.executable, "-m", "models.train_isp", "--recipe", str(tmp_path / "isp.yaml"), "--data", str(data),
-            "--judge", str(data), "--pose", str(tmp_path / "pose.safetensors"), "--device", "cpu", "--out", str(out),
+            "--judge", str(held_out), "--pose", str(tmp_path / "pose.safetensors"), "--device", "cpu",
+            "--out", str(out),
         ]  # fmt: skip
 
     subprocess.run(command(tmp_path / "whole"), check=True, capture_output=True)

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import nn
 
 from isp_sim.files import write_atomically
@@ -18,6 +17,7 @@ from models.enhance.sdag import Sdag, Stem
 from models.enhance.sllen import Sllen, SllenParts
 from models.enhance.zero_dce import ZeroDce, ZeroDcePlus
 from models.pose.crops import Normalisation
+from models.weights_file import file_bytes
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "gladnet": GladNet,
@@ -101,7 +101,7 @@ def load_sdag(path: Path) -> Sdag:
 
 def _write(network: nn.Module, path: Path, said: dict[str, str]) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_atomically(path, save(tensors, said))
+    write_atomically(path, file_bytes(tensors, said))
 
 
 def _read(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from isp_sim.files import write_atomically
 from models.pose.network import Cpn
+from models.weights_file import file_bytes
 
 SHIPPED = Path(__file__).parent / "small.safetensors"
 """The network that comes with the package; `small.md` beside it says how it was trained and what it does."""
@@ -25,7 +25,7 @@ def save_network(network: Cpn, path: Path, about: Mapping[str, object]) -> None:
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     said = {"network": json.dumps({"size": network.size, "lsbn": network.lsbn}), "about": json.dumps(about)}
-    write_atomically(path, save(tensors, said))
+    write_atomically(path, file_bytes(tensors, said))
 
 
 def load_network(path: Path) -> Cpn:
