@@ -72,8 +72,11 @@ Found = dict[str, list[dict[str, dict[str, float]]]]
 """AP of each split of each row, a seed after the other, by the line's name."""
 
 
-def recipe_of(scale: str, name: str, seed: int) -> IspRecipe:
-    """The paper's recipe with other steps, or ours; `quick` looks at fewer people for fewer epochs, faster."""
+def recipe_of(scale: str, name: str, seed: int, small: bool = False) -> IspRecipe:
+    """The paper's recipe with other steps, or ours; `quick` looks at fewer people for fewer epochs, faster.
+
+    Pictures too `small` for the paper's 256×256 crops are looked at as thumbnails.
+    """
     paper, first_look = load_recipe(IspRecipe, "isp", KNOWN), load_recipe(IspRecipe, "isp-quick", KNOWN)
     recipe = first_look if name in (OURS_FROM_RAW, OURS_CHANNELS) else paper
     if name == OURS_CHANNELS:
@@ -85,7 +88,8 @@ def recipe_of(scale: str, name: str, seed: int) -> IspRecipe:
         recipe = recipe.model_copy(update={"pipeline": Pipeline.model_validate({"steps": steps})})
     training = (paper if scale == "full" else first_look).training.model_copy(update={"seed": seed})
     people = recipe.people_a_picture if scale == "full" else first_look.people_a_picture
-    return recipe.model_copy(update={"training": training, "people_a_picture": people})
+    look = "thumbnail" if small else recipe.look
+    return recipe.model_copy(update={"training": training, "people_a_picture": people, "look": look})
 
 
 def scored(rows: dict[str, Row]) -> dict[str, dict[str, float]]:
@@ -96,14 +100,13 @@ def scored(rows: dict[str, Row]) -> dict[str, dict[str, float]]:
 
 
 def run(
-    scale: str, name: str, seed: int, recogniser: Recogniser, learn: PairSource, judged: PairSource, out: Path
+    recipe: IspRecipe, scale: str, name: str, recogniser: Recogniser, learn: PairSource, judged: PairSource, out: Path
 ) -> dict[str, dict[str, float]]:
     """Train one line and score it; the line of our own is scored beside baselines and oracles."""
-    folder = out / f"{name.replace(',', '').replace(' ', '-')}-{seed}"
+    folder = out / f"{name.replace(',', '').replace(' ', '-')}-{recipe.training.seed}"
     kept = folder / "scores.json"
     if kept.is_file():
         return dict(json.loads(kept.read_text()))
-    recipe = recipe_of(scale, name, seed)
     resume = (folder / "checkpoint.safetensors").is_file()
     isp = train(recipe, recogniser, learn, folder, resume, {"benchmark": "ono_tables"}, Console(quiet=True))
     if name == OURS_FROM_RAW:
@@ -205,7 +208,8 @@ def lines_of(
     found: Found = {}
     for seed in range(given.seeds):
         for name in given.lines:
-            scores = run(given.scale, name, seed, recogniser, learn, judged, out)
+            recipe = recipe_of(given.scale, name, seed, small=bool(given.photos))
+            scores = run(recipe, given.scale, name, recogniser, learn, judged, out)
             found.setdefault(name, []).append(scores)
             console.print(f"seed {seed}  {name}  " + "  ".join(f"{k} {v:.1f}" for k, v in scores[OURS].items()))
     return found
