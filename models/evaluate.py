@@ -5,7 +5,6 @@ python -m models.evaluate --pose out/pose-lsbn+lupi/weights.safetensors --data E
 
 import argparse
 import json
-import math
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -28,7 +27,7 @@ from models.pose.inference import FLIPS
 from models.pose.recogniser import load_recogniser
 from models.pose.samples import FolderPairs, PairSample, PairSource, RigPairs, shot_of, shots
 from models.processes import pick_device
-from models.scoring.average_precision import Protocol, Score, figure
+from models.scoring.average_precision import Protocol, Score, figure, or_null
 
 TEST_SEED = 31
 """Of the built-in test set's scenes and noise; no training that comes with the package uses it."""
@@ -45,11 +44,16 @@ def rows(scores: dict[str, Score], pck: dict[str, float]) -> list[tuple[str, ...
     ]
 
 
-def is_news(sample: PairSample, shown: Sequence[PairSample]) -> bool:
-    """Whether a shot has people, is of no scene that is shown, and of the split whose turn it is."""
-    scenes = {shot_of(one.name)[:2] for one in shown}
-    turn = ("LL-N", "LL-H", "LL-E")[len(shown) % 3]
-    return bool(sample.people) and sample.split == turn and shot_of(sample.name)[:2] not in scenes
+def show(sample: PairSample, shown: list[PairSample]) -> None:
+    """Keep a shot to look at: one of each of the first scenes with people, of another split each time if it can be."""
+    if not any(person.labelled for person in sample.people):
+        return
+    scenes = [shot_of(one.name)[:2] for one in shown]
+    if shot_of(sample.name)[:2] in scenes[-1:]:
+        if sample.split == ("LL-N", "LL-H", "LL-E")[(len(shown) - 1) % 3]:
+            shown[-1] = sample
+    elif len(shown) < SHOWN and shot_of(sample.name)[:2] not in scenes:
+        shown.append(sample)
 
 
 def poses_sheet(shown: Sequence[PairSample], poses: Poses, enhancer: Enhancer | None = None) -> Picture:
@@ -75,8 +79,7 @@ def poses_sheet(shown: Sequence[PairSample], poses: Poses, enhancer: Enhancer | 
 def write_report(folder: Path, name: str, scores: dict[str, Score], pck: dict[str, float], sheet: Picture) -> Path:
     """`scores.json`, `poses.jpg` and `report.html` into a folder; gives the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    places = {split: None if math.isnan(pck[split]) else pck[split] for split in scores}
-    record = {split: one.record() | {"pck_torso_0.2": places[split]} for split, one in scores.items()}
+    record = {split: one.record() | {"pck_torso_0.2": or_null(pck[split])} for split, one in scores.items()}
     write_atomically(folder / "scores.json", json.dumps(record, indent=1, allow_nan=False).encode())
     _, coded = cv2.imencode(".jpg", np.ascontiguousarray(sheet[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 88])
     write_atomically(folder / "poses.jpg", coded.tobytes())
@@ -154,11 +157,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         def kept() -> Iterator[PairSample]:
             for sample in shots(source, console):
-                if len(shown) < SHOWN and is_news(sample, shown):
-                    shown.append(sample)
+                show(sample, shown)
                 yield sample
 
         poses = find_poses(recogniser, kept(), given.flip, low_light)
+        if not shown:
+            raise ValueError(f"{given.data or given.scenes}: nobody has a labelled joint; poses need one to be judged")
         scores = poses.scores(Protocol(flip=given.flip, seed=given.seed))
         pck = poses.pck()
         name = (given.pose or "the shipped network") + (f" after {enhancer.name}" if enhancer else "")

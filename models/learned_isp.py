@@ -81,7 +81,7 @@ def save_weights(isp: LearnedIsp, path: Path, what: str = "picture") -> None:
 
 
 def learned_from(path: Path) -> str:
-    """What the weights of a file learned to develop: `picture` or `raw`."""
+    """What the weights of a file that `load_weights` takes learned to develop: `picture` or `raw`."""
     with safe_open(path, framework="pt") as file:
         return str((file.metadata() or {}).get("input", "picture"))
 
@@ -179,9 +179,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raw = given.image.suffix.lower() == ".dng"
         image = read_raw(given.image, given.rig) if raw else read_image(given.image)
         if given.weights:
+            isp = load_weights(given.weights, given.crop)
             if learned_from(given.weights) == "raw" and not raw:
                 console.print("note: these weights learned from raws; give a DNG and --rig for what they are good at")
-            isp = load_weights(given.weights, given.crop)
         else:
             pipeline = load_pipeline(given.pipeline) if given.pipeline else Pipeline()
             isp = LearnedIsp(Predictor(pipeline, torch.Generator(), crop=given.crop), pipeline)

@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from isp_sim import page
+from isp_sim.scenes import Person
 from models import evaluate
 from models.pose.drawing import LEFT, TRUE, draw_poses, lifted
 from models.pose.recogniser import load_recogniser
+from models.pose.samples import PairSample
 from models.pose.weights import SHIPPED
 from models.scoring.average_precision import Detection
 from tests.test_train_isp import made_up_trials
@@ -71,3 +73,32 @@ def test_a_lifted_picture_has_a_mean_of_0_4_and_black_stays():
 def test_a_page_escapes_what_it_is_told():
     html = page.page("a < b", [page.table(("x",), [("<script>",)]), page.text("&", "h"), page.verbatim("{'a': 1}")])
     assert b"<script>" not in html and b"a &lt; b" in html
+
+
+def shot(scene, ratio, split, labelled=True):
+    joints = tuple((5.0, 5.0, 2 if labelled else 0) for _ in range(14))
+    dark = np.zeros((20, 20, 3), np.uint8)
+    name = f"imgs_0101_sim_vid{scene:06d}_exp{ratio}_bright_000000__gain_4.30_exposure_4000.png"
+    return PairSample(name, dark, dark, (Person(joints, (1.0, 1.0, 9.0, 9.0)),), split)
+
+
+def test_the_shots_to_look_at_are_of_other_scenes_and_splits_and_there_is_always_one():
+    shown = []
+    for scene in range(4):
+        for ratio, split in ((100, "LL-N"), (400, "LL-H"), (1200, "LL-E")):
+            evaluate.show(shot(scene, ratio, split), shown)
+    assert [one.split for one in shown] == ["LL-N", "LL-H", "LL-E", "LL-N"]
+    assert len({one.name[:25] for one in shown}) == 4
+    dark = []
+    for scene in range(9):  # a set of one split alone
+        evaluate.show(shot(scene, 1200, "LL-E"), dark)
+    assert len(dark) == evaluate.SHOWN
+    evaluate.show(shot(99, 100, "LL-N", labelled=False), nobody := [])
+    assert nobody == []
+
+
+def test_scenes_without_people_get_a_sentence(tmp_path, capsys):
+    asked = ["--pose", FROZEN, "--scenes", "charts", "--count", "1", "--device", "cpu", "--out", str(tmp_path / "out")]
+    assert evaluate.main(asked) == 1
+    assert "charts: nobody has a labelled joint" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

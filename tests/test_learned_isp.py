@@ -133,6 +133,7 @@ def test_sixteen_bits_are_read_as_such(tmp_path):
         (["bad.png"], "no picture of 8 or 16 bits"),
         (["photo.png", "--out", "a.xyz"], "OpenCV writes no files of that ending"),
         (["photo.png", "--weights", "a", "--pipeline", "b"], "leave out --pipeline"),
+        (["photo.png", "--weights", "bad.png"], "bad.png: not a safetensors file"),
         (["photo.png", "--pipeline", "bad.yaml"], "bad.yaml:1: step: unknown field"),
         (["small.png"], "or crop 'thumbnail'"),
     ],

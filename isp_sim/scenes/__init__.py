@@ -48,6 +48,11 @@ class Person:
     bbox: tuple[float, float, float, float]
     iscrowd: int = 0
 
+    @property
+    def labelled(self) -> bool:
+        """Whether any joint is."""
+        return any(v > 0 for _, _, v in self.keypoints)
+
 
 @dataclass(frozen=True)
 class Scene:

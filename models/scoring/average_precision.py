@@ -65,8 +65,12 @@ class Score:
 
     def record(self) -> dict[str, Any]:
         """As JSON, where NaN is null."""
-        figures = {name: None if math.isnan(v) else v for name, v in vars(self).items() if isinstance(v, float)}
-        return asdict(self) | figures
+        return asdict(self) | {name: or_null(getattr(self, name)) for name in ("ap", "ap50", "ap75")}
+
+
+def or_null(value: float) -> float | None:
+    """A score for JSON, which has no NaN."""
+    return None if math.isnan(value) else value
 
 
 def figure(value: float) -> str:
