@@ -47,7 +47,7 @@ def climb(
         steps: of Adam.
     """
     device = next(recogniser.parameters()).device
-    people = [p for p in sample.people if any(v > 0 for _, _, v in p.keypoints)]
+    people = [p for p in sample.people if p.labelled]
     affines = [crop_affine(p.bbox, recogniser.input_size) for p in people]
     there = [joints_in_crop(p, a, recogniser.input_size, False) for p, a in zip(people, affines, strict=True)]
     labels = torch.from_numpy(np.stack(there)).to(device)
@@ -89,7 +89,7 @@ def climbed(
         steps: of Adam.
         flip: see `models.pose.inference.heatmaps`.
     """
-    people = tuple(p for p in sample.people if any(v > 0 for _, _, v in p.keypoints))
+    people = tuple(p for p in sample.people if p.labelled)
     path = folder and folder / f"{what}-ascent" / f"{Path(sample.name).stem}-{len(joints)}-{joints[0]}.safetensors"
     if path and path.is_file():
         try:

@@ -90,7 +90,7 @@ class LowLightPictures:
             next_group = ahead.submit(self.source.group, order[0]) if order else None
             for place in range(len(order)):
                 assert next_group is not None
-                waiting += [shot for shot in next_group.result() if any(map(_labelled, shot.people))]
+                waiting += [shot for shot in next_group.result() if any(person.labelled for person in shot.people)]
                 if place + 1 < len(order):
                     next_group = ahead.submit(self.source.group, order[place + 1])
                 while len(waiting) >= self.pictures:
@@ -103,17 +103,13 @@ class LowLightPictures:
         stream = streams.generator(self.seed, "people", *key)
         affines, joints = [], []
         for shot in shots:
-            labelled = [person for person in shot.people if _labelled(person)]
+            labelled = [person for person in shot.people if person.labelled]
             chosen = [labelled[i] for i in sorted(stream.permutation(len(labelled))[: self.people].tolist())]
             affines.append(tuple(crop_affine(person.bbox, self.size) for person in chosen))
             joints += [joints_in_crop(p, a, self.size, False) for p, a in zip(chosen, affines[-1], strict=True)]
         pictures = tuple(light_of(shot, self.what, self.device) for shot in shots)
         there = torch.from_numpy(np.stack(joints)).to(self.device)
         return LowLightBatch(pictures, tuple(affines), there, (self.seed, *key))
-
-
-def _labelled(person: object) -> bool:
-    return any(v > 0 for _, _, v in person.keypoints)  # type: ignore[attr-defined]
 
 
 def pose_loss(recogniser: Recogniser, crops: Tensor, joints: Tensor, kind: Loss) -> Tensor:

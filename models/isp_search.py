@@ -119,7 +119,7 @@ def trial(
         flip: see `models.pose.inference.heatmaps`.
     """
     device = next(recogniser.parameters()).device
-    people = tuple(p for p in sample.people if any(v > 0 for _, _, v in p.keypoints))
+    people = tuple(p for p in sample.people if p.labelled)
     picture = light_of(sample, what, device)[None]
     keypoints = np.zeros((len(values), len(people), 14, 3), np.float32)
     with torch.inference_mode():
@@ -141,7 +141,7 @@ def cached_trial(
 ) -> Trials:
     """As `trial`, kept in a folder by the shot's name, so that a search that was stopped goes on where it was."""
     path = folder / what / f"{Path(sample.name).stem}.safetensors"
-    people = tuple(p for p in sample.people if any(v > 0 for _, _, v in p.keypoints))
+    people = tuple(p for p in sample.people if p.labelled)
     if path.is_file():
         try:
             kept = load_file(path)

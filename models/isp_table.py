@@ -91,7 +91,7 @@ def developed_by(isp: LearnedIsp, recogniser: Recogniser, what: Input, flip: str
 
 def labelled(sample: PairSample) -> tuple[Person, ...]:
     """The people with a labelled joint."""
-    return tuple(person for person in sample.people if any(v > 0 for _, _, v in person.keypoints))
+    return tuple(person for person in sample.people if person.labelled)
 
 
 def half_labelled(people: Iterable[Person], joints: Sequence[int]) -> tuple[Person, ...]:

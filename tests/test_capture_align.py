@@ -229,34 +229,32 @@ def refused(folder, tmp_path, capsys, expected, *more):
     return told
 
 
-def test_swapped_arms(copy, tmp_path, capsys):
-    one = bright(copy, 0)
+def swap_arms(folder, n):
+    """The raws of pair `n` under each other's names; gives the well-lit file."""
+    one = bright(folder, n)
     other = partner(one)
     a, b = one.read_bytes(), other.read_bytes()
     one.write_bytes(b)
     other.write_bytes(a)
+    return one
+
+
+def test_swapped_arms(copy, tmp_path, capsys):
+    one = swap_arms(copy, 0)
     (told,) = refused(copy, tmp_path, capsys, 5)
     assert one.name in told and "arms are swapped, the one named dark gets" in told
 
 
 def test_swapped_arms_of_all_the_best_pairs_leave_the_others(copy, tmp_path, capsys):
     for n in (0, 3):  # ratio 1 of both scenes; with --summed 1 and 2 no other would be looked at first
-        one = bright(copy, n)
-        other = partner(one)
-        a, b = one.read_bytes(), other.read_bytes()
-        one.write_bytes(b)
-        other.write_bytes(a)
+        swap_arms(copy, n)
     told = refused(copy, tmp_path, capsys, 4, "--summed", "2")
     assert len(told) == 2 and all("arms are swapped" in sentence for sentence in told)
 
 
 def test_a_session_refused_as_a_whole_leaves_its_reasons_and_can_be_run_again(copy, tmp_path, capsys):
     for n in range(6):
-        one = bright(copy, n)
-        other = partner(one)
-        a, b = one.read_bytes(), other.read_bytes()
-        one.write_bytes(b)
-        other.write_bytes(a)
+        swap_arms(copy, n)
     out = tmp_path / "out"
     for _ in range(2):  # the second time as the first
         told = refused(copy, tmp_path, capsys, 0)
@@ -266,11 +264,7 @@ def test_a_session_refused_as_a_whole_leaves_its_reasons_and_can_be_run_again(co
         assert session["aligned"] == 0
         assert [f"capture.align: {sentence}" for sentence in session["refused"]] == told
     for n in range(6):
-        one = bright(copy, n)
-        other = partner(one)
-        a, b = one.read_bytes(), other.read_bytes()
-        one.write_bytes(b)
-        other.write_bytes(a)
+        swap_arms(copy, n)
     assert refused(copy, tmp_path, capsys, 6) == []
 
 

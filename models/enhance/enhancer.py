@@ -15,6 +15,7 @@ from models.enhance.lime import lime
 from models.enhance.retinex import multi_scale_retinex
 from models.enhance.tiles import Tileable, enhance_in_tiles
 from models.enhance.weights import load_enhancer_network
+from models.foreign import load_foreign
 from models.pose.crops import Normalisation, Picture, normalise
 
 CLASSICAL: dict[str, Callable[[Picture], Picture]] = {
@@ -107,12 +108,7 @@ def as_picture(image: Tensor) -> Picture:
 def _foreign(path: Path, device: torch.device) -> Enhancer:
     if not path.is_file():
         raise ValueError(f"--enhancer {path}: no such file")
-    try:
-        network = _torchscript(path) if path.suffix == ".pt" else torch.export.load(path).module()
-    except Exception as fault:  # both loaders raise whatever they meet
-        first = str(fault).strip().splitlines()[0].split(". ")[0] if str(fault).strip() else type(fault).__name__
-        raise ValueError(f"--enhancer {path}: torch cannot load it: {first}") from None
-    network = network.to(device)
+    network = load_foreign(path, f"--enhancer {path}").to(device)
 
     def enhance(picture: Picture) -> Picture:
         height, width = picture.shape[:2]
@@ -131,11 +127,6 @@ def _foreign(path: Path, device: torch.device) -> Enhancer:
         return np.ascontiguousarray(as_picture(image)[:height, :width])
 
     return Enhancer(path.stem, enhance, sum(p.numel() for p in network.parameters()))
-
-
-def _torchscript(path: Path) -> nn.Module:
-    network: nn.Module = torch.jit.load(path, "cpu")  # type: ignore[no-untyped-call]
-    return network
 
 
 def _made(name: str) -> Enhancer:

@@ -84,9 +84,7 @@ class GroupCrops(Dataset[CropPairs]):
         epoch, index = asked
         stream = streams.generator(self.seed, "crops", epoch, index)
         shots = self.source.group(index)
-        people = [
-            (s, p) for s, shot in enumerate(shots) for p, one in enumerate(shot.people) if _labelled(one.keypoints)
-        ]
+        people = [(s, p) for s, shot in enumerate(shots) for p, one in enumerate(shot.people) if one.labelled]
         chosen = [people[i] for i in stream.permutation(len(people))[:PEOPLE_OF_A_GROUP]]
         lit = {
             s: (
@@ -109,10 +107,6 @@ class GroupCrops(Dataset[CropPairs]):
         pictures = zip((shot.low_light, shot.well_lit), lit, strict=True)
         low, well = (crop(picture, affine, self.size, lines) for picture, lines in pictures)
         return low, well, joints_in_crop(who, affine, self.size, flip)
-
-
-def _labelled(keypoints: tuple[tuple[float, float, int], ...]) -> bool:
-    return any(v > 0 for _, _, v in keypoints)
 
 
 class _Order(Sampler[tuple[int, int]]):

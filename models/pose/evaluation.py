@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from isp_sim.dataset import SPLITS
 from isp_sim.scenes import Person
 from models.pose.backbone import LOW, WELL
@@ -56,7 +54,7 @@ def find_poses(
     """
     poses = Poses()
     for sample in samples:
-        people = tuple(one for one in sample.people if np.any(np.array(one.keypoints)[:, 2] > 0))
+        people = tuple(one for one in sample.people if one.labelled)
         seen = PairSample(sample.name, sample.low_light, sample.well_lit, people, sample.split)
         low = low_light(seen) if low_light else detect(recogniser, seen.low_light, people, LOW, flip)
         well = detect(recogniser, sample.well_lit, people, WELL, flip)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from isp_sim.rigfile import load_yaml
 from isp_sim.scenes import JOINTS
+from models.foreign import load_foreign
 from models.pose.backbone import LOW, WELL
 from models.pose.crops import Normalisation
 from models.pose.network import HEATMAP_STRIDE, Cpn
@@ -112,17 +113,7 @@ def _foreign(path: Path) -> Recogniser:
     if not path.is_file() or not beside.is_file():
         raise ValueError(f"{path}: the network and {beside.name} beside it are needed; docs/pose.md lists its fields")
     said = load_yaml(RecogniserFile, beside)
-    try:
-        network = _torchscript(path) if path.suffix == ".pt" else torch.export.load(path).module()
-    except Exception as fault:  # both loaders raise whatever they meet
-        first = str(fault).strip().splitlines()[0] if str(fault).strip() else type(fault).__name__
-        raise ValueError(f"{path}: torch cannot load it: {first}") from None
-    return _tried(Recogniser(network, said), path)
-
-
-def _torchscript(path: Path) -> nn.Module:
-    network: nn.Module = torch.jit.load(path, "cpu")  # type: ignore[no-untyped-call]
-    return network
+    return _tried(Recogniser(load_foreign(path, str(path)), said), path)
 
 
 def _made(name: str) -> Recogniser:

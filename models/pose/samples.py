@@ -111,7 +111,7 @@ class FolderPairs:
         self._pairs = self._pairs[start:stop]
         if not self._pairs:
             raise ValueError(f"{folder}: no pair in {files[0]}, or none in the range asked for")
-        if labelled and not any(v > 0 for *_, people in self._pairs for one in people for _, _, v in one.keypoints):
+        if labelled and not any(person.labelled for *_, people in self._pairs for person in people):
             raise ValueError(f"{files[0]}: nobody in {len(self._pairs)} pictures has a labelled joint; poses need one")
 
     def __getstate__(self) -> dict[str, object]:
