@@ -1,6 +1,6 @@
 """Ono et al.'s tables (VISAPP 2024) in simulation: with and without the module, its ablations, its orders.
 
-    python benchmarks/ono_tables.py --scale quick [--seeds 3] [--pose WEIGHTS]
+    python benchmarks/ono_tables.py --scale quick [--seeds 3] [--pose WEIGHTS or well-lit]
     python benchmarks/ono_tables.py --scale quick --photos ../shared/data/photos/lspet
     python benchmarks/ono_tables.py --scale full --data out/exlpose --judge out/exlpose-test
 
@@ -191,8 +191,13 @@ def main() -> None:
     recogniser = load_recogniser(given.pose).to(pick_device(given.device))
     with tempfile.TemporaryDirectory() as links:
         learn, judged = sources(given, Path(links))
-        name = f"ono-{given.scale}" + ("-photos" if given.photos else "")
-        found = lines_of(given, recogniser, learn, judged, given.out or Path("out") / name, console)
+        said = [
+            "ono",
+            given.scale,
+            *(["photos"] if given.photos else []),
+            *([Path(given.pose).stem] if given.pose else []),
+        ]
+        found = lines_of(given, recogniser, learn, judged, given.out or Path("out") / "-".join(said), console)
     print_tables(found, console)
 
 

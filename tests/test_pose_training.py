@@ -17,7 +17,7 @@ from isp_sim.scenes import Person
 from models import train_pose
 from models.pose.backbone import LOW, WELL
 from models.pose.batches import Batches, CropPairs, GroupCrops
-from models.pose.crops import Augmentation
+from models.pose.crops import IMAGENET_MEAN, IMAGENET_STD, Augmentation
 from models.pose.network import Cpn
 from models.pose.recogniser import Recogniser, RecogniserFile, load_recogniser, of_cpn
 from models.pose.samples import FolderPairs, JoinedPairs, PairSample
@@ -67,6 +67,16 @@ def test_every_variant_gives_a_finite_loss_that_reaches_the_network(name):
     assert set(terms) == {*variant.labelled} | ({"style"} if variant.style else set()) | (
         {"adversary"} if variant.adversary else set()
     )
+
+
+def test_norms_that_do_not_know_the_lighting_learn_the_statistics_of_both():
+    learner, lot = PoseLearner("baseline-all", "small", 0), batch()
+    learner.losses(lot)
+    backbone = learner.network.backbone
+    with torch.no_grad():
+        both = backbone.conv1(torch.cat([lot.low_light, lot.well_lit]))
+    assert torch.allclose(backbone.norm1.running_mean, 0.1 * both.mean(dim=(0, 2, 3)), atol=1e-5)
+    assert torch.allclose(backbone.norm1.running_var, 0.9 + 0.1 * both.var(dim=(0, 2, 3)), rtol=1e-4)
 
 
 def test_a_learner_starts_from_its_seed_and_leaves_the_global_generator_alone():
@@ -300,6 +310,15 @@ def test_a_recogniser_stays_frozen_whatever_asks_it_to_train():
     nn.Sequential(recogniser).train()
     recogniser(torch.rand(2, 3, 192, 144), LOW)
     assert all(torch.equal(before[n], v) for n, v in recogniser.state_dict().items())
+
+
+def test_the_well_lit_network_takes_a_brightened_crop_for_a_well_lit_one():
+    alone, shipped = load_recogniser("well-lit"), load_recogniser()
+    crops = torch.rand(2, 3, *shipped.input_size, generator=torch.Generator().manual_seed(0))
+    mean, std = (torch.tensor(three)[:, None, None] for three in (IMAGENET_MEAN, IMAGENET_STD))
+    assert torch.equal(alone(crops, LOW), shipped((crops - mean) / std, WELL))
+    assert torch.equal(alone(crops, WELL), shipped(crops, WELL))
+    assert not torch.equal(alone(crops, LOW), shipped(crops, LOW))
 
 
 def test_pck_counted_by_hand():

@@ -58,6 +58,11 @@ class PoseOutput(NamedTuple):
     global_heatmaps: tuple[Tensor, ...]
     features: tuple[Tensor, ...]
 
+    def part(self, people: slice) -> "PoseOutput":
+        """Of some of the batch."""
+        coarse, features = (tuple(x[people] for x in several) for several in (self.global_heatmaps, self.features))
+        return PoseOutput(self.heatmaps[people], coarse, features)
+
 
 def _conv_norm(incoming: int, outgoing: int, relu: bool = True) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Conv2d(incoming, outgoing, 1, bias=False), nn.BatchNorm2d(outgoing)]

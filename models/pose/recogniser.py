@@ -2,7 +2,7 @@
 
 import importlib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,11 +12,13 @@ from isp_sim.rigfile import load_yaml
 from isp_sim.scenes import JOINTS
 from models.foreign import load_foreign
 from models.pose.backbone import LOW, WELL
-from models.pose.crops import Normalisation
-from models.pose.network import HEATMAP_STRIDE, Cpn
+from models.pose.crops import IMAGENET_MEAN, IMAGENET_STD, Normalisation
+from models.pose.network import HEATMAP_STRIDE, Cpn, PoseOutput
 from models.pose.weights import SHIPPED, load_network
 
 Side = Annotated[int, Field(ge=32, le=4096)]
+WELL_LIT = "well-lit"
+"""Name of the shipped network as one that has never seen the dark."""
 
 
 class RecogniserFile(BaseModel):
@@ -27,6 +29,8 @@ class RecogniserFile(BaseModel):
         stride: crop pixels a heatmap pixel.
         channels: heatmap channel of each of the 14 joints in ExLPose's order; without it the first 14.
         low_light, well_lit: how a picture is normalised before the crop.
+        brightened: how a low-light crop is normalised once its picture was brought to a mean of 0.4, or developed by an
+            ISP: `imagenet` for a network that was trained on well-lit pictures.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,6 +43,7 @@ class RecogniserFile(BaseModel):
     )
     low_light: Normalisation = "mean-0.4"
     well_lit: Normalisation = "imagenet"
+    brightened: Literal["none", "imagenet"] = "none"
 
 
 class Recogniser(nn.Module):
@@ -75,6 +80,9 @@ class Recogniser(nn.Module):
             crops: `(batch, 3, *input_size)`, normalised.
             lighting: `LOW` or `WELL`.
         """
+        if lighting == LOW and self.said.brightened == "imagenet":
+            mean, std = (crops.new_tensor(three)[:, None, None] for three in (IMAGENET_MEAN, IMAGENET_STD))
+            crops = (crops - mean) / std
         seen = self.network(crops, lighting) if isinstance(self.network, Cpn) else self.network(crops)
         maps: Tensor = seen if isinstance(seen, Tensor) else seen[0]
         return maps[:, : len(JOINTS)] if self._plain else maps[:, list(self.said.channels)]
@@ -86,16 +94,42 @@ def of_cpn(network: Cpn) -> Recogniser:
     return Recogniser(network, RecogniserFile(height=height, width=width))
 
 
+class _WellLitAlone(nn.Module):
+    """A network of ours that takes every picture for a well-lit one."""
+
+    def __init__(self, network: Cpn) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, crops: Tensor) -> PoseOutput:
+        seen: PoseOutput = self.network(crops, WELL)
+        return seen
+
+
+def well_lit_alone() -> Recogniser:
+    """The shipped network with its batch norms of well-lit pictures for low light too.
+
+    Stands for the many networks that were trained on well-lit pictures alone: what an ISP does for one of them is
+    another question than what it does for one that has learned to look through noise. (Its convolutions saw both.)
+    """
+    network = load_network(SHIPPED)
+    height, width = network.input_size
+    return Recogniser(_WellLitAlone(network), RecogniserFile(height=height, width=width, brightened="imagenet"))
+
+
 def load_recogniser(name: str | Path | None = None) -> Recogniser:
     """A frozen recogniser.
 
     Args:
         name: weights of ours (.safetensors), TorchScript (.pt) or an exported program (.pt2) with its YAML beside it,
-            or `package.module:factory`, whose call gives a `Recogniser`; without it the shipped network.
+            or `package.module:factory`, whose call gives a `Recogniser`; `well-lit`, see `well_lit_alone`; without it
+            the shipped network.
 
     Raises:
         ValueError: none of these, or what is there cannot be used.
     """
+    if name == WELL_LIT:
+        return well_lit_alone()
     path = Path(name) if name is not None else SHIPPED
     if path.suffix == ".safetensors":
         return of_cpn(load_network(path))
@@ -104,7 +138,7 @@ def load_recogniser(name: str | Path | None = None) -> Recogniser:
     if ":" in str(name):
         return _made(str(name))
     raise ValueError(
-        f"--pose {name}: .safetensors, .pt (TorchScript), .pt2 (torch.export) or module:factory is allowed"
+        f"--pose {name}: .safetensors, .pt (TorchScript), .pt2 (torch.export), module:factory or {WELL_LIT} is allowed"
     )
 
 

@@ -10,7 +10,7 @@ from models.pose.adversary import Adversary, FeatureAdversary, OutputAdversary
 from models.pose.backbone import LOW, WELL
 from models.pose.batches import CropPairs, targets
 from models.pose.losses import LUPI_WEIGHT, feature_loss, heatmap_loss, lupi_loss
-from models.pose.network import Cpn
+from models.pose.network import Cpn, PoseOutput
 
 Lighting = Literal["low", "well"]
 
@@ -84,19 +84,33 @@ class PoseLearner(nn.Module):
         """
         variant, size = self.variant, batch.low_light.shape[-2:]
         well_batch = batch if variant.paired else CropPairs(*(x.roll(1, 0) for x in vars(batch).values()))
+        low, well = self._seen(batch.low_light, well_batch.well_lit)
         terms = {}
-        needs_both = variant.style is not None or variant.adversary is not None
-        if "well" in variant.labelled or needs_both:
-            well = self.network(well_batch.well_lit, WELL)
-        if "low" in variant.labelled or needs_both:
-            low = self.network(batch.low_light, LOW)
-        if "well" in variant.labelled:
+        if well is not None and "well" in variant.labelled:
             terms["well"] = heatmap_loss(well, targets(well_batch.joints, size), well_batch.joints[..., 2])
-        if "low" in variant.labelled:
+        if low is not None and "low" in variant.labelled:
             terms["low"] = heatmap_loss(low, targets(batch.joints, size), batch.joints[..., 2])
+        if low is None or well is None:
+            return terms
         if variant.style is not None:
             distance = lupi_loss if variant.style == "gram" else feature_loss
             terms["style"] = LUPI_WEIGHT * distance(low.features, well.features)
         if self.adversary is not None:
             terms["adversary"] = self.adversary(low, well)
         return terms
+
+    def _seen(self, low_light: Tensor, well_lit: Tensor) -> tuple[PoseOutput | None, PoseOutput | None]:
+        """What the network makes of both lightings; None of one that the variant has no use for.
+
+        Norms that do not know the lighting see both in one batch: they are used with statistics of the mixture, and
+        batches of one lighting after the other would teach them others.
+        """
+        variant = self.variant
+        if variant.style is None and variant.adversary is None and len(variant.labelled) == 1:
+            if variant.labelled == ("low",):
+                return self.network(low_light, LOW), None
+            return None, self.network(well_lit, WELL)
+        if variant.lsbn:
+            return self.network(low_light, LOW), self.network(well_lit, WELL)
+        both: PoseOutput = self.network(torch.cat([low_light, well_lit]), LOW)
+        return both.part(slice(len(low_light))), both.part(slice(len(low_light), None))
