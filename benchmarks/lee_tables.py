@@ -105,7 +105,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--scale", choices=("quick", "full"), default="quick")
     asked.add_argument("--seeds", type=int, default=3)
-    asked.add_argument("--epochs", type=int, default=14, help="of quick [%(default)s]")
+    asked.add_argument("--epochs", type=int, default=28, help="of quick [%(default)s]")
     asked.add_argument("--variants", nargs="+", choices=tuple(VARIANTS), default=list(PUBLISHED))
     asked.add_argument("--data", type=Path, help="folder to learn from, for full")
     asked.add_argument("--judge", type=Path, help="folder to be judged on, for full")

@@ -107,7 +107,7 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument(
         "--pose",
         help="weights (.safetensors), TorchScript (.pt) or torch.export (.pt2) with a YAML beside it, "
-        "module:factory [the shipped network]",
+        "module:factory, or well-lit: the shipped one as if it had never seen the dark [the shipped network]",
     )
     asked.add_argument(
         "--enhancer",

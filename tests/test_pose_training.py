@@ -79,6 +79,19 @@ def test_norms_that_do_not_know_the_lighting_learn_the_statistics_of_both():
     assert torch.allclose(backbone.norm1.running_var, 0.9 + 0.1 * both.var(dim=(0, 2, 3)), rtol=1e-4)
 
 
+def test_with_lsbn_each_lighting_has_its_backbone_norms_and_both_share_the_heads():
+    learner, lot = PoseLearner("lsbn", "small", 0), batch()
+    network = learner.network
+    with torch.no_grad():
+        firsts = [network.backbone.conv1(pictures).mean(dim=(0, 2, 3)) for pictures in (lot.low_light, lot.well_lit)]
+        low, well = network.both(lot.low_light, lot.well_lit)
+        lateral = network.pyramid.laterals[0]
+        both = lateral[0](torch.cat([low.features[-1], well.features[-1]])).mean(dim=(0, 2, 3))
+    for lighting, mean in zip((LOW, WELL), firsts, strict=True):
+        assert torch.allclose(network.backbone.norm1.norms[lighting].running_mean, 0.1 * mean, atol=1e-5)
+    assert torch.allclose(lateral[1].running_mean, 0.1 * both, atol=1e-5)
+
+
 def test_a_learner_starts_from_its_seed_and_leaves_the_global_generator_alone():
     before = torch.random.get_rng_state()
     first, second, other = (PoseLearner("lsbn+lupi", "small", seed) for seed in (1, 1, 2))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.pose.backbone import LOW, Residual, ResNet
+from models.pose.backbone import LOW, WELL, Residual, ResNet
 
 HEATMAP_STRIDE = 4
 SPREAD = 0.06
@@ -172,7 +172,27 @@ class Cpn(nn.Module):
             image: `(batch, 3, *input_size)`, normalised as `models.pose.crops` does for its lighting.
             lighting: `LOW` or `WELL`.
         """
-        features = self.backbone(image, lighting)
+        return self._poses(self.backbone(image, lighting), image)
+
+    def both(self, low_light: Tensor, well_lit: Tensor) -> tuple[PoseOutput, PoseOutput]:
+        """Heatmaps of low-light and of well-lit crops, for training.
+
+        Every norm sees what it is later used with: one that knows the lighting only its own, one that does not (those
+        of pyramid and refinement, without LSBN all) both in one batch. Batches of one lighting after the other would
+        normalise by one lighting's statistics in training and by the mixture's in use.
+
+        Args:
+            low_light, well_lit: `(batch, 3, *input_size)`.
+        """
+        if self.lsbn:
+            each = self.backbone(low_light, LOW), self.backbone(well_lit, WELL)
+            features = tuple(torch.cat(two) for two in zip(*each, strict=True))
+        else:
+            features = self.backbone(torch.cat([low_light, well_lit]))
+        seen = self._poses(features, low_light)
+        return seen.part(slice(len(low_light))), seen.part(slice(len(low_light), None))
+
+    def _poses(self, features: tuple[Tensor, ...], image: Tensor) -> PoseOutput:
         size = (image.shape[-2] // HEATMAP_STRIDE, image.shape[-1] // HEATMAP_STRIDE)
         levels, coarse = self.pyramid(features[1:], size)
         return PoseOutput(self.refine(levels, size), tuple(coarse), features)

@@ -79,7 +79,7 @@ class PoseLearner(nn.Module):
     def losses(self, batch: CropPairs) -> dict[str, Tensor]:
         """Terms of the loss, by name; training minimises their sum.
 
-        `low`, `well`: heatmaps; `style`: 10⁻⁴ times the features' distance; `adversary`: the discriminator's
+        `low`, `well`: heatmaps; `style`: 10⁻⁶ times the features' distance; `adversary`: the discriminator's
         cross-entropy, whose gradient is reversed before it reaches the network.
         """
         variant, size = self.variant, batch.low_light.shape[-2:]
@@ -100,17 +100,10 @@ class PoseLearner(nn.Module):
         return terms
 
     def _seen(self, low_light: Tensor, well_lit: Tensor) -> tuple[PoseOutput | None, PoseOutput | None]:
-        """What the network makes of both lightings; None of one that the variant has no use for.
-
-        Norms that do not know the lighting see both in one batch: they are used with statistics of the mixture, and
-        batches of one lighting after the other would teach them others.
-        """
+        """What the network makes of both lightings; None of one that the variant has no use for."""
         variant = self.variant
-        if variant.style is None and variant.adversary is None and len(variant.labelled) == 1:
-            if variant.labelled == ("low",):
-                return self.network(low_light, LOW), None
-            return None, self.network(well_lit, WELL)
-        if variant.lsbn:
-            return self.network(low_light, LOW), self.network(well_lit, WELL)
-        both: PoseOutput = self.network(torch.cat([low_light, well_lit]), LOW)
-        return both.part(slice(len(low_light))), both.part(slice(len(low_light), None))
+        if variant.style is not None or variant.adversary is not None or len(variant.labelled) == 2:
+            return self.network.both(low_light, well_lit)
+        if variant.labelled == ("low",):
+            return self.network(low_light, LOW), None
+        return None, self.network(well_lit, WELL)
