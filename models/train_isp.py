@@ -193,7 +193,9 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument(
         "--recipe", default="isp-quick", help="isp (the paper's), isp-quick, or a YAML file [%(default)s]"
     )
-    asked.add_argument("--pose", help="frozen network, as models.evaluate takes it [the shipped network]")
+    asked.add_argument(
+        "--pose", help="frozen network, as models.evaluate takes it, well-lit among them [the shipped network]"
+    )
     asked.add_argument("--data", type=Path, action="append", help="folder in ExLPose's layout; may be repeated")
     asked.add_argument(
         "--judge", type=Path, help="folder of held-out pairs with labelled people [built-in scenes of another seed]"

@@ -59,7 +59,9 @@ def parser() -> argparse.ArgumentParser:
         "--search", choices=(*SEARCHES, "both"), help="gradient: pipelines only [both for a pipeline, else cma]"
     )
     asked.add_argument("--evaluations", type=int, default=30, help="of each search, over all its shots [%(default)s]")
-    asked.add_argument("--pose", help="frozen network, as models.evaluate takes it [the shipped network]")
+    asked.add_argument(
+        "--pose", help="frozen network, as models.evaluate takes it, well-lit among them [the shipped network]"
+    )
     asked.add_argument("--data", type=Path, help="folder of isp_sim.generate to search on [the rig shoots one]")
     asked.add_argument("--held-out", type=Path, help="folder of isp_sim.generate to judge on [the rig shoots one]")
     asked.add_argument("--images", type=int, default=10, help="shots of the search [%(default)s]")

@@ -182,7 +182,8 @@ class Cpn(nn.Module):
         normalise by one lighting's statistics in training and by the mixture's in use.
 
         Args:
-            low_light, well_lit: `(batch, 3, *input_size)`.
+            low_light: `(batch, 3, *input_size)`.
+            well_lit: of the same people, as many.
         """
         if self.lsbn:
             each = self.backbone(low_light, LOW), self.backbone(well_lit, WELL)
