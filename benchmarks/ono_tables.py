@@ -44,7 +44,7 @@ from models.pose.samples import FolderPairs, HeldPairs, PairSource, RigPairs, sh
 from models.processes import pick_device
 from models.scoring.average_precision import Protocol
 from models.train_isp import KNOWN, IspRecipe, train
-from models.training import load_recipe
+from models.training import load_recipe, told
 
 ORDERS = {  # Ono et al., AP@.5:.95: LL-N, LL-H, LL-E, LL-A; None where the paper gives LL-A alone
     "E,G,S": (42.6, 34.1, 20.0, 33.2),
@@ -72,7 +72,7 @@ Found = dict[str, list[dict[str, dict[str, float]]]]
 """AP of each split of each row, a seed after the other, by the line's name."""
 
 
-def recipe_of(scale: str, name: str, seed: int, small: bool = False) -> IspRecipe:
+def recipe_of(scale: str, name: str, seed: int, small: bool = False, epochs: int | None = None) -> IspRecipe:
     """The paper's recipe with other steps, or ours; `quick` looks at fewer people for fewer epochs, faster.
 
     Pictures too `small` for the paper's 256×256 crops are looked at as thumbnails.
@@ -86,7 +86,7 @@ def recipe_of(scale: str, name: str, seed: int, small: bool = False) -> IspRecip
     elif name != OURS_FROM_RAW:
         steps = [STEP[letter] for letter in name.split(",")]
         recipe = recipe.model_copy(update={"pipeline": Pipeline.model_validate({"steps": steps})})
-    training = (paper if scale == "full" else first_look).training.model_copy(update={"seed": seed})
+    training = told((paper if scale == "full" else first_look).training, seed, epochs)
     people = recipe.people_a_picture if scale == "full" else first_look.people_a_picture
     look = "thumbnail" if small else recipe.look
     return recipe.model_copy(update={"training": training, "people_a_picture": people, "look": look})
@@ -178,6 +178,7 @@ def main() -> None:
     asked.add_argument("--scale", choices=("quick", "full"), default="quick")
     asked.add_argument("--seeds", type=int, default=3)
     asked.add_argument("--lines", nargs="+", choices=LINES, default=list(LINES))
+    asked.add_argument("--epochs", type=int, help="instead of the scale's; give --out another folder")
     asked.add_argument("--pose", help="frozen network [the shipped one]")
     asked.add_argument("--photos", type=Path, help="folder of photographs with annotations.json, for quick")
     asked.add_argument("--data", type=Path, help="generated folder to learn from, for full")
@@ -213,7 +214,7 @@ def lines_of(
     found: Found = {}
     for seed in range(given.seeds):
         for name in given.lines:
-            recipe = recipe_of(given.scale, name, seed, small=bool(given.photos))
+            recipe = recipe_of(given.scale, name, seed, bool(given.photos), given.epochs)
             scores = run(recipe, given.scale, name, recogniser, learn, judged, out)
             found.setdefault(name, []).append(scores)
             console.print(f"seed {seed}  {name}  " + "  ".join(f"{k} {v:.1f}" for k, v in scores[OURS].items()))

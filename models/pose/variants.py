@@ -25,6 +25,8 @@ class Variant:
         style: what of the well-lit features the low-light ones follow: `gram` (LUPI), `features`, or nothing.
         paired: the well-lit picture is the low-light one's partner; else another shot of the batch.
         adversary: what a discriminator must not tell the lightings by.
+        apart: each lighting goes through shared norms in a batch of its own, as in the released code's two calls;
+            otherwise see `Cpn.both`.
     """
 
     labelled: tuple[Lighting, ...] = ("low", "well")
@@ -32,12 +34,14 @@ class Variant:
     style: Literal["gram", "features"] | None = None
     paired: bool = True
     adversary: Literal["features", "output"] | None = None
+    apart: bool = False
 
 
 VARIANTS = {
     "baseline-low": Variant(("low",)),
     "baseline-well": Variant(("well",)),
     "baseline-all": Variant(),
+    "baseline-all-apart": Variant(apart=True),
     "lupi": Variant(style="gram"),
     "lsbn": Variant(lsbn=True),
     "lsbn+lupi-feat": Variant(lsbn=True, style="features"),
@@ -102,6 +106,8 @@ class PoseLearner(nn.Module):
     def _seen(self, low_light: Tensor, well_lit: Tensor) -> tuple[PoseOutput | None, PoseOutput | None]:
         """What the network makes of both lightings; None of one that the variant has no use for."""
         variant = self.variant
+        if variant.apart:
+            return self.network(low_light, LOW), self.network(well_lit, WELL)
         if variant.style is not None or variant.adversary is not None or len(variant.labelled) == 2:
             return self.network.both(low_light, well_lit)
         if variant.labelled == ("low",):
