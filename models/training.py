@@ -268,8 +268,10 @@ class Training:
                 if f"adam.{k}.{name}" in tensors
             }
             if moments:
+                # The file is contiguous; fused Adam walks memory, so moments must lie as their parameter does.
                 self.optimiser.state[parameter] = {
-                    k: t if k == "step" else t.to(parameter.device) for k, t in moments.items()
+                    k: t if k == "step" else torch.empty_like(parameter, dtype=t.dtype).copy_(t)
+                    for k, t in moments.items()
                 }
         self.history = json.loads(said["history"])
 

@@ -138,8 +138,22 @@ class Line(nn.Module):
         return {"error": ((x @ self.w - 1) ** 2).mean()}
 
 
-def train_line(folder, epochs, resume=False, poison=None):
-    line = Line()
+class Stencil(nn.Module):
+    """A convolution whose weights lie channels-last, as the pose network's do."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = nn.Conv2d(2, 3, 3, bias=False).to(memory_format=torch.channels_last)
+        self.w = self.convolution.weight
+        nn.init.zeros_(self.w)
+
+    def losses(self, x):
+        picture = x.T.reshape(1, 2, 2, 4).repeat(1, 1, 2, 1)
+        return {"error": ((self.convolution(picture) - 1) ** 2).mean()}
+
+
+def train_line(folder, epochs, resume=False, poison=None, made=Line):
+    line = made()
     training = Training(
         line, line.losses, Recipe(epochs=4, bf16=False, learning_rate=0.1), folder, torch.device("cpu"), {}
     )
@@ -157,11 +171,12 @@ def train_line(folder, epochs, resume=False, poison=None):
     return line
 
 
-def test_a_stopped_training_resumes_to_the_same_weights(tmp_path):
-    whole = train_line(tmp_path / "whole", 9)
+@pytest.mark.parametrize("made", [Line, Stencil])
+def test_a_stopped_training_resumes_to_the_same_weights(tmp_path, made):
+    whole = train_line(tmp_path / "whole", 9, made=made)
     with pytest.raises(KeyboardInterrupt):
-        train_line(tmp_path / "cut", 2)
-    cut = train_line(tmp_path / "cut", 9, resume=True)
+        train_line(tmp_path / "cut", 2, made=made)
+    cut = train_line(tmp_path / "cut", 9, resume=True, made=made)
     assert torch.equal(whole.w, cut.w)
     assert (tmp_path / "cut" / "log.csv").read_text() != ""
     assert (tmp_path / "cut" / "curves.png").read_bytes().startswith(b"\x89PNG")
