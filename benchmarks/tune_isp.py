@@ -1,6 +1,6 @@
 """CMA-ES over LibRaw against LibRaw's defaults, and over our pipeline against its gradient, on held-out shots.
 
-    python benchmarks/tune_isp.py [--scale quick|full] [--pose WEIGHTS] [--docs]
+    python benchmarks/tune_isp.py [--scale quick|full] [--pose WEIGHTS or well-lit] [--docs]
 
 `full` is 300 evaluations of 40 shots over LibRaw and 60 a search over the pipeline, judged on 100 other shots: half an
 hour of processor time. A run that was stopped goes on. The interval is a bootstrap over the held-out shots; processor

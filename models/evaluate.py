@@ -180,7 +180,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result.add_row(*row)
     console.print(result)
     console.print(f"report {report}, poses drawn in {given.out / 'poses.jpg'}", soft_wrap=True)
-    console.print("next: python -m models.train_isp   # an ISP that helps this network see", soft_wrap=True)
+    pose = f" --pose {given.pose}" if given.pose else ""
+    console.print(f"next: python -m models.train_isp{pose}   # an ISP that helps this network see", soft_wrap=True)
     return 0
 
 

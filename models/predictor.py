@@ -22,6 +22,7 @@ NORMALISED = 3
 CROP = 256
 """Side of the picture for which the sixth convolution gives one vector, pixels."""
 REACH = 8
+FAN_IN = REACH**2 * CHANNELS[-1]
 STRIDE = 32
 """Of all five together."""
 BAND = 8
@@ -89,7 +90,9 @@ class Predictor(nn.Module):
         if self.training:
             kept = torch.rand(features.shape, generator=generator) >= DROPOUT
             features = features * (kept.to(features) / (1 - DROPOUT))
-        residual = self.head(features).mean(dim=(2, 3))  # over all places the 8×8 can stand
+        # Divided by √8192, so that a step of Adam moves the sum of 8192 features as it moves a weight of another layer:
+        # undivided, a dozen steps of 3e-4 throw every picture to the ends of its ranges.
+        residual = self.head(features / FAN_IN**0.5).mean(dim=(2, 3))  # over all places the 8×8 can stand
         return self.pipeline.steer(base, residual.to(base))
 
     def _features(self, image: Tensor, gain: Tensor) -> Tensor:
@@ -113,6 +116,10 @@ class Predictor(nn.Module):
         """A convolution with its normalisation; once evaluated, the two are one: `w·s`, `(b − μ)·s + β`."""
         convolution = self.convolutions[place]
         norm = self.norms[place] if place < NORMALISED else nn.Identity()
+        if isinstance(norm, nn.BatchNorm2d) and self.training:
+            # Running statistics start as the mean of what was seen: after a dozen steps an exponential average from
+            # (0, 1) would still hold a quarter of that.
+            norm.momentum = max(0.1, 1 / (int(norm.num_batches_tracked or 0) + 1))
         if self.training or place >= NORMALISED:
             normalised: Tensor = norm(convolution(seen))
             return normalised

@@ -203,7 +203,11 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument("--rig", default="exlpose-small", help="that shoots where there is no --data [%(default)s]")
     asked.add_argument("--epochs", type=int, help="instead of the recipe's")
     asked.add_argument("--flip", choices=tuple(FLIPS), default="none", help="test of the table [%(default)s]")
-    asked.add_argument("--full-grid", action="store_true", help="the oracle tries 81 settings a picture instead of 24")
+    asked.add_argument(
+        "--full-grid",
+        action="store_true",
+        help="the oracle tries 81 settings a picture instead of 24, beside its start",
+    )
     asked.add_argument(
         "--climb", type=int, default=0, help="steps of gradient ascent on each picture, a second oracle [%(default)s]"
     )

@@ -63,10 +63,22 @@ def test_the_whole_images_map_is_the_mean_over_windows():
     features = image * 0.4 / image.mean()
     for place in range(5):
         features = torch.relu(predictor._layer(place, features))
-    windows = [predictor.head(features[:, :, top : top + 8]).flatten() for top in (0, 1)]
+    windows = [predictor.head(features[:, :, top : top + 8] / 8192**0.5).flatten() for top in (0, 1)]
     base = predictor.pipeline.base(image)
     due = predictor.pipeline.steer(base, torch.stack(windows).mean(0)[None])
     assert torch.allclose(predictor(image), due, rtol=1e-4)
+
+
+def test_running_statistics_begin_as_the_mean_of_what_was_seen():
+    predictor = Predictor(Pipeline(), torch.Generator().manual_seed(0)).train()
+    means = []
+    for number in range(3):
+        image = pictures(1, CROP, CROP, seed=number) ** (1 + number)
+        with torch.no_grad():
+            first = predictor.convolutions[0](image * 0.4 / image.mean())
+        means.append(first.mean(dim=(0, 2, 3)))
+        predictor(image, torch.Generator().manual_seed(number))
+    assert torch.allclose(predictor.norms[0].running_mean, torch.stack(means).mean(0), atol=1e-5)
 
 
 @pytest.mark.parametrize("height", [256, 257, 300, 511, 544, 600])

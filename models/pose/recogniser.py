@@ -162,14 +162,18 @@ def _made(name: str) -> Recogniser:
 
 
 def _tried(recogniser: Recogniser, name: object) -> Recogniser:
-    """One forward, so that a wrong size is told before the work begins."""
+    """One forward of two crops, so that a wrong size or a fixed batch is told before the work begins."""
     height, width = recogniser.input_size
-    wanted = (1, len(JOINTS), height // recogniser.stride, width // recogniser.stride)
+    wanted = (2, len(JOINTS), height // recogniser.stride, width // recogniser.stride)
     try:
         with torch.no_grad():
-            shape = tuple(recogniser(torch.zeros(1, 3, height, width)).shape)
-    except (RuntimeError, IndexError) as fault:
-        raise ValueError(f"{name}: fails on a crop of {height}×{width}: {str(fault).splitlines()[0]}") from None
+            shape = tuple(recogniser(torch.zeros(2, 3, height, width)).shape)
+    except (RuntimeError, LookupError, AssertionError, AttributeError, TypeError) as fault:
+        reason = next(iter(reversed(str(fault).strip().splitlines())), type(fault).__name__)
+        raise ValueError(
+            f"{name}: fails on two crops of {height}×{width} ({reason}); allowed is a network that gives "
+            "heatmaps, or a tuple whose first they are, for any batch"
+        ) from None
     if shape != wanted:
         raise ValueError(
             f"{name}: heatmaps {shape}, its YAML makes them {wanted}; check stride, height, width, channels"
