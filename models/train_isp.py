@@ -35,7 +35,7 @@ from models.isp_table import (
 )
 from models.learned_isp import LearnedIsp, save_weights
 from models.pose.inference import FLIPS
-from models.pose.recogniser import Recogniser, load_recogniser
+from models.pose.recogniser import Recogniser, identity, load_recogniser
 from models.pose.samples import FolderPairs, HeldPairs, JoinedPairs, PairSample, PairSource, RigPairs, shots
 from models.predictor import Crop, Predictor
 from models.processes import Processes, leads, pick_device
@@ -229,7 +229,7 @@ def sources(given: argparse.Namespace, raw: bool) -> tuple[PairSource, PairSourc
     if given.judge and given.judge.resolve() in [folder.resolve() for folder in given.data or ()]:
         raise ValueError(f"--judge {given.judge}: is learned from (--data); held-out pairs are allowed")
     rig = load_rig(given.rig)
-    about: dict[str, object] = {"pose": str(given.pose)}
+    about: dict[str, object] = {"pose": identity(given.pose)}
     learn: PairSource
     if given.data:
         learn = JoinedPairs([FolderPairs(folder, unrounded=raw, labelled=True) for folder in given.data])

@@ -5,7 +5,6 @@ python -m models.tune_isp --isp libraw
 
 import argparse
 import functools
-import hashlib
 import json
 import os
 import sys
@@ -20,8 +19,8 @@ from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
 from models.evaluate import TEST_SEED
 from models.pose.inference import FLIPS
+from models.pose.recogniser import identity as recogniser_identity
 from models.pose.recogniser import load_recogniser
-from models.pose.weights import SHIPPED
 from models.scoring.average_precision import Protocol
 from models.tuning.judge import AS_SHOT, Judge, Task, judging
 from models.tuning.knobs import BlackBoxIsp, Settings, defaults, load_isp
@@ -113,12 +112,10 @@ def identity(
     given: argparse.Namespace, isp: BlackBoxIsp, learn: tuple[RawShot, ...], held: tuple[RawShot, ...]
 ) -> dict[str, object]:
     """What makes a search this one: ISP and knobs, network, shots, seed; not how long it goes on."""
-    weights = Path(given.pose or SHIPPED)
-    network = hashlib.blake2b(weights.read_bytes(), digest_size=16).hexdigest() if weights.is_file() else given.pose
     return {
         "isp": given.isp,
         "knobs": {knob.name: f"{knob.allowed} [{knob.default}]" for knob in isp.knobs},
-        "network": network,
+        "network": recogniser_identity(given.pose),
         "flip": given.flip,
         "shots": digest(learn),
         "held-out": digest(held),

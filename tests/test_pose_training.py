@@ -19,10 +19,10 @@ from models.pose.backbone import LOW, WELL
 from models.pose.batches import Batches, CropPairs, GroupCrops
 from models.pose.crops import IMAGENET_MEAN, IMAGENET_STD, Augmentation
 from models.pose.network import Cpn
-from models.pose.recogniser import Recogniser, RecogniserFile, load_recogniser, of_cpn
+from models.pose.recogniser import Recogniser, RecogniserFile, identity, load_recogniser, of_cpn
 from models.pose.samples import FolderPairs, JoinedPairs, PairSample
 from models.pose.variants import VARIANTS, PoseLearner
-from models.pose.weights import load_network, save_network
+from models.pose.weights import SHIPPED, load_network, save_network
 from models.scoring.average_precision import Detection
 from models.scoring.pck import pck
 from models.training import CHECKPOINT, Recipe, Training
@@ -347,6 +347,16 @@ def test_the_well_lit_network_takes_a_brightened_crop_for_a_well_lit_one():
     assert torch.equal(alone(crops, LOW), shipped((crops - mean) / std, WELL))
     assert torch.equal(alone(crops, WELL), shipped(crops, WELL))
     assert not torch.equal(alone(crops, LOW), shipped(crops, LOW))
+
+
+def test_a_network_is_known_by_its_weights_and_the_yaml_beside_them(tmp_path):
+    network, beside = tmp_path / "net.pt", tmp_path / "net.yaml"
+    network.write_bytes(b"weights")
+    beside.write_text("brightened: imagenet\n")
+    first = identity(network)
+    beside.write_text("brightened: none\n")
+    assert len({first, identity(network), identity(), identity("well-lit"), identity("module:factory")}) == 5
+    assert identity() == identity(SHIPPED) and identity("well-lit").endswith(identity())
 
 
 def test_pck_counted_by_hand():

@@ -1,5 +1,6 @@
 """Any frozen network that gives heatmaps, as the recogniser behind an ISP: ours, TorchScript, exported, a factory's."""
 
+import hashlib
 import importlib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -140,6 +141,20 @@ def load_recogniser(name: str | Path | None = None) -> Recogniser:
     raise ValueError(
         f"--pose {name}: .safetensors, .pt (TorchScript), .pt2 (torch.export), module:factory or {WELL_LIT} is allowed"
     )
+
+
+def identity(name: str | Path | None = None) -> str:
+    """What makes a recogniser this one: a digest of its weights and the YAML beside them; a factory's name.
+
+    Args:
+        name: as `load_recogniser` takes it.
+    """
+    weights = SHIPPED if name in (None, WELL_LIT) else Path(str(name))
+    content = [one.read_bytes() for one in (weights, weights.with_suffix(".yaml")) if one.is_file()]
+    if not content:
+        return str(name)
+    digest = hashlib.blake2b(b"".join(content), digest_size=16).hexdigest()
+    return f"{WELL_LIT} {digest}" if name == WELL_LIT else digest
 
 
 def _foreign(path: Path) -> Recogniser:
