@@ -256,7 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         steps = GRID if given.full_grid else QUICK_GRID
         held_out = shots(judged, console)
-        cache = given.out / "oracle"
+        cache = given.out / f"oracle-flip-{given.flip}"
         rows = judge(isp, recogniser, recipe.input, learn, held_out, given.flip, steps, cache, given.climb)
         protocol = Protocol(flip=given.flip, seed=given.seed)
         scores = {name: row.scores(protocol) for name, row in rows.items()}
