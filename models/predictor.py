@@ -22,9 +22,10 @@ NORMALISED = 3
 CROP = 256
 """Side of the picture for which the sixth convolution gives one vector, pixels."""
 REACH = 8
-FAN_IN = REACH**2 * CHANNELS[-1]
 STRIDE = 32
 """Of all five together."""
+FAN_IN = REACH**2 * CHANNELS[-1]
+"""Numbers that each of the sixth convolution's outputs sums."""
 BAND = 8
 """Rows of features computed at once when evaluated."""
 DROPOUT = 0.5

@@ -11,7 +11,7 @@ HARD_JOINTS = 8
 LUPI_WEIGHT = 1e-6
 """Lee et al. say 1e-4, beside heatmaps that peak at 255 in the released code and at 1 here: there the term (summed over
 32 pairs, 0.2 a layer) weighs as much as 1e-8 would here, 1e-4 would be 10⁴ times that. 1e-6 did best of the three in
-short trainings judged on scenes that no benchmark uses (docs/pose.md)."""
+a few short trainings judged on scenes that no benchmark uses."""
 
 
 def heatmap_loss(output: PoseOutput, targets: Sequence[Tensor], visible: Tensor) -> Tensor:

@@ -82,11 +82,16 @@ class Recogniser(nn.Module):
             lighting: `LOW` or `WELL`.
         """
         if lighting == LOW and self.said.brightened == "imagenet":
-            mean, std = (crops.new_tensor(three)[:, None, None] for three in (IMAGENET_MEAN, IMAGENET_STD))
-            crops = (crops - mean) / std
+            crops = imagenet(crops)
         seen = self.network(crops, lighting) if isinstance(self.network, Cpn) else self.network(crops)
         maps: Tensor = seen if isinstance(seen, Tensor) else seen[0]
         return maps[:, : len(JOINTS)] if self._plain else maps[:, list(self.said.channels)]
+
+
+def imagenet(pictures: Tensor) -> Tensor:
+    """`(x − mean) / std` with ImageNet's figures, `(batch, 3, height, width)`; `models.pose.crops.levels` in torch."""
+    mean, std = (pictures.new_tensor(three)[:, None, None] for three in (IMAGENET_MEAN, IMAGENET_STD))
+    return (pictures - mean) / std
 
 
 def of_cpn(network: Cpn) -> Recogniser:

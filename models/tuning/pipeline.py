@@ -19,8 +19,8 @@ from isp_sim.raw import Raw, normalise
 from isp_sim.transfer import SRGB_SLOPE
 from models.isp_learner import pose_loss
 from models.pose.backbone import LOW
-from models.pose.crops import IMAGENET_MEAN, IMAGENET_STD, LOW_LIGHT_MEAN, crop_affine, joints_in_crop, seen_part
-from models.pose.recogniser import Recogniser
+from models.pose.crops import LOW_LIGHT_MEAN, crop_affine, joints_in_crop, seen_part
+from models.pose.recogniser import Recogniser, imagenet
 from models.pose.regions import blurred, warped
 from models.tuning.knobs import Knob, Setting
 from models.tuning.shots import RawShot
@@ -118,8 +118,7 @@ def _normalised(image: Tensor, how: str) -> Tensor:
         return image * (LOW_LIGHT_MEAN / image.mean(dim=(2, 3), keepdim=True).clamp_min(1e-6))
     if how == "none":
         return image
-    mean, std = (image.new_tensor(three)[:, None, None] for three in (IMAGENET_MEAN, IMAGENET_STD))
-    return (image - mean) / std
+    return imagenet(image)
 
 
 def _light(raw: Path) -> Tensor:
