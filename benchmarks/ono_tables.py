@@ -64,8 +64,8 @@ OURS_FROM_RAW, OURS_CHANNELS = "ours", "ours, a gain a channel"
 LEARN_SCENES, JUDGE_SCENES, LEARN_SEED, JUDGE_SEED = 40, 16, 2001, 31
 LEARN_PHOTOS, JUDGE_PHOTOS = 160, 150
 LINES = (OURS_FROM_RAW, OURS_CHANNELS, *ORDERS)
-CLIMB = 10
-"""Steps of gradient ascent of the second oracle."""
+CLIMB, EPOCHS = 10, 6
+"""Steps of gradient ascent of the second oracle; epochs of `quick`."""
 
 
 Found = dict[str, list[dict[str, dict[str, float]]]]
@@ -86,8 +86,9 @@ def recipe_of(scale: str, name: str, seed: int, small: bool = False, epochs: int
     elif name != OURS_FROM_RAW:
         steps = [STEP[letter] for letter in name.split(",")]
         recipe = recipe.model_copy(update={"pipeline": Pipeline.model_validate({"steps": steps})})
-    training = told((paper if scale == "full" else first_look).training, seed, epochs)
-    people = recipe.people_a_picture if scale == "full" else first_look.people_a_picture
+    quick = scale == "quick"
+    training = told((first_look if quick else paper).training, seed, epochs or (EPOCHS if quick else None))
+    people = first_look.people_a_picture if quick else recipe.people_a_picture
     look = "thumbnail" if small else recipe.look
     return recipe.model_copy(update={"training": training, "people_a_picture": people, "look": look})
 

@@ -20,9 +20,11 @@ from models.isp_table import (
     HALF_BASELINE,
     HALF_ORACLE,
     HALF_OURS,
+    HALF_SUREST,
     LOW_SPLITS,
     ORACLE,
     OURS,
+    SUREST,
     TAGS,
     developed_by,
     gap_closed,
@@ -48,17 +50,17 @@ def gaps(ap: Mapping[str, float]) -> list[tuple[str, float]]:
     Args:
         ap: of each row, on LL-A.
     """
-    pairs = [
-        ("gap to the oracle closed", OURS, BASELINE, ORACLE),
-        ("the same, of an oracle that chose by the other half of the joints", HALF_OURS, HALF_BASELINE, HALF_ORACLE),
-        ("gap to the oracle of gradient ascent closed", OURS, BASELINE, ASCENT),
-        ("the same, by the other half of the joints", HALF_OURS, HALF_BASELINE, HALF_ASCENT),
-    ]
-    pairs += [(f"{words}, from raw", ours, base, top + TAGS["raw"]) for words, ours, base, top in pairs]
+    ways = ((OURS, BASELINE, ORACLE, ASCENT), (SUREST, BASELINE, ORACLE, ASCENT))
+    halves = (
+        (HALF_OURS, HALF_BASELINE, HALF_ORACLE, HALF_ASCENT),
+        (HALF_SUREST, HALF_BASELINE, HALF_ORACLE, HALF_ASCENT),
+    )
     return [
-        (words, gap_closed(*(ap[name] for name in names)))
-        for words, *names in pairs
-        if all(name in ap for name in names)
+        (f"{ours}: gap to the {top}{tag} closed", gap_closed(ap[ours], ap[base], ap[top + tag]))
+        for tag in TAGS.values()
+        for ours, base, *tops in (*ways, *halves)
+        for top in tops
+        if ours in ap and top + tag in ap
     ]
 
 

@@ -1,8 +1,8 @@
 """What any parameters of the ISP could do for a picture: every setting of a grid tried, and the best chosen.
 
 Chosen with the labels it is an oracle (Ono et al., VISAPP 2024, search so for each image); an oracle can fit noise, so
-it is also asked to choose by one half of the joints and judged on the other. Chosen by the network's own confidence it
-needs no labels.
+it is also asked to choose by one half of the joints and judged on the other. Chosen by the network's own confidence, or
+by what most settings agree on, it needs no labels.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 from torch import Tensor
@@ -52,6 +52,10 @@ class Trials:
         """What the network found under one setting."""
         return [found(joints) for joints in self.keypoints[setting]]
 
+    def of_each(self, settings: Int[np.ndarray, " people"]) -> list[Detection]:
+        """What the network found of each person under a setting of their own."""
+        return [found(self.keypoints[setting, person]) for person, setting in enumerate(settings)]
+
     def gain(self, joints: Sequence[int] = tuple(range(14))) -> Float[np.ndarray, " settings"]:
         """Mean OKS over the people of the shot, of these joints alone; NaN if none is labelled."""
         truth = np.array([p.keypoints for p in self.people])[:, list(joints)]
@@ -64,35 +68,48 @@ class Trials:
         """Mean height of the heatmaps' peaks: what the network itself thinks of a setting."""
         return np.asarray(self.keypoints[..., 2].mean(axis=(1, 2)))
 
+    def surest(self) -> Int[np.ndarray, " people"]:
+        """For each person the setting under which the network is sure of what it finds under most others.
+
+        `argmax_b p_b · Σ_a OKS(a, b)`: p_b the mean peak under setting b, OKS between the poses under settings a and
+        b. No labels; the person's box gives the scale. (The pose of least expected risk, each setting a sample.)
+        """
+        areas = np.array([p.bbox[2] * p.bbox[3] for p in self.people])
+        seen = self.keypoints.copy()
+        seen[..., 2] = 2  # every joint counts
+        agreement = np.array([sum(oks(other, pose, areas) for other in seen) for pose in self.keypoints])
+        return np.asarray((agreement * self.keypoints[..., 2].mean(axis=2)).argmax(axis=0))
+
 
 def found(joints: Float[np.ndarray, "14 3"]) -> Detection:
     """Joints with their peaks as one detection, whose score is the peaks' mean."""
     return Detection(tuple(tuple(map(float, j)) for j in joints), float(joints[:, 2].mean()))  # type: ignore[misc]
 
 
-def grid(pipeline: Pipeline, picture: Tensor, steps: dict[str, Sequence[float]]) -> Tensor:
-    """Every combination of factors on the picture's own start, `(settings, size)`, the start itself first.
+def around(pipeline: Pipeline, start: Tensor, steps: dict[str, Sequence[float]]) -> Tensor:
+    """Every combination of factors on a picture's start, `(settings, size)`, the start itself first.
 
     Args:
         pipeline: the ISP.
-        picture: `(1, 3, height, width)`; gives the start, `pipeline.base`.
+        start: `(1, size)`; `pipeline.base` gives one.
         steps: by the name of a parameter (`exposure.gain`) or of one of its numbers (`smoothing.sigma_range.R`),
             the factors tried; a parameter's numbers move together.
 
     Raises:
         ValueError: a name the pipeline has not.
     """
-    base = pipeline.base(picture)
     names = pipeline.names
     columns = {key: [n for n, name in enumerate(names) if name == key or name.startswith(f"{key}.")] for key in steps}
     unknown = next((key for key, found in columns.items() if not found), None)
     if unknown:
         raise ValueError(f"grid over {unknown}: the pipeline has {', '.join(names)}")
-    settings = [base]
-    low = torch.cat([base.new_full((spec.size,), spec.low) for spec in pipeline.specs])
-    high = torch.cat([base.new_full((spec.size,), spec.high) for spec in pipeline.specs])
+    settings = [start]
+    low = torch.cat([start.new_full((spec.size,), spec.low) for spec in pipeline.specs])
+    high = torch.cat([start.new_full((spec.size,), spec.high) for spec in pipeline.specs])
     for factors in itertools.product(*steps.values()):
-        moved = base.clone()
+        if all(factor == 1 for factor in factors):
+            continue
+        moved = start.clone()
         for key, factor in zip(steps, factors, strict=True):
             moved[:, columns[key]] *= factor
         settings.append(moved.clamp(low, high))

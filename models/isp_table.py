@@ -11,7 +11,7 @@ from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import Person
 from models.isp_ascent import climbed
 from models.isp_learner import Input, light_of
-from models.isp_search import HALVES, Trials, cached_trial, grid, trial
+from models.isp_search import HALVES, Trials, around, cached_trial, known_steps, trial
 from models.learned_isp import LearnedIsp
 from models.pose.backbone import LOW
 from models.pose.crops import normalise
@@ -23,8 +23,9 @@ from models.scoring.average_precision import Detection, Protocol, Score, score
 LOW_SPLITS = ("LL-N", "LL-H", "LL-E", "LL-A")
 BASELINE, OURS, ORACLE = "mean 0.4 (Lee)", "learned ISP", "oracle: grid"
 ASCENT = "oracle: gradient ascent from the grid's best"
-HALF_BASELINE, HALF_ORACLE, HALF_OURS, HALF_ASCENT = (
-    f"{name}, half the joints" for name in (BASELINE, ORACLE, OURS, ASCENT)
+SUREST = "learned ISP, each person's surest setting near it"
+HALF_BASELINE, HALF_ORACLE, HALF_OURS, HALF_SUREST, HALF_ASCENT = (
+    f"{name}, half the joints" for name in (BASELINE, ORACLE, OURS, SUREST, ASCENT)
 )
 TAGS: dict[Input, str] = {"picture": "", "raw": ", from raw"}
 Steps = dict[str, Sequence[float]]
@@ -38,14 +39,20 @@ GRID: Steps = {
     "smoothing.sigma_range": (1.0, 6.0, 32.0),
     "smoothing.sigma_space": (1.0, 2.0, 4.0),
 }
-"""81 combinations of factors on the start of each picture."""
+"""81 combinations of factors on the start of each picture, the start among them."""
 QUICK_GRID: Steps = {
     "exposure.gain": (0.5, 1.0, 2.0),
     "gamma.gamma": (0.6, 1.0),
     "smoothing.sigma_range": (4.0, 32.0),
     "smoothing.sigma_space": (1.25, 2.5),
 }
-"""24 of them."""
+"""24 combinations beside the start."""
+NEAR: Steps = {
+    "exposure.gain": (0.5, 1.0, 2.0),
+    "gamma.gamma": (0.7, 1.0, 1.4),
+    "smoothing.sigma_range": (0.25, 1.0, 4.0),
+}
+"""27 combinations of factors on what was learned, itself among them."""
 
 
 @dataclass
@@ -89,6 +96,23 @@ def developed_by(isp: LearnedIsp, recogniser: Recogniser, what: Input, flip: str
     return develop
 
 
+def surest_near(isp: LearnedIsp, recogniser: Recogniser, what: Input, flip: str) -> Way:
+    """Each person under the setting of their own, near the learned one, that `Trials.surest` picks: no labels.
+
+    Costs a development and a forward pass of each person for each of the settings.
+    """
+    device = next(recogniser.parameters()).device
+    isp, steps = isp.to(device).eval(), known_steps(isp.pipeline, NEAR)
+
+    def ask(sample: PairSample) -> list[Detection]:
+        with torch.inference_mode():
+            values = isp.values(light_of(sample, what, device)[None])
+        tried = trial(recogniser, isp.pipeline, sample, what, around(isp.pipeline, values, steps), flip)
+        return tried.of_each(tried.surest())
+
+    return ask
+
+
 def labelled(sample: PairSample) -> tuple[Person, ...]:
     """The people with a labelled joint."""
     return tuple(person for person in sample.people if person.labelled)
@@ -113,7 +137,7 @@ def best_fixed(
     """The setting of the grid that has the highest mean OKS over training shots: one for all pictures."""
     gains = []
     for sample in samples:
-        values = grid(pipeline, light_of(sample, what, torch.device("cpu"))[None], steps)
+        values = around(pipeline, pipeline.base(light_of(sample, what, torch.device("cpu"))[None]), steps)
         gains.append(trial(recogniser, pipeline, sample, what, values, flip).gain())
     return int(np.mean(gains, axis=0).argmax())
 
@@ -138,7 +162,8 @@ class Oracle:
 
     def tried(self, recogniser: Recogniser, sample: PairSample, what: Input, flip: str) -> Trials:
         """Every setting on a shot."""
-        values = grid(self.pipeline, light_of(sample, what, torch.device("cpu"))[None], self.steps)
+        picture = light_of(sample, what, torch.device("cpu"))[None]
+        values = around(self.pipeline, self.pipeline.base(picture), self.steps)
         if self.cache is None:
             return trial(recogniser, self.pipeline, sample, what, values, flip)
         return cached_trial(self.cache, recogniser, self.pipeline, sample, what, values, flip)
@@ -160,7 +185,7 @@ def compare(
     Args:
         recogniser: frozen.
         samples: shots nobody was trained on.
-        ways: by name; those named `BASELINE` and `OURS` are also judged on half the joints.
+        ways: by name; those named `BASELINE`, `OURS` and `SUREST` are also judged on half the joints.
         oracle: what is searched.
         flip: see `models.pose.inference.heatmaps`.
     """
@@ -209,19 +234,19 @@ def _add_halves(
         for what, tried in searched.items():
             picked = tried.detections(int(tried.gain(half).argmax()))
             rows.setdefault(HALF_ORACLE + TAGS[what], Row()).add(seen, part, picked)
-        for whole, named in ((BASELINE, HALF_BASELINE), (OURS, HALF_OURS)):
+        for whole, named in ((BASELINE, HALF_BASELINE), (OURS, HALF_OURS), (SUREST, HALF_SUREST)):
             if whole in answers:
                 rows.setdefault(named, Row()).add(seen, part, answers[whole])
 
 
 def chosen(tried: Trials, fixed: int) -> dict[str, list[Detection]]:
     """What choosing among the settings gives: one for all, the network's confidence, the labels."""
-    picks = {
-        "best fixed setting": fixed,
-        "most confident setting": int(tried.confidence().argmax()),
-        ORACLE: int(tried.gain().argmax()),
+    return {
+        "best fixed setting": tried.detections(fixed),
+        "most confident setting": tried.detections(int(tried.confidence().argmax())),
+        "each person's surest setting": tried.of_each(tried.surest()),
+        ORACLE: tried.detections(int(tried.gain().argmax())),
     }
-    return {name: tried.detections(setting) for name, setting in picks.items()}
 
 
 def gap_closed(ours: float, baseline: float, oracle: float) -> float:

@@ -17,12 +17,13 @@ from isp_sim.isp.pipeline import Pipeline
 from isp_sim.rigfile import load_rig
 from models.isp_learner import Input, IspLearner, Loss, LowLightPictures, light_of
 from models.isp_report import print_rows, write_report
-from models.isp_search import grid, known_steps
+from models.isp_search import around, known_steps
 from models.isp_table import (
     BASELINE,
     GRID,
     OURS,
     QUICK_GRID,
+    SUREST,
     Oracle,
     Row,
     Steps,
@@ -32,6 +33,7 @@ from models.isp_table import (
     developed_by,
     labelled,
     mean_scaled,
+    surest_near,
 )
 from models.learned_isp import LearnedIsp, save_weights
 from models.pose.inference import FLIPS
@@ -142,7 +144,8 @@ def start_fixed(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples: S
     residuals = []
     for sample in samples:
         picture = light_of(sample, what, torch.device("cpu"))[None]
-        base, value = pipeline.base(picture), grid(pipeline, picture, steps)[best : best + 1]
+        base = pipeline.base(picture)
+        value = around(pipeline, base, steps)[best : best + 1]
         parts = zip(pipeline.specs, pipeline.split(base), pipeline.split(value), strict=True)
         residuals.append(torch.cat([spec.residual(b, v) for spec, b, v in parts], dim=1))
     with torch.no_grad():
@@ -176,6 +179,7 @@ def judge(
         "as it is": as_it_is(recogniser, flip),
         BASELINE: mean_scaled(recogniser, flip),
         OURS: developed_by(isp, recogniser, what, flip),
+        SUREST: surest_near(isp, recogniser, what, flip),
     }
     return compare(recogniser, judged, ways, Oracle(searched, steps, fixed, cache, climb), flip)
 

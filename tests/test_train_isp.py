@@ -18,7 +18,7 @@ from isp_sim.scenes import Person
 from models import train_isp
 from models.isp_ascent import climb, climbed
 from models.isp_learner import IspLearner, LowLightPictures, light_of, pose_loss
-from models.isp_search import HALVES, Trials, cached_trial, grid, trial
+from models.isp_search import HALVES, Trials, around, cached_trial, trial
 from models.isp_table import (
     BASELINE,
     HALF_ORACLE,
@@ -155,7 +155,7 @@ def test_a_fixed_start_is_the_grids_best_setting():
     best = best_fixed(recogniser, isp.pipeline, shots, "picture", QUICK_GRID, "none")
     for shot in shots:
         picture = light_of(shot, "picture", CPU)[None]
-        due = grid(isp.pipeline, picture, QUICK_GRID)[best]
+        due = around(isp.pipeline, isp.pipeline.base(picture), QUICK_GRID)[best]
         assert torch.allclose(isp.values(picture)[0].log(), due.log(), atol=0.05)  # the mean residual serves them all
 
 
@@ -166,21 +166,22 @@ def test_the_raw_is_asked_for_where_there_is_none():
 
 def test_a_grid_moves_what_it_names_from_the_pictures_own_start():
     pipeline, picture = Pipeline(), torch.full((1, 3, 8, 8), 0.01)
-    values = grid(pipeline, picture, {"exposure.gain": (0.5, 2.0), "smoothing.sigma_range": (1.0, 4.0)})
     base = pipeline.base(picture)
+    values = around(pipeline, base, {"exposure.gain": (0.5, 2.0), "smoothing.sigma_range": (1.0, 4.0)})
     assert torch.equal(values[0], base[0]) and len(values) == 5
     assert torch.allclose(values[1:, 0], base[0, 0] * torch.tensor([0.5, 0.5, 2.0, 2.0]))
     assert torch.allclose(values[2, 5:8], base[0, 5:8] * 4) and torch.equal(values[2, 2:5], base[0, 2:5])
-    high = grid(pipeline, torch.full((1, 3, 8, 8), 1e-5), {"exposure.gain": (4.0,)})
+    assert len(around(pipeline, base, {"exposure.gain": (0.5, 1.0), "gamma.gamma": (1.0,)})) == 2  # the start once
+    high = around(pipeline, pipeline.base(torch.full((1, 3, 8, 8), 1e-5)), {"exposure.gain": (4.0,)})
     assert high[1, 0] == pipeline.specs[0].high  # never outside the range
     with pytest.raises(ValueError, match=r"grid over exposure\.gamma: the pipeline has exposure\.gain"):
-        grid(pipeline, picture, {"exposure.gamma": (1.0,)})
+        around(pipeline, base, {"exposure.gamma": (1.0,)})
 
 
 def test_a_trial_finds_what_the_developed_picture_gives():
     """Crops developed on their own, a batch of settings at once = the ISP over the whole picture, one setting."""
     recogniser, pipeline, (sample,) = frozen(), Pipeline(), Invented().group(1)
-    values = grid(pipeline, light_of(sample, "picture", CPU)[None], {"exposure.gain": (0.5, 2.0)})
+    values = around(pipeline, pipeline.base(light_of(sample, "picture", CPU)[None]), {"exposure.gain": (0.5, 2.0)})
     tried = trial(recogniser, pipeline, sample, "picture", values, "none")
     isp = LearnedIsp(None, pipeline)
     isp.values = lambda image, generator=None: values[1:2]
@@ -192,7 +193,7 @@ def test_a_trial_finds_what_the_developed_picture_gives():
 
 def test_a_search_that_was_stopped_goes_on(tmp_path):
     recogniser, pipeline, (sample,) = frozen(), Pipeline(), Invented().group(0)
-    values = grid(pipeline, light_of(sample, "picture", CPU)[None], {"gamma.gamma": (0.5,)})
+    values = around(pipeline, pipeline.base(light_of(sample, "picture", CPU)[None]), {"gamma.gamma": (0.5,)})
     first = cached_trial(tmp_path, recogniser, pipeline, sample, "picture", values, "none")
     assert np.array_equal(
         cached_trial(tmp_path, None, pipeline, sample, "picture", values, "none").keypoints, first.keypoints
@@ -221,6 +222,31 @@ def test_the_oracle_takes_the_nearest_setting_and_confidence_the_surest():
     assert picks[ORACLE] == tried.detections(0)
     assert picks["best fixed setting"] == tried.detections(1)
     assert picks["most confident setting"] == tried.detections(2)
+    assert picks["each person's surest setting"] == tried.of_each(tried.surest())
+
+
+def test_the_surest_setting_is_each_persons_own_and_agrees_with_others():
+    tried = made_up_trials(1)
+    joints, person = tried.keypoints[0, 0, :, :2], tried.people[0]
+    found = np.zeros((4, 2, 14, 3))
+    for n, (shift, peak) in enumerate(((0, 0.50), (1, 0.52), (40, 0.60), (0, 0.48))):
+        found[n, 0] = np.column_stack([joints + shift, np.full(14, peak)])  # the sharpest stands alone
+        found[n, 1] = np.column_stack([joints, np.full(14, 0.4 + 0.1 * (n == 3))])  # all agree: the sharpest
+    both = Trials(found, (person, person), torch.arange(4)[:, None].float())
+    assert both.surest().tolist() == [1, 3]
+    assert [d.score for d in both.of_each(both.surest())] == pytest.approx([0.52, 0.5])
+
+
+def test_the_surest_of_noisy_poses_is_nearer_the_truth_than_the_mean_one():
+    stream, better = np.random.default_rng(2), []
+    for _ in range(100):
+        tried = made_up_trials(1)
+        noisy = np.repeat(tried.keypoints, 15, axis=0)
+        noisy[..., :2] += stream.normal(0, 8, (15, 1, 1, 2)) * stream.exponential(1, (15, 1, 1, 1))
+        noisy[..., 2] = 0.5
+        many = Trials(noisy, tried.people, tried.values.repeat(15, 1))
+        better.append(many.gain()[many.surest()[0]] - many.gain().mean())
+    assert np.mean(better) > 4 * np.std(better) / np.sqrt(100)
 
 
 def test_an_oracle_over_noise_shows_no_gain_on_the_other_half():
