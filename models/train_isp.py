@@ -224,6 +224,9 @@ def parser() -> argparse.ArgumentParser:
 
 def asked_recipe(given: argparse.Namespace) -> IspRecipe:
     """The recipe with what the command line says instead."""
+    for name in ("climb", "seed"):
+        if getattr(given, name) < 0:
+            raise ValueError(f"--{name} {getattr(given, name)}: whole numbers from 0 are allowed")
     recipe = load_recipe(IspRecipe, given.recipe, KNOWN)
     return recipe.model_copy(update={"training": told(recipe.training, given.seed, given.epochs)})
 

@@ -127,6 +127,8 @@ class Training:
         about: Mapping[str, object],
         processes: Processes | None = None,
     ) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"--out {folder}: is a file; a folder, there or not, is allowed")
         self.module, self.losses, self.recipe, self.folder, self.device = (
             module.to(device),
             losses,

@@ -5,6 +5,7 @@ python -m models.tune_isp --isp libraw
 
 import argparse
 import functools
+import hashlib
 import json
 import os
 import sys
@@ -112,8 +113,11 @@ def identity(
     given: argparse.Namespace, isp: BlackBoxIsp, learn: tuple[RawShot, ...], held: tuple[RawShot, ...]
 ) -> dict[str, object]:
     """What makes a search this one: ISP and knobs, network, shots, seed; not how long it goes on."""
+    isp_file = Path(given.isp)
     return {
-        "isp": given.isp,
+        "isp": f"{given.isp} {hashlib.blake2b(isp_file.read_bytes(), digest_size=8).hexdigest()}"
+        if isp_file.is_file()
+        else given.isp,
         "knobs": {knob.name: f"{knob.allowed} [{knob.default}]" for knob in isp.knobs},
         "network": recogniser_identity(given.pose),
         "flip": given.flip,

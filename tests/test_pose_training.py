@@ -296,6 +296,16 @@ def factory():
     return Recogniser(Foreign(), RecogniserFile(height=64, width=64, stride=8))
 
 
+def clumsy():
+    raise RuntimeError("no licence")
+
+
+def broken():
+    made = factory()
+    made.network.layer.bias.fill_(float("nan"))
+    return made
+
+
 @pytest.mark.parametrize("ending", [".pt", ".pt2"])
 def test_torchscript_and_exported_networks_are_recognisers(tmp_path, ending):
     network, path = Foreign().eval(), tmp_path / f"net{ending}"
@@ -327,9 +337,23 @@ def test_a_factorys_recogniser_and_the_refusals(tmp_path):
         ("net.onnx", "is allowed"),
         (str(tmp_path / "net.pt"), "net.yaml beside it"),
         ("tests.test_pose_training:someone", "missing 1 required"),
+        ("tests.test_pose_training:clumsy", "RuntimeError: no licence"),
+        ("tests.test_pose_training:broken", "not numbers"),
     ):
         with pytest.raises(ValueError, match=said):
             load_recogniser(name)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"channels": (0, *range(13))}, "heatmap 0 stands twice"),
+        ({"low_light": "imagenet", "brightened": "imagenet"}, "would normalise twice"),
+    ],
+)
+def test_what_stands_beside_a_network_is_refused_where_it_contradicts_itself(said, told):
+    with pytest.raises(ValueError, match=told):
+        RecogniserFile(height=64, width=64, **said)
 
 
 def test_a_recogniser_stays_frozen_whatever_asks_it_to_train():

@@ -50,6 +50,15 @@ def test_two_faults_are_told_together_with_line_and_what_is_allowed(tmp_path):
     assert any("status = 'guessed': should be 'measured', 'published', 'proxy' or 'assumed'" in line for line in told)
 
 
+def test_a_misspelt_extends_is_told_alone(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("extend: exlpose\nname: mine\n")
+    with pytest.raises(ValueError) as fault:
+        load_rig(path)
+    assert str(fault.value).startswith(f"{path}:1: extend: unknown field; did you mean 'extends'?")
+    assert len(str(fault.value).splitlines()) == 1
+
+
 def test_faults_are_told_in_the_order_of_their_lines_this_file_first(tmp_path):
     """pydantic tells unknown fields last and blocks in the order the model declares them."""
     (tmp_path / "base.yaml").write_text(

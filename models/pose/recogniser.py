@@ -3,17 +3,17 @@
 import hashlib
 import importlib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from isp_sim.rigfile import load_yaml
 from isp_sim.scenes import JOINTS
 from models.foreign import load_foreign
 from models.pose.backbone import LOW, WELL
-from models.pose.crops import IMAGENET_MEAN, IMAGENET_STD, Normalisation
+from models.pose.crops import IMAGENET_MEAN, IMAGENET_STD, LOW_LIGHT_MEAN, Normalisation
 from models.pose.network import HEATMAP_STRIDE, Cpn, PoseOutput
 from models.pose.weights import SHIPPED, load_network
 
@@ -45,6 +45,15 @@ class RecogniserFile(BaseModel):
     low_light: Normalisation = "mean-0.4"
     well_lit: Normalisation = "imagenet"
     brightened: Literal["none", "imagenet"] = "none"
+
+    @model_validator(mode="after")
+    def _once(self) -> Self:
+        twice = next((n for n in self.channels if self.channels.count(n) > 1), None)
+        if twice is not None:
+            raise ValueError(f"channels: heatmap {twice} stands twice; each joint needs one of its own")
+        if self.low_light == self.brightened == "imagenet":
+            raise ValueError("low_light and brightened are both imagenet, which would normalise twice; one is allowed")
+        return self
 
 
 class Recogniser(nn.Module):
@@ -174,8 +183,8 @@ def _made(name: str) -> Recogniser:
     module, _, factory = name.partition(":")
     try:
         made = getattr(importlib.import_module(module), factory)()
-    except (ImportError, AttributeError, TypeError) as fault:
-        raise ValueError(f"--pose {name}: {fault}") from None
+    except Exception as fault:  # another's code: whatever it raises is told, not thrown at the user
+        raise ValueError(f"--pose {name}: {type(fault).__name__}: {fault}") from None
     if not isinstance(made, Recogniser):
         raise ValueError(f"--pose {name}: gave a {type(made).__name__}; models.pose.recogniser.Recogniser is allowed")
     return _tried(made, name)
@@ -187,15 +196,17 @@ def _tried(recogniser: Recogniser, name: object) -> Recogniser:
     wanted = (2, len(JOINTS), height // recogniser.stride, width // recogniser.stride)
     try:
         with torch.no_grad():
-            shape = tuple(recogniser(torch.zeros(2, 3, height, width)).shape)
+            maps = recogniser(torch.full((2, 3, height, width), LOW_LIGHT_MEAN))
     except (RuntimeError, LookupError, AssertionError, AttributeError, TypeError) as fault:
         reason = next(iter(reversed(str(fault).strip().splitlines())), type(fault).__name__)
         raise ValueError(
             f"{name}: fails on two crops of {height}×{width} ({reason}); allowed is a network that gives "
             "heatmaps, or a tuple whose first they are, for any batch"
         ) from None
-    if shape != wanted:
+    if tuple(maps.shape) != wanted:
         raise ValueError(
-            f"{name}: heatmaps {shape}, its YAML makes them {wanted}; check stride, height, width, channels"
+            f"{name}: heatmaps {tuple(maps.shape)}, its YAML makes them {wanted}; check stride, height, width, channels"
         )
+    if not maps.isfinite().all():
+        raise ValueError(f"{name}: heatmaps of two grey crops are not numbers (NaN or infinite); check its weights")
     return recogniser

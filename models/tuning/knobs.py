@@ -154,8 +154,9 @@ def _made(name: str) -> BlackBoxIsp:
         made = getattr(importlib.import_module(module), factory)()
         knobs = tuple(made.knobs)
         assert callable(made.develop)
-    except (ImportError, AttributeError, TypeError, AssertionError) as fault:
-        raise ValueError(f"--isp {name}: gives no ISP with knobs and develop(raw, settings): {fault}") from None
+    except Exception as fault:  # another's code: whatever it raises is told, not thrown at the user
+        why = f"{type(fault).__name__}: {fault}"
+        raise ValueError(f"--isp {name}: gives no ISP with knobs and develop(raw, settings) ({why})") from None
     names = [knob.name for knob in knobs]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"--isp {name}: its knobs are {names}; one and more, each with a name of its own, are needed")
