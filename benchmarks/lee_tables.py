@@ -94,7 +94,8 @@ def print_tables(found: dict[str, list[dict[str, float]]], console: Console) -> 
     for title, variants in TABLES.items():
         table = Table(title=title)
         for heading in ("variant", *SPLITS):
-            table.add_column(heading, justify="left" if heading == "variant" else "right")
+            first = heading == "variant"
+            table.add_column(heading, justify="left" if first else "right", min_width=18 if first else None)
         for variant in (v for v in variants if v in found):
             values = np.array([[one[split] for split in SPLITS] for one in found[variant]])
             spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(len(SPLITS))

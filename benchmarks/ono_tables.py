@@ -6,9 +6,9 @@
 
 Every line is one training of the predictor before the same frozen network, by the paper's recipe (shared exposure and
 gamma, smoothing for each channel, the 8-bit picture, the pose loss alone); `ours` develops the raw before it is
-rounded, noise first. `quick`: built-in scenes, or photographs of a folder (learned from the first, judged on the last),
-few and short; `full`: the paper's ten epochs over the folders given. Published AP stands below. What is finished is
-kept in `--out`.
+rounded, noise first; a classical enhancer learns nothing. `quick`: built-in scenes, or photographs of a folder (learned
+from the first, judged on the last), few and short; `full`: the paper's ten epochs over the folders given. Published AP
+stands below. What is finished is kept in `--out`.
 """
 
 import argparse
@@ -27,6 +27,8 @@ from isp_sim.isp.pipeline import Pipeline
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes.photos import Photos
 from models import train_isp
+from models.enhance.enhancer import CLASSICAL, load_enhancer
+from models.enhance.poses import enhanced_by
 from models.isp_report import gaps
 from models.isp_table import (
     BASELINE,
@@ -36,6 +38,7 @@ from models.isp_table import (
     OURS,
     QUICK_GRID,
     Row,
+    Way,
     developed_by,
     labelled,
 )
@@ -63,7 +66,7 @@ STEP = {"E": "exposure", "G": "gamma", "S": "smoothing"}
 OURS_FROM_RAW, OURS_CHANNELS = "ours", "ours, a gain a channel"
 LEARN_SCENES, JUDGE_SCENES, LEARN_SEED, JUDGE_SEED = 40, 16, 2001, 31
 LEARN_PHOTOS, JUDGE_PHOTOS = 160, 150
-LINES = (OURS_FROM_RAW, OURS_CHANNELS, *ORDERS)
+LINES = (OURS_FROM_RAW, OURS_CHANNELS, *ORDERS, *CLASSICAL)
 CLIMB, EPOCHS = 10, 6
 """Steps of gradient ascent of the second oracle; epochs of `quick`."""
 
@@ -83,7 +86,7 @@ def recipe_of(scale: str, name: str, seed: int, small: bool = False, epochs: int
         settings: dict[str, object] = {"exposure": {"per_channel": True}}
         listed = [{entry.name: settings.get(entry.name, {})} for entry in recipe.pipeline.steps]
         recipe = recipe.model_copy(update={"pipeline": Pipeline.model_validate({"steps": listed})})
-    elif name != OURS_FROM_RAW:
+    elif name in ORDERS:
         steps = [STEP[letter] for letter in name.split(",")]
         recipe = recipe.model_copy(update={"pipeline": Pipeline.model_validate({"steps": steps})})
     quick = scale == "quick"
@@ -108,20 +111,30 @@ def run(
     kept = folder / "scores.json"
     if kept.is_file():
         return dict(json.loads(kept.read_text()))
+    if name in CLASSICAL:
+        found = scored({OURS: over(judged, enhanced_by(load_enhancer(name), recogniser, "none"))})
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(kept, json.dumps(found).encode())
+        return found
     resume = (folder / "checkpoint.safetensors").is_file()
     isp = train(recipe, recogniser, learn, folder, resume, {"benchmark": "ono_tables"}, Console(quiet=True))
     if name == OURS_FROM_RAW:
         grid = QUICK_GRID if scale == "quick" else GRID
         rows = train_isp.judge(isp, recogniser, recipe.input, learn, shots(judged), "none", grid, out / "oracle", CLIMB)
     else:
-        way, row = developed_by(isp, recogniser, recipe.input, "none"), Row()
-        for sample in shots(judged):
-            if labelled(sample):
-                row.add(sample, labelled(sample), way(sample))
-        rows = {OURS: row}
+        rows = {OURS: over(judged, developed_by(isp, recogniser, recipe.input, "none"))}
     found = scored(rows)
     write_atomically(kept, json.dumps(found).encode())
     return found
+
+
+def over(judged: PairSource, way: Way) -> Row:
+    """One way over all the shots."""
+    row = Row()
+    for sample in shots(judged):
+        if labelled(sample):
+            row.add(sample, labelled(sample), way(sample))
+    return row
 
 
 def line(values: list[dict[str, float]]) -> list[str]:
@@ -147,6 +160,8 @@ def print_tables(found: Found, console: Console) -> None:
         if name in found:
             table.add_row(f"learned {name}", *line([one[OURS] for one in found[name]]))
             table.add_row("  published", *("" if v is None else str(v) for v in theirs), style="dim")
+    for name in (n for n in CLASSICAL if n in found):
+        table.add_row(name, *line([one[OURS] for one in found[name]]))
     console.print(table)
     for one in found.get(OURS_FROM_RAW, []):
         for words, share in gaps({name: row["LL-A"] for name, row in one.items()}):
@@ -214,7 +229,7 @@ def lines_of(
     """Every line of every seed."""
     found: Found = {}
     for seed in range(given.seeds):
-        for name in given.lines:
+        for name in (n for n in given.lines if not seed or n not in CLASSICAL):
             recipe = recipe_of(given.scale, name, seed, bool(given.photos), given.epochs)
             scores = run(recipe, given.scale, name, recogniser, learn, judged, out)
             found.setdefault(name, []).append(scores)

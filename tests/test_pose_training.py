@@ -110,7 +110,7 @@ def test_a_reversed_gradient_pulls_the_features_where_the_judge_errs():
 
     pooled = straight.mean(dim=(2, 3))
     cross_entropy(judge(pooled[:2]), judge(pooled[2:])).backward()
-    pooled = reverse(features).mean(dim=(2, 3))
+    pooled = reverse(features, 0.01).mean(dim=(2, 3))
     cross_entropy(judge(pooled[:2]), judge(pooled[2:])).backward()
     assert torch.allclose(features.grad, -0.01 * straight.grad)
 

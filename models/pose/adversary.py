@@ -13,25 +13,26 @@ from torch.nn import functional as F
 
 from models.pose.network import PoseOutput
 
-WEIGHT = 0.01
-"""Of the reversed gradient (assumed)."""
+FEATURES_WEIGHT, OUTPUT_WEIGHT = 1e-5, 0.01
+"""Of the reversed gradient of DANN and of AdvEnt: DANN at 0.01 leaves nothing to see a pose by."""
 
 
 class _Reverse(torch.autograd.Function):
     """Identity forward; backward `−weight · gradient`."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: float) -> Tensor:
+        ctx.weight = weight
         return x.view_as(x)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        return -WEIGHT * gradient
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return -ctx.weight * gradient, None
 
 
-def reverse(x: Tensor) -> Tensor:
-    """x, whose gradient comes back times −0.01."""
-    reversed_x: Tensor = _Reverse.apply(x)  # type: ignore[no-untyped-call]
+def reverse(x: Tensor, weight: float) -> Tensor:
+    """x, whose gradient comes back times −weight."""
+    reversed_x: Tensor = _Reverse.apply(x, weight)  # type: ignore[no-untyped-call]
     return reversed_x
 
 
@@ -44,9 +45,9 @@ def cross_entropy(low: Tensor, well: Tensor) -> Tensor:
 class Adversary(nn.Module):
     """A discriminator of lightings over something of the pose network's output."""
 
-    def __init__(self, judge: nn.Module) -> None:
+    def __init__(self, judge: nn.Module, weight: float) -> None:
         super().__init__()
-        self.judge = judge
+        self.judge, self.weight = judge, weight
 
     def evidence(self, output: PoseOutput) -> Tensor:
         """What is judged."""
@@ -54,7 +55,8 @@ class Adversary(nn.Module):
 
     def forward(self, low: PoseOutput, well: PoseOutput) -> Tensor:
         """Cross-entropy; its gradient is reversed before it reaches the pose network."""
-        return cross_entropy(self.judge(reverse(self.evidence(low))), self.judge(reverse(self.evidence(well))))
+        low_logits, well_logits = (self.judge(reverse(self.evidence(output), self.weight)) for output in (low, well))
+        return cross_entropy(low_logits, well_logits)
 
 
 class FeatureAdversary(Adversary):
@@ -65,7 +67,7 @@ class FeatureAdversary(Adversary):
     """
 
     def __init__(self, channels: int) -> None:
-        super().__init__(nn.Sequential(nn.Linear(channels, 256), nn.ReLU(), nn.Linear(256, 1)))
+        super().__init__(nn.Sequential(nn.Linear(channels, 256), nn.ReLU(), nn.Linear(256, 1)), FEATURES_WEIGHT)
 
     def evidence(self, output: PoseOutput) -> Tensor:
         """`(batch, channels)`."""
@@ -84,7 +86,7 @@ class OutputAdversary(Adversary):
         layers: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):
             layers += [nn.Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(0.2)]
-        super().__init__(nn.Sequential(*layers[:-1]))
+        super().__init__(nn.Sequential(*layers[:-1]), OUTPUT_WEIGHT)
 
     def evidence(self, output: PoseOutput) -> Tensor:
         """`(batch, joints, height, width)`, scaled by the number of pixels so that its mean is of order 1."""
