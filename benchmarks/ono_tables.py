@@ -90,7 +90,7 @@ def recipe_of(scale: str, name: str, seed: int, small: bool = False, epochs: int
         steps = [STEP[letter] for letter in name.split(",")]
         recipe = recipe.model_copy(update={"pipeline": Pipeline.model_validate({"steps": steps})})
     quick = scale == "quick"
-    training = told((first_look if quick else paper).training, seed, epochs or (EPOCHS if quick else None))
+    training = told((first_look if quick else paper).training, seed, EPOCHS if quick and epochs is None else epochs)
     people = first_look.people_a_picture if quick else recipe.people_a_picture
     look = "thumbnail" if small else recipe.look
     return recipe.model_copy(update={"training": training, "people_a_picture": people, "look": look})
@@ -194,7 +194,7 @@ def main() -> None:
     asked.add_argument("--scale", choices=("quick", "full"), default="quick")
     asked.add_argument("--seeds", type=int, default=3)
     asked.add_argument("--lines", nargs="+", choices=LINES, default=list(LINES))
-    asked.add_argument("--epochs", type=int, help="instead of the scale's; give --out another folder")
+    asked.add_argument("--epochs", type=int, help="instead of the scale's")
     asked.add_argument("--pose", help="frozen network [the shipped one]")
     asked.add_argument("--photos", type=Path, help="folder of photographs with annotations.json, for quick")
     asked.add_argument("--data", type=Path, help="generated folder to learn from, for full")
@@ -210,7 +210,7 @@ def main() -> None:
         learn, judged = sources(given, Path(links))
         said = [
             "ono",
-            given.scale,
+            given.scale if given.scale == "full" else f"quick-{given.epochs or EPOCHS}",
             *(["photos"] if given.photos else []),
             *([Path(given.pose).stem] if given.pose else []),
         ]

@@ -60,7 +60,7 @@ def gaps(ap: Mapping[str, float]) -> list[tuple[str, float]]:
         for tag in TAGS.values()
         for ours, base, *tops in (*ways, *halves)
         for top in tops
-        if ours in ap and top + tag in ap
+        if {ours, base, top + tag} <= ap.keys()
     ]
 
 

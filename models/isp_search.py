@@ -72,13 +72,16 @@ class Trials:
         """For each person the setting under which the network is sure of what it finds under most others.
 
         `argmax_b p_b · Σ_a OKS(a, b)`: p_b the mean peak under setting b, OKS between the poses under settings a and
-        b. No labels; the person's box gives the scale. (The pose of least expected risk, each setting a sample.)
+        b. No labels; the person's box gives the scale. (The pose of least expected risk, each setting a sample; equal
+        settings, where a factor met the end of a range, each have their vote.) A pose or peak that is no number, and
+        peaks below 0, count as 0; where all do, the first setting is taken.
         """
         areas = np.array([p.bbox[2] * p.bbox[3] for p in self.people])
         seen = self.keypoints.copy()
         seen[..., 2] = 2  # every joint counts
-        agreement = np.array([sum(oks(other, pose, areas) for other in seen) for pose in self.keypoints])
-        return np.asarray((agreement * self.keypoints[..., 2].mean(axis=2)).argmax(axis=0))
+        agreement = np.array([sum(np.nan_to_num(oks(other, pose, areas)) for other in seen) for pose in self.keypoints])
+        sure = np.maximum(self.keypoints[..., 2].mean(axis=2), 0)
+        return np.asarray(np.nan_to_num(agreement * sure).argmax(axis=0))
 
 
 def found(joints: Float[np.ndarray, "14 3"]) -> Detection:

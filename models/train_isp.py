@@ -190,7 +190,8 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m models.train_isp",
         description="Train an image-adaptive ISP before a frozen pose network: low-light pictures only, the pose loss "
         "only (Ono et al., VISAPP 2024). Then a table: AP for each split of the input as it is, Lee's mean of 0.4, the "
-        "best fixed setting, the learned ISP, and an oracle that tries a grid of settings on each picture; and which "
+        "best fixed setting, the learned ISP, each person's surest setting near it, and an oracle that "
+        "tries a grid of settings on each picture; and which "
         "share of the gap to the oracle is closed. Without --data a rig shoots a small set of its own.",
         epilog="several GPUs: torchrun --nproc-per-node 4 -m models.train_isp --data ExLPose --recipe isp",
     )
@@ -210,7 +211,7 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument(
         "--full-grid",
         action="store_true",
-        help="the oracle tries 81 settings a picture instead of 24, beside its start",
+        help="the oracle tries 81 settings a picture instead of 25",
     )
     asked.add_argument(
         "--climb", type=int, default=0, help="steps of gradient ascent on each picture, a second oracle [%(default)s]"
@@ -225,8 +226,8 @@ def parser() -> argparse.ArgumentParser:
 def asked_recipe(given: argparse.Namespace) -> IspRecipe:
     """The recipe with what the command line says instead."""
     for name in ("climb", "seed"):
-        if getattr(given, name) < 0:
-            raise ValueError(f"--{name} {getattr(given, name)}: whole numbers from 0 are allowed")
+        if not 0 <= getattr(given, name) < 2**63:
+            raise ValueError(f"--{name} {getattr(given, name)}: whole numbers from 0 to 2⁶³ − 1 are allowed")
     recipe = load_recipe(IspRecipe, given.recipe, KNOWN)
     return recipe.model_copy(update={"training": told(recipe.training, given.seed, given.epochs)})
 

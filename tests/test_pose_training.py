@@ -300,6 +300,10 @@ def clumsy():
     raise RuntimeError("no licence")
 
 
+def empty():
+    return Recogniser(nn.AvgPool2d(8), RecogniserFile(height=64, width=64, stride=8))
+
+
 def broken():
     made = factory()
     made.network.layer.bias.fill_(float("nan"))
@@ -339,6 +343,7 @@ def test_a_factorys_recogniser_and_the_refusals(tmp_path):
         ("tests.test_pose_training:someone", "missing 1 required"),
         ("tests.test_pose_training:clumsy", "RuntimeError: no licence"),
         ("tests.test_pose_training:broken", "not numbers"),
+        ("tests.test_pose_training:empty", "has no parameters"),
     ):
         with pytest.raises(ValueError, match=said):
             load_recogniser(name)

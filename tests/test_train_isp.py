@@ -235,6 +235,11 @@ def test_the_surest_setting_is_each_persons_own_and_agrees_with_others():
     both = Trials(found, (person, person), torch.arange(4)[:, None].float())
     assert both.surest().tolist() == [1, 3]
     assert [d.score for d in both.of_each(both.surest())] == pytest.approx([0.52, 0.5])
+    torn = found.copy()
+    torn[1] = np.nan  # the one that was surest of the first person
+    assert Trials(torn, (person, person), torch.arange(4)[:, None].float()).surest().tolist() == [0, 3]
+    found[..., 2] -= 1  # logits below 0 say nothing of sureness
+    assert Trials(found, (person, person), torch.arange(4)[:, None].float()).surest().tolist() == [0, 0]
 
 
 def test_the_surest_of_noisy_poses_is_nearer_the_truth_than_the_mean_one():
