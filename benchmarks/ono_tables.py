@@ -112,17 +112,16 @@ def run(
     if kept.is_file():
         return dict(json.loads(kept.read_text()))
     if name in CLASSICAL:
-        found = scored({OURS: over(judged, enhanced_by(load_enhancer(name), recogniser, "none"))})
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(kept, json.dumps(found).encode())
-        return found
-    resume = (folder / "checkpoint.safetensors").is_file()
-    isp = train(recipe, recogniser, learn, folder, resume, {"benchmark": "ono_tables"}, Console(quiet=True))
-    if name == OURS_FROM_RAW:
-        grid = QUICK_GRID if scale == "quick" else GRID
-        rows = train_isp.judge(isp, recogniser, recipe.input, learn, shots(judged), "none", grid, out / "oracle", CLIMB)
+        rows = {OURS: over(judged, enhanced_by(load_enhancer(name), recogniser, "none"))}
     else:
-        rows = {OURS: over(judged, developed_by(isp, recogniser, recipe.input, "none"))}
+        resume = (folder / "checkpoint.safetensors").is_file()
+        isp = train(recipe, recogniser, learn, folder, resume, {"benchmark": "ono_tables"}, Console(quiet=True))
+        if name == OURS_FROM_RAW:
+            grid, cache = QUICK_GRID if scale == "quick" else GRID, out / "oracle"
+            rows = train_isp.judge(isp, recogniser, recipe.input, learn, shots(judged), "none", grid, cache, CLIMB)
+        else:
+            rows = {OURS: over(judged, developed_by(isp, recogniser, recipe.input, "none"))}
     found = scored(rows)
     write_atomically(kept, json.dumps(found).encode())
     return found

@@ -1,5 +1,6 @@
-"""Networks of any make: files that torch loads without the code that made them."""
+"""What others made: networks in files that torch loads without their code, and whatever a factory of theirs makes."""
 
+import importlib
 from pathlib import Path
 
 import torch
@@ -25,3 +26,20 @@ def load_foreign(path: Path, named: str) -> nn.Module:
         said = str(fault).strip()
         first = said.splitlines()[0].split(". ")[0] if said else type(fault).__name__
         raise ValueError(f"{named}: torch cannot load it: {first}") from None
+
+
+def made_by(factory: str, named: str) -> object:
+    """What a call of `package.module:factory` gives.
+
+    Args:
+        factory: its name.
+        named: what a complaint calls it.
+
+    Raises:
+        ValueError: it cannot be imported or called, with what it raised.
+    """
+    module, _, name = factory.partition(":")
+    try:
+        return getattr(importlib.import_module(module), name)()
+    except Exception as fault:  # another's code raises whatever it likes; the user is told, not shown a traceback
+        raise ValueError(f"{named}: {type(fault).__name__}: {fault}") from None

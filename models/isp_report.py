@@ -50,15 +50,16 @@ def gaps(ap: Mapping[str, float]) -> list[tuple[str, float]]:
     Args:
         ap: of each row, on LL-A.
     """
-    ways = ((OURS, BASELINE, ORACLE, ASCENT), (SUREST, BASELINE, ORACLE, ASCENT))
-    halves = (
+    ways = (
+        (OURS, BASELINE, ORACLE, ASCENT),
+        (SUREST, BASELINE, ORACLE, ASCENT),
         (HALF_OURS, HALF_BASELINE, HALF_ORACLE, HALF_ASCENT),
         (HALF_SUREST, HALF_BASELINE, HALF_ORACLE, HALF_ASCENT),
     )
     return [
         (f"{ours}: gap to the {top}{tag} closed", gap_closed(ap[ours], ap[base], ap[top + tag]))
         for tag in TAGS.values()
-        for ours, base, *tops in (*ways, *halves)
+        for ours, base, *tops in ways
         for top in tops
         if {ours, base, top + tag} <= ap.keys()
     ]

@@ -191,8 +191,8 @@ def parser() -> argparse.ArgumentParser:
         description="Train an image-adaptive ISP before a frozen pose network: low-light pictures only, the pose loss "
         "only (Ono et al., VISAPP 2024). Then a table: AP for each split of the input as it is, Lee's mean of 0.4, the "
         "best fixed setting, the learned ISP, each person's surest setting near it, and an oracle that "
-        "tries a grid of settings on each picture; and which "
-        "share of the gap to the oracle is closed. Without --data a rig shoots a small set of its own.",
+        "tries a grid of settings on each picture; and which share of the gap to the oracle is closed. Without --data "
+        "a rig shoots a small set of its own.",
         epilog="several GPUs: torchrun --nproc-per-node 4 -m models.train_isp --data ExLPose --recipe isp",
     )
     asked.add_argument(
@@ -208,11 +208,7 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument("--rig", default="exlpose-small", help="that shoots where there is no --data [%(default)s]")
     asked.add_argument("--epochs", type=int, help="instead of the recipe's")
     asked.add_argument("--flip", choices=tuple(FLIPS), default="none", help="test of the table [%(default)s]")
-    asked.add_argument(
-        "--full-grid",
-        action="store_true",
-        help="the oracle tries 81 settings a picture instead of 25",
-    )
+    asked.add_argument("--full-grid", action="store_true", help="the oracle tries 81 settings a picture instead of 25")
     asked.add_argument(
         "--climb", type=int, default=0, help="steps of gradient ascent on each picture, a second oracle [%(default)s]"
     )

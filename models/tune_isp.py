@@ -113,11 +113,10 @@ def identity(
     given: argparse.Namespace, isp: BlackBoxIsp, learn: tuple[RawShot, ...], held: tuple[RawShot, ...]
 ) -> dict[str, object]:
     """What makes a search this one: ISP and knobs, network, shots, seed; not how long it goes on."""
-    isp_file = Path(given.isp)
+    file = Path(given.isp)
+    content = [hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest()] if file.is_file() else []
     return {
-        "isp": f"{given.isp} {hashlib.blake2b(isp_file.read_bytes(), digest_size=8).hexdigest()}"
-        if isp_file.is_file()
-        else given.isp,
+        "isp": " ".join([given.isp, *content]),
         "knobs": {knob.name: f"{knob.allowed} [{knob.default}]" for knob in isp.knobs},
         "network": recogniser_identity(given.pose),
         "flip": given.flip,

@@ -1,6 +1,5 @@
 """An enhancer by name, file or factory: 8-bit pictures in, 8-bit pictures out, as an enhancer is used and compared."""
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from models.enhance.lime import lime
 from models.enhance.retinex import multi_scale_retinex
 from models.enhance.tiles import Tileable, enhance_in_tiles
 from models.enhance.weights import load_enhancer_network
-from models.foreign import load_foreign
+from models.foreign import load_foreign, made_by
 from models.pose.crops import Normalisation, Picture, normalise
 
 CLASSICAL: dict[str, Callable[[Picture], Picture]] = {
@@ -130,11 +129,7 @@ def _foreign(path: Path, device: torch.device) -> Enhancer:
 
 
 def _made(name: str) -> Enhancer:
-    module, _, factory = name.partition(":")
-    try:
-        made = getattr(importlib.import_module(module), factory)()
-    except (ImportError, AttributeError, TypeError) as fault:
-        raise ValueError(f"--enhancer {name}: {fault}") from None
+    made = made_by(name, f"--enhancer {name}")
     if not isinstance(made, Enhancer):
         raise ValueError(f"--enhancer {name}: gave a {type(made).__name__}; an Enhancer is allowed")
     return made

@@ -1,7 +1,6 @@
 """Any frozen network that gives heatmaps, as the recogniser behind an ISP: ours, TorchScript, exported, a factory's."""
 
 import hashlib
-import importlib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from isp_sim.rigfile import load_yaml
 from isp_sim.scenes import JOINTS
-from models.foreign import load_foreign
+from models.foreign import load_foreign, made_by
 from models.pose.backbone import LOW, WELL
 from models.pose.crops import IMAGENET_MEAN, IMAGENET_STD, LOW_LIGHT_MEAN, Normalisation
 from models.pose.network import HEATMAP_STRIDE, Cpn, PoseOutput
@@ -180,11 +179,7 @@ def _foreign(path: Path) -> Recogniser:
 
 
 def _made(name: str) -> Recogniser:
-    module, _, factory = name.partition(":")
-    try:
-        made = getattr(importlib.import_module(module), factory)()
-    except Exception as fault:  # another's code: whatever it raises is told, not thrown at the user
-        raise ValueError(f"--pose {name}: {type(fault).__name__}: {fault}") from None
+    made = made_by(name, f"--pose {name}")
     if not isinstance(made, Recogniser):
         raise ValueError(f"--pose {name}: gave a {type(made).__name__}; models.pose.recogniser.Recogniser is allowed")
     return _tried(made, name)

@@ -1,16 +1,16 @@
 """What can be set on an ISP from outside, and what an ISP is to a search: a raw file and settings in, a picture out."""
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from jaxtyping import Float32
 
 from isp_sim.isp.params import ParamSpec
+from models.foreign import made_by
 
 Setting = float | str
 """A number, a word, or yes and no."""
@@ -149,9 +149,8 @@ def load_isp(name: str) -> BlackBoxIsp:
 
 
 def _made(name: str) -> BlackBoxIsp:
-    module, _, factory = name.partition(":")
+    made: Any = made_by(name, f"--isp {name}")
     try:
-        made = getattr(importlib.import_module(module), factory)()
         knobs = tuple(made.knobs)
         assert callable(made.develop)
     except Exception as fault:  # another's code: whatever it raises is told, not thrown at the user
