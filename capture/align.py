@@ -23,7 +23,9 @@ from capture.labels import read_labels
 from capture.session import Session, Settings
 from capture.whole_session import align_session
 from isp_sim import generate
-from isp_sim.dataset import DatasetWriter, read_manifest
+from isp_sim.dataset import DatasetWriter
+from isp_sim.manifest import read_manifest
+from isp_sim.rectify import ArmName
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
 
@@ -62,10 +64,17 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument("--summed", type=int, default=6, help="most pairs summed to fix a session's map [%(default)s]")
     asked.add_argument("--distortion", action="store_true", help="fit what the arms' radial distortions differ by, too")
     asked.add_argument(
+        "--onto",
+        choices=("low-light", "well-lit"),
+        default="low-light",
+        help="arm whose pixels are kept, the other one is warped: ExLPose's low-light pictures were never resampled, "
+        "and a warp would average their noise [%(default)s]",
+    )
+    asked.add_argument(
         "--resampler",
         choices=("cubic", "linear"),
         default="cubic",
-        help="of the low-light arm, in linear light: Catmull-Rom or bilinear [%(default)s]",
+        help="of the arm that is warped, in linear light: Catmull-Rom or bilinear [%(default)s]",
     )
     asked.add_argument(
         "--match",
@@ -121,7 +130,7 @@ def align(given: argparse.Namespace) -> list[Outcome]:
     pairs, faults = find_pairs(given.captures)
     rig = _rig(given)
     settings = Settings(
-        given.resampler, given.match, given.limit_px, given.distortion, given.reference, given.summed,
+        _onto(given), given.resampler, given.match, given.limit_px, given.distortion, given.reference, given.summed,
         photometry.expected_share(rig), photometry.black_of(rig),
     )  # fmt: skip
     labels = read_labels(given.captures, given.annotations)
@@ -166,6 +175,10 @@ def _named_once(pairs: list[CapturedPair], faults: list[str]) -> list[CapturedPa
     return kept
 
 
+def _onto(given: argparse.Namespace) -> ArmName:
+    return "low_light" if given.onto == "low-light" else "well_lit"
+
+
 def _rig(given: argparse.Namespace) -> Rig:
     own = given.captures / "rig.yaml"
     return load_rig(given.rig or (own if own.is_file() else "exlpose"))
@@ -183,6 +196,7 @@ def run_of(given: argparse.Namespace, rig: Rig, pairs: list[CapturedPair]) -> Al
         schedule=None,
         count=len(pairs),
         device="cpu",
+        onto=_onto(given),
         resampler=given.resampler,
         match=given.match,
         limit_px=given.limit_px,
@@ -213,17 +227,17 @@ def _tell(given: argparse.Namespace, outcomes: list[Outcome]) -> int:
         print(f"no pair could be aligned; {given.out / 'alignment.json'} says why, and the command may be run again")
         return 1
     truth = {stem: known.truth for stem, known in read_labels(given.captures, given.annotations).items()}
-    lines = list(read_manifest(given.out))
-    written = {line["scene"] for line in lines}
+    records = list(read_manifest(given.out))
+    written = {record.scene for record in records}
     for outcome in outcomes:
         if outcome.found is not None:
             first = outcome.found.pairs[0]
             _tell_session(outcome, outcome.found, truth.get(Path(first).stem) if first in written else None)
     missed = sum(outcome.missed for outcome in outcomes)
-    print(f"{len(lines)} pairs aligned, {missed} without partner or refused")
+    print(f"{len(records)} pairs aligned, {missed} without partner or refused")
     pages = ", ".join(str(page) for page in sorted(given.out.glob("report-*.html")))
     print(f"pairs in {given.out}; look at {pages} in a browser; alignment.json has the figures")
-    if any(line["people"] for line in lines):
+    if any(record.people for record in records):
         print(
             "next: bright/, dark/, Annotations/ are an ExLPose data set for models; python -m models.train_pose --help"
         )

@@ -11,20 +11,24 @@ import numpy as np
 import isp_sim
 from capture import develop, geometry, session
 from capture.captures import CapturedPair
-from capture.labels import Labels, cropped_plane, placed
+from capture.labels import Labels, common_crop, placed, placed_plane
 from capture.residuals import Check
 from capture.session import Session, Settings
 from isp_sim.dataset import DatasetWriter, Run, write_plane, write_png
 from isp_sim.files import write_atomically
-from isp_sim.pair import Picture
+from isp_sim.isp.codes import srgb_codes
+from isp_sim.manifest import AlignmentRecord, PairRecord, shot_fields
 from isp_sim.raw import Raw
+from isp_sim.rectify import ArmName, Box, on_one_arm
 from isp_sim.schedule import Shot, split_of
+from isp_sim.units import Picture
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlignRun(Run):
     """What identifies an alignment: the captures, and what was asked of them."""
 
+    onto: str
     resampler: str
     match: str
     limit_px: float
@@ -40,12 +44,12 @@ class Done:
     Attributes:
         check: it against its session's map.
         share: the low-light arm's measured share of the light, where it can be measured.
-        line: its manifest line.
+        record: its line of the manifest.
     """
 
     check: Check
     share: float | None
-    line: dict[str, Any]
+    record: PairRecord
 
 
 @dataclass
@@ -84,51 +88,49 @@ def align_pair(
     except OSError as fault:
         raise ValueError(f"{fault.filename}: cannot be read: {fault.strerror}") from None
     check, share = session.judge(pair, frames, found, settings)
-    box = develop.common_box(found.fit.alignment, *frames.size, labels.box)
+    box = common_crop(labels, found.arms, settings.onto)
     shot = _shot(pair, frames.bright, frames.dark)
     pictures = _pictures(frames, found, settings, box)
-    line = _line(number, pair, shot, found, box, frames, pictures) | {
-        "people": placed(labels.people, box),
-        "planes": {name: f"{name}/{shot.file_name('bright')}" for name in labels.planes},
-        "labels": labels.labels,
-        "alignment": _check_json(check, share),
-    }
+    record = _record(number, pair, shot, found, settings.onto, box, frames, pictures).model_copy(
+        update={
+            "people": placed(labels, found.arms, settings.onto, box),
+            "planes": {name: f"{name}/{shot.file_name('bright')}" for name in labels.planes},
+            "labels": labels.labels,
+            "alignment": _alignment(check, share),
+        }
+    )
     out = writer.folder
-    for arm, picture in zip(("bright", "dark"), pictures, strict=True):
-        write_png(out / line[arm], picture)
-        if f"raw_{arm}" in line:
-            write_atomically(out / line[f"raw_{arm}"], getattr(pair, arm).read_bytes())
+    for name, picture in zip((record.bright, record.dark), pictures, strict=True):
+        write_png(out / name, picture)
+    for raw_name, file in ((record.raw_bright, pair.bright), (record.raw_dark, pair.dark)):
+        if raw_name is not None:
+            write_atomically(out / raw_name, file.read_bytes())
     for name, path in labels.planes.items():
         (out / name).mkdir(exist_ok=True)
-        assert labels.box is not None
-        write_plane(out / line["planes"][name], cropped_plane(path, labels.box, box))
-    writer.record(number, line)
-    return Done(check, share, line)
+        write_plane(out / record.planes[name], placed_plane(path, labels, found.arms, settings.onto, box))
+    writer.record(number, record)
+    return Done(check, share, record)
 
 
-def done_before(line: dict[str, Any]) -> Done:
-    """What a manifest's line tells of a pair that a stopped run had finished."""
-    told = line["alignment"]
-    sigma = math.inf if told["sigma_px"] is None else told["sigma_px"]
-    return Done(Check(tuple(told["residual_px"]), sigma, None), told["share_of_light"], line)
+def done_before(record: PairRecord) -> Done:
+    """What a pair's record tells that a stopped run had finished."""
+    assert record.alignment is not None
+    known = record.alignment
+    sigma = math.inf if known.sigma_px is None else known.sigma_px
+    return Done(Check(known.residual_px, sigma, None), known.share_of_light, record)
 
 
-def _check_json(check: Check, share: float | None) -> dict[str, Any]:
+def _alignment(check: Check, share: float | None) -> AlignmentRecord:
     sigma = check.sigma_px if math.isfinite(check.sigma_px) else None
-    return {"residual_px": list(check.left_px), "sigma_px": sigma, "share_of_light": share}
+    return AlignmentRecord(residual_px=check.left_px, sigma_px=sigma, share_of_light=share)
 
 
-def _pictures(frames: develop.Frames, found: Session, settings: Settings, box: develop.Box) -> tuple[Picture, Picture]:
-    """Both arms on the crop, 8 bits; a well-lit picture keeps its codes."""
-    low = develop.warp(develop.linear(frames.dark), found.fit.alignment, box, settings.resampler)
+def _pictures(frames: develop.Frames, found: Session, settings: Settings, box: Box) -> tuple[Picture, Picture]:
+    """Both arms on the crop, 8 bits; a picture that is only cropped keeps its codes."""
+    well, low = on_one_arm(frames.linear, found.arms, settings.onto, box, settings.resampler)
     if settings.match != "none":
         low = found.match.tint(low) if settings.match == "tint" else found.match.level(low)
-    left, top, width, height = box
-    if isinstance(frames.bright, Raw):
-        well = develop.encode(develop.crop(develop.linear(frames.bright), box))
-    else:
-        well = np.ascontiguousarray(frames.bright[top : top + height, left : left + width])
-    return well, develop.encode(low)
+    return srgb_codes(well), srgb_codes(low)
 
 
 def _shot(pair: CapturedPair, bright: Raw | Picture, dark: Raw | Picture) -> Shot:
@@ -145,33 +147,40 @@ def _shot(pair: CapturedPair, bright: Raw | Picture, dark: Raw | Picture) -> Sho
     )
 
 
-def _line(
+def _record(
     number: int,
     pair: CapturedPair,
     shot: Shot,
     found: Session,
-    box: develop.Box,
+    onto: ArmName,
+    box: Box,
     frames: develop.Frames,
     pictures: tuple[Picture, Picture],
-) -> dict[str, Any]:
-    bright, dark = shot.file_name("bright"), shot.file_name("dark")
-    line: dict[str, Any] = {"id": number + 1, "bright": f"bright/{bright}", "dark": f"dark/{dark}"}
-    if isinstance(frames.bright, Raw):
-        line |= {f"raw_{arm}": f"raw/{Path(shot.file_name(arm)).stem}.dng" for arm in ("bright", "dark")}
-        line["key"] = frames.bright.provenance
-    return line | {
-        "scene": pair.name,
-        "split": split_of(shot.well_lit_gain_db),
-        "width": box[2],
-        "height": box[3],
-        **vars(shot) | {"scene_number": shot.scene, "scene": pair.name},
-        "aligned_as": found.name,
-        "crop": list(box),
-        "low_to_well": found.fit.alignment.low_to_well(*frames.size).tolist(),
-        "distortion": list(found.fit.alignment.distortion),
-        "mean_well_lit": float(np.mean(pictures[0])),
-        "mean_low_light": float(np.mean(pictures[1])),
-    }
+) -> PairRecord:
+    is_raw = isinstance(frames.bright, Raw)
+    raws = {f"raw_{arm}": f"raw/{Path(shot.file_name(arm)).stem}.dng" for arm in ("bright", "dark") if is_raw}
+    return PairRecord(
+        id=number + 1,
+        bright=f"bright/{shot.file_name('bright')}",
+        dark=f"dark/{shot.file_name('dark')}",
+        **raws,
+        scene=pair.name,
+        split=split_of(shot.well_lit_gain_db),
+        width=box[2],
+        height=box[3],
+        frame_width=frames.size[1],
+        frame_height=frames.size[0],
+        **shot_fields(shot),
+        key=frames.bright.provenance if isinstance(frames.bright, Raw) else {},
+        onto=onto,
+        crop=box,
+        low_to_well=found.arms.low_to_well.tolist(),
+        distortion=found.arms.distortion,
+        mean_well_lit=float(np.mean(pictures[0])),
+        mean_low_light=float(np.mean(pictures[1])),
+        people=(),
+        aligned_as=found.name,
+    )
 
 
 def write_alignments(folder: Path, outcomes: list[Outcome], settings: Settings) -> None:
@@ -193,6 +202,11 @@ def forget_refusals(folder: Path) -> None:
     if all(path == told or path.match("report-*.html") for path in left) and _aligned_nothing(told):
         for path in left:
             path.unlink()
+
+
+def _pair_json(pair: CapturedPair, done: Done) -> dict[str, Any]:
+    found = _alignment(done.check, done.share)
+    return {"pair": pair.name} | found.model_dump()
 
 
 def _aligned_nothing(told: Path) -> bool:
@@ -231,5 +245,5 @@ def _session_json(outcome: Outcome) -> dict[str, Any]:
             "correlation_peak_sigma": fit.coarse_height,
         },
         "photometric": {"gain": list(found.match.gain), "offset": list(found.match.offset)},
-        "pairs": [{"pair": pair.name} | done.line["alignment"] for pair, done in outcome.done],
+        "pairs": [_pair_json(pair, done) for pair, done in outcome.done],
     }

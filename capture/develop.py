@@ -1,37 +1,22 @@
-"""Captured files → linear light, warp, crop, 8 bits: the pictures of an aligned pair.
-
-The low-light arm is resampled once, in linear light, after demosaicing: `cubic` (Catmull-Rom, 4×4 samples) or `linear`
-(2×2), at coordinates in double precision. The well-lit arm is cropped and never resampled.
-"""
+"""Captured files → linear light: what `isp_sim.rectify` brings onto one arm's pixels."""
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
 import torch
 from jaxtyping import Float32
 
-from capture import kernels
 from capture.captures import CapturedPair
-from capture.geometry import Alignment
 from capture.observation import Observation, of_pictures, of_raws
-from isp_sim.camera import REC709_TO_XYZ
 from isp_sim.dng import read_dng
-from isp_sim.isp.develop import DevelopParams, develop_linear
-from isp_sim.pair import Picture
-from isp_sim.raw import Raw, normalise
-from isp_sim.rows import in_rows
-from isp_sim.transfer import srgb_decode, srgb_encode
+from isp_sim.isp.develop import DEMOSAIC, develop_raw
+from isp_sim.raw import Raw
+from isp_sim.transfer import srgb_decode
+from isp_sim.units import Picture
 
-Resampler = Literal["cubic", "linear"]
 Linear = Float32[np.ndarray, "height width 3"]
-Box = tuple[int, int, int, int]
-"""(x, y, width, height) in the well-lit frame."""
-DEMOSAIC = "malvar2004"
-CODES = 4096
-MIN_SIDE_PX = 16
 
 
 @dataclass(frozen=True)
@@ -46,6 +31,11 @@ class Frames:
         """(height, width)."""
         plane = self.bright.counts if isinstance(self.bright, Raw) else self.bright
         return plane.shape[0], plane.shape[1]
+
+    @property
+    def linear(self) -> tuple[Linear, Linear]:
+        """Well-lit and low-light in linear Rec. 709, white 1, nothing clipped."""
+        return linear(self.bright), linear(self.dark)
 
     def observation(self) -> Observation:
         """The pair as registration sees it. Raises ValueError where the arms do not fit each other."""
@@ -79,80 +69,4 @@ def linear(frame: Raw | Picture) -> Linear:
     if not isinstance(frame, Raw):
         table = srgb_decode(torch.linspace(0, 1, 256, dtype=torch.float64)).numpy().astype(np.float32)
         return np.asarray(cv2.LUT(frame, table), np.float32)
-    mosaic = normalise(frame.counts, frame.black_level_dn, frame.white_level_dn)
-    with torch.inference_mode():
-        light = develop_linear(mosaic, _params(frame))
-    return np.ascontiguousarray(light[0].permute(1, 2, 0).numpy())
-
-
-def _params(raw: Raw) -> DevelopParams:
-    """White balance and matrix from a raw's own metadata; the matrix's rows sum to 1, so that white stays white."""
-    neutral = np.array(raw.neutral)
-    gains = neutral.max() / neutral
-    mixing = gains[:, None] * np.array(raw.xyz_to_camera) @ np.array(REC709_TO_XYZ)
-    matrix = np.linalg.inv(mixing)
-    matrix /= matrix.sum(axis=1, keepdims=True)
-    return DevelopParams(
-        raw.cfa,
-        DEMOSAIC,
-        torch.tensor(gains[None], dtype=torch.float32),
-        torch.tensor(matrix[None], dtype=torch.float32),
-    )
-
-
-def warp(image: Linear, alignment: Alignment, box: Box, resampler: Resampler) -> Linear:
-    """The low-light image on the well-lit arm's pixels, cropped to `box`."""
-    left, top, width, height = box
-    out = np.empty((height, width, image.shape[2]), np.float32)
-    back = tuple(np.linalg.inv(alignment.centred()).ravel())
-    numbers = (back, *alignment.distortion, alignment.radius**2, left, top, resampler == "cubic")
-    in_rows(kernels.warp_rows, height, image, *numbers, out)
-    return out
-
-
-def encode(image: Linear) -> Picture:
-    """Linear light → 8-bit sRGB codes `⌊255·s + ½⌋`, by a table of 4,096 steps in the root of the light.
-
-    The root keeps a step under a third of a code everywhere, so a code is off by one at most where it lies on an edge.
-    """
-    steps = torch.linspace(0, 1, CODES, dtype=torch.float64) ** 2
-    table = (srgb_encode(steps) * 255 + 0.5).numpy().astype(np.uint8)
-    at = np.sqrt(np.clip(image, 0, 1)) * (CODES - 1) + 0.5
-    return np.asarray(table[at.astype(np.uint16)])
-
-
-def common_box(alignment: Alignment, height: int, width: int, within: Box | None = None) -> Box:
-    """The part of the well-lit frame the low-light frame fills: an upright rectangle inside its warped rim.
-
-    Args:
-        alignment: low-light → well-lit.
-        height: of the frames.
-        width: likewise.
-        within: a crop that must not be left.
-
-    Raises:
-        ValueError: less than 16 pixels are left.
-    """
-    xs, ys = (np.linspace(-(n - 1) / 2, (n - 1) / 2, 65) for n in (width, height))
-    at_x, at_y = np.full_like(ys, xs[-1]), np.full_like(xs, ys[-1])
-
-    def edge(x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
-        middle = ((width - 1) / 2, (height - 1) / 2)[axis]
-        return np.asarray(alignment.displaced(np.column_stack([x, y]))[:, axis] + middle)
-
-    hair = 1e-3  # rounding, not light that lacks
-    left, top = int(np.ceil(edge(-at_x, ys, 0).max() - hair)), int(np.ceil(edge(xs, -at_y, 1).max() - hair))
-    right, bottom = int(np.floor(edge(at_x, ys, 0).min() + hair)), int(np.floor(edge(xs, at_y, 1).min() + hair))
-    x, y, w, h = within or (0, 0, width, height)
-    left, top, right, bottom = max(left, x), max(top, y), min(right, x + w - 1), min(bottom, y + h - 1)
-    if right - left + 1 < MIN_SIDE_PX or bottom - top + 1 < MIN_SIDE_PX:
-        raise ValueError(
-            f"of {width}×{height} px hardly anything is seen by both arms; {MIN_SIDE_PX} and more are allowed"
-        )
-    return left, top, right - left + 1, bottom - top + 1
-
-
-def crop(image: Linear, box: Box) -> Linear:
-    """The box of a well-lit image."""
-    left, top, width, height = box
-    return np.ascontiguousarray(image[top : top + height, left : left + width])
+    return np.ascontiguousarray(develop_raw(frame, DEMOSAIC)[0].permute(1, 2, 0).numpy())

@@ -17,6 +17,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float64
 
+from isp_sim.rectify import ArmMap
+
 NAMES = ("shift_x", "shift_y", "expansion", "rotation", "aspect", "shear", "tilt_x", "tilt_y", "k1", "k2")
 HOMOGRAPHY, DISTORTED = 8, 10
 """How many of the parameters are free: a homography, or distortion as well."""
@@ -60,6 +62,10 @@ class Alignment:
         """The homography between pixels counted from the centre of the first one, as the manifest has it."""
         matrix = about_corner(self.centred(), height, width)
         return np.asarray(matrix / matrix[2, 2])
+
+    def arm_map(self, height: int, width: int) -> ArmMap:
+        """The map as the pictures are warped by."""
+        return ArmMap(self.low_to_well(height, width), (height, width), self.distortion)
 
     @property
     def distortion(self) -> tuple[float, float]:

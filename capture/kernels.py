@@ -1,7 +1,6 @@
-"""Loops over pixels: the well-lit light each low-light pixel sees, the normal equations in cells, the one warp.
+"""Loops over pixels: the well-lit light each low-light pixel sees, the normal equations in cells.
 
-Coordinates are computed in double precision for every pixel; nothing is rounded to a fraction of a pixel (OpenCV's
-warps round to 1/32).
+Coordinates are computed in double precision for every pixel.
 """
 
 import math
@@ -150,37 +149,3 @@ def accumulate(start, stop, value, slope_x, slope_y, dark, channel, low, per_bin
                 cell[4] += w * gy * rest[j]
                 cell[5] += w * rest[j] * rest[j]
                 cell[6] += 1.0
-
-
-@numba.njit(nogil=True, cache=True, fastmath=True)
-def warp_rows(start, stop, image, m, k1, k2, radius2, left, top, cubic, out):  # type: ignore[no-untyped-def]
-    """Every pixel of `out` from the point of `image` (both `(height, width, channels)`) it is mapped to.
-
-    `m` here maps well-lit to low-light points about the centre; `out`'s corner is pixel (left, top) of the frame.
-    Beyond the rim its pixels go on.
-    """
-    rows, columns, channels = image.shape
-    for i in range(start, stop):
-        for j in range(out.shape[1]):
-            x, y = j + left - (columns - 1) / 2, i + top - (rows - 1) / 2
-            depth = m[6] * x + m[7] * y + m[8]
-            x, y = (m[0] * x + m[1] * y + m[2]) / depth, (m[3] * x + m[4] * y + m[5]) / depth
-            bent_x, bent_y = x, y
-            for _ in range(8 if k1 != 0.0 or k2 != 0.0 else 0):  # x = x′ / (1 + k1 ρ² + k2 ρ⁴), by fixed point
-                rho2 = (x * x + y * y) / radius2
-                bend = 1.0 + k1 * rho2 + k2 * rho2 * rho2
-                x, y = bent_x / bend, bent_y / bend
-            u, v = x + (columns - 1) / 2, y + (rows - 1) / 2
-            x0, y0 = math.floor(u), math.floor(v)
-            fx, fy = u - x0, v - y0
-            wx = catmull_rom(fx) if cubic else (0.0, 1.0 - fx, fx, 0.0)
-            wy = catmull_rom(fy) if cubic else (0.0, 1.0 - fy, fy, 0.0)
-            for c in range(channels):
-                total = 0.0
-                for r in range(4):
-                    line = image[min(max(y0 - 1 + r, 0), rows - 1)]
-                    part = 0.0
-                    for s in range(4):
-                        part += wx[s] * line[min(max(x0 - 1 + s, 0), columns - 1), c]
-                    total += wy[r] * part
-                out[i, j, c] = total

@@ -1,35 +1,32 @@
-"""Labels of captured frames: where they are found, and how they follow the crop.
+"""Labels of captured frames: where they are found, and how they come onto the pictures."""
 
-The well-lit arm is cropped and not resampled, so its labels move by whole pixels.
-"""
-
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
-from capture.develop import Box
-from isp_sim.dataset import read_manifest
+from isp_sim.manifest import PairRecord, PersonRecord, read_manifest
+from isp_sim.rectify import ArmMap, ArmName, Box, Points, common_box, filled_box, people_on, plane_on
 from isp_sim.scenes import Person
 from isp_sim.scenes.annotations import find_annotations, read_annotations
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What is known of one well-lit frame.
+    """What is known of one pair's frames.
 
     Attributes:
-        people: in the frame's pixels.
-        box: the part of the frame that may be used; None: all of it.
+        people: in the pixels of arm `onto`.
+        onto: the arm that was labelled.
+        box: the part of its frame that may be used; None: all of it.
         planes: files of maps that cover `box`, by the name of their folder.
         labels: whatever else.
         truth: 3×3 low-light → well-lit, where a simulated rig made the frames.
     """
 
     people: tuple[Person, ...] = ()
+    onto: ArmName = "well_lit"
     box: Box | None = None
     planes: dict[str, Path] = field(default_factory=dict)
     labels: dict[str, object] = field(default_factory=dict)
@@ -55,7 +52,7 @@ def read_labels(where: Path, annotations: Path | None) -> dict[str, Labels]:
             f"--annotations {folder}: is no finished run of isp_sim.generate; a keypoint file will do as well"
         )
     if (annotations is None or folder == annotations) and (folder / "manifest.jsonl").is_file():
-        return {Path(line["bright"]).stem: _of_line(folder, line) for line in read_manifest(folder)}
+        return {Path(record.bright).stem: _of_record(folder, record) for record in read_manifest(folder)}
     inner = folder / "Annotations"
     file = annotations or find_annotations(folder) or (find_annotations(inner) if inner.is_dir() else None)
     if file is None:
@@ -63,44 +60,49 @@ def read_labels(where: Path, annotations: Path | None) -> dict[str, Labels]:
     return {Path(name).stem: Labels(people) for name, people in read_annotations(file).items()}
 
 
-def _of_line(folder: Path, line: dict[str, Any]) -> Labels:
-    left, top, width, height = line["crop"]
-    people = []
-    for person in line["people"]:
-        joints = np.array(person["keypoints"], float).reshape(-1, 3)
-        keypoints = tuple((x + left, y + top, int(v)) if v else (0.0, 0.0, 0) for x, y, v in joints.tolist())
-        x, y, w, h = person["bbox"]
-        people.append(Person(keypoints, (x + left, y + top, w, h), person["iscrowd"]))
-    planes = {name: folder / file for name, file in line["planes"].items()}
-    truth = np.array(line["low_to_well"]) if "low_to_well" in line else None
-    return Labels(tuple(people), (left, top, width, height), planes, line["labels"], truth)
+def _of_record(folder: Path, record: PairRecord) -> Labels:
+    left, top, _, _ = record.crop
+    size = (record.frame_height, record.frame_width)
+    people = people_on(record.persons, lambda points: points + np.array([left, top]), (0, 0, size[1], size[0]))
+    planes = {name: folder / file for name, file in record.planes.items()}
+    return Labels(people, record.onto, record.crop, planes, record.labels, np.array(record.low_to_well))
 
 
-def placed(people: Sequence[Person], box: Box) -> list[dict[str, Any]]:
-    """People on a crop, as a manifest's line has them; joints outside become unlabelled, boxes are cut."""
-    left, top, width, height = box
-    found: list[dict[str, Any]] = []
-    for person in people:
-        joints: list[float] = []
-        for x, y, v in person.keypoints:
-            inside = v and -0.5 <= x - left < width - 0.5 and -0.5 <= y - top < height - 0.5
-            joints += [x - left, y - top, v] if inside else [0.0, 0.0, 0]
-        x, y, w, h = person.bbox
-        x0, y0 = max(x - left, 0.0), max(y - top, 0.0)
-        x1, y1 = min(x + w - left, width), min(y + h - top, height)
-        if x1 - x0 >= 1 and y1 - y0 >= 1:
-            found.append({"keypoints": joints, "bbox": [x0, y0, x1 - x0, y1 - y0], "iscrowd": person.iscrowd})
-    return found
-
-
-def cropped_plane(path: Path, known: Box, box: Box) -> np.ndarray:
-    """A map that covers `known`, cut to `box` inside it.
+def common_crop(labels: Labels, arms: ArmMap, onto: ArmName) -> Box:
+    """The crop of arm `onto` that both arms fill and the labels' maps cover.
 
     Raises:
-        ValueError: no readable map of that size.
+        ValueError: hardly anything is left.
+    """
+    within = None
+    if labels.box is not None:
+        within = filled_box(lambda points: _moved(points, labels, arms, onto), arms.size, source=labels.box)
+    return common_box(arms, onto, within)
+
+
+def placed(labels: Labels, arms: ArmMap, onto: ArmName, box: Box) -> tuple[PersonRecord, ...]:
+    """People on a crop of arm `onto`, as the manifest has them; those cut to less than a pixel are left out."""
+    people = people_on(labels.people, lambda points: _moved(points, labels, arms, onto), box)
+    return tuple(PersonRecord.of(person) for person in people if min(person.bbox[2:]) >= 1)
+
+
+def placed_plane(path: Path, labels: Labels, arms: ArmMap, onto: ArmName, box: Box) -> np.ndarray:
+    """A map of the labels on a crop of arm `onto`; values are never interpolated.
+
+    Raises:
+        ValueError: not a readable map of the labels' size.
     """
     plane = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if plane is None or plane.shape[:2] != (known[3], known[2]):
-        raise ValueError(f"{path}: is no map of {known[2]}×{known[3]} px")
-    left, top = box[0] - known[0], box[1] - known[1]
-    return np.ascontiguousarray(plane[top : top + box[3], left : left + box[2]])
+    assert labels.box is not None
+    known_x, known_y, known_width, known_height = labels.box
+    if plane is None or plane.shape[:2] != (known_height, known_width):
+        raise ValueError(f"{path}: not a map of {known_width}×{known_height} px")
+    left, top, width, height = box
+    pixels = np.stack(np.meshgrid(np.arange(width) + left, np.arange(height) + top), axis=-1).reshape(-1, 2)
+    seen = pixels if labels.onto == onto else arms.moved(pixels, labels.onto)
+    at = (seen - (known_x, known_y)).reshape(height, width, 2).astype(np.float32)
+    return plane_on(plane, at)
+
+
+def _moved(points: Points, labels: Labels, arms: ArmMap, onto: ArmName) -> Points:
+    return points if labels.onto == onto else arms.moved(points, onto)

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from isp_sim.isp.demosaic import demosaic
 from isp_sim.isp.operators import white_balance
-from isp_sim.pair import Picture
 from isp_sim.raw import Raw, normalise
-from isp_sim.units import Mosaic
+from isp_sim.units import Mosaic, Picture
 
 SATURATED = 0.98
 """Share of the range from which a well-lit pixel no longer tells the light."""

@@ -15,7 +15,9 @@ from capture.geometry import NAMES
 from capture.residuals import Grid
 from capture.session import Session
 from isp_sim.files import write_atomically
-from isp_sim.pair import Picture
+from isp_sim.isp.codes import srgb_codes
+from isp_sim.rectify import ArmName, common_box, crop, on_one_arm
+from isp_sim.units import Picture
 
 WIDTH = 900
 DETAIL_PX, ZOOM = 150, 3
@@ -35,6 +37,7 @@ figcaption{{color:#555}}.flicker{{position:relative;display:inline-block}}.flick
 def write_report(
     path: Path,
     session: Session,
+    onto: ArmName,
     reference: CapturedPair,
     done: Sequence[tuple[CapturedPair, Done]],
     faults: Sequence[str],
@@ -44,6 +47,7 @@ def write_report(
     Args:
         path: of the HTML file.
         session: as fitted.
+        onto: the arm whose pixels are kept.
         reference: the pair to show.
         done: its pairs that were aligned.
         faults: sentences about those that were not.
@@ -52,11 +56,13 @@ def write_report(
         OSError: the disk refused.
     """
     frames = develop.read(reference)
-    box = develop.common_box(session.fit.alignment, *frames.size)
-    well = develop.encode(develop.crop(develop.linear(frames.bright), box))
-    dark = develop.linear(frames.dark)
-    before = develop.encode(session.match.level(develop.crop(dark, box)))
-    after = develop.encode(session.match.level(develop.warp(dark, session.fit.alignment, box, "cubic")))
+    box = common_box(session.arms, onto)
+    well, low = frames.linear
+    apart = (crop(well, box), crop(low, box))
+    together = on_one_arm((well, low), session.arms, onto, box, "cubic")
+    (well_before, before), (well_after, after) = (
+        (srgb_codes(bright), srgb_codes(session.match.level(dark))) for bright, dark in (apart, together)
+    )
     grid, fit = session.grid, session.fit
     body = [
         f"<h1>Session {html.escape(session.name)}</h1>",
@@ -74,11 +80,14 @@ def write_report(
         _arrows(grid, grid.before, session.size, "before: the arms' displacement"),
         _arrows(grid, grid.left, session.size, "after: what is left (grey: 1 σ; no arrow: nothing to be seen)"),
         "<h2>Overlays</h2><p>Here the low-light arm is lifted to the well-lit arm's level.</p>",
-        _flicker(_small(well), _small(before), "flicker, before"),
-        _flicker(_small(well), _small(after), "flicker, after"),
-        *(_flicker(_detail(well, at), _detail(after, at), f"flicker, {ZOOM}×, after") for at in _details(well)),
-        _figure(_small(checkerboard(well, before)), "checkerboard, before"),
-        _figure(_small(checkerboard(well, after)), "checkerboard, after"),
+        _flicker(_small(well_before), _small(before), "flicker, before"),
+        _flicker(_small(well_after), _small(after), "flicker, after"),
+        *(
+            _flicker(_detail(well_after, at), _detail(after, at), f"flicker, {ZOOM}×, after")
+            for at in _details(well_after)
+        ),
+        _figure(_small(checkerboard(well_before, before)), "checkerboard, before"),
+        _figure(_small(checkerboard(well_after, after)), "checkerboard, after"),
         "<h2>Map, low-light → well-lit, px at the corner</h2>",
         _table(("parameter", "px"), [(n, f"{v:.4f}") for n, v in zip(NAMES, fit.alignment.theta, strict=True)]),
         "<h2>Light</h2>",
@@ -110,9 +119,9 @@ def _pairs(done: Sequence[tuple[CapturedPair, Done]]) -> str:
         seen = (
             "too dark to tell" if not np.isfinite(check.sigma_px) else f"{check.length_px:.3f} ± {check.sigma_px:.3f}"
         )
-        untold = "too dark to tell" if "raw_bright" in one.line else ""
+        untold = "too dark to tell" if one.record.raw_bright else ""
         share = untold if one.share is None else f"{100 * one.share:.2f} %"
-        rows.append((pair.name, one.line["split"], f"{one.line['mean_low_light']:.2f}", seen, share))
+        rows.append((pair.name, one.record.split, f"{one.record.mean_low_light:.2f}", seen, share))
     return _table(("pair", "split", "mean of the low-light arm", "residual shift, px", "share of light"), rows)
 
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from capture import coarse, develop, geometry, photometry, register, residuals
 from capture.captures import CapturedPair
-from capture.develop import Frames, Resampler
+from capture.develop import Frames
 from capture.observation import Observation
 from capture.register import SCALES, Fit
 from isp_sim.raw import Raw
+from isp_sim.rectify import ArmMap, ArmName, Resampling, common_box, on_one_arm
 
 SHARE_FACTOR = 1.5
 """A share of light this many times off what the rig says is another filter."""
@@ -22,7 +23,8 @@ class Settings:
     """What the command was told.
 
     Attributes:
-        resampler: of the low-light arm.
+        onto: the arm whose pixels the pictures lie on.
+        resampler: of the other arm.
         match: `none` keeps the low-light pictures as they are; `tint` takes their colour cast out; `level` lifts
             them to the well-lit arm's level.
         limit_px: largest residual, and largest expected corner error of a map.
@@ -33,7 +35,8 @@ class Settings:
         black: of its raws, as the rig says.
     """
 
-    resampler: Resampler
+    onto: ArmName
+    resampler: Resampling
     match: str
     limit_px: float
     distortion: bool
@@ -62,6 +65,11 @@ class Session:
     grid: residuals.Grid
     match: photometry.Match
     sigma_px: float
+
+    @property
+    def arms(self) -> ArmMap:
+        """The map, as the pictures are warped by."""
+        return self.fit.alignment.arm_map(*self.size)
 
 
 def candidates(pairs: Sequence[CapturedPair], settings: Settings) -> list[CapturedPair]:
@@ -117,9 +125,8 @@ def fit_session(name: str, loaded: Sequence[tuple[CapturedPair, Frames]], settin
             "its arms together; try --distortion, and look whether the rig moved"
         )
     pair, frames = loaded[agreeing[0]]
-    box = develop.common_box(fit.alignment, *size)
-    well = develop.crop(develop.linear(frames.bright), box)
-    low = develop.warp(develop.linear(frames.dark), fit.alignment, box, "linear")
+    arms = fit.alignment.arm_map(*size)
+    well, low = on_one_arm(frames.linear, arms, settings.onto, common_box(arms, settings.onto), "linear")
     names = (pair.name, *(loaded[n][0].name for n in agreeing[1:]))
     return Session(name, names, size, fit, grid, photometry.match(well, low), sigma_px)
 

@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Protocol
 
 from capture.captures import CapturedPair, find_pairs
-from isp_sim import optics
-from isp_sim.camera import Frame
 from isp_sim.dng import read_dng
 from isp_sim.pair import DualCamera
 from isp_sim.raw import Raw
-from isp_sim.scenes import SceneSource
+from isp_sim.scenes import Scene, SceneSource
 from isp_sim.schedule import Shot
 
 
@@ -27,21 +25,13 @@ class SimulatedStage:
 
     def __init__(self, rig: DualCamera, scenes: SceneSource, seed: int) -> None:
         self.rig, self.scenes, self.seed = rig, scenes, seed
-        self._at: int | None = None
-        self._light = 0.0
+        self._at: tuple[int, Scene] | None = None
 
     def show(self, number: int, shot: Shot) -> None:
         """Put a shot's scene before both arms, metered; `number` is the shot's within its scene."""
-        arms = (self.rig.well_lit, self.rig.low_light)
-        if self._at != shot.scene:
-            scene = self.scenes.scene(shot.scene % len(self.scenes))
-            lens, sensor = self.rig.rig.lens, self.rig.rig.sensor
-            image = optics.through_lens(scene.radiance, lens, sensor.pixel_pitch_um.value * self.rig.rig.binning)
-            for arm in arms:
-                arm.look_at(image)
-            self._light, self._at = self.rig.meter(scene, shot), shot.scene
-        for arm in arms:
-            arm.light, arm.next_frame = self._light, Frame(self.seed, shot.scene, number)
+        if self._at is None or self._at[0] != shot.scene:
+            self._at = shot.scene, self.scenes.scene(shot.scene % len(self.scenes), shot.daylight)
+        self.rig.prepare(self._at[1], number, shot, self.seed)
 
 
 class FolderStage:

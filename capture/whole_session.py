@@ -61,7 +61,14 @@ def align_session(
             pool.shutdown(cancel_futures=True)
             raise
     yield from (None for _ in lost)
-    write_report(writer.folder / f"report-{_plain(outcome.name)}.html", found, reference, outcome.done, outcome.faults)
+    write_report(
+        writer.folder / f"report-{_plain(outcome.name)}.html",
+        found,
+        settings.onto,
+        reference,
+        outcome.done,
+        outcome.faults,
+    )
 
 
 def _load(

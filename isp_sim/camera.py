@@ -10,14 +10,8 @@ from isp_sim import optics, readout, sensor, streams
 from isp_sim.raw import Raw
 from isp_sim.rig import Arm, Rig
 from isp_sim.rows import in_rows
+from isp_sim.transfer import REC709_TO_XYZ
 from isp_sim.units import Counts, Photons, Radiance
-
-REC709_TO_XYZ = (
-    (0.4124564, 0.3575761, 0.1804375),
-    (0.2126729, 0.7151522, 0.0721750),
-    (0.0193339, 0.1191920, 0.9503041),
-)
-"""Linear Rec. 709 → CIE XYZ under D65 (IEC 61966-2-1)."""
 
 
 class Camera(Protocol):
@@ -169,7 +163,7 @@ class SimulatedArm:
             ValueError: no scene is before the arm.
         """
         if self._at_white is None:
-            raise ValueError(f"camera {self.serial} looks at nothing: call look_at first")
+            raise ValueError(f"camera {self.serial} has no scene set: call look_at() first")
         return self._at_white
 
     def grab(self, exposure_us: float, gain_db: float) -> Raw:
@@ -201,13 +195,23 @@ class SimulatedArm:
         maps = self.maps
         return sensor.FixedMaps(maps.gain[at], maps.offset_e[at], maps.hot_e_per_s[at])
 
-    def describe(self, counts: Counts, exposure_us: float, gain_db: float, provenance: dict[str, object]) -> Raw:
-        """Counts with the metadata of this camera at this setting."""
+    @property
+    def neutral(self) -> tuple[float, float, float]:
+        """Camera RGB of a neutral grey, largest 1 (DNG AsShotNeutral)."""
+        return self.sensor.neutral(self.rig.lens.near_infrared.value)
+
+    @property
+    def xyz_to_camera(self) -> tuple[tuple[float, float, float], ...]:
+        """CIE XYZ (D65) → camera RGB (DNG ColorMatrix1): `diag(QE) · M · xyz_to_rec709`, white's largest is 1."""
         chip = self.sensor
-        neutral = chip.neutral(self.rig.lens.near_infrared.value)
         to_rec709 = np.linalg.inv(np.array(REC709_TO_XYZ))
         camera = np.array(chip.quantum_efficiency.value)[:, None] * chip.rec709_to_camera.value @ to_rec709
         camera /= (camera @ np.array(REC709_TO_XYZ).sum(axis=1)).max()
+        return tuple((float(a), float(b), float(c)) for a, b, c in camera)
+
+    def describe(self, counts: Counts, exposure_us: float, gain_db: float, provenance: dict[str, object]) -> Raw:
+        """Counts with the metadata of this camera at this setting."""
+        chip = self.sensor
         black = chip.black_level_dn.value * self.binning**2  # the nominal one: a camera does not know its own bias
         return Raw(
             counts=counts,
@@ -217,8 +221,8 @@ class SimulatedArm:
             exposure_us=float(exposure_us),
             gain_db=float(gain_db),
             iso=round(chip.iso_at_0db.value * 10 ** (gain_db / 20)),
-            neutral=neutral,
-            xyz_to_camera=tuple((float(a), float(b), float(c)) for a, b, c in camera),
+            neutral=self.neutral,
+            xyz_to_camera=self.xyz_to_camera,
             noise_profile=(self.noise_profile(gain_db),) * 3,
             make=chip.make,
             model=chip.model,

@@ -1,14 +1,14 @@
 """A picture of a data set that a person can judge: pairs side by side, the dark arm also lifted, poses drawn."""
 
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 
-from isp_sim.dataset import read_manifest, write_png
-from isp_sim.pair import Picture
-from isp_sim.scenes import SKELETON
+from isp_sim.dataset import write_png
+from isp_sim.manifest import PairRecord, read_manifest
+from isp_sim.scenes import SKELETON, Person
+from isp_sim.units import Picture
 
 TILE_WIDTH = 480
 ROWS = 6
@@ -21,28 +21,29 @@ def contact_sheet(folder: Path, rows: int = ROWS) -> Path:
     Returns:
         The picture's path.
     """
-    lines = list(read_manifest(folder))
-    chosen = [lines[i] for i in np.unique(np.linspace(0, len(lines) - 1, min(rows, len(lines))).astype(int))]
-    sheet = np.vstack([_row(folder, line) for line in chosen])
+    records = list(read_manifest(folder))
+    places = np.unique(np.linspace(0, len(records) - 1, min(rows, len(records))).astype(int))
+    chosen = [records[i] for i in places]
+    sheet = np.vstack([_row(folder, record) for record in chosen])
     path = folder / "contact_sheet.png"
     write_png(path, sheet)
     return path
 
 
-def _row(folder: Path, line: dict[str, Any]) -> Picture:
-    well, low = (_read(folder / line[arm]) for arm in ("bright", "dark"))
+def _row(folder: Path, record: PairRecord) -> Picture:
+    well, low = (_read(folder / name) for name in (record.bright, record.dark))
     gain = 0.4 / np.maximum(low.reshape(-1, 3).mean(axis=0) / 255, 1e-6)
     lifted = np.clip(low * gain, 0, 255).astype(np.uint8)
     captions = (
-        f"{line['split']}  well-lit  {line['well_lit_gain_db']:.2f} dB  {line['exposure_us']} us  "
-        f"mean {line['mean_well_lit']:.1f}",
-        f"low-light  {line['low_light_gain_db']:.2f} dB  mean {line['mean_low_light']:.2f}",
+        f"{record.split}  well-lit  {record.well_lit_gain_db:.2f} dB  {record.exposure_us} us  "
+        f"mean {record.mean_well_lit:.1f}",
+        f"low-light  {record.low_light_gain_db:.2f} dB  mean {record.mean_low_light:.2f}",
         "low-light, channels scaled to mean 0.4",
     )
     tiles = []
     for picture, caption in zip((well, low, lifted), captions, strict=True):
         tile, scale = _shrink(picture)
-        _draw_people(tile, line["people"], scale)
+        _draw_people(tile, record.persons, scale)
         _caption(tile, caption)
         tiles.append(tile)
     return np.hstack(tiles)
@@ -51,7 +52,7 @@ def _row(folder: Path, line: dict[str, Any]) -> Picture:
 def _read(path: Path) -> Picture:
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if picture is None:
-        raise ValueError(f"{path}: is no readable PNG")
+        raise ValueError(f"{path}: not a readable PNG")
     return np.ascontiguousarray(picture[..., ::-1])
 
 
@@ -66,9 +67,9 @@ def _shrink(picture: Picture) -> tuple[Picture, float]:
     return tile, scale
 
 
-def _draw_people(tile: Picture, people: list[dict[str, Any]], scale: float) -> None:
+def _draw_people(tile: Picture, people: tuple[Person, ...], scale: float) -> None:
     for person in people:
-        joints = np.array(person["keypoints"], float).reshape(14, 3)
+        joints = np.array(person.keypoints, float)
         at = ((joints[:, :2] + 0.5) * scale).round().astype(int)
         for a, b in SKELETON:
             if joints[a, 2] > 0 and joints[b, 2] > 0:

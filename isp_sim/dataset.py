@@ -1,10 +1,10 @@
 """ExLPose's layout on disk: write it pair by pair, close it, read it back.
 
-    bright/  dark/        aligned 8-bit sRGB PNG, ExLPose's file names
+    bright/  dark/        8-bit sRGB PNG on the low-light arm's pixels, ExLPose's file names
     raw/                  DNG of both arms as captured, neither warped nor cropped
     Annotations/          COCO JSON with 14 joints, one for each split by the well-lit arm's gain
     semantic/  instances/  depth/   maps on the pictures, where the scenes have them: class, person, mm; PNG
-    manifest.jsonl        every true parameter and key of every shot, a line a pair
+    manifest.jsonl        every true parameter and key of every shot, a line a pair (`isp_sim.manifest`)
     run.json, rig.yaml    what was asked, and the rig as used
 
 While a run goes on, `.pairs/` holds the manifest lines of finished pairs: a pair's line is written after its
@@ -13,8 +13,8 @@ files, so whatever has a line is whole. Closing the run gathers them.
 
 import fcntl
 import json
+import math
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,11 @@ from pydantic import BaseModel
 
 from isp_sim.dng import write_dng
 from isp_sim.files import remove_remnants, write_atomically
-from isp_sim.pair import Pair, Picture
+from isp_sim.manifest import FILE, VERSION, PairRecord, PersonRecord, from_line, read_manifest, shot_fields, to_line
+from isp_sim.pair import Pair
 from isp_sim.scenes import JOINTS, SKELETON
 from isp_sim.schedule import split_of
+from isp_sim.units import Picture
 
 SPLITS = ("LL-N", "LL-H", "LL-E", "LL-A", "WL")
 """ExLPose's test splits; each has its `Annotations/ExLPose_test_<split>.json`, named by the path a loader opens.
@@ -52,6 +54,7 @@ class Run:
         motion_samples: sub-frames over each exposure.
         device: `cpu` or the kind of device; kinds draw different numbers from the same law.
         shots_per_scene: of each scene; None means all.
+        version: of the manifest.
     """
 
     rig: str
@@ -64,6 +67,7 @@ class Run:
     device: str
     motion_samples: int = 1
     shots_per_scene: int | None = None
+    version: int = VERSION
 
 
 class DatasetWriter:
@@ -107,18 +111,16 @@ class DatasetWriter:
 
     def _whole_pairs(self) -> set[int]:
         """Numbers of the pairs whose files are all there; a closed run that lacks some is opened again."""
-        pairs, manifest = self.folder / ".pairs", self.folder / "manifest.jsonl"
+        pairs, manifest = self.folder / ".pairs", self.folder / FILE
         if manifest.exists():
-            for line in read_manifest(self.folder):
-                text = json.dumps(line, separators=(",", ":"))
-                write_atomically(_pair_file(self.folder, line["id"] - 1), text.encode())
+            records = list(read_manifest(self.folder))  # all of them first: one that cannot be read loses nothing
+            for record in records:
+                write_atomically(_pair_file(self.folder, record.id - 1), to_line(record).encode())
             manifest.unlink()
         whole = set()
         for path in pairs.glob("*.json"):
-            line = _read_json(path)
-            kept = [line[key] for key in ("bright", "dark", "raw_bright", "raw_dark") if key in line]
-            files = kept + list(line["planes"].values())
-            if all((self.folder / name).is_file() and (self.folder / name).stat().st_size for name in files):
+            record = _read_record(path)
+            if all((self.folder / name).is_file() and (self.folder / name).stat().st_size for name in record.files):
                 whole.add(int(path.stem))
             else:
                 path.unlink()
@@ -157,25 +159,24 @@ class DatasetWriter:
         for name, plane in pair.planes.items():
             (self.folder / name).mkdir(exist_ok=True)
             write_plane(self.folder / name / bright, plane)
-        self.record(number, _line(number, pair))
+        self.record(number, record_of(number, pair))
 
-    def record(self, number: int, line: dict[str, Any]) -> None:
-        """Note that a pair's files are whole: its manifest line.
+    def record(self, number: int, record: PairRecord) -> None:
+        """Note that a pair's files are whole.
 
         Args:
             number: of the pair in the run, from 0.
-            line: as in `manifest.jsonl`; pairs made of pictures alone have no `raw_bright` and `raw_dark`.
+            record: its line of the manifest.
         """
-        text = json.dumps(line, separators=(",", ":"))
-        write_atomically(_pair_file(self.folder, number), text.encode())
+        write_atomically(_pair_file(self.folder, number), to_line(record).encode())
 
     def count(self) -> int:
         """How many pairs an open run has finished."""
         return sum(1 for _ in (self.folder / ".pairs").glob("*.json"))
 
-    def recorded(self, number: int) -> dict[str, Any]:
-        """The line of a whole pair while the run is open."""
-        return _read_json(_pair_file(self.folder, number))
+    def recorded(self, number: int) -> PairRecord:
+        """The record of a whole pair while the run is open."""
+        return _read_record(_pair_file(self.folder, number))
 
     def abandon(self) -> None:
         """Take back what `open` made of a run in which no pair came to be; the folder stays. Else nothing is done."""
@@ -190,10 +191,10 @@ class DatasetWriter:
     def close(self) -> None:
         """Gather the manifest and the annotation files; may be called again after a kill at any moment."""
         pairs = sorted((self.folder / ".pairs").glob("*.json"))
-        manifest = self.folder / "manifest.jsonl"
+        manifest = self.folder / FILE
         if not manifest.exists():
             lines = [path.read_text(encoding="utf-8") for path in pairs]
-            shots = [json.loads(line) for line in lines]
+            shots = [_read_record(path).model_dump() for path in pairs]
             for split in SPLITS:
                 chosen = [s for s in shots if split in ("LL-A", "WL", s["split"])]
                 text = json.dumps(_coco(chosen, "bright" if split == "WL" else "dark"), separators=(",", ":"))
@@ -227,20 +228,8 @@ def write_plane(path: Path, plane: np.ndarray) -> None:
     write_atomically(path, data.tobytes())
 
 
-def read_manifest(folder: Path) -> Iterator[dict[str, Any]]:
-    """The manifest's lines of a closed data set.
-
-    Raises:
-        ValueError: a line is no JSON; named by its number.
-        FileNotFoundError: the run is not closed, or the folder is no data set.
-    """
-    path = folder / "manifest.jsonl"
-    with path.open(encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError as fault:
-                raise ValueError(f"{path}:{number}: not JSON: {fault.msg}") from None
+def _read_record(path: Path) -> PairRecord:
+    return from_line(path.read_text(encoding="utf-8"), str(path))
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -253,38 +242,36 @@ def _read_json(path: Path) -> dict[str, Any]:
     return document
 
 
-def _line(number: int, pair: Pair) -> dict[str, Any]:
+def record_of(number: int, pair: Pair) -> PairRecord:
+    """A simulated pair's line of the manifest; people cut to less than a pixel are left out."""
     shot = pair.shot
     height, width = pair.well_lit.shape[:2]
-    return {
-        "id": number + 1,
-        "bright": f"bright/{shot.file_name('bright')}",
-        "dark": f"dark/{shot.file_name('dark')}",
-        "raw_bright": f"raw/{Path(shot.file_name('bright')).stem}.dng",
-        "raw_dark": f"raw/{Path(shot.file_name('dark')).stem}.dng",
-        "scene": pair.scene,
-        "split": split_of(shot.well_lit_gain_db),
-        "width": width,
-        "height": height,
-        **vars(shot) | {"scene_number": shot.scene, "scene": pair.scene},
-        "key": pair.well_lit_raw.provenance,
-        "photons_per_us_at_white": pair.photons_per_us_at_white,
-        "crop": list(pair.box),
-        "low_to_well": pair.low_to_well.tolist(),
-        "mean_well_lit": float(np.mean(pair.well_lit)),
-        "mean_low_light": float(np.mean(pair.low_light)),
-        "people": [
-            {
-                "keypoints": [v for joint in p.keypoints for v in joint],
-                "bbox": list(p.bbox),
-                "iscrowd": p.iscrowd,
-            }
-            for p in pair.people
-            if p.bbox[2] >= 1 and p.bbox[3] >= 1
-        ],
-        "planes": {name: f"{name}/{shot.file_name('bright')}" for name in pair.planes},
-        "labels": pair.labels,
-    }
+    frame_height, frame_width = pair.low_light_raw.counts.shape
+    light = pair.photons_per_us_at_white
+    return PairRecord(
+        id=number + 1,
+        bright=f"bright/{shot.file_name('bright')}",
+        dark=f"dark/{shot.file_name('dark')}",
+        raw_bright=f"raw/{Path(shot.file_name('bright')).stem}.dng",
+        raw_dark=f"raw/{Path(shot.file_name('dark')).stem}.dng",
+        scene=pair.scene,
+        split=split_of(shot.well_lit_gain_db),
+        width=width,
+        height=height,
+        frame_width=frame_width,
+        frame_height=frame_height,
+        **shot_fields(shot),
+        key=pair.well_lit_raw.provenance,
+        photons_per_us_at_white=light if math.isfinite(light) else None,
+        onto=pair.onto,
+        crop=pair.crop,
+        low_to_well=pair.low_to_well.tolist(),
+        mean_well_lit=float(np.mean(pair.well_lit)),
+        mean_low_light=float(np.mean(pair.low_light)),
+        people=tuple(PersonRecord.of(p) for p in pair.people if p.bbox[2] >= 1 and p.bbox[3] >= 1),
+        planes={name: f"{name}/{shot.file_name('bright')}" for name in pair.planes},
+        labels=pair.labels,
+    )
 
 
 def _coco(shots: list[dict[str, Any]], arm: str) -> dict[str, Any]:

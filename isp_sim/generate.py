@@ -19,7 +19,8 @@ from rich.table import Table
 
 from isp_sim import streams
 from isp_sim.contact_sheet import contact_sheet
-from isp_sim.dataset import DatasetWriter, Run, read_manifest
+from isp_sim.dataset import DatasetWriter, Run
+from isp_sim.manifest import read_manifest
 from isp_sim.raw_frames import RawFrames
 from isp_sim.raw_pair_rig import RawPairs
 from isp_sim.raw_pairs import raw_shots
@@ -109,10 +110,10 @@ def means_table(folder: Path) -> Table:
     table = Table(title="mean 8-bit intensity")
     for heading in ("split", "pairs", "here", "ExLPose", "ratio"):
         table.add_column(heading, justify="right")
-    lines = list(read_manifest(folder))
+    records = list(read_manifest(folder))
     for split, published in PUBLISHED_MEANS.items():
-        arm = "mean_well_lit" if split == "WL" else "mean_low_light"
-        means = [line[arm] for line in lines if split in ("LL-A", "WL", line["split"])]
+        chosen = [record for record in records if split in ("LL-A", "WL", record.split)]
+        means = [record.mean_well_lit if split == "WL" else record.mean_low_light for record in chosen]
         if means:
             mean = sum(means) / len(means)
             table.add_row(split, str(len(means)), f"{mean:.2f}", f"{published}", f"{mean / published:.2f}")

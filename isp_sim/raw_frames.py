@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import rawpy
 
-from isp_sim.camera import REC709_TO_XYZ
 from isp_sim.dng import read_dng
 from isp_sim.raw import Raw
 from isp_sim.scenes.photos import list_files
 from isp_sim.scenes.raws import MOSAIC, SUFFIXES, Sidecar, read_sidecar
 from isp_sim.schedule import FILE_NAME
+from isp_sim.transfer import REC709_TO_XYZ
 from isp_sim.units import Counts
 
 TOP_DN = 65535

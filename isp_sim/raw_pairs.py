@@ -19,15 +19,14 @@ import torch
 from torch import Tensor
 
 from isp_sim import streams
-from isp_sim.camera import REC709_TO_XYZ
-from isp_sim.isp.develop import DevelopParams, develop_linear, to_8bit
+from isp_sim.isp.develop import develop_raw, to_8bit
 from isp_sim.pair import Pair
-from isp_sim.raw import Raw, normalise
+from isp_sim.raw import Raw
 from isp_sim.raw_frames import RawFrames
 from isp_sim.raw_pair_rig import CONTRAST_END, RawPairs
 from isp_sim.schedule import Shot
 from isp_sim.transfer import srgb_encode, tone
-from isp_sim.units import Counts, Mosaic, Srgb
+from isp_sim.units import Counts, Srgb
 
 LUMA = (0.299, 0.587, 0.114)
 KEY_FLOOR = 1e-3
@@ -115,7 +114,7 @@ def _pair(rig: RawPairs, well: Raw, name: str, shot: Shot, drawn: Drawn, stream:
         low_light_raw=replace(low, exposure_us=float(shot.exposure_us), provenance=key),
         well_lit=bright,
         low_light=dark,
-        box=(0, 0, width, height),
+        crop=(0, 0, width, height),
         low_to_well=np.eye(3),
         people=(),
         photons_per_us_at_white=float("nan"),
@@ -175,9 +174,8 @@ def dimmed(
 
 def finish(rig: RawPairs, raw: Raw, drawn: Drawn | None, kind: str) -> np.ndarray:
     """A frame as an 8-bit picture; without `drawn` the well-lit one."""
-    mosaic = normalise(raw.counts, raw.black_level_dn, raw.white_level_dn)
     with torch.inference_mode():
-        linear = develop_linear(Mosaic(mosaic), develop_params(raw, rig.demosaic))
+        linear = develop_raw(raw, rig.demosaic)
         share = rig.tone_strength.value
         image = srgb_encode((1 - share) * linear + share * tone(linear))
         if drawn is not None and kind in ("colour", "grey"):
@@ -187,14 +185,6 @@ def finish(rig: RawPairs, raw: Raw, drawn: Drawn | None, kind: str) -> np.ndarra
         if kind == "grey":
             image = saturate(image, 0.0)
         return to_8bit(Srgb(image))
-
-
-def develop_params(raw: Raw, method: str) -> DevelopParams:
-    """A frame's own numbers: white to equal R, G, B; then the colour matrix, each row with sum 1."""
-    gains = max(raw.neutral) / np.array(raw.neutral)
-    matrix = np.linalg.inv(gains[:, None] * np.array(raw.xyz_to_camera) @ np.array(REC709_TO_XYZ))
-    matrix /= matrix.sum(axis=1, keepdims=True)
-    return DevelopParams(raw.cfa, method, torch.tensor(gains[None]).float(), torch.tensor(matrix[None]).float())
 
 
 def lower_contrast(image: Tensor, slope: float, pivot: float) -> Tensor:

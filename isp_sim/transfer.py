@@ -1,4 +1,4 @@
-"""What lies between linear light and a display's numbers: the sRGB curve and a photograph's tone curve.
+"""What lies between linear light and a display's numbers: the sRGB curve, its primaries, a photograph's tone curve.
 
 Each forward function stands beside its inverse. All are elementwise, so any shape will do.
 """
@@ -11,6 +11,13 @@ SRGB_SLOPE = 12.92
 SRGB_KNEE = 0.0031308
 SRGB_OFFSET = 0.055
 SRGB_EXPONENT = 2.4
+
+REC709_TO_XYZ = (
+    (0.4124564, 0.3575761, 0.1804375),
+    (0.2126729, 0.7151522, 0.0721750),
+    (0.0193339, 0.1191920, 0.9503041),
+)
+"""Linear Rec. 709 → CIE XYZ under D65 (IEC 61966-2-1)."""
 
 
 def srgb_encode(linear: Tensor) -> Tensor:

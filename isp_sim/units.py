@@ -8,7 +8,7 @@ arrays of the ISP are torch, `(batch, channel, height, width)`, because the ISP 
 from typing import NewType
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt16
+from jaxtyping import Float, Float32, UInt8, UInt16
 from torch import Tensor
 
 Radiance = NewType("Radiance", Float32[np.ndarray, "height width 3"])
@@ -31,3 +31,6 @@ LinearRgb = NewType("LinearRgb", Float[Tensor, "batch 3 height width"])
 
 Srgb = NewType("Srgb", Float[Tensor, "batch 3 height width"])
 """Display-referred sRGB (IEC 61966-2-1), 0 … 1."""
+
+Picture = UInt8[np.ndarray, "height width 3"]
+"""8-bit sRGB codes, R first."""

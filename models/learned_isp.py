@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from isp_sim.dng import read_dng
 from isp_sim.files import write_atomically
+from isp_sim.isp.develop import develop_raw, unclipped_srgb
 from isp_sim.isp.pipeline import Pipeline, load_pipeline
-from isp_sim.pair import DualCamera
 from isp_sim.rigfile import load_rig
 from models.predictor import Crop, Predictor
 from models.weights_file import file_bytes
@@ -111,14 +111,17 @@ def load_weights(path: Path, crop: Crop = "whole") -> LearnedIsp:
 
 
 def read_raw(path: Path, rig: str) -> Tensor:
-    """A rig's low-light DNG, aligned and developed but not rounded, as `(1, 3, height, width)`, sRGB, 1 is white.
+    """A low-light DNG, developed but not quantised, as `(1, 3, height, width)`, sRGB, 1 is white.
+
+    Args:
+        path: of the DNG.
+        rig: that shot it; tells how its raws are demosaiced.
 
     Raises:
-        ValueError: not a DNG of ours, or no such rig.
+        ValueError: not a DNG that is read, or no such rig.
         FileNotFoundError: no such file.
     """
-    unrounded = DualCamera(load_rig(rig)).unrounded(read_dng(path))
-    return torch.from_numpy(unrounded).permute(2, 0, 1)[None].contiguous()
+    return unclipped_srgb(develop_raw(read_dng(path), load_rig(rig).low_light.isp.demosaic))
 
 
 def read_image(path: Path) -> Tensor:

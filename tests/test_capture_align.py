@@ -12,13 +12,15 @@ import yaml
 from conftest import change
 from test_capture_register import HEIGHT, WIDTH, fractal, misaligned
 
-from capture import geometry, photometry
+from capture import develop, geometry, photometry
 from capture.align import SOME_REFUSED, main
 from capture.observation import Observation
-from isp_sim.dataset import read_manifest
 from isp_sim.dng import read_dng, write_dng
+from isp_sim.isp.codes import srgb_codes
+from isp_sim.manifest import read_manifest
 from isp_sim.pair import DualCamera
 from isp_sim.raw import Raw
+from isp_sim.rectify import crop
 from isp_sim.scenes import Scene
 from isp_sim.schedule import Shot
 
@@ -104,24 +106,25 @@ def test_the_layout_is_exlposes_and_a_loader_reads_it(aligned):
     lines = list(read_manifest(aligned))
     assert len(lines) == 6
     for line in lines:
-        pictures = [cv2.imread(str(aligned / line[arm])) for arm in ("bright", "dark")]
-        assert pictures[0].shape == pictures[1].shape == (line["height"], line["width"], 3)
-        assert read_dng(aligned / line["raw_dark"]).counts.shape == (HEIGHT, WIDTH)
-    assert len({(line["width"], line["height"]) for line in lines}) == 1  # one crop a session
+        pictures = [cv2.imread(str(aligned / name)) for name in (line.bright, line.dark)]
+        assert pictures[0].shape == pictures[1].shape == (line.height, line.width, 3)
+        assert read_dng(aligned / line.raw_dark).counts.shape == (HEIGHT, WIDTH)
+    assert len({(line.width, line.height) for line in lines}) == 1  # one crop a session
     assert len(COCO(str(aligned / "Annotations" / "ExLPose_test_LL-A.json")).getImgIds()) == 6
 
 
 def test_the_pictures_lie_on_each_other(captured, aligned):
     """At ratio 1 the aligned low-light picture follows the well-lit one better than the mosaics did as captured."""
-    line = min(read_manifest(aligned), key=lambda one: one["ratio"])
-    well, low = (cv2.imread(str(aligned / line[arm])).astype(float) for arm in ("bright", "dark"))
+    line = min(read_manifest(aligned), key=lambda one: one.ratio)
+    well, low = (cv2.imread(str(aligned / name)).astype(float) for name in (line.bright, line.dark))
 
     def correlation(a, b):
         return np.corrcoef(cv2.GaussianBlur(a, (0, 0), 2).ravel(), cv2.GaussianBlur(b, (0, 0), 2).ravel())[0, 1]
 
-    x, y, w, h = line["crop"]
+    x, y, w, h = line.crop
     raws = [
-        read_dng(captured[0] / "raw" / Path(line[key]).name).counts.astype(float) for key in ("raw_bright", "raw_dark")
+        read_dng(captured[0] / "raw" / Path(name).name).counts.astype(float)
+        for name in (line.raw_bright, line.raw_dark)
     ]
     before = correlation(*(raw[y : y + h, x : x + w] for raw in raws))
     assert 1 - correlation(np.sqrt(well), np.sqrt(low)) < 0.6 * (1 - before)
@@ -130,7 +133,7 @@ def test_the_pictures_lie_on_each_other(captured, aligned):
 def test_any_number_of_workers_gives_the_same_bytes(captured, aligned, tmp_path):
     assert main([str(captured[0]), "--out", str(tmp_path / "out"), "--workers", "3"]) == 0
     for line in read_manifest(aligned):
-        assert (tmp_path / "out" / line["dark"]).read_bytes() == (aligned / line["dark"]).read_bytes()
+        assert (tmp_path / "out" / line.dark).read_bytes() == (aligned / line.dark).read_bytes()
     assert (tmp_path / "out" / "manifest.jsonl").read_bytes() == (aligned / "manifest.jsonl").read_bytes()
 
 
@@ -138,13 +141,13 @@ def test_a_run_that_lost_files_resumes_to_the_same_data_set(captured, aligned, t
     out = tmp_path / "out"
     assert main([str(captured[0]), "--out", str(out)]) == 0
     lines = list(read_manifest(out))
-    (out / lines[2]["dark"]).unlink()
-    kept = (out / lines[0]["dark"]).stat().st_mtime_ns
+    (out / lines[2].dark).unlink()
+    kept = (out / lines[0].dark).stat().st_mtime_ns
     assert main([str(captured[0]), "--out", str(out)]) == 1
     assert "holds this very run; add --resume" in capsys.readouterr().err
     assert main([str(captured[0]), "--out", str(out), "--resume"]) == 0
-    assert (out / lines[0]["dark"]).stat().st_mtime_ns == kept
-    for name in ("manifest.jsonl", "alignment.json", lines[2]["dark"]):
+    assert (out / lines[0].dark).stat().st_mtime_ns == kept
+    for name in ("manifest.jsonl", "alignment.json", lines[2].dark):
         assert (out / name).read_bytes() == (aligned / name).read_bytes()
 
 
@@ -154,27 +157,44 @@ def test_the_page_opens_offline(aligned):
     assert page.count("data:image/jpeg;base64,") >= 10 and page.count("<svg") == 2
 
 
-def test_labels_follow_the_crop(captured, tmp_path, capsys):
+@pytest.mark.parametrize("onto", ["low-light", "well-lit"])
+def test_labels_of_the_well_lit_frame_come_onto_the_pictures(captured, tmp_path, capsys, onto):
     file = bright(captured[0], 0)
     x, y = 300.25, 200.5
     annotation = {
         "id": 1, "image_id": 7, "category_id": 1, "iscrowd": 0, "num_keypoints": 2, "bbox": [280.0, 150.0, 60.0, 120.0],
-        "keypoints": [x, y, 2, 2.0, 2.0, 2, *[0.0, 0.0, 0] * 12],
+        "keypoints": [x, y, 2, 0.0, 0.0, 2, *[0.0, 0.0, 0] * 12],
     }  # fmt: skip
     image = {"id": 7, "file_name": file.with_suffix(".png").name, "width": WIDTH, "height": HEIGHT}
     labels = tmp_path / "labels.json"
     labels.write_text(json.dumps({"images": [image], "annotations": [annotation], "categories": []}))
     out = tmp_path / "out"
-    assert main([str(captured[0]), "--out", str(out), "--annotations", str(labels)]) == 0
+    assert main([str(captured[0]), "--out", str(out), "--annotations", str(labels), "--onto", onto]) == 0
     assert "are an ExLPose data set for models" in capsys.readouterr().out
-    (line,) = [one for one in read_manifest(out) if Path(one["raw_bright"]).name == file.name]
-    left, top, _, _ = line["crop"]
-    assert (left, top) == (0, 0) or left + top > 0
-    (person,) = line["people"]
-    assert person["keypoints"][:3] == [x - left, y - top, 2]
-    assert person["bbox"] == [280 - left, 150 - top, 60, 120]
-    outside = left - 0.5 > 2.0 or top - 0.5 > 2.0
-    assert (person["keypoints"][5] == 0) == outside
+    (record,) = [one for one in read_manifest(out) if Path(one.raw_bright).name == file.name]
+    assert record.onto == onto.replace("-", "_")
+    left, top, width, height = record.crop
+    assert [side % 2 for side in record.crop] == [0, 0, 0, 0]  # the mosaic's tile stays
+    (person,) = record.people
+    points = np.array([[x, y], [0.0, 0.0]])
+    if onto == "low-light":
+        points = cv2.perspectiveTransform(points[None], np.linalg.inv(captured[1]))[0]
+    wanted, corner = points - (left, top)
+    assert person.keypoints[:3] == pytest.approx([*wanted, 2], abs=0.15 if onto == "low-light" else 1e-9)
+    inside = -0.5 <= corner[0] < width - 0.5 and -0.5 <= corner[1] < height - 0.5
+    assert (person.keypoints[5] == 0) == (not inside)
+    assert person.bbox[2:] == pytest.approx((60, 120), abs=1.5)
+
+
+@pytest.mark.parametrize("onto", ["low-light", "well-lit"])
+def test_the_arm_that_is_kept_is_cropped_and_nothing_more(captured, tmp_path, onto):
+    out = tmp_path / "out"
+    assert main([str(captured[0]), "--out", str(out), "--onto", onto]) == 0
+    for record in list(read_manifest(out))[:2]:
+        raw, picture = ("raw_dark", "dark") if onto == "low-light" else ("raw_bright", "bright")
+        developed = srgb_codes(develop.linear(read_dng(out / getattr(record, raw))))
+        kept = cv2.imread(str(out / getattr(record, picture)))[..., ::-1]
+        assert (kept == crop(developed, record.crop)).all()
 
 
 def test_pictures_with_exlposes_names_are_aligned_too(rig, captured, tmp_path):
@@ -189,7 +209,7 @@ def test_pictures_with_exlposes_names_are_aligned_too(rig, captured, tmp_path):
     (told,) = json.loads((tmp_path / "out" / "alignment.json").read_text())["sessions"]
     assert told["aligned"] == 6
     assert geometry.corner_error(np.array(told["low_to_well"]), captured[1], HEIGHT, WIDTH) < 0.3
-    assert "raw_bright" not in next(iter(read_manifest(tmp_path / "out")))
+    assert next(iter(read_manifest(tmp_path / "out"))).raw_bright is None
 
 
 def test_a_csv_names_pairs_and_sessions(captured, tmp_path, capsys):
@@ -211,9 +231,9 @@ def test_a_csv_names_pairs_and_sessions(captured, tmp_path, capsys):
 def test_match_lifts_the_low_light_arm(captured, aligned, tmp_path):
     assert main([str(captured[0]), "--out", str(tmp_path / "out"), "--match", "level"]) == 0
     for plain, lifted in zip(read_manifest(aligned), read_manifest(tmp_path / "out"), strict=True):
-        if plain["ratio"] == 1:
-            assert plain["mean_low_light"] < 20
-            assert lifted["mean_low_light"] == pytest.approx(lifted["mean_well_lit"], rel=0.35)
+        if plain.ratio == 1:
+            assert plain.mean_low_light < 20
+            assert lifted.mean_low_light == pytest.approx(lifted.mean_well_lit, rel=0.35)
 
 
 # What can be wrong: one sentence each, the good pairs still done
@@ -303,7 +323,7 @@ def test_raws_cut_at_zero_too_dark_to_tell_their_filter_are_aligned(rig, tmp_pat
     shoot(tmp_path / "captures", small, (40,), ratios=(1.0, 2.0, 4.0, 8.0, 12.0))
     (tmp_path / "captures" / "rig.yaml").write_text(yaml.safe_dump(small.model_dump(mode="json")), encoding="utf-8")
     assert main([str(tmp_path / "captures"), "--out", str(tmp_path / "out")]) == 0
-    shares = {line["ratio"]: line["alignment"]["share_of_light"] for line in read_manifest(tmp_path / "out")}
+    shares = {line.ratio: line.alignment.share_of_light for line in read_manifest(tmp_path / "out")}
     assert shares[1.0] == pytest.approx(0.01, rel=0.05)
     assert len(shares) == 5 and shares[12.0] is None
 

@@ -265,7 +265,7 @@ def test_the_loop_from_simulated_light_to_aligned_pairs(exlpose, tmp_path):
     """generate (arms apart, truth known) → emulated Basler cameras → grab → align → a data set with labels."""
     from capture import align, geometry
     from isp_sim import generate
-    from isp_sim.dataset import read_manifest
+    from isp_sim.manifest import read_manifest
 
     try:
         load_pylon()
@@ -281,17 +281,17 @@ def test_the_loop_from_simulated_light_to_aligned_pairs(exlpose, tmp_path):
     for file in (simulated / "raw").iterdir():
         assert (read_dng(session / "raw" / file.name).counts == read_dng(file).counts).all()
     assert align.main([str(session), "--annotations", str(simulated), "--out", str(out)]) == 0
-    truth = {Path(line["bright"]).name: line for line in read_manifest(simulated)}
+    truth = {Path(line.bright).name: line for line in read_manifest(simulated)}
     lines = list(read_manifest(out))
     assert len(lines) == 7
     for line in lines:
-        known = truth[Path(line["bright"]).name]
-        error = geometry.corner_error(np.array(line["low_to_well"]), np.array(known["low_to_well"]), 400, 640)
+        known = truth[Path(line.bright).name]
+        error = geometry.corner_error(np.array(line.low_to_well), np.array(known.low_to_well), 400, 640)
         assert error < 0.25  # a fifth of the pixels of the 1920×1200 frames that the 0.1 px are claimed for
-        moved = np.subtract(known["crop"][:2], line["crop"][:2])
-        for person, as_shot in zip(line["people"], known["people"], strict=True):
-            here, there = (np.array(p["keypoints"]).reshape(14, 3) for p in (person, as_shot))
+        moved = np.subtract(known.crop[:2], line.crop[:2])
+        for person, as_shot in zip(line.people, known.people, strict=True):
+            here, there = (np.array(p.keypoints).reshape(14, 3) for p in (person, as_shot))
             both = (here[:, 2] > 0) & (there[:, 2] > 0)
             assert np.allclose(here[both, :2], there[both, :2] + moved)
-        for plane in line["planes"].values():
+        for plane in line.planes.values():
             assert (out / plane).is_file()

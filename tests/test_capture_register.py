@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from conftest import change
 
-from capture import coarse, develop, geometry, kernels, light, register, residuals
+from capture import coarse, geometry, kernels, light, register, residuals
 from capture.geometry import Alignment
 from capture.observation import Observation, of_pictures, of_raws
-from isp_sim.isp.develop import to_8bit
 from isp_sim.pair import DualCamera
+from isp_sim.rectify import warp
 from isp_sim.scenes import Scene
 from isp_sim.schedule import Shot
 from isp_sim.units import Radiance
@@ -88,23 +88,12 @@ def test_the_warp_moves_a_picture_to_where_the_map_says():
     y, x = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
     box = (40, 40, WIDTH - 80, HEIGHT - 80)
     for resampler in ("cubic", "linear"):
-        seen = develop.warp(np.stack([x, y, x + 2 * y], axis=-1), alignment, box, resampler)
+        seen = warp(np.stack([x, y, x + 2 * y], axis=-1), alignment.arm_map(HEIGHT, WIDTH), "well_lit", box, resampler)
         low = seen[..., :2].reshape(-1, 2).astype(float) - MIDDLE
         there = alignment.displaced(low) + MIDDLE
         wanted = np.stack(np.meshgrid(np.arange(40, WIDTH - 40), np.arange(40, HEIGHT - 40)), axis=-1).reshape(-1, 2)
         assert np.abs(there - wanted).max() < 2e-3  # float32 pictures of 640 px
         assert np.allclose(seen[..., 2], seen[..., 0] + 2 * seen[..., 1], atol=1e-3)
-
-
-def test_the_common_box_is_filled_and_no_smaller_than_it_must_be():
-    alignment = geometry.start((11.3, -8.6), HEIGHT, WIDTH)
-    assert develop.common_box(alignment, HEIGHT, WIDTH) == (12, 0, WIDTH - 12, HEIGHT - 9)
-    assert develop.common_box(geometry.start((-3.0, 4.0), HEIGHT, WIDTH), HEIGHT, WIDTH) == (
-        0,
-        4,
-        WIDTH - 3,
-        HEIGHT - 4,
-    )
 
 
 def test_the_sampled_gradient_is_the_derivative_of_the_sampled_value(observation):
@@ -121,19 +110,6 @@ def test_the_sampled_gradient_is_the_derivative_of_the_sampled_value(observation
         both = np.isfinite(moved[0]) & np.isfinite(moved[1]) & np.isfinite(here.value)
         wanted = (moved[0].astype(float) - moved[1])[both] / 0.02
         assert np.abs(getattr(here, name)[both] - wanted).max() < 2e-3 * np.abs(wanted).max() + 1e-4
-
-
-def test_encoding_by_table_is_the_srgb_curve_to_a_code():
-    import torch
-
-    from isp_sim.transfer import srgb_encode
-
-    values = np.linspace(-0.1, 1.1, 30_001, dtype=np.float32)
-    image = np.repeat(values[None, :, None], 3, axis=2)
-    exact = to_8bit(srgb_encode(torch.from_numpy(image).permute(2, 0, 1)[None]))
-    apart = develop.encode(image).astype(int) - exact
-    assert np.abs(apart).max() <= 1
-    assert (apart != 0).mean() < 0.03
 
 
 # Accuracy

@@ -5,6 +5,7 @@ import pytest
 import torch
 from colour_demosaicing import demosaicing_CFA_Bayer_bilinear, demosaicing_CFA_Bayer_Malvar2004
 
+from isp_sim.camera import SimulatedArm
 from isp_sim.isp import develop as isp
 from isp_sim.isp.demosaic import demosaic
 from isp_sim.isp.operators import colour_matrix, white_balance
@@ -56,8 +57,15 @@ def test_normalise_refuses_white_below_black():
         normalise(Counts(np.zeros((2, 2), np.uint16)), (64, 64, 64, 64), 50)
 
 
+def params_of(rig):
+    """As a raw of the rig's says; its counts do not matter."""
+    arm = SimulatedArm(rig.model_copy(update={"width_px": 64, "height_px": 64}), rig.well_lit)
+    raw = arm.describe(Counts(np.zeros((2, 2), np.uint16)), 1000.0, 0.0, {})
+    return isp.from_metadata(raw, rig.well_lit.isp.demosaic)
+
+
 def test_white_is_white_and_clipped_light_too(exlpose):
-    params = isp.camera_params(exlpose.well_lit.isp, exlpose.sensor, 0.0)
+    params = params_of(exlpose)
     neutral = torch.tensor(exlpose.sensor.neutral())
     for level in (0.4, 1.0, 5.0):
         tile = torch.tensor([[neutral[0], neutral[1]], [neutral[1], neutral[2]]]) * level
@@ -67,7 +75,7 @@ def test_white_is_white_and_clipped_light_too(exlpose):
 
 
 def test_the_colour_matrix_undoes_the_sensors_mixing(exlpose):
-    params = isp.camera_params(exlpose.well_lit.isp, exlpose.sensor, 0.0)
+    params = params_of(exlpose)
     colour = np.array([0.3, 0.1, 0.2])
     camera = np.array(exlpose.sensor.quantum_efficiency.value) * (exlpose.sensor.rec709_to_camera.value @ colour)
     balanced = torch.tensor(camera * params.gains[0].numpy(), dtype=torch.float32).reshape(1, 3, 1, 1)
@@ -76,7 +84,7 @@ def test_the_colour_matrix_undoes_the_sensors_mixing(exlpose):
 
 
 def test_a_batch_is_its_images(exlpose):
-    params = isp.camera_params(exlpose.well_lit.isp, exlpose.sensor, 0.0)
+    params = params_of(exlpose)
     mosaics = torch.rand(3, 1, 12, 16, generator=torch.Generator().manual_seed(1))
     together = isp.develop(Mosaic(mosaics), params)
     for one, picture in zip(mosaics, together, strict=True):
@@ -84,7 +92,7 @@ def test_a_batch_is_its_images(exlpose):
 
 
 def test_gradients_reach_the_mosaic_and_every_parameter(exlpose):
-    params = isp.camera_params(exlpose.well_lit.isp, exlpose.sensor, 0.0)
+    params = params_of(exlpose)
     stream = torch.Generator().manual_seed(2)
     mosaic = torch.rand(2, 1, 6, 6, generator=stream, dtype=torch.float64) * 0.6 + 0.05
     gains = params.gains.double().repeat(2, 1).requires_grad_()

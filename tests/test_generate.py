@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from isp_sim.dataset import read_manifest
 from isp_sim.dng import read_dng
 from isp_sim.generate import main
+from isp_sim.manifest import read_manifest
 
 COUNT = 7
 RIG = """extends: exlpose
@@ -66,14 +66,14 @@ def whole(asked, tmp_path_factory):
 
 def test_the_layout_is_exlposes(whole):
     lines = list(read_manifest(whole))
-    assert [line["id"] for line in lines] == list(range(1, COUNT + 1))
+    assert [line.id for line in lines] == list(range(1, COUNT + 1))
     for line in lines:
-        for key in ("bright", "dark", "raw_bright", "raw_dark"):
-            assert (whole / line[key]).is_file()
-        assert line["dark"].startswith("dark/imgs_0101_sim_vid")
-        well, low = (cv2.imread(str(whole / line[arm])) for arm in ("bright", "dark"))
-        assert well.shape == low.shape == (line["height"], line["width"], 3)
-        assert well.mean() == pytest.approx(line["mean_well_lit"])
+        for name in line.files:
+            assert (whole / name).is_file()
+        assert line.dark.startswith("dark/imgs_0101_sim_vid")
+        well, low = (cv2.imread(str(whole / name)) for name in (line.bright, line.dark))
+        assert well.shape == low.shape == (line.height, line.width, 3)
+        assert well.mean() == pytest.approx(line.mean_well_lit)
     assert (whole / "contact_sheet.png").is_file()
     assert not list(whole.rglob(".part-*")) and not (whole / ".pairs").exists()
 
@@ -99,11 +99,11 @@ def test_a_loader_written_for_exlpose_reads_it(whole):
 
 def test_the_raws_are_unwarped_and_carry_their_keys(whole):
     for line in read_manifest(whole):
-        raw = read_dng(whole / line["raw_dark"])
+        raw = read_dng(whole / line.raw_dark)
         assert raw.counts.shape == (64, 96)
-        assert raw.gain_db == line["low_light_gain_db"]
-        assert raw.exposure_us == line["exposure_us"]
-        assert raw.provenance == line["key"]
+        assert raw.gain_db == line.low_light_gain_db
+        assert raw.exposure_us == line.exposure_us
+        assert raw.provenance == line.key
 
 
 def test_the_rig_as_used_loads_again(whole):
@@ -121,7 +121,7 @@ def test_the_number_of_workers_changes_no_byte(asked, whole, tmp_path, workers):
 def test_another_seed_gives_other_frames(asked, whole, tmp_path):
     assert main([*asked, "--workers", "1", "--seed", "1", "--out", str(tmp_path / "run")]) == 0
     ours, theirs = (next(iter(read_manifest(f))) for f in (whole, tmp_path / "run"))
-    a, b = (read_dng(f / line["raw_bright"]).counts for f, line in ((whole, ours), (tmp_path / "run", theirs)))
+    a, b = (read_dng(f / line.raw_bright).counts for f, line in ((whole, ours), (tmp_path / "run", theirs)))
     assert a.shape != b.shape or (a != b).mean() > 0.5
 
 
@@ -281,7 +281,7 @@ def test_a_replayed_run_resumed_in_the_middle_of_a_scene_is_the_same_run(tmp_pat
     assert main([*arguments, "--out", str(tmp_path / "whole")]) == 0
     part = tmp_path / "part"
     assert main([*arguments, "--out", str(part)]) == 0
-    (part / next(read_manifest(part))["bright"]).unlink()
+    (part / next(read_manifest(part)).bright).unlink()
     (part / "raw" / "imgs_0212_h_vid5_exp1200_dark_52__gain_4.50_exposure_417.dng").write_bytes(b"")
     assert main([*arguments, "--out", str(part), "--resume"]) == 0  # what a finished run has lost is made again
     assert tree(part) == tree(tmp_path / "whole")

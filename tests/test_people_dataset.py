@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
-from isp_sim.dataset import read_manifest
 from isp_sim.generate import main, parser
+from isp_sim.manifest import read_manifest
 from isp_sim.optics import scene_points, to_sensor
 from isp_sim.pair import DualCamera
 
@@ -25,15 +25,15 @@ def test_planes_are_written_as_whole_numbers_and_listed(tmp_path):
     asked = ["--rig", str(tmp_path / "tiny.yaml"), "--count", "3", "--workers", "1", "--out", str(out)]
     assert main(asked) == 0
     for line in read_manifest(out):
-        assert set(line["planes"]) == {"semantic", "instances", "depth"}
+        assert set(line.planes) == {"semantic", "instances", "depth"}
         for name, kind in (("semantic", np.uint8), ("instances", np.uint16), ("depth", np.uint16)):
-            plane = cv2.imread(str(out / line["planes"][name]), cv2.IMREAD_UNCHANGED)
+            plane = cv2.imread(str(out / line.planes[name]), cv2.IMREAD_UNCHANGED)
             assert plane.dtype == kind
-            assert plane.shape == (line["height"], line["width"])
-        instances = cv2.imread(str(out / line["planes"]["instances"]), cv2.IMREAD_UNCHANGED)
-        known = {person["instance"] for person in line["labels"]["people"]}
+            assert plane.shape == (line.height, line.width)
+        instances = cv2.imread(str(out / line.planes["instances"]), cv2.IMREAD_UNCHANGED)
+        known = {person["instance"] for person in line.labels["people"]}
         assert set(np.unique(instances).tolist()) - {0} <= known
-        assert line["people"]
+        assert line.people
 
 
 def test_scene_points_undo_to_sensor(exlpose):
@@ -52,7 +52,7 @@ def test_motion_is_asked_for_on_the_command_line(tmp_path):
     assert main([*asked, "--out", str(still)]) == 0
     assert main([*asked, "--motion-samples", "3", "--out", str(moving)]) == 0
     lines = [next(iter(read_manifest(out))) for out in (still, moving)]
-    assert lines[0]["people"] == lines[1]["people"]
+    assert lines[0].people == lines[1].people
     one, other = (
         cv2.imread(str(out / "bright" / path.name)) for out in (still, moving) for path in [*(out / "bright").iterdir()]
     )

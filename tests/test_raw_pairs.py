@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from isp_sim.dataset import read_manifest
 from isp_sim.dng import read_dng, write_dng
 from isp_sim.generate import main
+from isp_sim.manifest import read_manifest
 from isp_sim.raw import Raw
 from isp_sim.raw_frames import RawFrames, open_frame, shrunk
 from isp_sim.raw_pairs import clipped, dimmed, draw, even, finish, key_of, lower_contrast, saturate
@@ -147,18 +147,18 @@ def test_the_command_makes_pairs_that_training_reads_whatever_the_workers(raws, 
     assert main([*asked, "--workers", "1", "--out", str(tmp_path / "one")]) == 0
     assert main([*asked, "--workers", "2", "--out", str(tmp_path / "two")]) == 0
     lines = list(read_manifest(tmp_path / "one"))
-    assert [line["scene"] for line in lines] == ["photo0.dng", "photo1.dng"] * 5
+    assert [line.scene for line in lines] == ["photo0.dng", "photo1.dng"] * 5
     for line in lines:
-        for key in ("bright", "dark", "raw_bright", "raw_dark"):
-            assert (tmp_path / "one" / line[key]).read_bytes() == (tmp_path / "two" / line[key]).read_bytes()
-        well, low = (cv2.imread(str(tmp_path / "one" / line[arm])).astype(int) for arm in ("bright", "dark"))
-        if line["labels"]["kind"] == "grey":
+        for name in line.files:
+            assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+        well, low = (cv2.imread(str(tmp_path / "one" / name)).astype(int) for name in (line.bright, line.dark))
+        if line.labels["kind"] == "grey":
             assert np.ptp(well, axis=2).max() <= 1 and np.ptp(low, axis=2).max() <= 1
-        elif line["labels"]["kind"] in ("black", "white"):
+        elif line.labels["kind"] in ("black", "white"):
             assert np.array_equal(well, low) and np.ptp(well) == 0
         assert low.mean() <= well.mean()
-        raw = read_dng(tmp_path / "one" / line["raw_dark"])
-        assert raw.provenance["exposure_ev"] == line["labels"]["exposure_ev"]
+        raw = read_dng(tmp_path / "one" / line.raw_dark)
+        assert raw.provenance["exposure_ev"] == line.labels["exposure_ev"]
     assert len(FolderPairs(tmp_path / "one")) == 10
     assert main([*asked, "--workers", "1", "--out", str(tmp_path / "one"), "--resume"]) == 0
 

@@ -18,9 +18,11 @@ from torch import nn
 
 from isp_sim.dng import write_dng
 from isp_sim.isp.params import ParamSpec
+from isp_sim.manifest import PairRecord, PersonRecord, shot_fields, to_line
 from isp_sim.raw import Raw
 from isp_sim.rig import Rig
 from isp_sim.scenes import Person
+from isp_sim.schedule import Shot
 from models import tune_isp
 from models.pose.recogniser import Recogniser, RecogniserFile
 from models.scoring.average_precision import AREA_SHARE, SIGMAS
@@ -29,7 +31,7 @@ from models.tuning.judge import Seen
 from models.tuning.knobs import Knob, defaults, load_isp
 from models.tuning.libraw import LibRawIsp
 from models.tuning.loop import best, tune
-from models.tuning.pipeline import PipelineIsp, onto_well_lit
+from models.tuning.pipeline import PipelineIsp
 from models.tuning.record import Record
 from models.tuning.search import CmaSearch, GradientSearch
 from models.tuning.shots import RawShot, read_shots, shoot
@@ -49,9 +51,11 @@ def raw_of(counts: np.ndarray) -> Raw:
     )  # fmt: skip
 
 
-def shot_of(raw: Path, people=(), shift=(0.0, 0.0), box=(0, 0, WIDTH, HEIGHT)) -> RawShot:
-    warp = ((1.0, 0.0, shift[0]), (0.0, 1.0, shift[1]), (0.0, 0.0, 1.0))
-    return RawShot("a", raw, raw, raw, people, "LL-N", (HEIGHT, WIDTH), warp, box, "linear")
+SHOT = Shot(0, "0101", "sim", "000000", "000000", 1.0, 4000, 4000.0, 4.3, 4.3, 4.3)
+
+
+def shot_of(raw: Path, people=(), box=(0, 0, WIDTH, HEIGHT)) -> RawShot:
+    return RawShot("a", raw, raw, raw, people, "LL-N", (HEIGHT, WIDTH), box)
 
 
 def folder_of_dots(folder: Path, small: Rig, count: int, seed: int) -> Path:
@@ -68,13 +72,16 @@ def folder_of_dots(folder: Path, small: Rig, count: int, seed: int) -> Path:
         write_dng(folder / f"raw/{number}.dng", raw_of(64 + 40 * stream.poisson(light)))
         for name in ("dark", "bright"):
             cv2.imwrite(str(folder / name / f"{number}.png"), np.full((HEIGHT, WIDTH, 3), 3, np.uint8))
-        lines.append({
-            "bright": f"bright/{number}.png", "dark": f"dark/{number}.png", "raw_dark": f"raw/{number}.dng",
-            "split": ("LL-N", "LL-H", "LL-E")[number % 3], "crop": [0, 0, WIDTH, HEIGHT],
-            "low_to_well": np.eye(3).tolist(),
-            "people": [{"keypoints": [x, y, 2] * 14, "bbox": [x - 30, y - 30, 60, 60], "iscrowd": 0}],
-        })  # fmt: skip
-    (folder / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        lines.append(
+            PairRecord(
+                id=number + 1, bright=f"bright/{number}.png", dark=f"dark/{number}.png", raw_dark=f"raw/{number}.dng",
+                scene="dot", split=("LL-N", "LL-H", "LL-E")[number % 3], width=WIDTH, height=HEIGHT,
+                frame_width=WIDTH, frame_height=HEIGHT, **shot_fields(SHOT), onto="low_light",
+                crop=(0, 0, WIDTH, HEIGHT), low_to_well=np.eye(3).tolist(), mean_well_lit=3.0, mean_low_light=3.0,
+                people=[PersonRecord(keypoints=[x, y, 2] * 14, bbox=(x - 30, y - 30, 60, 60))],
+            )
+        )  # fmt: skip
+    (folder / "manifest.jsonl").write_text("".join(to_line(line) + "\n" for line in lines))
     return folder
 
 
@@ -234,32 +241,35 @@ def test_libraws_noise_reductions_reduce_noise(tmp_path):
         isp.develop(tmp_path / "gone.dng", usual)
 
 
-def test_a_dot_lands_where_the_warp_and_crop_say_and_torch_agrees_with_opencv(tmp_path):
-    shot = shot_of(tmp_path, shift=(3.5, -2.25), box=(6, 4, 100, 80))
-    yy, xx = np.mgrid[:HEIGHT, :WIDTH]
-    dot = np.exp(-((xx - 60) ** 2 + (yy - 50) ** 2) / 30).astype(np.float32)
-    picture = np.repeat(dot[..., None], 3, 2)
-    seen = shot.aligned(picture, "test")
-    ys, xs = np.mgrid[:80, :100]
-    centre = [(seen[..., 0] * axis).sum() / seen[..., 0].sum() for axis in (xs, ys)]
-    assert centre == pytest.approx([60 + 3.5 - 6, 50 - 2.25 - 4], abs=0.02)
-    torched = onto_well_lit(torch.from_numpy(picture).permute(2, 0, 1)[None], shot)[0].permute(1, 2, 0).numpy()
-    assert np.abs(torched - seen).max() < 0.01  # OpenCV rounds to 1/32 px
+def test_a_developed_raw_is_cropped_as_the_pair_was_and_what_is_no_picture_of_it_is_refused(tmp_path):
+    shot = shot_of(tmp_path, box=(6, 4, 100, 80))
+    yy, xx = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)
+    picture = np.stack([xx, yy, xx], axis=-1)
+    seen = shot.cropped(picture, "test")
+    assert seen.shape == (80, 100, 3) and seen[0, 0].tolist() == [6, 4, 6] and seen[-1, -1].tolist() == [105, 83, 105]
     with pytest.raises(ValueError, match=r"test: gave \(10, 10, 3\) .* is needed"):
-        shot.aligned(np.zeros((10, 10, 3), np.float32), "test")
-    with pytest.raises(ValueError, match="no numbers"):
-        shot.aligned(picture * np.nan, "test")
+        shot.cropped(np.zeros((10, 10, 3), np.float32), "test")
+    with pytest.raises(ValueError, match="gave NaN or infinity"):
+        shot.cropped(picture * np.nan, "test")
+
+
+def test_pairs_on_the_well_lit_arms_pixels_are_refused(small, tmp_path):
+    folder = folder_of_dots(tmp_path / "dots", small, 2, 0)
+    text = (folder / "manifest.jsonl").read_text().replace('"onto":"low_light"', '"onto":"well_lit"')
+    (folder / "manifest.jsonl").write_text(text)
+    with pytest.raises(ValueError, match=r"manifest.jsonl:1: onto: is 'well_lit', expected 'low_light'"):
+        read_shots(folder)
 
 
 def test_shots_the_rig_took_come_under_their_labels_and_a_whole_folder_is_left_as_it_is(small, tmp_path):
-    """LibRaw's aligned picture fits the rig's own of the same raw better than when it is moved by a pixel."""
+    """LibRaw's cropped picture fits the rig's own of the same raw better than when it is moved by a pixel."""
     shoot(tmp_path / "shots", small, 7, 1, 1, 1)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "shots").rglob("*.*")}
     shoot(tmp_path / "shots", small, 7, 1, 1, 1)
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "shots").rglob("*.*")}
     (shot,) = read_shots(tmp_path / "shots")
     isp = LibRawIsp()
-    ours = shot.aligned(isp.develop(shot.raw, defaults(isp.knobs)), "libraw").mean(axis=2)
+    ours = shot.cropped(isp.develop(shot.raw, defaults(isp.knobs)), "libraw").mean(axis=2)
     rigs = cv2.imread(str(shot.picture), cv2.IMREAD_GRAYSCALE).astype(np.float32)
     inside = (slice(2, -2), slice(2, -2))
     fits = {
@@ -290,7 +300,7 @@ def test_the_slope_is_that_of_the_loss(tmp_path):
     light = 60 + 30 * np.sin(np.arange(WIDTH) / 9) + 20 * np.cos(np.arange(HEIGHT) / 7)[:, None]
     write_dng(tmp_path / "a.dng", raw_of(64 + 8 * stream.poisson(light)))
     joints = tuple((40 + 40 * a, 20 + 60 * b, 2) for a, b in stream.random((14, 2)).tolist())
-    shot = shot_of(tmp_path / "a.dng", (Person(joints, (30.0, 10.0, 60.0, 80.0)),), (1.5, 0.5), (4, 4, 116, 86))
+    shot = shot_of(tmp_path / "a.dng", (Person(joints, (30.0, 10.0, 60.0, 80.0)),), (4, 4, 116, 86))
     isp = PipelineIsp()
     at = defaults(isp.knobs) | {"gamma.gamma": 0.8}
 
@@ -448,8 +458,8 @@ def test_held_out_shots_must_be_others_and_somebody_must_be_there(small, tmp_pat
     assert tune_isp.main([*asked, "--held-out", str(tmp_path / "learn")]) == 1
     assert "has shots of the search; give another folder" in capsys.readouterr().err
     manifest = tmp_path / "held" / "manifest.jsonl"
-    lines = [json.loads(line) | {"people": []} for line in manifest.read_text().splitlines()]
-    manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    lines = [json.dumps(json.loads(line) | {"people": []}) for line in manifest.read_text().splitlines()]
+    manifest.write_text("\n".join(lines) + "\n")
     with pytest.raises(ValueError, match="nobody is labelled"):
         read_shots(tmp_path / "held")
     (tmp_path / "held" / "raw" / "0.dng").unlink()

@@ -1,16 +1,21 @@
 """Raw → sRGB: white balance, demosaic, colour matrix, sRGB curve."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 from torch import Tensor
 
 from isp_sim.isp.demosaic import demosaic
 from isp_sim.isp.operators import colour_matrix, white_balance
-from isp_sim.rig import Isp, Sensor
-from isp_sim.transfer import srgb_encode
+from isp_sim.raw import Raw, normalise
+from isp_sim.transfer import REC709_TO_XYZ, SRGB_SLOPE, srgb_encode
 from isp_sim.units import LinearRgb, Mosaic, Srgb
+
+DEMOSAIC = "malvar2004"
+"""Of a raw whose rig is not known."""
 
 
 @dataclass(frozen=True)
@@ -30,24 +35,52 @@ class DevelopParams:
     matrix: Tensor
 
 
-def camera_params(isp: Isp, sensor: Sensor, near_infrared: float, device: str = "cpu") -> DevelopParams:
-    """A camera's own numbers, batch 1.
+def balance(
+    neutral: Sequence[float], xyz_to_camera: Sequence[Sequence[float]]
+) -> tuple[Float64[np.ndarray, " 3"], Float64[np.ndarray, "3 3"]]:
+    """White balance of R, G, B, and the matrix from balanced camera RGB to linear Rec. 709.
 
-    White balance brings neutral to equal R, G, B: `gain_c = max neutral / neutral_c`; the matrix then undoes the
-    sensor's mixing of Rec. 709: `(diag(gain · QE) · M)⁻¹`, each row summing to 1, so that white stays white.
+    Neutral becomes equal R, G, B, `gain_c = max neutral / neutral_c`; the matrix undoes the camera's mixing,
+    `(diag(gain) · xyz_to_camera · rec709_to_xyz)⁻¹`, each row scaled to a sum of 1, so that white stays white.
+
+    Args:
+        neutral: camera RGB of a neutral grey (DNG AsShotNeutral).
+        xyz_to_camera: CIE XYZ (D65) → camera RGB (DNG ColorMatrix1).
     """
-    neutral = np.array(sensor.neutral(near_infrared))
-    gains = neutral.max() / neutral
-    mixing = gains[:, None] * np.array(sensor.quantum_efficiency.value)[:, None] * sensor.rec709_to_camera.value
-    inverse = np.linalg.inv(mixing)
-    inverse /= inverse.sum(axis=1, keepdims=True)
+    gains = max(neutral) / np.asarray(neutral, np.float64)
+    matrix = np.linalg.inv(gains[:, None] * np.asarray(xyz_to_camera) @ np.array(REC709_TO_XYZ))
+    return gains, matrix / matrix.sum(axis=1, keepdims=True)
+
+
+def from_metadata(raw: Raw, method: str, device: str = "cpu") -> DevelopParams:
+    """How a raw says it is developed, batch 1: `balance` of its own metadata.
+
+    Args:
+        raw: with its metadata.
+        method: demosaic method, which no raw tells.
+        device: of the tensors.
+    """
+    gains, matrix = balance(raw.neutral, raw.xyz_to_camera)
     at = {"dtype": torch.float32, "device": device}
     return DevelopParams(
-        cfa=sensor.cfa,
-        method=isp.demosaic,
+        cfa=raw.cfa,
+        method=method,
         gains=torch.tensor(gains[None], **at),  # type: ignore[arg-type]
-        matrix=torch.tensor(inverse[None], **at),  # type: ignore[arg-type]
+        matrix=torch.tensor(matrix[None], **at),  # type: ignore[arg-type]
     )
+
+
+def develop_raw(raw: Raw, method: str, device: str = "cpu") -> LinearRgb:
+    """A raw by its own metadata → linear Rec. 709, `(1, 3, height, width)`; nothing is clipped.
+
+    Args:
+        raw: as captured.
+        method: demosaic method.
+        device: where it is developed.
+    """
+    mosaic = normalise(raw.counts, raw.black_level_dn, raw.white_level_dn)
+    with torch.inference_mode(False), torch.no_grad():
+        return develop_linear(Mosaic(mosaic.to(device)), from_metadata(raw, method, device))
 
 
 def develop_linear(mosaic: Mosaic, params: DevelopParams) -> LinearRgb:
@@ -65,6 +98,13 @@ def develop_linear(mosaic: Mosaic, params: DevelopParams) -> LinearRgb:
 def encode_srgb(image: LinearRgb) -> Srgb:
     """Linear Rec. 709 → sRGB, cut to 0 … 1 (IEC 61966-2-1)."""
     return Srgb(srgb_encode(image))
+
+
+def unclipped_srgb(image: LinearRgb) -> Srgb:
+    """Linear Rec. 709 → sRGB before quantisation: cut at white, below black the curve's straight part goes on,
+    `s = 12.92·l` for `l < 0`, so that noise keeps its mean.
+    """
+    return Srgb(srgb_encode(image) + SRGB_SLOPE * image.clamp_max(0))
 
 
 def develop(mosaic: Mosaic, params: DevelopParams) -> Srgb:

@@ -7,19 +7,26 @@ from typing import Protocol
 
 import cv2
 import numpy as np
+import torch
+from jaxtyping import Float32
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from isp_sim import streams
-from isp_sim.dataset import ANNOTATIONS, read_manifest
+from isp_sim.dataset import ANNOTATIONS
 from isp_sim.dng import read_dng
-from isp_sim.pair import DualCamera
+from isp_sim.isp.develop import develop_raw, unclipped_srgb
+from isp_sim.manifest import PairRecord, read_manifest
+from isp_sim.pair import DualCamera, Pair
+from isp_sim.raw import Raw
+from isp_sim.rectify import Resampling, crop, warp
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Person, SceneSource
 from isp_sim.scenes.annotations import read_annotations
 from isp_sim.scenes.people.source import People
 from isp_sim.schedule import FILE_NAME, scene_shots, some_of, split_of
+from isp_sim.units import LinearRgb
 from models.pose.crops import Picture
 
 
@@ -71,14 +78,14 @@ class FolderPairs:
         folder: holds `bright/`, `dark/`, `Annotations/`.
         start, stop: which of the pairs, in the order of their names; as of a slice.
         unrounded: whether the low-light pictures also come before they are rounded to 8 bits, developed from `raw/` by
-            the `rig.yaml` that shot them, warped and cropped as `manifest.jsonl` says (`isp_sim.generate`'s, or the map
-            that `capture.align` measured).
+            the `rig.yaml` that shot them, cropped (and warped, where the well-lit arm's pixels were kept) as
+            `manifest.jsonl` says.
         semantic: whether the maps of `semantic/` come along, where there are some.
         labelled: whether somebody must have a labelled joint.
 
     Raises:
         ValueError: nobody is labelled though somebody must be; no annotations, no pair, or a labelled picture without
-            its partner; raws without a map, or with a map that has lens distortion.
+            its partner; raws without a line in the manifest.
     """
 
     def __init__(
@@ -94,10 +101,8 @@ class FolderPairs:
         if not files:
             raise ValueError(f"{folder}: holds no {ANNOTATIONS}/*WL.json; ExLPose's layout is allowed")
         self.folder, self._semantic = folder, semantic
-        rig = load_rig(str(folder / "rig.yaml")) if unrounded else None
-        self._rig_json = rig.model_dump_json() if rig else ""  # pydantic's generic models do not travel
-        self._maps = _maps(folder) if unrounded else {}
-        self._camera: DualCamera | None = None
+        self._how = _how(load_rig(str(folder / "rig.yaml"))) if unrounded else None
+        self._records = {Path(one.dark).name: one for one in read_manifest(folder)} if unrounded else {}
         partners = {shot_of(path.name): path.name for path in sorted((folder / "dark").glob("*.png"))}
         self._pairs: list[tuple[str, str, float, tuple[Person, ...]]] = []
         for file in files:
@@ -113,10 +118,6 @@ class FolderPairs:
             raise ValueError(f"{folder}: no pair in {files[0]}, or none in the range asked for")
         if labelled and not any(person.labelled for *_, people in self._pairs for person in people):
             raise ValueError(f"{files[0]}: nobody in {len(self._pairs)} pictures has a labelled joint; poses need one")
-
-    def __getstate__(self) -> dict[str, object]:
-        """Without the camera, which each process builds for itself."""
-        return self.__dict__ | {"_camera": None}
 
     def __len__(self) -> int:
         """How many pairs."""
@@ -135,15 +136,12 @@ class FolderPairs:
         return _read(path, cv2.IMREAD_GRAYSCALE) if self._semantic and path.is_file() else None
 
     def _unrounded(self, dark: str) -> np.ndarray | None:
-        if not self._rig_json:
+        if self._how is None:
             return None
-        if self._camera is None:
-            self._camera = DualCamera(Rig.model_validate_json(self._rig_json))
-        if dark not in self._maps:
-            raise ValueError(f"{self.folder / 'manifest.jsonl'}: has no line for {dark}, whose raw is asked for")
-        return self._camera.unrounded(
-            read_dng(self.folder / "raw" / Path(dark).with_suffix(".dng").name), *self._maps[dark]
-        )
+        record = self._records.get(dark)
+        if record is None or record.raw_dark is None:
+            raise ValueError(f"{self.folder / 'manifest.jsonl'}: has no raw_dark for {dark}, whose raw is needed")
+        return before_8_bits(read_dng(self.folder / record.raw_dark), *self._how, record)
 
 
 class RigPairs:
@@ -196,7 +194,7 @@ class RigPairs:
                 pair.well_lit,
                 pair.people,
                 split_of(pair.shot.well_lit_gain_db),
-                self._camera.unrounded(pair.low_light_raw) if self.unrounded else None,
+                before_8_bits(pair.low_light_raw, *_how(rig), pair) if self.unrounded else None,
                 pair.planes.get("semantic"),
             )
             for pair in self._camera.shoot(scene, shots, self.seed)
@@ -253,18 +251,28 @@ def shots(source: PairSource, console: Console | None = None) -> Iterator[PairSa
             yield from source.group(index)
 
 
-def _maps(folder: Path) -> dict[str, tuple[np.ndarray, tuple[int, int, int, int]]]:
-    """Low-light → well-lit pixels and the crop of every pair, by the low-light picture's name."""
-    found = {}
-    for line in read_manifest(folder):
-        if any(line.get("distortion", ())):
-            raise ValueError(
-                f"{folder / 'manifest.jsonl'}: {line['dark']} was aligned with lens distortion, by which a raw is not "
-                "warped here; allowed is the 8-bit picture as input, or a folder aligned without"
-            )
-        left, top, width, height = line["crop"]
-        found[Path(line["dark"]).name] = np.array(line["low_to_well"]), (left, top, width, height)
-    return found
+def _how(rig: Rig) -> tuple[str, Resampling]:
+    """How a rig's low-light raws are developed, and resampled where the other arm's pixels are kept."""
+    return rig.low_light.isp.demosaic, rig.resampling
+
+
+def before_8_bits(
+    raw: Raw, demosaic: str, resampling: Resampling, pair: Pair | PairRecord
+) -> Float32[np.ndarray, "height width 3"]:
+    """A low-light raw as its pair's picture before quantisation: sRGB, 1 is white, noise below black kept.
+
+    Args:
+        raw: of the low-light arm.
+        demosaic: method.
+        resampling: where the pair lies on the well-lit arm's pixels.
+        pair: its crop and the arm whose pixels were kept.
+    """
+    light = np.ascontiguousarray(develop_raw(raw, demosaic)[0].permute(1, 2, 0).numpy())
+    if pair.onto == "low_light":
+        light = crop(light, pair.crop)
+    else:
+        light = warp(light, pair.arm_map, pair.onto, pair.crop, resampling)
+    return np.asarray(unclipped_srgb(LinearRgb(torch.from_numpy(light))))
 
 
 def shot_of(name: str) -> tuple[str, ...]:

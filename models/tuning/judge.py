@@ -54,7 +54,7 @@ class Seen:
     """What the network saw in one shot.
 
     Attributes:
-        joints: `(people, 14, 3)`: x, y in the aligned picture's pixels, peak of the heatmap.
+        joints: `(people, 14, 3)`: x, y in the cropped picture's pixels, peak of the heatmap.
         slope: pose loss summed over the people and its derivative by each knob's share; where it was asked for.
     """
 
@@ -90,7 +90,7 @@ class Judge:
 
     def picture(self, settings: Settings, shot: RawShot) -> np.ndarray:
         """A shot's developed picture under its labels, 1 is white."""
-        return shot.aligned(self.isp.develop(shot.raw, settings), self.task.isp)
+        return shot.cropped(self.isp.develop(shot.raw, settings), self.task.isp)
 
 
 def _read(shot: RawShot) -> np.ndarray:

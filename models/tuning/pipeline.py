@@ -8,15 +8,11 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
-from torch.nn import functional as F
 
-from isp_sim.camera import REC709_TO_XYZ
 from isp_sim.dng import read_dng
-from isp_sim.isp.develop import DevelopParams, develop_linear, encode_srgb
+from isp_sim.isp.develop import DEMOSAIC, develop_raw, unclipped_srgb
 from isp_sim.isp.params import ParamSpec
 from isp_sim.isp.pipeline import Pipeline
-from isp_sim.raw import Raw, normalise
-from isp_sim.transfer import SRGB_SLOPE
 from models.isp_learner import pose_loss
 from models.pose.backbone import LOW
 from models.pose.crops import LOW_LIGHT_MEAN, crop_affine, joints_in_crop, seen_part
@@ -25,7 +21,6 @@ from models.pose.regions import blurred, warped
 from models.tuning.knobs import Knob, Setting
 from models.tuning.shots import RawShot
 
-DEMOSAIC = "malvar2004"
 HELD_RAWS = 64
 """Pictures before the pipeline that a process keeps."""
 
@@ -81,8 +76,9 @@ class PipelineIsp:
             settings: where.
         """
         shares = self.shares(settings).requires_grad_()
-        aligned = onto_well_lit(self._develop(self.light(shot.raw), shares), shot)
-        picture = _normalised(aligned, recogniser.normalisation[LOW])
+        left, top, width, height = shot.box
+        developed = self._develop(self.light(shot.raw), shares)[..., top : top + height, left : left + width]
+        picture = _normalised(developed, recogniser.normalisation[LOW])
         size, crops, joints = recogniser.input_size, [], []
         for person in shot.people:
             affine = crop_affine(person.bbox, size)
@@ -93,23 +89,6 @@ class PipelineIsp:
         loss = len(crops) * pose_loss(recogniser, torch.cat(crops), torch.from_numpy(np.stack(joints)), "heatmaps")
         (gradient,) = torch.autograd.grad(loss, shares)
         return np.array([loss.item(), *gradient[0].tolist()])
-
-
-def onto_well_lit(image: Tensor, shot: RawShot) -> Tensor:
-    """A picture of the low-light arm on the shot's labelled picture, bilinear, differentiable.
-
-    Args:
-        image: `(1, 3, height, width)`, of the whole mosaic.
-        shot: its warp and crop.
-    """
-    height, width = image.shape[2:]
-    x, y, w, h = shot.box
-    back = np.linalg.inv(np.array(shot.low_to_well))
-    points = np.stack(np.meshgrid(np.arange(x, x + w), np.arange(y, y + h)), -1).astype(float)
-    seen = np.concatenate([points, np.ones((h, w, 1))], axis=2) @ back.T
-    at = 2 * seen[..., :2] / seen[..., 2:] / (width - 1, height - 1) - 1  # −1 … 1 from the first to the last pixel
-    grid = torch.from_numpy(at.astype(np.float32))[None]
-    return F.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=True)
 
 
 def _normalised(image: Tensor, how: str) -> Tensor:
@@ -127,18 +106,4 @@ def _light(raw: Path) -> Tensor:
     Raises:
         ValueError: not a DNG that is read.
     """
-    frame = read_dng(raw)
-    with torch.inference_mode(False), torch.no_grad():
-        mosaic = normalise(frame.counts, frame.black_level_dn, frame.white_level_dn)
-        linear = develop_linear(mosaic, _from_metadata(frame))
-        return encode_srgb(linear) + SRGB_SLOPE * linear.clamp_max(0)
-
-
-def _from_metadata(frame: Raw) -> DevelopParams:
-    """White balance and colour matrix as a DNG tells them (AsShotNeutral, ColorMatrix1)."""
-    gains = 1 / np.array(frame.neutral)
-    mixing = gains[:, None] * np.array(frame.xyz_to_camera) @ np.array(REC709_TO_XYZ)
-    inverse = np.linalg.inv(mixing)
-    inverse /= inverse.sum(axis=1, keepdims=True)  # white stays white
-    as_batch = (torch.tensor(numbers[None], dtype=torch.float32) for numbers in (gains, inverse))
-    return DevelopParams(frame.cfa, DEMOSAIC, *as_batch)
+    return unclipped_srgb(develop_raw(read_dng(raw), DEMOSAIC))

@@ -5,14 +5,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from isp_sim.dataset import Run, read_manifest
+from isp_sim.dataset import Run
 from isp_sim.generate import generate, plan
-from isp_sim.pair import RESAMPLING
+from isp_sim.manifest import read_manifest
+from isp_sim.rectify import Box, crop
 from isp_sim.rig import Rig
-from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Person
 from isp_sim.scenes.people.source import FROZEN
 from isp_sim.studio import Job
@@ -25,14 +24,12 @@ class RawShot:
     Attributes:
         name: of the pair.
         raw: DNG of the low-light arm, as captured.
-        picture: the rig's own development, aligned, 8 bits.
+        picture: the rig's own development, cropped, 8 bits.
         well_lit: the other arm's picture.
-        people: with a labelled joint, in the aligned picture's pixels.
+        people: with a labelled joint, in the cropped picture's pixels.
         split: LL-N, LL-H or LL-E.
         size: (height, width) of the mosaic.
-        low_to_well: 3×3, mosaic pixels → pixels of the well-lit arm.
-        box: (x, y, width, height) of the aligned picture in the well-lit arm's frame.
-        resampling: of the rig.
+        box: (x, y, width, height) of the picture, px of the mosaic.
     """
 
     name: str
@@ -42,70 +39,59 @@ class RawShot:
     people: tuple[Person, ...]
     split: str
     size: tuple[int, int]
-    low_to_well: tuple[tuple[float, ...], ...]
-    box: tuple[int, int, int, int]
-    resampling: str
+    box: Box
 
-    def aligned(self, picture: np.ndarray, whose: str) -> np.ndarray:
-        """A developed raw warped and cropped as the pair was, so that the labels fit.
+    def cropped(self, picture: np.ndarray, whose: str) -> np.ndarray:
+        """A developed raw cropped as the pair was, so that the labels fit.
 
         Raises:
-            ValueError: it is not of the mosaic's size, or holds a value that is no number.
+            ValueError: it is not of the mosaic's size, or holds NaN or infinity.
         """
         height, width = self.size
         if picture.shape != (height, width, 3):
             raise ValueError(f"{whose}: gave {picture.shape} for {self.raw}; {(height, width, 3)} is needed")
         if not np.isfinite(picture).all():
-            raise ValueError(f"{whose}: gave values that are no numbers for {self.raw}")
-        x, y, w, h = self.box
-        flags = RESAMPLING[self.resampling]
-        warped = cv2.warpPerspective(picture, np.array(self.low_to_well), (width, height), flags=flags)
-        return np.ascontiguousarray(warped[y : y + h, x : x + w])
+            raise ValueError(f"{whose}: gave NaN or infinity for {self.raw}")
+        return crop(picture, self.box)
 
 
 def read_shots(folder: Path, count: int | None = None) -> tuple[RawShot, ...]:
     """Shots with people of a folder that `isp_sim.generate` wrote.
 
     Args:
-        folder: holds manifest.jsonl, rig.yaml, raw/.
+        folder: holds manifest.jsonl, raw/.
         count: at most so many, in the order they were shot.
 
     Raises:
-        ValueError: no such folder, nobody in it, or a line lacks what is needed.
+        ValueError: no such folder, nobody in it, or pairs without raws or on the well-lit arm's pixels.
     """
     if not (folder / "manifest.jsonl").is_file():
         raise ValueError(f"{folder}: holds no manifest.jsonl; a finished folder of isp_sim.generate is needed")
-    rig = load_rig(folder / "rig.yaml")
     shots = []
-    for number, line in enumerate(read_manifest(folder), start=1):
-        try:
-            people = tuple(_person(one) for one in line["people"] if any(v > 0 for v in one["keypoints"][2::3]))
-            shot = RawShot(
-                name=Path(line["bright"]).name,
-                raw=folder / line["raw_dark"],
-                picture=folder / line["dark"],
-                well_lit=folder / line["bright"],
-                people=people,
-                split=line["split"],
-                size=(rig.height_px, rig.width_px),
-                low_to_well=tuple(tuple(row) for row in line["low_to_well"]),
-                box=tuple(line["crop"]),
-                resampling=rig.resampling,
+    for number, record in enumerate(read_manifest(folder), start=1):
+        where = f"{folder / 'manifest.jsonl'}:{number}"
+        if record.raw_dark is None:
+            raise ValueError(f"{where}: raw_dark: is missing; this pair is made of pictures, raws are needed")
+        if record.onto != "low_light":
+            raise ValueError(
+                f"{where}: onto: is {record.onto!r}, expected 'low_light': a raw is developed on its own pixels; align "
+                "the captures with --onto low-light"
             )
-        except (KeyError, TypeError) as fault:
-            raise ValueError(f"{folder / 'manifest.jsonl'}:{number}: lacks {fault}") from None
+        shot = RawShot(
+            name=Path(record.bright).name,
+            raw=folder / record.raw_dark,
+            picture=folder / record.dark,
+            well_lit=folder / record.bright,
+            people=tuple(person for person in record.persons if person.labelled),
+            split=record.split,
+            size=(record.frame_height, record.frame_width),
+            box=record.crop,
+        )
         if shot.people:
             shots.append(shot)
     if not shots:
         raise ValueError(f"{folder}: nobody is labelled in it; the score of a shot is its people's")
     return tuple(shots[:count])
-
-
-def _person(said: dict[str, list[float]]) -> Person:
-    flat = said["keypoints"]
-    joints = tuple((x, y, int(v)) for x, y, v in zip(flat[::3], flat[1::3], flat[2::3], strict=True))
-    x, y, width, height = said["bbox"]
-    return Person(joints, (x, y, width, height))
 
 
 def shoot(folder: Path, rig: Rig, seed: int, count: int, of_a_scene: int, workers: int) -> None:
@@ -156,5 +142,5 @@ def digest(shots: tuple[RawShot, ...]) -> str:
     whole = hashlib.blake2b(digest_size=16)
     for shot in shots:
         whole.update(shot.raw.read_bytes())
-        whole.update(repr((shot.people, shot.low_to_well, shot.box, shot.resampling)).encode())
+        whole.update(repr((shot.people, shot.box)).encode())
     return whole.hexdigest()

@@ -1,0 +1,72 @@
+"""The well-lit arm's meter: how much light a scene has."""
+
+import math
+
+import numpy as np
+import torch
+
+from isp_sim import readout, sensor
+from isp_sim.camera import SimulatedArm
+from isp_sim.isp.develop import balance, encode_srgb
+from isp_sim.isp.operators import colour_matrix
+from isp_sim.scenes import Scene
+from isp_sim.schedule import Shot
+from isp_sim.units import LinearRgb
+
+STRIDE_PX = 6
+"""The meter looks at every sixth pixel each way."""
+WHITE_AT_FULL_SCALE = 0.5
+"""An unmetered scene's white fills half the well-lit arm's range at the base exposure."""
+
+
+def meter(arm: SimulatedArm, scene: Scene, shot: Shot) -> float:
+    """The scene's light: photons per µs of a perfect diffuser, before the splitter.
+
+    The meter is content when the arm's noise-free picture has the rig's mean 8-bit level at the shot's base exposure
+    and gain; found by bisection in ln light. A scene that is not metered gets the light at which white fills half the
+    range.
+
+    Args:
+        arm: the well-lit one, with the scene before it.
+        scene: its name, and whether it is metered.
+        shot: base exposure and gain.
+
+    Raises:
+        ValueError: a black scene, or one that cannot be brought to the target.
+    """
+    chip = sensor.numbers(arm.sensor, shot.base_exposure_us, arm.rig.temperature_c.value)
+    k = readout.system_gain(arm.sensor, shot.base_gain_db)
+    pixels = arm.binning**2
+    range_dn = pixels * (arm.sensor.white_level_dn - arm.sensor.black_level_dn.value)
+    share = np.array(chip.efficiency) * shot.base_exposure_us * k / range_dn  # of the range, per photon per µs
+    full = float(WHITE_AT_FULL_SCALE / (share * arm.view.bands.sum(axis=1)).max())
+    if not scene.metered:
+        return full
+    planes = arm.sight[::STRIDE_PX, ::STRIDE_PX]
+    seen = torch.from_numpy((planes * share).astype(np.float32)).permute(2, 0, 1)[None]
+    bias = float(np.mean(arm.sensor.black_bias_dn.value)) * pixels / range_dn
+    top = min(1.0, pixels * chip.full_well_e * k / range_dn)
+    target = arm.rig.meter_target.value
+    low, high = math.log(full) - 14, math.log(full) + 14
+
+    def at(ln_light: float) -> float:
+        return level(arm, (seen * math.exp(ln_light)).clamp_max(top) + bias)
+
+    if not at(low) < target < at(high):
+        raise ValueError(f"{scene.name}: no light brings its picture to a mean of {target}; is it all black?")
+    while high - low > 1e-4:
+        middle = (low + high) / 2
+        low, high = (middle, high) if at(middle) < target else (low, middle)
+    return math.exp((low + high) / 2)
+
+
+def level(arm: SimulatedArm, exposed: torch.Tensor) -> float:
+    """Mean 8-bit level of a noise-free picture, from its camera RGB: cut, balance, mix, encode.
+
+    Args:
+        arm: whose colours.
+        exposed: `(1, 3, height, width)`, share of the range.
+    """
+    gains, matrix = (torch.from_numpy(a).float() for a in balance(arm.neutral, arm.xyz_to_camera))
+    balanced = (exposed.clamp(0, 1) * gains[:, None, None]).clamp_max(1.0)
+    return 255 * float(encode_srgb(colour_matrix(LinearRgb(balanced), matrix[None])).mean())
