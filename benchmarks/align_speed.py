@@ -45,7 +45,7 @@ def measure(folder: Path, pairs: int) -> Table:
         raise RuntimeError("the session could not be shot")
     given = align.parser().parse_args([str(captures), "--out", str(out)])
     found, _ = find_pairs(captures)
-    settings = session.Settings("cubic", "none", 0.5, False, None, given.summed, 0.01)
+    settings = session.Settings("low_light", "cubic", "none", 0.5, False, None, given.summed, 0.01)
     chosen = session.candidates(found, settings)[: given.summed]
 
     def register() -> session.Session:

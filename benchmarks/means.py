@@ -27,6 +27,7 @@ from rich.table import Table
 
 from isp_sim import readout, sensor
 from isp_sim.generate import PUBLISHED_MEANS
+from isp_sim.metering import level
 from isp_sim.pair import DualCamera
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
@@ -92,13 +93,13 @@ def light_alone(camera: DualCamera, shot: Shot, light: float) -> float:
     full_dn = arm.binning**2 * (arm.sensor.white_level_dn - arm.sensor.black_level_dn.value)
     share = np.array(chip.efficiency) * light * shot.exposure_us * k / full_dn
     exposed = (arm.sight[::2, ::2] * share).astype(np.float32)
-    return camera.level(torch.from_numpy(exposed).permute(2, 0, 1)[None])
+    return level(arm, torch.from_numpy(exposed).permute(2, 0, 1)[None])
 
 
 def dark_alone(camera: DualCamera, exposure_us: int, gain_db: float) -> float:
     """Mean 8-bit level of the low-light picture with the cap on."""
     camera.low_light.light = 0.0
-    return float(camera.aligned(camera.low_light.grab(exposure_us, gain_db)).mean())
+    return float(camera.develop(camera.low_light.grab(exposure_us, gain_db), camera.low_light).mean())
 
 
 def source_of(name: str, rig: Rig, count: int) -> list[tuple[SceneSource, int]]:

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from isp_sim import optics, readout, sensor
 from isp_sim.generate import tasks
+from isp_sim.metering import meter
 from isp_sim.pair import DualCamera
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Scene
@@ -32,7 +33,7 @@ def metered(camera: DualCamera, scene: Scene, shot: Shot) -> np.ndarray:
     """The scene's luminance-like mean of balanced camera RGB, in units of the well-lit arm's range."""
     arm, rig = camera.well_lit, camera.rig
     arm.look_at(optics.through_lens(scene.radiance, rig.lens, rig.sensor.pixel_pitch_um.value))
-    light = camera.meter(scene, shot)
+    light = meter(arm, scene, shot)
     chip = sensor.numbers(arm.sensor, shot.base_exposure_us, rig.temperature_c.value)
     k = readout.system_gain(arm.sensor, shot.base_gain_db)
     full_dn = arm.sensor.white_level_dn - arm.sensor.black_level_dn.value

@@ -10,6 +10,8 @@ from capture import align, develop, session
 from capture.captures import find_pairs
 from capture.report import checkerboard
 from isp_sim import generate
+from isp_sim.isp.codes import srgb_codes
+from isp_sim.rectify import common_box, crop, on_one_arm
 
 PICTURES = Path(__file__).parent / "pictures"
 DETAIL = (slice(90, 330), slice(300, 620))
@@ -21,21 +23,20 @@ def draw() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         captures = Path(scratch) / "captures"
         generate.main(["--rig", align.DEMO_RIG, "--count", str(align.DEMO_PAIRS), "--out", str(captures)])
-        settings = session.Settings("cubic", "none", 0.5, False, None, align.DEMO_PAIRS, 0.01)
+        settings = session.Settings("low_light", "cubic", "none", 0.5, False, None, align.DEMO_PAIRS, 0.01)
         pairs, _ = find_pairs(captures)
         loaded = [(pair, develop.read(pair)) for pair in session.candidates(pairs, settings)[: align.DEMO_PAIRS]]
         found = session.fit_session("demonstration", loaded, settings)
     frames = loaded[0][1]
-    box = develop.common_box(found.fit.alignment, *frames.size)
-    well, dark = develop.crop(develop.linear(frames.bright), box), develop.linear(frames.dark)
-    before = found.match.level(develop.crop(dark, box))
-    after = found.match.level(develop.warp(dark, found.fit.alignment, box, "cubic"))
-    well, before, after = (develop.encode(image) for image in (well, before, after))
+    box = common_box(found.arms, "low_light")
+    bright, dark = frames.linear
+    warped, kept = on_one_arm((bright, dark), found.arms, "low_light", box, "cubic")
+    well, before, low = (srgb_codes(image) for image in (warped, crop(bright, box), found.match.level(kept)))
     panels = {
-        "well-lit": well,
-        "low-light, aligned, lifted": after,
-        "checkerboard, as captured": checkerboard(well, before),
-        "checkerboard, aligned": checkerboard(well, after),
+        "well-lit, warped": well,
+        "low-light, lifted": low,
+        "checkerboard, as captured": checkerboard(before, low),
+        "checkerboard, aligned": checkerboard(well, low),
     }
     tiles = []
     for caption, picture in panels.items():

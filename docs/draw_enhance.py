@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from isp_sim import generate
-from isp_sim.dataset import read_manifest
 from isp_sim.files import write_atomically
+from isp_sim.manifest import read_manifest
 from isp_sim.rigfile import load_rig
 from models.enhance.comparison import inputs
 from models.enhance.enhancer import CLASSICAL, Enhancer, load_enhancer
@@ -72,10 +72,10 @@ def draw_raw_pairs() -> None:
             ["--rig", "gladnet", "--scenes", str(raws / "raw"), "--count", "12", *common, "--out", str(pairs)]
         )
         tiles = []
-        for line in [one for one in read_manifest(pairs) if one["labels"]["kind"] in ("colour", "grey")][:6]:
-            low, well = (cv2.imread(str(pairs / line[arm]))[..., ::-1] for arm in ("dark", "bright"))
+        for line in [one for one in read_manifest(pairs) if one.labels["kind"] in ("colour", "grey")][:6]:
+            low, well = (cv2.imread(str(pairs / name))[..., ::-1] for name in (line.dark, line.bright))
             tile = np.hstack([low[:, : low.shape[1] // 2], well[:, well.shape[1] // 2 :]]).copy()
-            said = line["labels"]
+            said = line.labels
             caption(
                 tile,
                 f"E {said['exposure_ev']:.1f} EV  C {said['contrast']:.0f}  saturation {said['saturation']:.2f}  "

@@ -295,3 +295,17 @@ def test_the_loop_from_simulated_light_to_aligned_pairs(exlpose, tmp_path):
             assert np.allclose(here[both, :2], there[both, :2] + moved)
         for plane in line.planes.values():
             assert (out / plane).is_file()
+
+
+def test_the_simulated_cameras_take_the_frames_that_generate_takes_whatever_the_daylight(tmp_path):
+    """Default scenes: outdoors and indoors follow the shot's daylight, so a session leaves none of it out."""
+    from isp_sim import generate
+
+    (tmp_path / "tiny.yaml").write_text("extends: exlpose-small\nname: tiny\nwidth_px: 128\nheight_px: 96\n")
+    asked = ["--rig", str(tmp_path / "tiny.yaml"), "--count", "12"]
+    assert generate.main([*asked, "--workers", "1", "--out", str(tmp_path / "run")]) == 0
+    assert grab.main([*asked, "--out", str(tmp_path / "session")]) == 0
+    files = sorted((tmp_path / "run" / "raw").iterdir())
+    assert len(files) == 24
+    for file in files:
+        assert (tmp_path / "session" / "raw" / file.name).read_bytes() == file.read_bytes()

@@ -109,7 +109,7 @@ def test_arms_that_see_nothing_in_common_are_refused(ideal):
     rig = sized(ideal, 64, 64)
     geometry = change(rig.low_light.geometry, shift_px=(60.0, 0.0))
     rig = rig.model_copy(update={"low_light": rig.low_light.model_copy(update={"geometry": geometry})})
-    with pytest.raises(ValueError, match="of 64×64 px only 2×62 are seen by both arms; at least 16×16 must be"):
+    with pytest.raises(ValueError, match="of 64×64 px only 4×64 are seen by both arms; at least 16×16 must be"):
         list(DualCamera(rig).shoot(Scene("t", texture(64, 64)), [(0, shot())], 0))
 
 

@@ -78,8 +78,8 @@ def develop_raw(raw: Raw, method: str, device: str = "cpu") -> LinearRgb:
         method: demosaic method.
         device: where it is developed.
     """
-    mosaic = normalise(raw.counts, raw.black_level_dn, raw.white_level_dn)
-    with torch.inference_mode(False), torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad():  # what is developed may be learned on
+        mosaic = normalise(raw.counts, raw.black_level_dn, raw.white_level_dn)
         return develop_linear(Mosaic(mosaic.to(device)), from_metadata(raw, method, device))
 
 
