@@ -113,8 +113,7 @@ def test_weights_that_learned_from_raws_take_the_rigs_raw_and_say_so_of_a_pictur
     capsys.readouterr()
     assert main([str(dark), "--rig", str(rig), *weights, "--out", str(tmp_path / "lit.png")]) == 0
     assert "note" not in capsys.readouterr().out
-    (seen,) = (tmp_path / "pairs" / "dark").glob("*.png")
-    assert cv2.imread(str(tmp_path / "lit.png")).shape == cv2.imread(str(seen)).shape
+    assert cv2.imread(str(tmp_path / "lit.png")).shape == (96, 128, 3)  # of the frame as captured
     assert main([str(photo), *weights]) == 0
     assert "learned from raws; give a DNG" in capsys.readouterr().out
     assert main([str(dark), "--rig", str(rig), "--out", str(tmp_path / "no" / "lit.png")]) == 1

@@ -78,7 +78,7 @@ def develop_raw(raw: Raw, method: str, device: str = "cpu") -> LinearRgb:
         method: demosaic method.
         device: where it is developed.
     """
-    with torch.inference_mode(False), torch.no_grad():  # what is developed may be learned on
+    with torch.no_grad():
         mosaic = normalise(raw.counts, raw.black_level_dn, raw.white_level_dn)
         return develop_linear(Mosaic(mosaic.to(device)), from_metadata(raw, method, device))
 

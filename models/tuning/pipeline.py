@@ -106,4 +106,5 @@ def _light(raw: Path) -> Tensor:
     Raises:
         ValueError: not a DNG that is read.
     """
-    return unclipped_srgb(develop_raw(read_dng(raw), DEMOSAIC))
+    with torch.inference_mode(False), torch.no_grad():  # kept, and differentiated through later
+        return unclipped_srgb(develop_raw(read_dng(raw), DEMOSAIC))
