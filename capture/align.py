@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from rich.console import Console
@@ -19,10 +20,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from capture import geometry, photometry
 from capture.aligned import AlignRun, Outcome, forget_refusals, write_alignments
 from capture.captures import CapturedPair, find_pairs
-from capture.labels import read_labels
+from capture.labels import joints_unread, read_labels
 from capture.session import Session, Settings
 from capture.whole_session import align_session
 from isp_sim import generate
+from isp_sim.annotation_files import Subset
 from isp_sim.dataset import DatasetWriter, read_manifest
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
@@ -81,6 +83,13 @@ def parser() -> argparse.ArgumentParser:
         "[what lies in the folder]",
     )
     asked.add_argument(
+        "--split",
+        dest="subset",
+        default="test",
+        choices=get_args(Subset),
+        help="names the annotation files ExLPose_train_* or ExLPose_test_* [%(default)s]",
+    )
+    asked.add_argument(
         "--workers", type=int, help="pairs at a time; the result does not depend on it [number of cores]"
     )
     asked.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
@@ -125,6 +134,8 @@ def align(given: argparse.Namespace) -> list[Outcome]:
         photometry.expected_share(rig), photometry.black_of(rig),
     )  # fmt: skip
     labels = read_labels(given.captures, given.annotations)
+    for sentence in joints_unread(given.captures, given.annotations):
+        print(f"capture.align: {sentence}", file=sys.stderr)
     pairs = _named_once(pairs, faults)
     if given.reference is not None and not any(
         given.reference.name in (pair.bright.name, pair.dark.name) for pair in pairs
@@ -189,6 +200,7 @@ def run_of(given: argparse.Namespace, rig: Rig, pairs: list[CapturedPair]) -> Al
         distortion=given.distortion,
         reference=str(given.reference) if given.reference else None,
         summed=given.summed,
+        subset=given.subset,
     )
 
 

@@ -83,6 +83,7 @@ def align_pair(
         frames = develop.read(pair)
     except OSError as fault:
         raise ValueError(f"{fault.filename}: cannot be read: {fault.strerror}") from None
+    labels.check_size(pair.bright, *frames.size)
     check, share = session.judge(pair, frames, found, settings)
     box = develop.common_box(found.fit.alignment, *frames.size, labels.box)
     shot = _shot(pair, frames.bright, frames.dark)

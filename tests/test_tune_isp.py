@@ -16,6 +16,7 @@ import torch
 import yaml
 from torch import nn
 
+from isp_sim.annotation_files import AREA_SHARE
 from isp_sim.dng import write_dng
 from isp_sim.isp.params import ParamSpec
 from isp_sim.raw import Raw
@@ -23,7 +24,7 @@ from isp_sim.rig import Rig
 from isp_sim.scenes import Person
 from models import tune_isp
 from models.pose.recogniser import Recogniser, RecogniserFile
-from models.scoring.average_precision import AREA_SHARE, SIGMAS
+from models.scoring.average_precision import SIGMAS
 from models.tuning.external import load_external
 from models.tuning.judge import Seen
 from models.tuning.knobs import Knob, defaults, load_isp
