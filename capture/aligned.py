@@ -18,6 +18,7 @@ from isp_sim.dataset import DatasetWriter, Run, write_plane, write_png
 from isp_sim.files import write_atomically
 from isp_sim.pair import Picture
 from isp_sim.raw import Raw
+from isp_sim.scenes.annotations import check_size
 from isp_sim.schedule import Shot, split_of
 
 
@@ -83,7 +84,8 @@ def align_pair(
         frames = develop.read(pair)
     except OSError as fault:
         raise ValueError(f"{fault.filename}: cannot be read: {fault.strerror}") from None
-    labels.check_size(pair.bright, *frames.size)
+    height, width = frames.size
+    check_size(pair.bright, labels.size, (width, height))
     check, share = session.judge(pair, frames, found, settings)
     box = develop.common_box(found.fit.alignment, *frames.size, labels.box)
     shot = _shot(pair, frames.bright, frames.dark)

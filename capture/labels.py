@@ -37,16 +37,6 @@ class Labels:
     truth: np.ndarray | None = None
     size: tuple[int, int] | None = None
 
-    def check_size(self, frame: Path, height: int, width: int) -> None:
-        """Refuse labels of another picture's size.
-
-        Raises:
-            ValueError: naming the frame and both sizes.
-        """
-        if self.people and self.size not in (None, (width, height)):
-            said = "{}×{}".format(*self.size or ())
-            raise ValueError(f"{frame}: its annotations say {said}, the frame has {width}×{height} px")
-
 
 def read_labels(where: Path, annotations: Path | None) -> dict[str, Labels]:
     """Labels by the stem of the well-lit file's name.

@@ -88,6 +88,24 @@ def read_keypoint_file(path: Path) -> KeypointFile:
     return KeypointFile(_by_name(images), tuple(f"{path}: {note}" for note in notes))
 
 
+def check_size(picture: Path, said: tuple[int, int] | None, *sizes: tuple[int, int]) -> None:
+    """Refuse labels that were made for a picture of another size.
+
+    Args:
+        picture: its file, for the sentence.
+        said: (width, height) in the keypoint file, px; None where it has none, which fits any picture.
+        sizes: (width, height) that fit, the picture's own first.
+
+    Raises:
+        ValueError: naming the picture and both sizes.
+    """
+    if said is not None and said not in sizes:
+        raise ValueError(
+            f"{picture}: its annotations say {said[0]}×{said[1]}, the picture has {sizes[0][0]}×{sizes[0][1]} px; "
+            "expected labels for the picture as it is: scale them, or give the picture they were drawn on"
+        )
+
+
 def find_annotations(folder: Path) -> Path | None:
     """The one keypoint file in a folder; None where there is none.
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from PIL import Image
+from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
 from isp_sim.scenes import Person
+from isp_sim.scenes.annotations import check_size
 
 Orientation = Literal["upright", "stored"]
 """What labels mean: the picture as EXIF turns it, or the rows as the file stores them."""
@@ -49,8 +51,11 @@ def read_header(path: Path) -> Header | None:
                 # Pillow decodes a PNG to its end in search of EXIF that does not come first.
                 known = picture.format != "PNG" or "exif" in picture.info
                 orientation = picture.getexif().get(ORIENTATION_TAG, 1) if known else 1
-                return Header(picture.size, orientation if orientation in range(1, 9) else 1)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+                size = picture.size
+                if isinstance(picture, TiffImageFile):  # whose size newer Pillows have turned already
+                    size = int(picture.tag_v2[IMAGEWIDTH]), int(picture.tag_v2[IMAGELENGTH])
+                return Header(size, orientation if orientation in range(1, 9) else 1)
+    except (OSError, ValueError, KeyError, SyntaxError, Image.DecompressionBombError):
         return None
 
 
@@ -76,11 +81,7 @@ def meaning(
             picture that EXIF mirrors.
     """
     upright, stored = header.upright, header.stored
-    if said is not None and said not in (upright, stored):
-        raise ValueError(
-            f"{path}: its annotations say {_size(said)}, the picture has {_size(upright)}; expected labels for the "
-            "picture as it is: scale them, or give the picture they were drawn on"
-        )
+    check_size(path, said, upright, stored)
     if header.orientation == 1:
         return "upright", None
     fits = said if upright != stored else None

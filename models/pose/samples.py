@@ -18,7 +18,7 @@ from isp_sim.pair import DualCamera
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Person, SceneSource
-from isp_sim.scenes.annotations import LabelledImage, read_keypoint_file
+from isp_sim.scenes.annotations import LabelledImage, check_size, read_keypoint_file
 from isp_sim.scenes.people.source import People
 from isp_sim.schedule import FILE_NAME, scene_shots, some_of, split_of
 from models.pose.crops import Picture
@@ -129,15 +129,9 @@ class FolderPairs:
         low, well = _read(self.folder / "dark" / dark), _read(self.folder / "bright" / bright)
         if low.shape != well.shape:
             raise ValueError(f"{self.folder / 'dark' / dark}: {low.shape[:2]} px, its partner has {well.shape[:2]}")
-        height, width = well.shape[:2]
-        if image.size not in (None, (width, height)):
-            said = "{}×{}".format(*image.size or ())
-            raise ValueError(
-                f"{self.folder / 'bright' / bright}: its annotations say {said}, it has {width}×{height} px"
-            )
-        return [
-            PairSample(bright, low, well, image.people, split_of(gain_db), self._unrounded(dark), self._classes(bright))
-        ]
+        check_size(self.folder / "bright" / bright, image.size, (well.shape[1], well.shape[0]))
+        unrounded, semantic = self._unrounded(dark), self._classes(bright)
+        return [PairSample(bright, low, well, image.people, split_of(gain_db), unrounded, semantic)]
 
     def _classes(self, bright: str) -> np.ndarray | None:
         path = self.folder / "semantic" / bright
