@@ -1,84 +1,31 @@
-"""Folders as the public loaders of ExLPose read them: the same keys, paths and arithmetic, in code of our own."""
+"""What generate writes, as the public loaders of ExLPose read it: the same keys, paths and arithmetic."""
 
+import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
 
 from isp_sim.annotation_files import AREA_SHARE, AUTHORS_NAMES, SPLITS, TRAIN_SPLITS, trans
 from isp_sim.dataset import read_manifest
 from isp_sim.generate import main
-from models.scoring.average_precision import SIGMAS
 
 RIG = "extends: exlpose\nname: tiny\nwidth_px: 96\nheight_px: 64\n"
 COUNT = 7
 
 
-def mmpose_people(root: Path, ann_file: str) -> list[dict]:
-    """What MMPose's `ExlposeDataset` makes of a file: a sample a person with a joint, its box within the picture."""
-    coco = COCO(str(root / ann_file))
-    assert coco.loadCats(coco.getCatIds())[0]["name"] == "person"
-    people = []
-    for image_id in coco.getImgIds():
-        image = coco.loadImgs(image_id)[0]
-        for person in coco.loadAnns(coco.getAnnIds(imgIds=image_id, iscrowd=False)):
-            if max(person["keypoints"]) == 0:
-                continue
-            x, y, width, height = person["bbox"]
-            corners = np.clip((x, x + width), 0, image["width"] - 1), np.clip((y, y + height), 0, image["height"] - 1)
-            joints = np.array(person["keypoints"], np.float32).reshape(14, 3)
-            people.append(
-                {
-                    "path": root / image["file_name"],
-                    "box": np.array((corners[0][0], corners[1][0], corners[0][1], corners[1][1])),
-                    "joints": joints[:, :2],
-                    "visible": np.minimum(1, joints[:, 2]),
-                    "count": person["num_keypoints"],
-                    "id": person["id"],
-                }
-            )
-    return [one for one in people if one["count"] and (one["box"][2:] > one["box"][:2]).all()]
+def _readers():
+    spec = importlib.util.spec_from_file_location("loaders", Path(__file__).parents[1] / "benchmarks" / "loaders.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def authors_people(root: Path, name: str, train: bool) -> list[dict]:
-    """What the authors' loaders make of a `_trans.json`: a crop a person, the partner out of the list of pairs."""
-    folder = root / "Annotations" / "ExLPose"
-    partners = dict(line.split(" ") for line in (folder / "brightPath2darkPath.txt").read_text().splitlines())
-    people = []
-    for entry in json.loads((folder / name).read_text()):
-        unit, bright = entry["unit"], entry["imgInfo"]["img_paths"]
-        left, top, right, bottom = np.array(unit["GT_bbox"]).reshape(4).astype(np.float32)
-        people.append(
-            {
-                "bright": root / bright,
-                "dark": root / partners[bright],
-                "image": int(entry["imgInfo"]["imgID"]),
-                "box": np.array((left, top, right, bottom)),
-                "joints": np.array(unit["keypoints"]).reshape(14, 3).astype(np.float32),
-                "extra": entry["operation"] if train else float(entry["score"]),
-            }
-        )
-    return people
-
-
-def evaluated(path: Path) -> COCOeval:
-    """The labels of a file as detections on themselves, through pycocotools as it comes."""
-    truth = COCO(str(path))
-    found = [
-        {"image_id": one["image_id"], "category_id": 1, "keypoints": one["keypoints"], "score": 0.9}
-        for one in truth.dataset["annotations"]
-        if one["num_keypoints"]
-    ]
-    judge = COCOeval(truth, truth.loadRes(found), "keypoints")
-    judge.params.kpt_oks_sigmas = np.array(SIGMAS)
-    judge.evaluate()
-    judge.accumulate()
-    judge.summarize()
-    return judge
+READERS = _readers()
+"""The two loaders of benchmarks/loaders.py, written after MMPose's and the authors'."""
 
 
 @pytest.fixture(scope="module")
@@ -123,12 +70,12 @@ def labelled(folder: Path, split: str) -> list[tuple[str, str, dict]]:
 @pytest.mark.parametrize("where", ["Annotations", "annotations/ExLPose"])
 def test_mmposes_loader_finds_every_person_and_picture(runs, where, subset, split):
     root = runs / subset
-    found = mmpose_people(root, f"{where}/ExLPose_{subset}_{split}.json")
+    found = READERS.mmpose_people(root, f"{where}/ExLPose_{subset}_{split}.json")
     expected = labelled(root, split)
     assert len(found) == len(expected)
     for one, (bright, dark, person) in zip(found, expected, strict=True):
-        assert one["path"] == root / (bright if split == "WL" else dark)
-        assert cv2.imread(str(one["path"])) is not None
+        assert one["pictures"] == (root / (bright if split == "WL" else dark),)
+        assert cv2.imread(str(one["pictures"][0])) is not None
         joints = np.array(person["keypoints"]).reshape(14, 3)
         np.testing.assert_allclose(one["joints"], joints[:, :2], atol=0.006)
         np.testing.assert_array_equal(one["visible"], joints[:, 2] > 0)
@@ -142,12 +89,12 @@ def test_mmposes_loader_finds_every_person_and_picture(runs, where, subset, spli
 )
 def test_the_authors_loaders_find_every_person_and_both_pictures(runs, subset, split, name):
     root = runs / subset
-    found = authors_people(root, name, train=subset == "train")
+    found = READERS.authors_people(root, name)
     expected = labelled(root, split)
     assert len(found) == len(expected)
     for one, (bright, dark, person) in zip(found, expected, strict=True):
-        assert (one["bright"], one["dark"]) == (root / bright, root / dark)
-        pictures = [cv2.imread(str(one[arm])) for arm in ("bright", "dark")]
+        assert one["pictures"] == (root / bright, root / dark)
+        pictures = [cv2.imread(str(path)) for path in one["pictures"]]
         assert pictures[0].shape == pictures[1].shape
         x, y, width, height = person["bbox"]
         corners = np.array((x, y, x + width, y + height))
@@ -174,9 +121,7 @@ def test_training_files_are_not_split_by_gain(runs):
 
 @pytest.mark.parametrize("name", ["Annotations/ExLPose_test_LL-A.json", "annotations/ExLPose/ExLPose_test_WL.json"])
 def test_pycocotools_scores_the_labels_themselves_with_one(runs, name):
-    judge = evaluated(runs / "test" / name)
-    assert judge.stats[0] == 1
-    assert judge.params.maxDets == [20]
+    assert READERS.evaluated(runs / "test" / name) == 1
 
 
 def test_the_area_is_the_crowdpose_evaluators(runs):
@@ -190,9 +135,9 @@ def test_the_area_is_the_crowdpose_evaluators(runs):
 def test_the_real_files_are_read_by_the_same_loaders(shared):
     """Counts of the paper and of the files: 491 pictures, 2,810 people of whom 21 have no joint."""
     folder = shared / "exlpose" / "annotations"
-    people = mmpose_people(folder, "ExLPose_test_LL-All.json")
+    people = READERS.mmpose_people(folder, "ExLPose_test_LL-All.json")
     assert len(people) == 2810 - 21
-    assert len({one["path"] for one in people}) <= 491
+    assert len({one["pictures"] for one in people}) <= 491
 
 
 def test_the_list_of_the_real_normal_split_is_the_authors_own(shared):
@@ -216,3 +161,12 @@ def test_the_list_of_the_real_normal_split_is_the_authors_own(shared):
         "imgInfo": {"imgID": 40, "img_paths": names[40]},
         "score": 1,
     }
+
+
+@pytest.mark.parametrize("subset", ["test", "train"])
+def test_the_benchmark_counts_what_is_there_and_notices_what_is_not(runs, subset, tmp_path):
+    root = tmp_path / subset
+    shutil.copytree(runs / subset, root)
+    assert READERS.report(root, subset)[1]
+    next((root / "dark").iterdir()).unlink()
+    assert not READERS.report(root, subset)[1]
