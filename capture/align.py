@@ -76,6 +76,12 @@ def parser() -> argparse.ArgumentParser:
         help="low-light pictures as they are, without their colour cast, or lifted to the well-lit level [%(default)s]",
     )
     asked.add_argument("--limit-px", type=float, default=0.5, help="largest residual that is accepted [%(default)s]")
+    _add_run(asked)
+    return asked
+
+
+def _add_run(asked: argparse.ArgumentParser) -> None:
+    """Labels, the data set's names, and how the run goes."""
     asked.add_argument(
         "--annotations",
         type=Path,
@@ -93,7 +99,6 @@ def parser() -> argparse.ArgumentParser:
         "--workers", type=int, help="pairs at a time; the result does not depend on it [number of cores]"
     )
     asked.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
-    return asked
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -135,13 +135,7 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
         shots = raw_shots(rig, len(source), DEFAULT_COUNT if given.count is None else given.count, given.seed)
     else:
         shots = plan(rig, given.schedule, given.count, given.seed, given.shots_per_scene, given.scene_count)
-        source = open_scenes(
-            given.scenes, given.annotations, rig, given.seed, given.motion_samples, given.labels_orientation
-        )
-        if isinstance(source, Photos):
-            _tell_doubts(source, shots, given.skip_unusable)
-        elif given.labels_orientation is not None:
-            raise ValueError(f"--labels-orientation {given.labels_orientation}: --scenes {given.scenes} has no EXIF")
+        source = _scenes(given, rig, shots)
     run = Run(
         rig=rig.name,
         rig_digest=_digest(rig.model_dump_json()),
@@ -170,6 +164,18 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
         labels_orientation=given.labels_orientation,
     )
     return job, run, shots, workers
+
+
+def _scenes(given: argparse.Namespace, rig: Rig, shots: list[tuple[int, Shot]]) -> SceneSource:
+    """The scenes asked for; what is doubtful in photographs' labels is told, what does not fit refused."""
+    source = open_scenes(
+        given.scenes, given.annotations, rig, given.seed, given.motion_samples, given.labels_orientation
+    )
+    if isinstance(source, Photos):
+        _tell_doubts(source, shots, given.skip_unusable)
+    elif given.labels_orientation is not None:
+        raise ValueError(f"--labels-orientation {given.labels_orientation}: --scenes {given.scenes} has no EXIF")
+    return source
 
 
 def _tell_doubts(photos: Photos, shots: list[tuple[int, Shot]], skip_unusable: bool) -> None:

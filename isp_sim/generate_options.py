@@ -44,6 +44,13 @@ def parser() -> argparse.ArgumentParser:
         help="where EXIF turns a photograph, its labels are for it upright, or for its rows as stored [what its size "
         "in the JSON fits, else upright; such photographs are named]",
     )
+    _add_shots(asked)
+    _add_run(asked)
+    return asked
+
+
+def _add_shots(asked: argparse.ArgumentParser) -> None:
+    """Which shots of the scenes, and how many."""
     asked.add_argument(
         "--schedule",
         type=Path,
@@ -76,8 +83,6 @@ def parser() -> argparse.ArgumentParser:
         help="people move while the shutter is open: N sub-frames are averaged over each shot's exposure, which makes "
         "a shot N times as long to render; 8 suits 25 ms [%(default)s: they stand still]",
     )
-    _add_run(asked)
-    return asked
 
 
 def _add_run(asked: argparse.ArgumentParser) -> None:
