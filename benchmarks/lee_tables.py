@@ -19,7 +19,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from isp_sim.dataset import SPLITS
+from isp_sim.annotation_files import SPLITS
 from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
 from models.pose.evaluation import find_poses

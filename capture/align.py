@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 from rich.console import Console
@@ -19,10 +20,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from capture import geometry, photometry
 from capture.aligned import AlignRun, Outcome, forget_refusals, write_alignments
 from capture.captures import CapturedPair, find_pairs
-from capture.labels import read_labels
+from capture.labels import joints_unread, read_labels
 from capture.session import Session, Settings
 from capture.whole_session import align_session
 from isp_sim import generate
+from isp_sim.annotation_files import Subset
 from isp_sim.dataset import DatasetWriter
 from isp_sim.manifest import read_manifest
 from isp_sim.rectify import ArmName
@@ -83,6 +85,12 @@ def parser() -> argparse.ArgumentParser:
         help="low-light pictures as they are, without their colour cast, or lifted to the well-lit level [%(default)s]",
     )
     asked.add_argument("--limit-px", type=float, default=0.5, help="largest residual that is accepted [%(default)s]")
+    _add_run(asked)
+    return asked
+
+
+def _add_run(asked: argparse.ArgumentParser) -> None:
+    """Labels, the data set's names, and how the run goes."""
     asked.add_argument(
         "--annotations",
         type=Path,
@@ -90,10 +98,16 @@ def parser() -> argparse.ArgumentParser:
         "[what lies in the folder]",
     )
     asked.add_argument(
+        "--split",
+        dest="subset",
+        default="test",
+        choices=get_args(Subset),
+        help="names the annotation files ExLPose_train_* or ExLPose_test_* [%(default)s]",
+    )
+    asked.add_argument(
         "--workers", type=int, help="pairs at a time; the result does not depend on it [number of cores]"
     )
     asked.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
-    return asked
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -134,6 +148,8 @@ def align(given: argparse.Namespace) -> list[Outcome]:
         photometry.expected_share(rig), photometry.black_of(rig),
     )  # fmt: skip
     labels = read_labels(given.captures, given.annotations)
+    for sentence in joints_unread(given.captures, given.annotations):
+        print(f"capture.align: {sentence}", file=sys.stderr)
     pairs = _named_once(pairs, faults)
     if given.reference is not None and not any(
         given.reference.name in (pair.bright.name, pair.dark.name) for pair in pairs
@@ -203,6 +219,7 @@ def run_of(given: argparse.Namespace, rig: Rig, pairs: list[CapturedPair]) -> Al
         distortion=given.distortion,
         reference=str(given.reference) if given.reference else None,
         summed=given.summed,
+        subset=given.subset,
     )
 
 

@@ -20,6 +20,7 @@ from isp_sim.isp.codes import srgb_codes
 from isp_sim.manifest import AlignmentRecord, PairRecord, shot_fields
 from isp_sim.raw import Raw
 from isp_sim.rectify import ArmName, Box, on_one_arm
+from isp_sim.scenes.annotations import check_size
 from isp_sim.schedule import Shot, split_of
 from isp_sim.units import Picture
 
@@ -87,6 +88,8 @@ def align_pair(
         frames = develop.read(pair)
     except OSError as fault:
         raise ValueError(f"{fault.filename}: cannot be read: {fault.strerror}") from None
+    height, width = frames.size
+    check_size(pair.bright, labels.size, (width, height))
     check, share = session.judge(pair, frames, found, settings)
     box = common_crop(labels, found.arms, settings.onto)
     shot = _shot(pair, frames.bright, frames.dark)

@@ -9,7 +9,7 @@ import numpy as np
 from isp_sim.manifest import PairRecord, PersonRecord, read_manifest
 from isp_sim.rectify import ArmMap, ArmName, Box, Points, common_box, filled_box, people_on, plane_on
 from isp_sim.scenes import Person
-from isp_sim.scenes.annotations import find_annotations, read_annotations
+from isp_sim.scenes.annotations import find_annotations, read_keypoint_file
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Labels:
         planes: files of maps that cover `box`, by the name of their folder.
         labels: whatever else.
         truth: 3×3 low-light → well-lit, where a simulated rig made the frames.
+        size: (width, height) of the frame that the keypoint file speaks of; None: it does not say.
     """
 
     people: tuple[Person, ...] = ()
@@ -31,6 +32,7 @@ class Labels:
     planes: dict[str, Path] = field(default_factory=dict)
     labels: dict[str, object] = field(default_factory=dict)
     truth: np.ndarray | None = None
+    size: tuple[int, int] | None = None
 
 
 def read_labels(where: Path, annotations: Path | None) -> dict[str, Labels]:
@@ -44,6 +46,23 @@ def read_labels(where: Path, annotations: Path | None) -> dict[str, Labels]:
     Raises:
         ValueError: a file cannot be used.
     """
+    run, file = _sources(where, annotations)
+    if run is not None:
+        return {Path(record.bright).stem: _of_record(run, record) for record in read_manifest(run)}
+    if file is None:
+        return {}
+    images = read_keypoint_file(file).images
+    return {Path(name).stem: Labels(image.people, size=image.size) for name, image in images.items()}
+
+
+def joints_unread(where: Path, annotations: Path | None) -> tuple[str, ...]:
+    """Sentences about joints of the keypoint file that are not read; arguments and faults as of `read_labels`."""
+    file = _sources(where, annotations)[1]
+    return () if file is None else read_keypoint_file(file).notes
+
+
+def _sources(where: Path, annotations: Path | None) -> tuple[Path | None, Path | None]:
+    """The run of ours that labels the frames, or the keypoint file that does."""
     if annotations is not None and not annotations.exists():
         raise ValueError(f"--annotations {annotations}: no such file or folder")
     folder = annotations if annotations and annotations.is_dir() else where if where.is_dir() else where.parent
@@ -52,12 +71,9 @@ def read_labels(where: Path, annotations: Path | None) -> dict[str, Labels]:
             f"--annotations {folder}: is no finished run of isp_sim.generate; a keypoint file will do as well"
         )
     if (annotations is None or folder == annotations) and (folder / "manifest.jsonl").is_file():
-        return {Path(record.bright).stem: _of_record(folder, record) for record in read_manifest(folder)}
+        return folder, None
     inner = folder / "Annotations"
-    file = annotations or find_annotations(folder) or (find_annotations(inner) if inner.is_dir() else None)
-    if file is None:
-        return {}
-    return {Path(name).stem: Labels(people) for name, people in read_annotations(file).items()}
+    return None, annotations or find_annotations(folder) or (find_annotations(inner) if inner.is_dir() else None)
 
 
 def _of_record(folder: Path, record: PairRecord) -> Labels:

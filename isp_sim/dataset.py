@@ -2,7 +2,7 @@
 
     bright/  dark/        8-bit sRGB PNG on the low-light arm's pixels, ExLPose's file names
     raw/                  DNG of both arms as captured, neither warped nor cropped
-    Annotations/          COCO JSON with 14 joints, one for each split by the well-lit arm's gain
+    Annotations/, annotations/   COCO JSON with 14 joints in the files that loaders open (isp_sim/annotation_files.py)
     semantic/  instances/  depth/   maps on the pictures, where the scenes have them: class, person, mm; PNG
     manifest.jsonl        every true parameter and key of every shot, a line a pair (`isp_sim.manifest`)
     run.json, rig.yaml    what was asked, and the rig as used
@@ -24,21 +24,16 @@ import numpy as np
 import yaml
 from pydantic import BaseModel
 
+from isp_sim.annotation_files import ANNOTATION_FOLDERS, Subset, write_annotations
 from isp_sim.dng import write_dng
 from isp_sim.files import remove_remnants, write_atomically
 from isp_sim.manifest import FILE, VERSION, PairRecord, PersonRecord, from_line, read_manifest, shot_fields, to_line
 from isp_sim.pair import Pair
-from isp_sim.scenes import JOINTS, SKELETON
+from isp_sim.scenes.orientation import Orientation
 from isp_sim.schedule import split_of
 from isp_sim.units import Picture
 
-SPLITS = ("LL-N", "LL-H", "LL-E", "LL-A", "WL")
-"""ExLPose's test splits; each has its `Annotations/ExLPose_test_<split>.json`, named by the path a loader opens.
-
-So loaders of the released set read it (`root / file_name`). The authors' repository has other files for its
-own code: `ExLPose_test_LL-Normal.json` …, whose low-light pictures are named by their `bright/` path."""
-ANNOTATIONS = "Annotations"
-FOLDERS = ("bright", "dark", "raw", ANNOTATIONS, ".pairs")
+FOLDERS = ("bright", "dark", "raw", *ANNOTATION_FOLDERS, ".pairs")
 LOCK = ".lock"
 PLANES = ("semantic", "instances", "depth")
 """Folders of a scene's planes; made when the first one comes."""
@@ -55,6 +50,8 @@ class Run:
         device: `cpu` or the kind of device; kinds draw different numbers from the same law.
         shots_per_scene: of each scene; None means all.
         version: of the manifest.
+        subset: what the data set is for; names the annotation files.
+        labels_orientation: what the labels of pictures turned by EXIF were said to mean; None: nothing was said.
     """
 
     rig: str
@@ -68,6 +65,8 @@ class Run:
     motion_samples: int = 1
     shots_per_scene: int | None = None
     version: int = VERSION
+    subset: Subset = "test"
+    labels_orientation: Orientation | None = None
 
 
 class DatasetWriter:
@@ -85,6 +84,7 @@ class DatasetWriter:
         Raises:
             ValueError: the folder holds something else, or the same run and `resume` was not asked.
         """
+        self._subset = run.subset
         asked = json.dumps(vars(run), indent=1).encode()
         self._refuse_other(run, resume)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -183,7 +183,7 @@ class DatasetWriter:
         if self.count():
             return
         for name in (*FOLDERS, *PLANES):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+            shutil.rmtree(self.folder / Path(name).parts[0], ignore_errors=True)
         for name in ("run.json", "rig.yaml", LOCK):
             (self.folder / name).unlink(missing_ok=True)
         self._held.close()
@@ -194,11 +194,7 @@ class DatasetWriter:
         manifest = self.folder / FILE
         if not manifest.exists():
             lines = [path.read_text(encoding="utf-8") for path in pairs]
-            shots = [_read_record(path).model_dump() for path in pairs]
-            for split in SPLITS:
-                chosen = [s for s in shots if split in ("LL-A", "WL", s["split"])]
-                text = json.dumps(_coco(chosen, "bright" if split == "WL" else "dark"), separators=(",", ":"))
-                write_atomically(annotation_file(self.folder, split), text.encode())
+            write_annotations(self.folder, [_read_record(path) for path in pairs], self._subset)
             write_atomically(manifest, ("\n".join(lines) + "\n").encode())
         for path in pairs:
             path.unlink()
@@ -208,11 +204,6 @@ class DatasetWriter:
 
 def _pair_file(folder: Path, number: int) -> Path:
     return folder / ".pairs" / f"{number:09d}.json"
-
-
-def annotation_file(folder: Path, split: str) -> Path:
-    """Where a split's COCO JSON lies in a data set."""
-    return folder / ANNOTATIONS / f"ExLPose_test_{split}.json"
 
 
 def write_png(path: Path, picture: Picture) -> None:
@@ -272,33 +263,3 @@ def record_of(number: int, pair: Pair) -> PairRecord:
         planes={name: f"{name}/{shot.file_name('bright')}" for name in pair.planes},
         labels=pair.labels,
     )
-
-
-def _coco(shots: list[dict[str, Any]], arm: str) -> dict[str, Any]:
-    """COCO keypoints on one arm's pictures, ids from 1 (0 is lost in pycocotools)."""
-    annotations: list[dict[str, Any]] = []
-    for shot in shots:
-        for person in shot["people"]:
-            annotations.append(
-                {
-                    "id": len(annotations) + 1,
-                    "image_id": shot["id"],
-                    "category_id": 1,
-                    "iscrowd": person["iscrowd"],
-                    "num_keypoints": sum(v > 0 for v in person["keypoints"][2::3]),
-                    "keypoints": [round(v, 2) for v in person["keypoints"]],
-                    "bbox": [round(v, 2) for v in person["bbox"]],
-                }
-            )
-    images = [
-        {"file_name": s[arm], "id": s["id"], "height": s["height"], "width": s["width"], "crowdIndex": 0} for s in shots
-    ]
-    person = {
-        "supercategory": "person",
-        "id": 1,
-        "name": "person",
-        "keypoints": list(JOINTS),
-        "skeleton": [list(bone) for bone in SKELETON],
-    }
-    info = {"description": "isp-sim, simulated; ExLPose layout"}
-    return {"info": info, "categories": [person], "images": images, "annotations": annotations}

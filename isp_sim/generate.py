@@ -15,42 +15,48 @@ from pathlib import Path
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from isp_sim import streams
 from isp_sim.contact_sheet import contact_sheet
 from isp_sim.dataset import DatasetWriter, Run
-from isp_sim.manifest import read_manifest
+from isp_sim.generate_options import DEFAULT_COUNT, parser
 from isp_sim.raw_frames import RawFrames
 from isp_sim.raw_pair_rig import RawPairs
 from isp_sim.raw_pairs import raw_shots
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_any_rig
+from isp_sim.run_summary import means_table, summary
 from isp_sim.scenes import SceneSource
-from isp_sim.scenes.people.source import FROZEN
+from isp_sim.scenes.photos import Photos
 from isp_sim.schedule import Shot, replay, scene_shots, some_of
 from isp_sim.studio import BUILT_IN, Job, open_scenes, shoot_all, tasks
 
-PUBLISHED_MEANS = {"LL-N": 3.2, "LL-H": 1.4, "LL-E": 0.9, "LL-A": 2.0, "WL": 90.5}
-"""Mean 8-bit intensity of ExLPose's test splits (Lee et al., CVPR 2023, Table 1)."""
+DOUBTS_SHOWN = 5
+"""Sentences about photographs of one run that are printed; the rest are counted."""
 
 
 def plan(
-    rig: Rig, schedule: Path | None, count: int | None, seed: int, shots_per_scene: int | None = None
+    rig: Rig,
+    schedule: Path | None,
+    count: int | None,
+    seed: int,
+    shots_per_scene: int | None = None,
+    scene_count: int | None = None,
 ) -> list[tuple[int, Shot]]:
     """Every shot of a run as (number within its scene, shot): replayed from a CSV, or drawn from the rig.
 
     Args:
         rig: whose schedule is drawn from.
         schedule: CSV to replay instead.
-        count: of pairs; None is 20, or all of the CSV.
+        count: of shots, which are pairs; None is 20, or all of the CSV.
         seed: of the run.
         shots_per_scene: how many of a scene's shots are taken, drawn from them; None takes all.
+        scene_count: of scenes, each with all the shots it has here; without `count`.
 
     Raises:
         ValueError: two shots would have one file name, or a gain is beyond the sensor.
     """
-    shots = _shots(rig, schedule, count, seed, shots_per_scene)
+    shots = _shots(rig, schedule, count, seed, shots_per_scene, scene_count)
     names: set[str] = set()
     top = rig.sensor.max_gain_db.value
     for _, shot in shots:
@@ -64,7 +70,12 @@ def plan(
 
 
 def _shots(
-    rig: Rig, schedule: Path | None, count: int | None, seed: int, shots_per_scene: int | None
+    rig: Rig,
+    schedule: Path | None,
+    count: int | None,
+    seed: int,
+    shots_per_scene: int | None,
+    scene_count: int | None,
 ) -> list[tuple[int, Shot]]:
     if schedule is not None:
         seen: Counter[int] = Counter()
@@ -72,14 +83,16 @@ def _shots(
         for shot in replay(schedule):
             numbered.append((seen[shot.scene], shot))
             seen[shot.scene] += 1
-        return numbered[:count]
+        return [pair for pair in numbered if scene_count is None or pair[1].scene < scene_count][:count]
 
     def numbered_shots(scene: int) -> list[tuple[int, Shot]]:
         shots = scene_shots(rig.schedule, scene, streams.generator(seed, scene, "schedule"))
         return some_of(shots, shots_per_scene, streams.generator(seed, scene, "shots of the scene"))
 
+    if scene_count is not None:
+        return [pair for scene in range(scene_count) for pair in numbered_shots(scene)]
     drawn = (pair for scene in itertools.count() for pair in numbered_shots(scene))
-    return list(itertools.islice(drawn, 20 if count is None else count))
+    return list(itertools.islice(drawn, DEFAULT_COUNT if count is None else count))
 
 
 def generate(job: Job, run: Run, shots: list[tuple[int, Shot]], workers: int, resume: bool) -> Path:
@@ -105,90 +118,10 @@ def generate(job: Job, run: Run, shots: list[tuple[int, Shot]], workers: int, re
     return contact_sheet(job.out)
 
 
-def means_table(folder: Path) -> Table:
-    """Mean 8-bit intensity by split, beside the published ones."""
-    table = Table(title="mean 8-bit intensity")
-    for heading in ("split", "pairs", "here", "ExLPose", "ratio"):
-        table.add_column(heading, justify="right")
-    records = list(read_manifest(folder))
-    for split, published in PUBLISHED_MEANS.items():
-        chosen = [record for record in records if split in ("LL-A", "WL", record.split)]
-        means = [record.mean_well_lit if split == "WL" else record.mean_low_light for record in chosen]
-        if means:
-            mean = sum(means) / len(means)
-            table.add_row(split, str(len(means)), f"{mean:.2f}", f"{published}", f"{mean / published:.2f}")
-        else:
-            table.add_row(split, "0", "-", f"{published}", "-")
-    return table
-
-
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    asked = argparse.ArgumentParser(
-        prog="python -m isp_sim.generate",
-        description="Shoot aligned low-light / well-lit pairs with a simulated dual-camera rig: raw DNG of both "
-        "arms, aligned sRGB PNG, COCO labels, in ExLPose's layout.",
-        epilog="example: python -m isp_sim.generate --rig exlpose-small --scenes photos/ --count 100 --out out/small",
-    )
-    asked.add_argument(
-        "--rig",
-        default="exlpose",
-        help="rig YAML, or exlpose, exlpose-small, exlpose-misaligned, ideal; gladnet makes training pairs from raw "
-        "files [%(default)s]",
-    )
-    asked.add_argument(
-        "--scenes",
-        default="people",
-        help="'people' or 'charts' (both built in), a folder of sRGB pictures, or a raw file or folder of raws "
-        "(DNG, NEF …, headerless .raw with a YAML beside it) [%(default)s]",
-    )
-    asked.add_argument(
-        "--annotations",
-        type=Path,
-        help="COCO, CrowdPose or ExLPose JSON of the pictures' people [the one that lies in their folder]",
-    )
-    asked.add_argument(
-        "--schedule",
-        type=Path,
-        help="CSV of shots to replay instead of drawing from the rig's: session, place, scene, frame, "
-        "exposure_ratio, bright_gain_db, dark_gain_db, exposure_us",
-    )
-    asked.add_argument(
-        "--count", type=int, help="pairs to make; a run keeps its count [20, or all shots of --schedule]"
-    )
-    asked.add_argument("--shots-per-scene", type=int, help="of a scene's shots take so many, drawn [all, 3 to 5]")
-    asked.add_argument(
-        "--seed", type=int, default=0, help="same seed and rig: same bytes; another seed, other people [%(default)s]"
-    )
-    asked.add_argument(
-        "--motion-samples",
-        type=int,
-        default=FROZEN,
-        metavar="N",
-        help="people move while the shutter is open: N sub-frames are averaged over each shot's exposure, which makes "
-        "a shot N times as long to render; 8 suits 25 ms [%(default)s: they stand still]",
-    )
-    _add_run(asked)
-    return asked
-
-
-def _add_run(asked: argparse.ArgumentParser) -> None:
-    """Where and how the run goes, beside what it shoots."""
-    asked.add_argument("--out", type=Path, help="folder of the data set [out/<rig's name>]")
-    asked.add_argument("--workers", type=int, help="processes; the result does not depend on it [number of cores]")
-    asked.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where the arms run [%(default)s]")
-    asked.add_argument(
-        "--skip-unusable",
-        action="store_true",
-        help="leave out scenes that cannot be read or metered, instead of stopping",
-    )
-    asked.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
-
-
 def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]], int]:
     cores = len(os.sched_getaffinity(0))
     workers = given.workers if given.workers is not None else (cores if given.device == "cpu" else 1)
-    for name, value in (("workers", workers), ("count", given.count)):
+    for name, value in (("workers", workers), ("count", given.count), ("scene-count", given.scene_count)):
         if value is not None and value < 1:
             raise ValueError(f"--{name} {value}: whole numbers from 1 are allowed")
     if given.shots_per_scene is not None and (given.shots_per_scene < 1 or given.schedule):
@@ -199,10 +132,10 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
     source: SceneSource | RawFrames  # complains before the first picture
     if isinstance(rig, RawPairs):
         source = _raw_frames(given, rig)
-        shots = raw_shots(rig, len(source), 20 if given.count is None else given.count, given.seed)
+        shots = raw_shots(rig, len(source), DEFAULT_COUNT if given.count is None else given.count, given.seed)
     else:
-        shots = plan(rig, given.schedule, given.count, given.seed, given.shots_per_scene)
-        source = open_scenes(given.scenes, given.annotations, rig, given.seed, given.motion_samples)
+        shots = plan(rig, given.schedule, given.count, given.seed, given.shots_per_scene, given.scene_count)
+        source = _scenes(given, rig, shots)
     run = Run(
         rig=rig.name,
         rig_digest=_digest(rig.model_dump_json()),
@@ -214,6 +147,8 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
         motion_samples=given.motion_samples,
         shots_per_scene=given.shots_per_scene,
         device=torch.device(given.device).type,
+        subset=given.subset,
+        labels_orientation=given.labels_orientation,
     )
     out = given.out or Path("out") / rig.name
     job = Job(
@@ -226,12 +161,43 @@ def _prepare(given: argparse.Namespace) -> tuple[Job, Run, list[tuple[int, Shot]
         out=out,
         threads=max(1, cores // workers),
         skip_unusable=given.skip_unusable,
+        labels_orientation=given.labels_orientation,
     )
     return job, run, shots, workers
 
 
+def _scenes(given: argparse.Namespace, rig: Rig, shots: list[tuple[int, Shot]]) -> SceneSource:
+    """The scenes asked for; what is doubtful in photographs' labels is told, what does not fit refused."""
+    source = open_scenes(
+        given.scenes, given.annotations, rig, given.seed, given.motion_samples, given.labels_orientation
+    )
+    if isinstance(source, Photos):
+        _tell_doubts(source, shots, given.skip_unusable)
+    elif given.labels_orientation is not None:
+        raise ValueError(f"--labels-orientation {given.labels_orientation}: --scenes {given.scenes} has no EXIF")
+    return source
+
+
+def _tell_doubts(photos: Photos, shots: list[tuple[int, Shot]], skip_unusable: bool) -> None:
+    """Say what of the photographs' labels is not read or was guessed; what does not fit is refused before any shot."""
+    doubts: list[str] = []
+    for index in sorted({shot.scene % len(photos) for _, shot in shots}):
+        try:
+            doubt = photos.doubt(index)
+        except ValueError:
+            if not skip_unusable:
+                raise
+            continue  # left out, and told, when its turn comes
+        if doubt is not None:
+            doubts.append(doubt)
+    for sentence in (*photos.notes, *doubts[:DOUBTS_SHOWN]):
+        print(f"isp_sim.generate: {sentence}", file=sys.stderr)
+    if len(doubts) > DOUBTS_SHOWN:
+        print(f"isp_sim.generate: EXIF turns {len(doubts) - DOUBTS_SHOWN} more photographs like these", file=sys.stderr)
+
+
 def _raw_frames(given: argparse.Namespace, rig: RawPairs) -> RawFrames:
-    for name in ("schedule", "annotations", "shots_per_scene"):
+    for name in ("schedule", "annotations", "shots_per_scene", "scene_count", "labels_orientation"):
         if getattr(given, name) is not None:
             raise ValueError(
                 f"--{name.replace('_', '-')}: rig {rig.name} makes its pairs from raw files and takes none"
@@ -262,8 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     if isinstance(job.rig, Rig):
         Console().print(means_table(job.out))
-    print(f"{sum(1 for _ in read_manifest(job.out))} pairs in {job.out}, contact sheet {sheet}")
-    print("next: look at the contact sheet; open raw/*.dng in any raw developer; Annotations/*.json hold the poses")
+    print(summary(job.out, sheet, "scene" if job.scenes in BUILT_IN else "photograph"))
     return 0
 
 

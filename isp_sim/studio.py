@@ -27,6 +27,7 @@ from isp_sim.rig import Rig
 from isp_sim.rigfile import is_raw_pairs
 from isp_sim.scenes import SceneSource
 from isp_sim.scenes.charts import Charts
+from isp_sim.scenes.orientation import Orientation
 from isp_sim.scenes.people.source import FROZEN, People
 from isp_sim.scenes.photos import SUFFIXES, Photos, list_files
 from isp_sim.scenes.raws import SUFFIXES as RAW_SUFFIXES
@@ -54,6 +55,7 @@ class Job:
         motion_samples: sub-frames over each exposure.
         threads: for each process.
         skip_unusable: a scene that cannot be read or metered is told and left out; otherwise it stops the run.
+        labels_orientation: what the labels of pictures turned by EXIF mean; None: nothing is known.
     """
 
     rig_json: str
@@ -65,6 +67,7 @@ class Job:
     out: Path
     threads: int
     skip_unusable: bool = False
+    labels_orientation: Orientation | None = None
 
     @property
     def rig(self) -> Rig | RawPairs:
@@ -74,7 +77,12 @@ class Job:
 
 
 def open_scenes(
-    scenes: str, annotations: Path | None, rig: Rig, seed: int, motion_samples: int = FROZEN
+    scenes: str,
+    annotations: Path | None,
+    rig: Rig,
+    seed: int,
+    motion_samples: int = FROZEN,
+    labels_orientation: Orientation | None = None,
 ) -> SceneSource:
     """`people`, `charts`, a folder of pictures, or a raw file or folder of raw files.
 
@@ -84,6 +92,7 @@ def open_scenes(
         rig: gives the size.
         seed: of the run; other seeds show other people.
         motion_samples: sub-frames over each exposure, in which people move.
+        labels_orientation: what the labels of pictures turned by EXIF mean; None: nothing is known.
 
     Raises:
         ValueError: no such source, or nothing usable in it.
@@ -106,7 +115,7 @@ def open_scenes(
     if pictures and raws:
         raise ValueError(f"--scenes {scenes}: holds pictures and raw files; give a folder with one kind")
     if pictures:
-        return Photos(path, annotations, rig.height_px, rig.width_px)
+        return Photos(path, annotations, rig.height_px, rig.width_px, labels_orientation=labels_orientation)
     if not raws:
         raise ValueError(f"--scenes {scenes}: holds neither pictures ({' '.join(SUFFIXES)}) nor raw files")
     if annotations is not None:
@@ -130,7 +139,7 @@ def pair_maker(job: Job) -> Callable[[int, list[tuple[int, Shot]]], Iterator[Pai
         frames = RawFrames(Path(job.scenes), rig.height_px, rig.width_px)
         return lambda scene, shots: shoot_raw(rig, frames, scene, shots, job.seed)
     camera = DualCamera(rig, job.device)
-    scenes = open_scenes(job.scenes, job.annotations, rig, job.seed, job.motion_samples)
+    scenes = open_scenes(job.scenes, job.annotations, rig, job.seed, job.motion_samples, job.labels_orientation)
     return lambda scene, shots: camera.shoot(scenes.scene(scene % len(scenes), shots[0][1].daylight), shots, job.seed)
 
 

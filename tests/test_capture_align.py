@@ -21,7 +21,7 @@ from isp_sim.manifest import read_manifest
 from isp_sim.pair import DualCamera
 from isp_sim.raw import Raw
 from isp_sim.rectify import crop
-from isp_sim.scenes import Scene
+from isp_sim.scenes import JOINTS, Scene
 from isp_sim.schedule import Shot
 
 RATIOS = (1.0, 2.0, 4.0)
@@ -198,6 +198,25 @@ def test_the_arm_that_is_kept_is_cropped_and_nothing_more(captured, tmp_path, on
         developed = srgb_codes(develop.linear(read_dng(out / getattr(record, raw))))
         kept = cv2.imread(str(out / getattr(record, picture)))[..., ::-1]
         assert (kept == crop(developed, record.crop)).all()
+
+
+def test_labels_for_frames_of_another_size_are_refused_and_unread_joints_are_told(captured, tmp_path, capsys):
+    file = bright(captured[0], 0)
+    joints = [*JOINTS, "nose"]
+    person = {"id": 1, "image_id": 7, "category_id": 1, "bbox": [280, 150, 60, 120], "keypoints": [300, 200, 2] * 15}
+    image = {"id": 7, "file_name": f"captures\\{file.name}", "width": WIDTH // 2, "height": HEIGHT // 2}
+    labels = tmp_path / "labels.json"
+    categories = [{"id": 1, "name": "person", "keypoints": joints}]
+    labels.write_text(json.dumps({"images": [image], "annotations": [person], "categories": categories}))
+    out = tmp_path / "out"
+    asked = [str(captured[0]), "--out", str(out), "--annotations", str(labels), "--split", "train"]
+    assert main(asked) == SOME_REFUSED
+    said = capsys.readouterr().err
+    assert said.count("labels.json: category person: joints that are not read: nose") == 1
+    size = f"{WIDTH // 2}×{HEIGHT // 2}, the picture has {WIDTH}×{HEIGHT} px"
+    assert f"{file.name}: its annotations say {size}" in said
+    assert (out / "Annotations" / "ExLPose_train_WL.json").is_file()
+    assert not (out / "Annotations" / "ExLPose_test_WL.json").exists()
 
 
 def test_pictures_with_exlposes_names_are_aligned_too(rig, captured, tmp_path):

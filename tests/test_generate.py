@@ -392,3 +392,110 @@ def test_help_teaches(capsys):
     ):
         assert option in text
     assert "example:" in text
+
+
+def photographs(asked, folder, labelled=True):
+    folder.mkdir()
+    for path in Path(asked[3]).iterdir():
+        if labelled or path.suffix != ".json":
+            (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def test_a_number_of_photographs_takes_all_their_shots(asked, tmp_path, capsys):
+    rest = [*asked[:4], "--workers", "1"]
+    assert main([*rest, "--scene-count", "2", "--out", str(tmp_path / "two")]) == 0
+    lines = list(read_manifest(tmp_path / "two"))
+    assert {line["scene"] for line in lines} == {"0.png", "1.png"}
+    assert f"{len(lines)} pairs of 2 photographs, 2 labelled people in 2 of them" in capsys.readouterr().out
+    again = [*rest, "--count", str(len(lines)), "--resume", "--out", str(tmp_path / "two")]
+    assert main(again) == 0  # as many shots are the same run
+    assert main([*rest, "--scene-count", "3", "--resume", "--out", str(tmp_path / "two")]) == 1
+    assert f"holds a run with count = {len(lines)}" in capsys.readouterr().err
+
+
+def test_a_number_of_photographs_goes_with_shots_per_scene_and_starts_over_at_the_last(asked, tmp_path, capsys):
+    arguments = [*asked[:4], "--workers", "1", "--scene-count", "5", "--shots-per-scene", "1"]
+    assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
+    assert [line["scene"] for line in read_manifest(tmp_path / "run")] == ["0.png", "1.png", "2.png", "0.png", "1.png"]
+    assert "5 pairs of 3 photographs, 3 labelled people in 3 of them" in capsys.readouterr().out
+
+
+def test_scenes_of_a_schedule_are_counted_too(asked, tmp_path):
+    shots = tmp_path / "shots.csv"
+    shots.write_text(REPLAY + "0212,h,6,52,1,4.5,4.5,5000\n")
+    arguments = [*asked[:4], "--schedule", str(shots), "--workers", "1", "--scene-count", "1"]
+    assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
+    assert {line["video"] for line in read_manifest(tmp_path / "run")} == {"5"}
+
+
+@pytest.mark.parametrize("number", ["0", "-1"])
+def test_a_number_of_photographs_below_one_is_refused(asked, tmp_path, capsys, number):
+    assert main([*asked[:4], "--scene-count", number, "--out", str(tmp_path / "run")]) == 1
+    assert f"--scene-count {number}" in capsys.readouterr().err
+
+
+def test_shots_and_scenes_are_not_counted_at_once(asked, capsys):
+    with pytest.raises(SystemExit):
+        main([*asked, "--scene-count", "2"])
+    assert "not allowed with argument --count" in capsys.readouterr().err
+
+
+def test_where_nobody_is_labelled_no_poses_are_promised(asked, tmp_path, capsys):
+    photos = photographs(asked, tmp_path / "photos", labelled=False)
+    arguments = [*asked[:2], "--scenes", str(photos), "--count", "2", "--workers", "1", "--out", str(tmp_path / "run")]
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "2 pairs of 1 photograph, nobody in them is labelled" in said
+    assert "holds the poses" not in said and "--annotations" in said
+
+
+def test_training_files_are_another_run_of_the_same_pictures(asked, whole, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main([*asked, "--workers", "1", "--split", "train", "--out", str(out)]) == 0
+    files = [tree(folder) for folder in (whole, out)]
+    pictures = [{name: data for name, data in one.items() if name.endswith((".png", ".dng"))} for one in files]
+    assert pictures[0] == pictures[1]
+    assert not any("test" in Path(name).name for name in files[1])
+    assert main([*asked, "--resume", "--out", str(out)]) == 1
+    assert "holds a run with subset = 'train'" in capsys.readouterr().err
+
+
+def test_doubts_about_labels_are_told_before_the_first_shot_and_settled_by_an_option(asked, tmp_path, capsys):
+    from PIL import Image
+
+    photos = photographs(asked, tmp_path / "photos")
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    with Image.open(photos / "0.png") as picture:
+        picture.save(photos / "0.png", exif=exif)
+    arguments = [*asked[:2], "--scenes", str(photos), "--count", "2", "--workers", "1"]
+    assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "0.png: EXIF turns it" in line]
+    assert len(told) == 1 and "--labels-orientation" in told[0]
+    assert main([*arguments, "--labels-orientation", "stored", "--out", str(tmp_path / "stored")]) == 0
+    assert "EXIF" not in capsys.readouterr().err
+    upright, stored = (next(iter(read_manifest(tmp_path / run)))["people"] for run in ("run", "stored"))
+    assert upright != stored
+    assert main([*arguments, "--resume", "--out", str(tmp_path / "stored")]) == 1
+    assert "holds a run with labels_orientation = 'stored'" in capsys.readouterr().err
+
+
+def test_labels_of_another_size_are_refused_before_the_first_shot_or_left_out(asked, tmp_path, capsys):
+    photos = photographs(asked, tmp_path / "photos")
+    document = json.loads((photos / "people.json").read_text())
+    document["images"][1] |= {"width": 48, "height": 32}
+    (photos / "people.json").write_text(json.dumps(document))
+    arguments = [*asked[:2], "--scenes", str(photos), "--scene-count", "3", "--shots-per-scene", "1", "--workers", "1"]
+    assert main([*arguments, "--out", str(tmp_path / "run")]) == 1
+    assert "1.png: its annotations say 48×32, the picture has 96×64 px" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+    assert main([*arguments, "--skip-unusable", "--out", str(tmp_path / "run")]) == 0
+    assert "photos/1.png: its annotations say 48×32" in capsys.readouterr().err
+    assert [line["scene"] for line in read_manifest(tmp_path / "run")] == ["0.png", "2.png"]
+
+
+def test_only_photographs_have_labels_that_exif_turns(asked, tmp_path, capsys):
+    arguments = [*asked[:2], "--labels-orientation", "stored", "--out", str(tmp_path / "run")]
+    assert main([*arguments, "--scenes", "charts"]) == 1
+    assert "--labels-orientation stored: --scenes charts has no EXIF" in capsys.readouterr().err

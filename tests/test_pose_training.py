@@ -257,6 +257,14 @@ def test_a_folder_of_pairs_is_read_with_the_real_sets_traps(tmp_path):
     assert len(crops) == 1  # nobody learns from a person without joints
 
 
+def test_labels_for_pictures_of_another_size_are_refused(tmp_path):
+    write_pair(tmp_path, DARK, BRIGHT)
+    file = tmp_path / "Annotations" / "ExLPose_test_WL.json"
+    file.write_text(file.read_text().replace('"width": 60', '"width": 120').replace('"height": 40', '"height": 80'))
+    with pytest.raises(ValueError, match="its annotations say 120×80, the picture has 60×40 px"):
+        FolderPairs(tmp_path).group(0)
+
+
 def test_a_picture_without_its_partner_or_truncated_is_named(tmp_path):
     write_pair(tmp_path, DARK, BRIGHT)
     dark = tmp_path / "dark" / DARK

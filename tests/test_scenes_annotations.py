@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from isp_sim.scenes import JOINTS
-from isp_sim.scenes.annotations import COCO_JOINTS, find_annotations, read_annotations
+from isp_sim.scenes.annotations import COCO_JOINTS, find_annotations, read_annotations, read_keypoint_file
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -173,3 +173,40 @@ def test_real_annotations_are_read_whole(name, pictures, people, without_joints)
     assert len({Path(name).name for name in by_name}) == pictures
     assert len(everyone) == people
     assert sum(not any(v for *_, v in person.keypoints) for person in everyone) == without_joints
+
+
+def test_a_backslash_parts_folders(tmp_path):
+    images = [{"id": 7, "file_name": "train\\day 1\\x.png"}, {"id": 8, "file_name": "val\\y.png"}]
+    known = read_keypoint_file(write(tmp_path, [person()], images))
+    assert set(known.images) == {"train/day 1/x.png", "x.png", "val/y.png", "y.png"}
+    with pytest.raises(ValueError, match=r"file_name a/x\.png is listed more than once"):
+        write(tmp_path, [], [{"id": 1, "file_name": "a\\x.png"}, {"id": 2, "file_name": "a/x.png"}])
+        read_annotations(tmp_path / "people.json")
+
+
+def test_a_picture_is_found_by_as_many_of_its_folders_as_the_file_has(tmp_path):
+    images = [
+        {"id": 7, "file_name": "train\\x.png"},
+        {"id": 8, "file_name": "val\\x.png"},
+        {"id": 9, "file_name": "y.png"},
+    ]
+    known = read_keypoint_file(write(tmp_path, [person()], images))
+    assert len(known.of(Path("/data/train/x.png")).people) == 1
+    assert known.of(Path("/data/val/x.png")).people == ()
+    assert known.of(Path("/data/x.png")) is None
+    assert known.of(Path("/data/train/y.png")) is known.images["y.png"]
+
+
+@pytest.mark.parametrize(
+    ("sides", "size"),
+    [({}, None), ({"width": None, "height": 4}, None), ({"width": 6}, None), ({"width": 6, "height": 4.0}, (6, 4))],
+)
+def test_a_size_is_read_where_both_sides_are_told(tmp_path, sides, size):
+    known = read_keypoint_file(write(tmp_path, [], [{"id": 7, "file_name": "x.png"} | sides]))
+    assert known.images["x.png"].size == size
+
+
+@pytest.mark.parametrize("width", [0, -6, 6.5, "6", True, [6]])
+def test_a_size_that_is_none_is_a_fault(tmp_path, width):
+    with pytest.raises(ValueError, match=r"image number 0: width and height are .*; expected whole numbers from 1"):
+        read_annotations(write(tmp_path, [], [{"id": 7, "file_name": "x.png", "width": width, "height": 4}]))

@@ -16,6 +16,7 @@ import torch
 import yaml
 from torch import nn
 
+from isp_sim.annotation_files import AREA_SHARE
 from isp_sim.dng import write_dng
 from isp_sim.isp.params import ParamSpec
 from isp_sim.manifest import PairRecord, PersonRecord, shot_fields, to_line
@@ -25,7 +26,7 @@ from isp_sim.scenes import Person
 from isp_sim.schedule import Shot
 from models import tune_isp
 from models.pose.recogniser import Recogniser, RecogniserFile
-from models.scoring.average_precision import AREA_SHARE, SIGMAS
+from models.scoring.average_precision import SIGMAS
 from models.tuning.external import load_external
 from models.tuning.judge import Seen
 from models.tuning.knobs import Knob, defaults, load_isp

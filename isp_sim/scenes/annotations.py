@@ -1,15 +1,18 @@
 """People in pictures: COCO-style keypoint files (COCO, CrowdPose, ExLPose and their like) → `Person`s.
 
 What real files do and this reader allows: annotation ids that start at 0, people without a single joint,
-a `num_keypoints` that counts wrong (it is not read), file names with a folder before them, no `area`.
+a `num_keypoints` that counts wrong (it is not read), file names with a folder before them, backslashes between folders,
+joints by other names (`isp_sim.scenes.joint_names`), no `area`.
 """
 
 import json
 import math
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from isp_sim.scenes import JOINTS, Person
+from isp_sim.scenes.joint_names import read_names
 
 FAULTS_SHOWN = 5
 
@@ -17,31 +20,90 @@ COCO_JOINTS = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", *JOINTS
 """The 17 joints of COCO: a face that is not read here, then the 12 of the limbs; no head, no neck."""
 
 
+@dataclass(frozen=True)
+class LabelledImage:
+    """What a keypoint file says of one picture.
+
+    Attributes:
+        people: in its pixels.
+        size: (width, height) its labels are for, px; None where the file does not say.
+    """
+
+    people: tuple[Person, ...]
+    size: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class KeypointFile:
+    """A keypoint file as read.
+
+    Attributes:
+        images: by file name, both as written (`"bright/x.png"`, backslashes read as `/`) and without its folder
+            (`"x.png"`), the latter where only one picture has it.
+        notes: a sentence for each thing the user should know was not read.
+    """
+
+    images: dict[str, LabelledImage]
+    notes: tuple[str, ...]
+
+    def of(self, path: Path) -> LabelledImage | None:
+        """What is said of a picture: its name with as many of its folders as the file has; None: nothing."""
+        parts = path.parts
+        names = ("/".join(parts[-depth:]) for depth in range(len(parts), 0, -1))
+        return next((self.images[name] for name in names if name in self.images), None)
+
+
 def read_annotations(path: Path) -> dict[str, tuple[Person, ...]]:
-    """People of every picture a keypoint file lists, by the picture's name.
+    """People of every picture a keypoint file lists, by the picture's name as in `KeypointFile.images`.
+
+    A picture without people has an empty tuple. Raises as `read_keypoint_file`.
+    """
+    return {name: image.people for name, image in read_keypoint_file(path).images.items()}
+
+
+def read_keypoint_file(path: Path) -> KeypointFile:
+    """Everything a keypoint file says.
 
     A category that names its keypoints gives the joints' order; otherwise 14 joints are `JOINTS`, 17 are
     COCO's. A joint the file does not have (COCO: head and neck) becomes (0, 0, 0), not labelled.
 
     Args:
-        path: JSON with `images` (`id`, `file_name`) and `annotations` (`image_id`, `keypoints`, `bbox`).
-
-    Returns:
-        People by file name, both as written (`"bright/x.png"`) and without its folder (`"x.png"`), the
-        latter where only one picture has it. A picture without people has an empty tuple.
+        path: JSON with `images` (`id`, `file_name`, perhaps `width` and `height`) and `annotations` (`image_id`,
+            `keypoints`, `bbox`).
 
     Raises:
         ValueError: the file cannot be used; one sentence names up to five faults and counts the rest.
     """
     document = _load(path)
     faults: list[str] = []
-    orders = _joint_orders(document, faults)
+    notes: list[str] = []
+    orders = _joint_orders(document, faults, notes)
     names = _file_names(document, faults)
+    sizes = _sizes(document, faults)
     people = _people(document, names, orders, faults)
     if faults:
         more = f"; and {len(faults) - FAULTS_SHOWN} more" if len(faults) > FAULTS_SHOWN else ""
         raise ValueError(f"{path}: {'; '.join(faults[:FAULTS_SHOWN])}{more}")
-    return _by_name(names, people)
+    images = {name: LabelledImage(tuple(people[image_id]), sizes.get(image_id)) for image_id, name in names.items()}
+    return KeypointFile(_by_name(images), tuple(f"{path}: {note}" for note in notes))
+
+
+def check_size(picture: Path, said: tuple[int, int] | None, *sizes: tuple[int, int]) -> None:
+    """Refuse labels that were made for a picture of another size.
+
+    Args:
+        picture: its file, for the sentence.
+        said: (width, height) in the keypoint file, px; None where it has none, which fits any picture.
+        sizes: (width, height) that fit, the picture's own first.
+
+    Raises:
+        ValueError: naming the picture and both sizes.
+    """
+    if said is not None and said not in sizes:
+        raise ValueError(
+            f"{picture}: its annotations say {said[0]}×{said[1]}, the picture has {sizes[0][0]}×{sizes[0][1]} px; "
+            "expected labels for the picture as it is: scale them, or give the picture they were drawn on"
+        )
 
 
 def find_annotations(folder: Path) -> Path | None:
@@ -113,7 +175,7 @@ def _file_names(document: dict[str, list[object]], faults: list[str]) -> dict[ob
                 raise ValueError(f"file_name is {name!r}; a file's name is allowed")
             if image_id in names:
                 raise ValueError(f"id is {image_id!r}, which another image has; each id once is allowed")
-            names[image_id] = name
+            names[image_id] = name.replace("\\", "/")  # written under Windows
         except ValueError as fault:
             faults.append(f"image number {number}: {fault}")
     twice = [name for name, count in Counter(names.values()).items() if count > 1]
@@ -121,9 +183,25 @@ def _file_names(document: dict[str, list[object]], faults: list[str]) -> dict[ob
     return names
 
 
-def _joint_orders(document: dict[str, list[object]], faults: list[str]) -> dict[object, tuple[str, ...]]:
+def _sizes(document: dict[str, list[object]], faults: list[str]) -> dict[object, tuple[int, int]]:
+    """(width, height) by image id, of the images that have both."""
+    sizes: dict[object, tuple[int, int]] = {}
+    for number, image in enumerate(document["images"]):
+        if not isinstance(image, dict) or image.get("width") is None or image.get("height") is None:
+            continue
+        sides = image["width"], image["height"]
+        if any(type(side) not in (int, float) or side < 1 or side != int(side) for side in sides):
+            faults.append(f"image number {number}: width and height are {sides}; expected whole numbers from 1")
+        elif isinstance(image.get("id"), int | str):
+            sizes[image["id"]] = (int(sides[0]), int(sides[1]))
+    return sizes
+
+
+def _joint_orders(
+    document: dict[str, list[object]], faults: list[str], notes: list[str]
+) -> dict[object, tuple[str | None, ...]]:
     """The joints each category names, in its order; categories that name none are left out."""
-    orders: dict[object, tuple[str, ...]] = {}
+    orders: dict[object, tuple[str | None, ...]] = {}
     for number, category in enumerate(document["categories"]):
         try:
             record = _record(category)
@@ -132,15 +210,20 @@ def _joint_orders(document: dict[str, list[object]], faults: list[str]) -> dict[
                 continue
             if not isinstance(names, list):
                 raise ValueError(f"keypoints is {names!r}; a list of joint names is allowed")
-            if missing := [joint for joint in JOINTS[:12] if joint not in names]:
-                raise ValueError(f"keypoints does not name {', '.join(missing)}")
-            orders[_identity(record, "id")] = tuple(str(name) for name in names)
+            order, unread = read_names([str(name) for name in names])
+            orders[_identity(record, "id")] = order
+            absent = [joint for joint in JOINTS if joint not in order]
+            if unread or absent:
+                left = f"joints that are not read: {', '.join(unread)}" if unread else ""
+                lacking = f"joints that it lacks and nobody is labelled with: {', '.join(absent)}" if absent else ""
+                called = record.get("name", record["id"])
+                notes.append(f"category {called}: {'; '.join(part for part in (left, lacking) if part)}")
         except ValueError as fault:
             faults.append(f"category number {number}: {fault}")
     return orders
 
 
-def _person(annotation: dict[str, object], order: tuple[str, ...] | None) -> Person:
+def _person(annotation: dict[str, object], order: tuple[str | None, ...] | None) -> Person:
     values = _numbers(annotation, "keypoints")
     if order is None:
         order = {3 * len(JOINTS): JOINTS, 3 * len(COCO_JOINTS): COCO_JOINTS}.get(len(values))
@@ -152,7 +235,7 @@ def _person(annotation: dict[str, object], order: tuple[str, ...] | None) -> Per
     keypoints = {
         joint: (values[3 * place], values[3 * place + 1], int(values[3 * place + 2]))
         for place, joint in enumerate(order)
-        if values[3 * place + 2]
+        if joint is not None and values[3 * place + 2]
     }
     x, y, width, height = _box(annotation)
     if keypoints and min(width, height) <= 0:
@@ -184,7 +267,7 @@ def _numbers(annotation: dict[str, object], name: str) -> list[float]:
 def _people(
     document: dict[str, list[object]],
     names: dict[object, str],
-    orders: dict[object, tuple[str, ...]],
+    orders: dict[object, tuple[str | None, ...]],
     faults: list[str],
 ) -> dict[object, list[Person]]:
     """People by image id."""
@@ -204,9 +287,8 @@ def _people(
     return people
 
 
-def _by_name(names: dict[object, str], people: dict[object, list[Person]]) -> dict[str, tuple[Person, ...]]:
-    by_name = {name: tuple(people[image_id]) for image_id, name in names.items()}
+def _by_name(by_name: dict[str, LabelledImage]) -> dict[str, LabelledImage]:
     base = {name: PurePosixPath(name).name for name in by_name}
     count = Counter(base.values())
-    short = {base[name]: persons for name, persons in by_name.items() if count[base[name]] == 1}
+    short = {base[name]: image for name, image in by_name.items() if count[base[name]] == 1}
     return short | by_name

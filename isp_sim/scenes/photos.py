@@ -21,7 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 from isp_sim.scenes import Person, Scene
-from isp_sim.scenes.annotations import find_annotations, read_annotations
+from isp_sim.scenes.annotations import KeypointFile, LabelledImage, find_annotations, read_keypoint_file
+from isp_sim.scenes.orientation import Header, Orientation, meaning, read_header, turned
 from isp_sim.transfer import inverse_tone, srgb_decode, srgb_encode, tone
 from isp_sim.units import Radiance
 
@@ -95,6 +96,10 @@ class Photos:
         max_height: pixels; a larger photograph is averaged down to fit, a smaller one keeps its size.
         max_width: pixels.
         curve: what the photographs' camera did to the light.
+        labels_orientation: what the labels of photographs turned by EXIF mean; `None` takes their sizes' word for it.
+
+    Attributes:
+        notes: what the user should know of the keypoint file.
 
     Raises:
         ValueError: the folder holds no photographs, or the annotations know none of them.
@@ -107,16 +112,19 @@ class Photos:
         max_height: int,
         max_width: int,
         curve: CameraCurve = CameraCurve(),
+        labels_orientation: Orientation | None = None,
     ) -> None:
-        self._folder, self._curve = folder, curve
+        self._folder, self._curve, self._labels_orientation = folder, curve, labels_orientation
         self._limits = Limits(max_height, max_width)
         self._files = list_files(folder, SUFFIXES) or list_files(folder / "images", SUFFIXES)
         if not self._files:
             raise ValueError(f"{folder} holds no photographs; files ending in {' '.join(SUFFIXES)} are allowed")
         annotations = annotations or find_annotations(folder)
         self._labels = (annotations,) if annotations else ()
-        self._people = read_annotations(annotations) if annotations else {}
-        if annotations and not any(path.name in self._people for path in self._files):
+        known = read_keypoint_file(annotations) if annotations else KeypointFile({}, ())
+        self._labelled = {path: image for path in self._files if (image := known.of(path))}
+        self.notes = known.notes
+        if annotations and not self._labelled:
             raise ValueError(f"{annotations} lists none of the {len(self._files)} photographs of {folder}")
 
     def __len__(self) -> int:
@@ -135,7 +143,7 @@ class Photos:
         path = self._files[index]
         codes = _decode(path)
         height, width = codes.shape[:2]
-        people = self._people.get(path.name, ())
+        people = self._people(path, width, height)
         for person in people:
             x, y, box_width, box_height = person.bbox
             if x >= width or y >= height or x + box_width <= 0 or y + box_height <= 0:
@@ -148,6 +156,29 @@ class Photos:
         }
         moved = tuple(_scaled(person, scale_x, scale_y) for person in people)
         return Scene(name=path.name, radiance=radiance, people=moved, labels=labels)
+
+    def doubt(self, index: int) -> str | None:
+        """What was guessed about photograph `index`'s labels, as a sentence; from its header alone.
+
+        Raises:
+            ValueError: the labels are for a picture of another size.
+        """
+        path = self._files[index]
+        image, header = self._labelled.get(path), read_header(path)
+        if image is None or header is None or not image.people:
+            return None
+        return meaning(path, header, image.size, self._labels_orientation)[1]
+
+    def _people(self, path: Path, width: int, height: int) -> tuple[Person, ...]:
+        """The people of a photograph that was read as `width`×`height` px, on these pixels."""
+        image = self._labelled.get(path, LabelledImage((), None))
+        if not image.people:
+            return ()
+        header = read_header(path)
+        if header is None or header.upright != (width, height):
+            header = Header((width, height))
+        meant, _ = meaning(path, header, image.size, self._labels_orientation)
+        return image.people if meant == "upright" else tuple(turned(person, header) for person in image.people)
 
 
 def list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:

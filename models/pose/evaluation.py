@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from isp_sim.dataset import SPLITS
+from isp_sim.annotation_files import SPLITS
 from isp_sim.scenes import Person
 from models.pose.backbone import LOW, WELL
 from models.pose.inference import detect

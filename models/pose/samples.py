@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from isp_sim import streams
-from isp_sim.dataset import ANNOTATIONS
+from isp_sim.annotation_files import ANNOTATIONS
 from isp_sim.dng import read_dng
 from isp_sim.isp.develop import develop_raw, unclipped_srgb
 from isp_sim.manifest import PairRecord, read_manifest
@@ -23,7 +23,7 @@ from isp_sim.rectify import Resampling, crop, warp
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Person, SceneSource
-from isp_sim.scenes.annotations import read_annotations
+from isp_sim.scenes.annotations import LabelledImage, check_size, read_keypoint_file
 from isp_sim.scenes.people.source import People
 from isp_sim.schedule import FILE_NAME, scene_shots, some_of, split_of
 from isp_sim.units import LinearRgb
@@ -104,9 +104,9 @@ class FolderPairs:
         self._how = _how(load_rig(str(folder / "rig.yaml"))) if unrounded else None
         self._records = {Path(one.dark).name: one for one in read_manifest(folder)} if unrounded else {}
         partners = {shot_of(path.name): path.name for path in sorted((folder / "dark").glob("*.png"))}
-        self._pairs: list[tuple[str, str, float, tuple[Person, ...]]] = []
+        self._pairs: list[tuple[str, str, float, LabelledImage]] = []
         for file in files:
-            named = read_annotations(file)
+            named = read_keypoint_file(file).images
             for name in sorted({Path(name).name for name in named}):
                 said = FILE_NAME.fullmatch(name)
                 dark = partners.get(shot_of(name))
@@ -116,7 +116,7 @@ class FolderPairs:
         self._pairs = self._pairs[start:stop]
         if not self._pairs:
             raise ValueError(f"{folder}: no pair in {files[0]}, or none in the range asked for")
-        if labelled and not any(person.labelled for *_, people in self._pairs for person in people):
+        if labelled and not any(person.labelled for *_, image in self._pairs for person in image.people):
             raise ValueError(f"{files[0]}: nobody in {len(self._pairs)} pictures has a labelled joint; poses need one")
 
     def __len__(self) -> int:
@@ -125,11 +125,13 @@ class FolderPairs:
 
     def group(self, index: int) -> list[PairSample]:
         """The pair `index`."""
-        bright, dark, gain_db, people = self._pairs[index]
+        bright, dark, gain_db, image = self._pairs[index]
         low, well = _read(self.folder / "dark" / dark), _read(self.folder / "bright" / bright)
         if low.shape != well.shape:
             raise ValueError(f"{self.folder / 'dark' / dark}: {low.shape[:2]} px, its partner has {well.shape[:2]}")
-        return [PairSample(bright, low, well, people, split_of(gain_db), self._unrounded(dark), self._classes(bright))]
+        check_size(self.folder / "bright" / bright, image.size, (well.shape[1], well.shape[0]))
+        unrounded, semantic = self._unrounded(dark), self._classes(bright)
+        return [PairSample(bright, low, well, image.people, split_of(gain_db), unrounded, semantic)]
 
     def _classes(self, bright: str) -> np.ndarray | None:
         path = self.folder / "semantic" / bright

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from isp_sim.dataset import SPLITS, annotation_file
+from isp_sim.annotation_files import AREA_SHARE, SPLITS, annotation_file
 from isp_sim.scenes import JOINTS, SKELETON, Person
 from isp_sim.scenes.annotations import read_annotations
 
 SIGMAS = (0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089, 0.079, 0.079)
 """Spread of the annotators for each joint in ExLPose's order (CrowdPose, Li et al., CVPR 2019)."""
-AREA_SHARE = 0.53
 MAX_DETECTIONS = 20
 
 

@@ -1,0 +1,56 @@
+"""What a finished run tells: how much it made of how much, who is labelled, and how bright it is."""
+
+from pathlib import Path
+
+from rich.table import Table
+
+from isp_sim.manifest import read_manifest
+
+PUBLISHED_MEANS = {"LL-N": 3.2, "LL-H": 1.4, "LL-E": 0.9, "LL-A": 2.0, "WL": 90.5}
+"""Mean 8-bit intensity of ExLPose's test splits (Lee et al., CVPR 2023, Table 1)."""
+
+
+def means_table(folder: Path) -> Table:
+    """Mean 8-bit intensity by split, beside the published ones."""
+    table = Table(title="mean 8-bit intensity")
+    for heading in ("split", "pairs", "here", "ExLPose", "ratio"):
+        table.add_column(heading, justify="right")
+    records = list(read_manifest(folder))
+    for split, published in PUBLISHED_MEANS.items():
+        chosen = [record for record in records if split in ("LL-A", "WL", record.split)]
+        means = [record.mean_well_lit if split == "WL" else record.mean_low_light for record in chosen]
+        if means:
+            mean = sum(means) / len(means)
+            table.add_row(split, str(len(means)), f"{mean:.2f}", f"{published}", f"{mean / published:.2f}")
+        else:
+            table.add_row(split, "0", "-", f"{published}", "-")
+    return table
+
+
+def summary(folder: Path, sheet: Path, kind: str) -> str:
+    """How many pairs of how many scenes with how many labelled people lie in a data set, and what to do next.
+
+    A photograph that was shot again as another scene counts once; so do the people in it.
+
+    Args:
+        folder: the data set.
+        sheet: its contact sheet.
+        kind: of what was shot: `photograph` or `scene`.
+    """
+    records = list(read_manifest(folder))
+    people = {record.scene: sum(person.labelled for person in record.persons) for record in records}
+    labelled = sum(map(bool, people.values()))
+    told = f"{_many(sum(people.values()), 'labelled person', 'labelled people')} in {labelled} of them"
+    poses = "Annotations/ holds the poses, docs/loaders.md says for whom"
+    if not labelled:
+        told = "nobody in them is labelled"
+        poses = "Annotations/ lists the pictures without a pose (photographs take labels from --annotations)"
+    of_what = _many(len(people), kind, f"{kind}s")
+    return (
+        f"{_many(len(records), 'pair', 'pairs')} of {of_what}, {told}, in {folder}, contact sheet {sheet}\n"
+        f"next: look at the contact sheet; open raw/*.dng in any raw developer; {poses}"
+    )
+
+
+def _many(count: int, one: str, several: str) -> str:
+    return f"{count} {one if count == 1 else several}"
