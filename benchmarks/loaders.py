@@ -101,10 +101,10 @@ def evaluated(path: Path) -> float:
 def expected(root: Path, split: str) -> int:
     """People with a labelled joint in a split, out of the manifest."""
     return sum(
-        any(person["keypoints"][2::3])
+        any(person.keypoints[2::3])
         for line in read_manifest(root)
-        if split in ("LL", "LL-A", "WL", line["split"])
-        for person in line["people"]
+        if split in ("LL", "LL-A", "WL", line.split)
+        for person in line.people
     )
 
 

@@ -102,10 +102,10 @@ def coco(records: Sequence[PairRecord], arm: str) -> dict[str, Any]:
                 }
             )
     images = [
-        {"file_name": getattr(r, arm), "id": r.id, "height": r.height, "width": r.width, "crowdIndex": 0}
-        for r in records
+        {"file_name": getattr(one, arm), "id": one.id, "height": one.height, "width": one.width, "crowdIndex": 0}
+        for one in records
     ]
-    person = {
+    category = {
         "supercategory": "person",
         "id": 1,
         "name": "person",

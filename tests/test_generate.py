@@ -406,7 +406,7 @@ def test_a_number_of_photographs_takes_all_their_shots(asked, tmp_path, capsys):
     rest = [*asked[:4], "--workers", "1"]
     assert main([*rest, "--scene-count", "2", "--out", str(tmp_path / "two")]) == 0
     lines = list(read_manifest(tmp_path / "two"))
-    assert {line["scene"] for line in lines} == {"0.png", "1.png"}
+    assert {line.scene for line in lines} == {"0.png", "1.png"}
     assert f"{len(lines)} pairs of 2 photographs, 2 labelled people in 2 of them" in capsys.readouterr().out
     again = [*rest, "--count", str(len(lines)), "--resume", "--out", str(tmp_path / "two")]
     assert main(again) == 0  # as many shots are the same run
@@ -417,7 +417,7 @@ def test_a_number_of_photographs_takes_all_their_shots(asked, tmp_path, capsys):
 def test_a_number_of_photographs_goes_with_shots_per_scene_and_starts_over_at_the_last(asked, tmp_path, capsys):
     arguments = [*asked[:4], "--workers", "1", "--scene-count", "5", "--shots-per-scene", "1"]
     assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
-    assert [line["scene"] for line in read_manifest(tmp_path / "run")] == ["0.png", "1.png", "2.png", "0.png", "1.png"]
+    assert [line.scene for line in read_manifest(tmp_path / "run")] == ["0.png", "1.png", "2.png", "0.png", "1.png"]
     assert "5 pairs of 3 photographs, 3 labelled people in 3 of them" in capsys.readouterr().out
 
 
@@ -426,7 +426,7 @@ def test_scenes_of_a_schedule_are_counted_too(asked, tmp_path):
     shots.write_text(REPLAY + "0212,h,6,52,1,4.5,4.5,5000\n")
     arguments = [*asked[:4], "--schedule", str(shots), "--workers", "1", "--scene-count", "1"]
     assert main([*arguments, "--out", str(tmp_path / "run")]) == 0
-    assert {line["video"] for line in read_manifest(tmp_path / "run")} == {"5"}
+    assert {line.video for line in read_manifest(tmp_path / "run")} == {"5"}
 
 
 @pytest.mark.parametrize("number", ["0", "-1"])
@@ -475,7 +475,7 @@ def test_doubts_about_labels_are_told_before_the_first_shot_and_settled_by_an_op
     assert len(told) == 1 and "--labels-orientation" in told[0]
     assert main([*arguments, "--labels-orientation", "stored", "--out", str(tmp_path / "stored")]) == 0
     assert "EXIF" not in capsys.readouterr().err
-    upright, stored = (next(iter(read_manifest(tmp_path / run)))["people"] for run in ("run", "stored"))
+    upright, stored = (next(iter(read_manifest(tmp_path / run))).people for run in ("run", "stored"))
     assert upright != stored
     assert main([*arguments, "--resume", "--out", str(tmp_path / "stored")]) == 1
     assert "holds a run with labels_orientation = 'stored'" in capsys.readouterr().err
@@ -492,7 +492,7 @@ def test_labels_of_another_size_are_refused_before_the_first_shot_or_left_out(as
     assert not (tmp_path / "run").exists()
     assert main([*arguments, "--skip-unusable", "--out", str(tmp_path / "run")]) == 0
     assert "photos/1.png: its annotations say 48×32" in capsys.readouterr().err
-    assert [line["scene"] for line in read_manifest(tmp_path / "run")] == ["0.png", "2.png"]
+    assert [line.scene for line in read_manifest(tmp_path / "run")] == ["0.png", "2.png"]
 
 
 def test_only_photographs_have_labels_that_exif_turns(asked, tmp_path, capsys):

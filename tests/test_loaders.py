@@ -56,11 +56,11 @@ def runs(tmp_path_factory):
 
 def labelled(folder: Path, split: str) -> list[tuple[str, str, dict]]:
     return [
-        (line["bright"], line["dark"], person)
+        (line.bright, line.dark, person)
         for line in read_manifest(folder)
-        if split in ("LL", "LL-A", "WL", line["split"])
-        for person in line["people"]
-        if any(person["keypoints"][2::3])
+        if split in ("LL", "LL-A", "WL", line.split)
+        for person in line.people
+        if any(person.keypoints[2::3])
     ]
 
 
@@ -76,7 +76,7 @@ def test_mmposes_loader_finds_every_person_and_picture(runs, where, subset, spli
     for one, (bright, dark, person) in zip(found, expected, strict=True):
         assert one["pictures"] == (root / (bright if split == "WL" else dark),)
         assert cv2.imread(str(one["pictures"][0])) is not None
-        joints = np.array(person["keypoints"]).reshape(14, 3)
+        joints = np.array(person.keypoints).reshape(14, 3)
         np.testing.assert_allclose(one["joints"], joints[:, :2], atol=0.006)
         np.testing.assert_array_equal(one["visible"], joints[:, 2] > 0)
         assert one["id"] > 0
@@ -96,10 +96,10 @@ def test_the_authors_loaders_find_every_person_and_both_pictures(runs, subset, s
         assert one["pictures"] == (root / bright, root / dark)
         pictures = [cv2.imread(str(path)) for path in one["pictures"]]
         assert pictures[0].shape == pictures[1].shape
-        x, y, width, height = person["bbox"]
+        x, y, width, height = person.bbox
         corners = np.array((x, y, x + width, y + height))
         assert ((corners - one["box"] > -0.006) & (corners - one["box"] < 1.006)).all()  # whole pixels, rounded down
-        np.testing.assert_allclose(one["joints"].ravel(), person["keypoints"], atol=0.006)
+        np.testing.assert_allclose(one["joints"].ravel(), person.keypoints, atol=0.006)
         assert one["extra"] == (0 if subset == "train" else 1)
 
 
