@@ -3,6 +3,7 @@
     python benchmarks/calibration_coverage.py                          # 40 sessions a sensor, 640×480
     python benchmarks/calibration_coverage.py --precision              # one session a sensor, 1024×1024
     python benchmarks/calibration_coverage.py --sensors imx392 --sessions 8
+    python benchmarks/calibration_coverage.py --lines                  # with fixed rows and columns, which no file has
 
 Every session is another camera of its kind: other maps, other scatter about the noise laws. Coverage is how often a
 figure's own 95 % interval holds the truth; a figure that stands for several gains, phases or channels counts at each.
@@ -29,6 +30,8 @@ from isp_sim.rig import NoiseLaw, Sensor
 from isp_sim.rigfile import load_sensor, rigs_folder
 
 Check = tuple[str, Estimate, float]
+LINES = {"dsnu_row_e": 0.4, "dsnu_column_e": 0.3, "prnu_row_percent": 0.2, "prnu_column_percent": 0.15}
+"""Fixed rows and columns of `--lines`, of the size of the pixels' own parts and of the temporal row noise."""
 
 
 def calibrate(chip: Sensor, seed: int, height: int, width: int) -> Results:
@@ -46,9 +49,15 @@ def checks(chip: Sensor, seed: int, found: Results) -> Iterator[Check]:
     for channel in found.channels:
         assert channel.quantum_efficiency is not None
         yield "QE", channel.quantum_efficiency, chip.quantum_efficiency.value["RGB".index(channel.name[0])]
+    if prnu := found.prnu_percent:
+        yield "PRNU", prnu.pixel, chip.prnu_percent.value
+        yield "PRNU rows", prnu.row, chip.prnu_row_percent.value
+        yield "PRNU columns", prnu.column, chip.prnu_column_percent.value
+    if dsnu := found.dsnu_e:
+        yield "DSNU", dsnu.pixel, chip.dsnu_e.value
+        yield "DSNU rows", dsnu.row, chip.dsnu_row_e.value
+        yield "DSNU columns", dsnu.column, chip.dsnu_column_e.value
     whole = [
-        ("PRNU", found.prnu_percent, chip.prnu_percent.value),
-        ("DSNU", found.dsnu_e, chip.dsnu_e.value),
         ("full well", found.full_well_e, _full_well(chip)),
         ("dark current", found.dark_current_e_per_s, chip.dark_current_e_per_s.value),
     ]
@@ -107,7 +116,14 @@ def _law(name: str, law: NoiseLaw, found: tuple[gain_law.Line, ...]) -> Iterator
             yield f"{name} from K", (one.from_k if one else None) or wrong, segment.from_k_dn_per_e
 
 
-def coverage(names: list[str], count: int, height: int, width: int, first: int) -> None:
+def loaded(name: str, lines: bool) -> Sensor:
+    """A shipped sensor, with fixed rows and columns if asked for."""
+    chip = load_sensor(name)
+    figures = {field: getattr(chip, field).model_copy(update={"value": value}) for field, value in LINES.items()}
+    return chip.model_copy(update=figures) if lines else chip
+
+
+def coverage(names: list[str], lines: bool, count: int, height: int, width: int, first: int) -> None:
     """Print how often each figure's interval holds the truth."""
     table = Table(
         title=f"coverage of 95 % intervals, {count} sessions a sensor, {width}×{height}", title_justify="left"
@@ -116,7 +132,7 @@ def coverage(names: list[str], count: int, height: int, width: int, first: int) 
         table.add_column(head, justify="left" if head in ("sensor", "figure") else "right")
     worst = 1.0
     for name in names:
-        chip = load_sensor(name)
+        chip = loaded(name, lines)
         seen: dict[str, list[tuple[bool, float, float]]] = defaultdict(list)
         for seed in track(range(first, first + count), name):
             for what, estimate, truth in checks(chip, seed, calibrate(chip, seed, height, width)):
@@ -165,6 +181,7 @@ def main() -> None:
     """Entry point."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--precision", action="store_true", help="one session at 1024×1024 instead of coverage")
+    asked.add_argument("--lines", action="store_true", help=f"sensors with {LINES}")
     asked.add_argument("--sensors", nargs="*", help="[all in rigs/sensors that count photons]")
     asked.add_argument("--sessions", type=int, default=40)
     asked.add_argument("--size", type=int, nargs=2, default=(640, 480), metavar=("WIDTH", "HEIGHT"))
@@ -176,7 +193,7 @@ def main() -> None:
     if given.precision:
         precision(names, 1024, given.seed)
     else:
-        coverage(names, given.sessions, given.size[1], given.size[0], given.seed)
+        coverage(names, given.lines, given.sessions, given.size[1], given.size[0], given.seed)
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration import dark_noise, emva_figures, gain_law, nonuniformity, photon_transfer
+from calibration import dark_noise, defect_pixels, emva_figures, gain_law, nonuniformity, photon_transfer
 from calibration.dark_noise import Gain, GainPoint
 from calibration.estimate import Array, Estimate, jackknifed
 from calibration.level import Level
+from calibration.nonuniformity import Nonuniformity
 from calibration.photon_transfer import Curve
 from calibration.row_noise import Periodic
 from calibration.session import STACK, Reading, Session, Setting
@@ -48,12 +49,12 @@ class Results:
     adc_limits: bool
     dynamic_range_db: Estimate | None
     snr_max_db: Estimate | None
-    emva_dsnu_e: Estimate | None
-    emva_prnu_percent: Estimate | None
-    dsnu_e: Estimate | None
-    prnu_percent: Estimate | None
+    emva_dsnu_e: Nonuniformity | None
+    emva_prnu_percent: Nonuniformity | None
+    dsnu_e: Nonuniformity | None
+    prnu_percent: Nonuniformity | None
     dark_current_e_per_s: Estimate | None
-    hot: nonuniformity.HotPixels | None
+    hot: defect_pixels.HotPixels | None
     dead: int | None
     black_dn: tuple[Estimate, ...] | None
     points: tuple[GainPoint, ...]
@@ -94,13 +95,13 @@ def characterise(session: Session, reading: Reading) -> Results:
     stack = _flat_stack(levels, base, curves)
     prnu = _prnu(levels, stack, curves, groups) if stack else None
     offsets = {g: dark_noise.offset_level(levels, session, g) for g in gains}
-    dsnu = dark_noise.dsnu_e(levels, offsets, gains, prnu[1].value if prnu else 0.0)
+    dsnu = dark_noise.dsnu_e(levels, offsets, gains, prnu[1] if prnu else None)
     points, periodic = dark_noise.gain_points(session, levels, gains, offsets, dsnu, current)
     tukey = sum(p.noise.log_likelihoods[1] - p.noise.log_likelihoods[0] for p in points if p.noise) > 0
     saturation = emva_figures.saturation_e(list(curves.values()), k)
     full = emva_figures.plateau(list(curves.values()), k, session.white_level_dn)
     offset = offsets[base]
-    emva_dark = nonuniformity.pattern(levels[offset], range(4)) if offset and offset.kind == "dark" else None
+    emva_dark = levels[offset] if offset and offset.kind == "dark" else None
     return Results(
         session=session,
         size=reading.shape,
@@ -113,7 +114,7 @@ def characterise(session: Session, reading: Reading) -> Results:
         adc_limits=bool(full and full[1]),
         dynamic_range_db=_dynamic_range(saturation, dark_variance, k),
         snr_max_db=_decibel(saturation, 10.0),
-        emva_dsnu_e=jackknifed(emva_dark.total / k**2).root() if emva_dark else None,
+        emva_dsnu_e=nonuniformity.emva_dsnu_e(emva_dark, groups, k) if emva_dark else None,
         emva_prnu_percent=prnu[0] if prnu else None,
         dsnu_e=dsnu,
         prnu_percent=prnu[1] if prnu else None,
@@ -217,27 +218,16 @@ def _flat_stack(levels: Mapping[Setting, Level], base: float, curves: Mapping[st
 
 def _prnu(
     levels: Mapping[Setting, Level], stack: Setting, curves: Mapping[str, Curve], groups: Mapping[str, tuple[int, ...]]
-) -> tuple[Estimate, Estimate]:
-    """PRNU, %, `√(s²_y.50 − s²_y.dark) / (μ_y.50 − μ_y.dark)`: EMVA's of all, and less shading and outliers."""
+) -> tuple[Nonuniformity, Nonuniformity]:
+    """PRNU of a stack of flats, EMVA's and the even one; see `nonuniformity.prnu_percent`."""
     darks = [s for s in levels if s.kind == "dark" and s.gain_db == stack.gain_db and levels[s].frames >= STACK]
     dark = max(darks, key=lambda s: levels[s].frames, default=None)
-    whole, alone = [], []
-    for name, phases in groups.items():
-        bright = nonuniformity.pattern(levels[stack], phases)
-        signal = bright.mean - curves[name].dark_mean
-        total, even = bright.total, bright.even
-        if dark is not None and not curves[name].cut:
-            below = nonuniformity.pattern(levels[dark], phases)
-            total, even = total - below.total, even - below.even
-        whole.append(total / signal**2)
-        alone.append(even / signal**2)
-    emva, mine = (jackknifed(np.mean(one, axis=0)).root().times(100) for one in (whole, alone))
-    return emva, mine
+    return nonuniformity.prnu_percent(levels[stack], levels[dark] if dark else None, curves, groups)
 
 
 def _hot(
     levels: Mapping[Setting, Level], gains: Mapping[float, Gain], session: Session
-) -> nonuniformity.HotPixels | None:
+) -> defect_pixels.HotPixels | None:
     """Hot pixels between the shortest and the longest dark of one gain."""
     darks = [s for s in levels if s.kind == "dark" and (spatial := levels[s].spatial) and spatial.image is not None]
     if len(darks) < 2:
@@ -253,11 +243,11 @@ def _hot(
         images.append(level.spatial.image)
     full = (session.white_level_dn - float(np.median(images[0]))) / k
     seconds = (long.exposure_us - short.exposure_us) * 1e-6
-    return nonuniformity.hot_pixels(images[0], images[1], seconds, k, full, math.sqrt(max(noise2, 1e-4)))
+    return defect_pixels.hot_pixels(images[0], images[1], seconds, k, full, math.sqrt(max(noise2, 1e-4)))
 
 
 def _dead(levels: Mapping[Setting, Level], stack: Setting | None, curves: Mapping[str, Curve]) -> int | None:
     spatial = levels[stack].spatial if stack else None
     if spatial is None or spatial.image is None:
         return None
-    return nonuniformity.dead_pixels(spatial.image, float(np.mean([c.dark_mean[0] for c in curves.values()])))
+    return defect_pixels.dead_pixels(spatial.image, float(np.mean([c.dark_mean[0] for c in curves.values()])))

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
-from calibration import gain_law, nonuniformity, read_noise
+from calibration import gain_law, nonuniformity, photon_transfer, read_noise
 from calibration.estimate import Array, Estimate, around, jackknifed
 from calibration.level import Level
+from calibration.nonuniformity import Nonuniformity, Parts
 from calibration.row_noise import Periodic, Rows, rows_of
 from calibration.session import STACK, Session, Setting, reference_dark
 
@@ -72,8 +71,8 @@ def dsnu_e(
     levels: Mapping[Setting, Level],
     offsets: Mapping[float, Setting | None],
     gains: Mapping[float, Gain],
-    prnu_percent: float,
-) -> Estimate | None:
+    prnu_percent: Nonuniformity | None,
+) -> Nonuniformity | None:
     """DSNU without outliers, e⁻, from the gain that tells it best; PRNU of a dim flat's light is taken off."""
     usable = {
         gain: setting
@@ -93,13 +92,19 @@ def dsnu_e(
     # Not the one that comes out surest: that would choose errors that are too small.
     gain = min(usable, key=noise_e2)
     setting, (k, _, black) = usable[gain], gains[gain]
-    per_phase = []
-    for phase in range(4):
-        one = nonuniformity.pattern(levels[setting], [phase])
-        light = one.mean - black[phase] if setting.kind == "flat" else np.zeros_like(k)
-        per_phase.append((one.even - (prnu_percent / 100 * light) ** 2) / k**2)
-    shared = nonuniformity.pattern(levels[setting], range(4)).even_error2 / float(k[0]) ** 4
-    return jackknifed(np.mean(per_phase, axis=0), shared).root()
+    level = levels[setting]
+    per_phase = [nonuniformity.even_parts(level, [phase]) for phase in range(4)]
+    if setting.kind == "flat" and prnu_percent:
+        light = [photon_transfer.phase_sums(level, [phase])[0] - black[phase] for phase in range(4)]
+        per_phase = [one.less(_gains_share(prnu_percent, light, phase)) for phase, one in enumerate(per_phase)]
+    return nonuniformity.mean_parts(per_phase).over(k**2, k**2, k**2).root()
+
+
+def _gains_share(prnu_percent: Nonuniformity, light: Sequence[Array], phase: int) -> Parts:
+    """What PRNU makes of a phase's light, DN²."""
+    in_rows, in_columns = nonuniformity.line_light(light)
+    row, column, pixel = ((one.value / 100) ** 2 for one in (prnu_percent.row, prnu_percent.column, prnu_percent.pixel))
+    return Parts(row * in_rows, column * in_columns, pixel * light[phase] ** 2, 0.0, 0.0)
 
 
 def gain_points(
@@ -107,7 +112,7 @@ def gain_points(
     levels: Mapping[Setting, Level],
     gains: Mapping[float, Gain],
     offsets: Mapping[float, Setting | None],
-    dsnu: Estimate | None,
+    dsnu: Nonuniformity | None,
     current: Estimate | None,
 ) -> tuple[tuple[GainPoint, ...], Periodic | None]:
     """Noise at every gain with darks; periodic noise as the first gain that shows it has it."""
@@ -132,12 +137,12 @@ def gain_points(
     return tuple(points), periodic
 
 
-def _fixed(levels: Mapping[Setting, Level], offset: Setting | None, dsnu: Estimate | None, k: float) -> Estimate:
+def _fixed(levels: Mapping[Setting, Level], offset: Setting | None, dsnu: Nonuniformity | None, k: float) -> Estimate:
     """Variance of a dark pixel over the frame that is the same in every frame, DN²."""
     if offset is not None and offset.kind == "dark" and levels[offset].frames >= STACK and _noisy(levels[offset]):
-        one = nonuniformity.pattern(levels[offset], range(4))
-        return jackknifed(one.even, one.even_error2)
-    return dsnu.squared().times(k**2) if dsnu else Estimate(0.0, 0.0, 0.0)
+        one = nonuniformity.even_parts(levels[offset], range(4))
+        return jackknifed(one.total, one.row_error2 + one.column_error2)
+    return dsnu.total.squared().times(k**2) if dsnu else Estimate(0.0, 0.0, 0.0)
 
 
 def _lined(rows: Rows | None, law: Sequence[gain_law.Line], periodic: Periodic | None, k: float) -> Estimate:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calibration.estimate import BANDS, Array
+from calibration.estimate import BANDS, Array, replicates
 
 TREND_ORDER = 4
 """Legendre polynomials up to this order in x and in y are shading, not nonuniformity."""
@@ -34,9 +34,12 @@ class Spatial:
     Attributes:
         count: pixels.
         total, total_squares: of the image less the level's `offset`: EMVA's spatial variance, nothing removed.
+        row_variance, column_variance: of the means of the image's rows and columns, nothing removed, within each phase
+            and then in all of the image, with replicates: `(1 + BANDS, 5)`.
         clean: of the image with outliers replaced by the trend.
-        within: squares about each row's mean in each phase, trend and outliers removed; its degrees of freedom.
-        row_products: products of the two phases' means in a row: row pattern, `(BANDS,)`; how many rows.
+        within: squares about the row's and the column's mean in each phase, trend and outliers removed; its degrees of
+            freedom.
+        row_products: products of the two phases' means in a row: row pattern, `(BANDS,)`; its degrees of freedom.
         column_product, column_error2: mean product of the two phases' means in a column: column pattern, DN²; its
             variance.
         outliers: of each phase.
@@ -45,11 +48,13 @@ class Spatial:
     count: Array
     total: Array
     total_squares: Array
+    row_variance: Array
+    column_variance: Array
     clean: Array
     within: Array
     within_dof: Array
     row_products: Array
-    rows: Array
+    row_dof: Array
     column_product: float
     column_error2: float
     outliers: NDArray[np.int64]
@@ -66,7 +71,10 @@ class Level:
         squares: Σ (A − B − mean)² over the pairs.
         within: the same about each row's mean in each phase; `within_dof` its degrees of freedom a pair.
         row_products: Σ of products of a row's two phases' mean differences, `(BANDS,)`; `rows` in a band.
+        row_squares: Σ of squares of the rows' mean differences, both phases together, `(BANDS,)`.
         column_product, column_error2: mean product of a column's two phases' mean differences; its variance.
+        column_variance: Σ over pairs of the variance of the columns' mean differences, in each phase and then in all of
+            the image, `(5,)`.
         spectrum: power of the rows' mean differences, Σ over pairs.
         total: Σ of the mean image.
         stack_squares: Σ (y − offset)² over frames and pixels, for a stack's temporal variance.
@@ -81,9 +89,11 @@ class Level:
     within: Array = field(default_factory=lambda: np.zeros((BANDS, 4)))
     within_dof: Array = field(default_factory=lambda: np.zeros((BANDS, 4)))
     row_products: Array = field(default_factory=lambda: np.zeros(BANDS))
+    row_squares: Array = field(default_factory=lambda: np.zeros(BANDS))
     rows: Array = field(default_factory=lambda: np.zeros(BANDS))
     column_product: float = 0.0
     column_error2: float = 0.0
+    column_variance: Array = field(default_factory=lambda: np.zeros(5))
     spectrum: Array = field(default_factory=lambda: np.zeros(0))
     height: int = 0
     width: int = 0
@@ -199,15 +209,29 @@ def _add_pair(level: Level, difference: Image, lines: bool) -> None:
     level.pairs += 1
     level.squares += by_band(squares)
     level.within += by_band(squares - rows * rows * half)
-    products = rows[:, 0] * rows[:, 1]
-    level.row_products += by_band(np.stack([products, 0 * products], axis=1)).sum(axis=1)
+    together = (sums.sum(axis=1) - sums.sum() / height) / width
+    of_rows = by_band(np.stack([rows[:, 0] * rows[:, 1], together * together], axis=1))
+    level.row_products += of_rows[:, ::2].sum(axis=1)
+    level.row_squares += of_rows[:, 1::2].sum(axis=1)
     if lines:
         power = np.abs(np.fft.rfft(rows.mean(axis=1), SPECTRUM_FINENESS * height)) ** 2
         level.spectrum += power
-        columns = _columns(difference) - np.tile(mean[:2], (1, width // 2))
-        variances = columns.var(axis=1)
-        level.column_product += float((columns[0] * columns[1]).mean())
-        level.column_error2 += float(variances[0] * variances[1]) / width
+        columns = _columns(difference)
+        product, error2 = _column_product(columns - np.tile(mean[:2], (1, width // 2)))
+        level.column_product += product
+        level.column_error2 += error2
+        phases = [columns[i, j::2].var() for i in (0, 1) for j in (0, 1)]
+        level.column_variance += np.array([*phases, columns.mean(axis=0).var()])
+
+
+def _column_product(columns: Array) -> tuple[float, float]:
+    """Mean product of the two phases' means in the columns, `(2, width)`, and its variance.
+
+    `(σ₀²·σ₁² + c²) / width` for Gaussian means with variances σ² and covariance c.
+    """
+    (first, _), (_, second) = covariance = np.cov(columns, bias=True)
+    product = float((columns[0] * columns[1]).mean())
+    return product, float(first * second + covariance[0, 1] ** 2) / columns.shape[1]
 
 
 @lru_cache
@@ -253,24 +277,57 @@ def _spatial(mean: Array, offset: float, keep: bool) -> Spatial:
         rest[at], wild, shading = residual(mean[at])
         outliers[phase] = wild.sum()
         clean[at] = np.where(wild, shading, mean[at])
+    columns = _columns(rest)
+    rest -= np.tile(columns, (height // 2, 1))
     sums, squares = _row_sums(rest), _row_sums(rest * rest)
     rows = sums / (width / 2)
-    columns = _columns(rest)
     products = rows[:, 0] * rows[:, 1]
-    shading_dof = _legendre(height // 2)[0].shape[1] * _legendre(width // 2)[0].shape[1] / (height * width / 4)
-    count = by_band(np.full((height, 2), width / 2))
+    # A phase has M rows and N columns; the trend takes a degrees of freedom from what rows share, b from columns, and
+    # (a − 1)(b − 1) from what neither do.
+    m, n = height / 2, width / 2
+    a, b = _legendre(height // 2)[0].shape[1], _legendre(width // 2)[0].shape[1]
     centred = mean - offset
+    centred_sums = _row_sums(centred)
+    column_product, column_error2 = _column_product(columns)
+    row_variance, column_variance = _line_variances(centred, centred_sums)
     return Spatial(
-        count=count,
-        total=by_band(_row_sums(centred)),
+        count=by_band(np.full((height, 2), n)),
+        total=by_band(centred_sums),
         total_squares=by_band(_row_sums(centred * centred)),
+        row_variance=row_variance,
+        column_variance=column_variance,
         clean=by_band(_row_sums(clean)),
-        within=by_band(squares - rows * rows * (width / 2)),
-        within_dof=by_band(np.full((height, 2), (width / 2 - 1) * (1 - shading_dof))),
+        within=by_band(squares - rows * rows * n),
+        within_dof=by_band(np.full((height, 2), ((m - 1) * (n - 1) - (a - 1) * (b - 1)) / m)),
         row_products=by_band(np.stack([products, 0 * products], axis=1)).sum(axis=1),
-        rows=by_band(np.full((height, 2), 0.5)).sum(axis=1),
-        column_product=float((columns[0] * columns[1]).mean()),
-        column_error2=float(columns[0].var() * columns[1].var()) / width,
+        row_dof=by_band(np.full((height, 2), 0.5 * (1 - a / m))).sum(axis=1),
+        column_product=column_product / (1 - b / n),
+        column_error2=column_error2 / (1 - b / n) ** 2,
         outliers=outliers,
         image=mean.astype(np.float32) if keep else None,
     )
+
+
+def _line_variances(plane: Array, row_sums: Array) -> tuple[Array, Array]:
+    """Variances of the means of rows and of columns in each phase and in all of a plane, `(1 + BANDS, 5)` each.
+
+    Args:
+        plane: `(height, width)`.
+        row_sums: of each phase of every row, `(height, 2)`.
+    """
+    height, width = plane.shape
+    edges = _edges(height)
+    pairs = np.diff([*edges, height // 2])
+    in_bands = np.add.reduceat(plane.reshape(height // 2, 2 * width), edges, axis=0).reshape(BANDS, 2, width)
+    in_pairs = row_sums.reshape(-1, 2, 2)
+    rows_of = [in_pairs[:, i, j, None] / (width / 2) for i in (0, 1) for j in (0, 1)]
+    rows_of.append(in_pairs.sum(axis=2) / width)
+    columns_of = [in_bands[:, i, j::2] for i in (0, 1) for j in (0, 1)]
+    columns_of.append(in_bands.sum(axis=1))
+    down, across = [], []
+    for rows, columns in zip(rows_of, columns_of, strict=True):
+        count = replicates(pairs * float(rows.shape[1]))
+        first, second = (replicates(np.add.reduceat(r, edges).sum(axis=1)) / count for r in (rows, rows * rows))
+        down.append(second - first**2)
+        across.append((replicates(columns) / count[:, None]).var(axis=1))
+    return np.stack(down, axis=1), np.stack(across, axis=1)

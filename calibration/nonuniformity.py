@@ -1,72 +1,139 @@
-"""Mean images of stacks → DSNU, PRNU (EMVA 1288 release 4), hot and dead pixels."""
+"""Mean images of stacks → DSNU and PRNU with their row, column and pixel parts (EMVA 1288 release 4)."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 
-from calibration.estimate import CONFIDENCE, Array, Estimate, replicates
-from calibration.level import Image, Level
-from calibration.photon_transfer import phase_sums
-
-HOT_SIGMA = 8.0
-"""A pixel whose dark signal grows faster than the others' by this many σ is hot."""
-DEAD_BELOW = 0.5
-"""A pixel that sees less than this share of what its neighbours see is dead."""
+from calibration.estimate import Array, Estimate, jackknifed, replicates
+from calibration.level import Level
+from calibration.photon_transfer import Curve, phase_sums
+from calibration.row_noise import rows_of
 
 
 @dataclass(frozen=True)
-class Pattern:
-    """Spatial variances of a mean image, DN², temporal noise taken off. Leading axis: replicates.
+class Parts:
+    """A spatial variance as what whole rows, whole columns and single pixels have of it. Leading axis: replicates.
 
     Attributes:
-        total: EMVA's s²_y: all of the image.
-        even: shading and outliers removed: pixels, rows, and columns where they show.
-        even_error2: variance of `even` that the bands share: of the columns' part.
-        row, column: of the rows' and the columns' means.
-        mean: DN.
+        row, column, pixel: variances, `(1 + BANDS,)`; they add up to the total.
+        row_error2, column_error2: variances of `row` and `column` that the bands of rows share.
     """
 
-    total: Array
-    even: Array
-    even_error2: float
     row: Array
-    column: float
-    mean: Array
+    column: Array
+    pixel: Array
+    row_error2: float
+    column_error2: float
+
+    @property
+    def total(self) -> Array:
+        """`s² = s²_row + s²_column + s²_pixel`."""
+        return self.row + self.column + self.pixel
+
+    def less(self, other: "Parts") -> "Parts":
+        """What one image has above another."""
+        return Parts(
+            self.row - other.row,
+            self.column - other.column,
+            self.pixel - other.pixel,
+            self.row_error2 + other.row_error2,
+            self.column_error2 + other.column_error2,
+        )
+
+    def over(self, row: Array, column: Array, pixel: Array) -> "Parts":
+        """Each part in another unit, divided by its own square of it."""
+        return Parts(
+            self.row / row,
+            self.column / column,
+            self.pixel / pixel,
+            self.row_error2 / float(row[0]) ** 2,
+            self.column_error2 / float(column[0]) ** 2,
+        )
+
+    def root(self, unit: float = 1.0) -> "Nonuniformity":
+        """Standard deviations with their intervals, times `unit`."""
+        shared = (
+            (self.total, self.row_error2 + self.column_error2),
+            (self.row, self.row_error2),
+            (self.column, self.column_error2),
+            (self.pixel, 0.0),
+        )
+        return Nonuniformity(*(jackknifed(part, error2).root().times(unit) for part, error2 in shared))
 
 
-def pattern(level: Level, phases: Sequence[int]) -> Pattern:
-    """Spatial variances of a stack: `s² = s²_measured − σ²_stack / frames` (EMVA 1288, 8.1).
+@dataclass(frozen=True)
+class Nonuniformity:
+    """DSNU or PRNU: standard deviations, whose squares add up to the total's."""
 
-    `σ²_stack` is each pixel's variance over the frames, on average; for rows, columns and pixels alone it is that of
-    differences of frames.
+    total: Estimate
+    row: Estimate
+    column: Estimate
+    pixel: Estimate
+
+
+def emva_parts(level: Level, phases: Sequence[int]) -> Parts:
+    """Spatial variances of a stack, DN², nothing but temporal noise removed: the split of EMVA 1288 release 4.
+
+        s²_pixel = MN / (MN − M − N) · (s²_y − s²_rav − s²_cav)
+        s²_row = s²_rav − s²_pixel / N
+        s²_column = s²_cav − s²_pixel / M
+
+    with M rows and N columns, so that the parts add up to s²_y. s²_y, s²_rav and s²_cav are the variances of the mean
+    image, of its rows' means and of its columns', less what temporal noise leaves there in a mean of L frames: 1/L of
+    each pixel's variance over the frames, on average, and of that of the rows' and of the columns' means by differences
+    of frames. (Pixels' noise alone, σ²_y / N, would leave the temporal row noise in s²_row.)
+
+    Args:
+        level: sums over the stack, with the spatial ones and lines.
+        phases: one of the tile's, or all four of a sensor without colour filters.
     """
     spatial = level.spatial
     assert spatial is not None
+    group = phases[0] if len(phases) == 1 else 4
     count = replicates(spatial.count[:, phases].sum(axis=1))
-    mean, _ = phase_sums(level, phases)
+    n = level.width if group == 4 else level.width // 2
+    m = count / n
     first = replicates(spatial.total[:, phases].sum(axis=1)) / count
     second = replicates(spatial.total_squares[:, phases].sum(axis=1)) / count
     stack_squares = replicates(level.stack_squares[:, phases].sum(axis=1)) / count
     stack = (stack_squares - level.frames * second) / (level.frames - 1)
-    row_temporal = replicates(level.row_products) / (2 * level.pairs * replicates(level.rows))
-    row = replicates(spatial.row_products) / replicates(spatial.rows) - row_temporal / level.frames
-    column_temporal = level.column_product / (2 * level.pairs)
-    column = spatial.column_product - column_temporal / level.frames
+    row_squares = level.row_squares if group == 4 else (level.squares - level.within)[:, group] / n
+    frames_twice = 2 * level.pairs * level.frames
+    total = second - first**2 - stack / level.frames
+    of_rows = spatial.row_variance[:, group] - replicates(row_squares) / m / frames_twice
+    of_columns = spatial.column_variance[:, group] - level.column_variance[group] / frames_twice
+    pixel = m * n / (m * n - m - n) * (total - of_rows - of_columns)
+    error2 = 2 * float(spatial.column_variance[0, group]) ** 2 / (n - 1)
+    return Parts(of_rows - pixel / n, of_columns - pixel / m, pixel, _wave_left(level) ** 2, error2)
+
+
+def even_parts(level: Level, phases: Sequence[int]) -> Parts:
+    """Spatial variances of a stack without shading and outliers, DN²: what maps of a simulated camera are drawn with.
+
+    The two phases of a row share its offset and nothing else: the mean product of their means is s²_row + σ²_row / L,
+    whichever phases are asked for. So for columns. s²_pixel + σ²_pixel / L is what varies about the means of row and
+    column within a phase.
+    """
+    spatial = level.spatial
+    assert spatial is not None
+    frames_twice = 2 * level.pairs * level.frames
+    row = replicates(spatial.row_products) / replicates(spatial.row_dof)
+    row = row - replicates(level.row_products) / replicates(level.rows) / frames_twice
+    column = np.full_like(row, spatial.column_product - level.column_product / frames_twice)
     within = replicates(spatial.within[:, phases].sum(axis=1)) / replicates(spatial.within_dof[:, phases].sum(axis=1))
-    pixel = within - spatial.column_product - pixel_noise(level, phases) / level.frames
-    # Temporal column noise leaves its scatter in the mean image; only what stands out of it is fixed.
-    shown = column**2 > (2**2) * spatial.column_error2
-    return Pattern(
-        total=second - first**2 - stack / level.frames,
-        even=pixel + row + (column if shown else 0.0),
-        even_error2=spatial.column_error2 if shown else 0.0,
-        row=row,
-        column=column,
-        mean=mean,
-    )
+    pixel = within - pixel_noise(level, phases) / level.frames
+    return Parts(row, column, pixel, _wave_left(level) ** 2, spatial.column_error2)
+
+
+def _wave_left(level: Level) -> float:
+    """Variance that periodic noise of amplitude A leaves in the rows of a mean of L frames, DN²: A² / (2L).
+
+    That is taken off with the other temporal noise of rows; as the L phases are drawn but once, its standard deviation
+    is as much.
+    """
+    _, wave = rows_of(level)
+    return wave.amplitude_dn.value**2 / (2 * level.frames) if wave else 0.0
 
 
 def pixel_noise(level: Level, phases: Sequence[int]) -> Array:
@@ -76,69 +143,53 @@ def pixel_noise(level: Level, phases: Sequence[int]) -> Array:
     return np.asarray(within / (2 * level.pairs * dof) - level.column_product / (2 * level.pairs))
 
 
-SEEN_AT_LEAST = 0.05
-"""Share of the hot pixels that are taken to lie above the threshold, at least; the upper bound goes further."""
+def mean_parts(channels: Sequence[Parts]) -> Parts:
+    """Mean over channels, of which all may have the same errors in rows and columns."""
+    return Parts(
+        row=np.mean([one.row for one in channels], axis=0),
+        column=np.mean([one.column for one in channels], axis=0),
+        pixel=np.mean([one.pixel for one in channels], axis=0),
+        row_error2=float(np.mean([one.row_error2 for one in channels])),
+        column_error2=float(np.mean([one.column_error2 for one in channels])),
+    )
 
 
-@dataclass(frozen=True)
-class HotPixels:
-    """Hot pixels: how many in a million, their mean extra current, e⁻/s; dead ones and where."""
-
-    per_million: Estimate
-    current_e_per_s: Estimate | None
-    found: int
-    brightest: tuple[tuple[int, int], ...]
-
-
-def hot_pixels(short: Image, long: Image, seconds: float, k: float, full_e: float, noise_dn: float) -> HotPixels:
-    """Pixels whose dark signal grows faster than the rest's.
-
-    Extra currents are taken to be exponential about their mean m, seen only above the threshold T and cut where
-    the pixel saturates: `m = Σ(x − T) / uncut`, and a share `exp(−T/m)` of them is found. Counts have Poisson
-    intervals (Garwood, *Biometrika* 28, 1936), m one of χ².
+def line_light(light: Sequence[Array]) -> tuple[Array, Array]:
+    """What a gain that a row's two phases share makes of their light in `even_parts`, and a column's, DN².
 
     Args:
-        short: mean image of darks.
-        long: the same, exposed longer, at the same gain.
-        seconds: how much longer the second was exposed.
-        k: system gain, DN/e⁻.
-        full_e: electrons at which a pixel is saturated.
-        noise_dn: standard deviation of the difference of the two for ordinary pixels.
+        light: of each phase, DN.
     """
-    extra = (long - short) / (k * seconds)
-    extra = extra - np.median(extra)
-    # Noise has a left tail too, hot pixels have none: heavy tails show there how far they reach. A tail that falls as
-    # x^-4, which is heavier than any read noise here, has 3/3^4 = 0.04 pixels beyond three times its third.
-    threshold = max(HOT_SIGMA * noise_dn / (k * seconds), -3 * float(np.partition(extra.ravel(), 2)[2]))
-    hot = extra > threshold
-    found, size = int(hot.sum()), extra.size
-    tail = (1 - CONFIDENCE) / 2
-    low = float(stats.chi2.ppf(tail, 2 * found) / 2) if found else 0.0
-    high = float(stats.chi2.ppf(1 - tail, 2 * found + 2) / 2)
-    excess = extra[hot].astype(float) - threshold
-    uncut = int((extra[hot] < 0.95 * full_e / seconds).sum())
-    current, share = None, (1.0, 1.0, 1.0)
-    if uncut:
-        total = float(excess.sum())
-        m = [
-            total / uncut,
-            2 * total / stats.chi2.ppf(1 - tail, 2 * uncut),
-            2 * total / stats.chi2.ppf(tail, 2 * uncut),
-        ]
-        current = Estimate(float(m[0]), float(m[1]), float(m[2]))
-        share = (math.exp(-threshold / m[0]), math.exp(-threshold / m[2]), math.exp(-threshold / max(m[1], 1e-12)))
-    order = np.argsort(extra.ravel())[::-1][: min(found, 10)]
-    # One pixel a hair above the threshold would stand for any number of unseen ones.
-    seen = [max(part, least) for part, least in zip(share, (SEEN_AT_LEAST, SEEN_AT_LEAST, 1e-3), strict=True)]
-    density = Estimate(*(1e6 / size * n for n in (found / seen[0], low / seen[1], high / seen[2])))
-    places = tuple((int(i % extra.shape[1]), int(i // extra.shape[1])) for i in order)
-    return HotPixels(density, current, found, places)
+    first, second, third, fourth = light
+    return (first * second + third * fourth) / 2, (first * third + second * fourth) / 2
 
 
-def dead_pixels(flat: Image, dark_dn: float) -> int:
-    """How many pixels of a flat's mean image see less than half of what their channel does."""
-    dead = 0
-    for phase in range(4):
-        plane = flat[phase // 2 :: 2, phase % 2 :: 2] - dark_dn
-        dead += int((plane < DEAD_BELOW * np.median(plane)).sum())
-    return dead
+def emva_dsnu_e(level: Level, groups: Mapping[str, Sequence[int]], k: Array) -> Nonuniformity:
+    """EMVA 1288 DSNU, e⁻: `s_y.dark / K`; of channels, the mean of the squares."""
+    return mean_parts([emva_parts(level, phases).over(k**2, k**2, k**2) for phases in groups.values()]).root()
+
+
+def prnu_percent(
+    bright: Level, dark: Level | None, curves: Mapping[str, Curve], groups: Mapping[str, Sequence[int]]
+) -> tuple[Nonuniformity, Nonuniformity]:
+    """PRNU, %, `√(s²_y.50 − s²_y.dark) / (μ_y.50 − μ_y.dark)`: EMVA's of all, and less shading and outliers.
+
+    Args:
+        bright: a stack of flats at half of saturation.
+        dark: a stack of darks, if there is one.
+        curves: of each channel; where it is cut, nothing is taken off.
+        groups: each channel's phases.
+    """
+    light = {name: phase_sums(bright, phases)[0] - curves[name].dark_mean for name, phases in groups.items()}
+    in_rows, in_columns = line_light(
+        [next(light[name] for name, phases in groups.items() if phase in phases) for phase in range(4)]
+    )
+    whole, even = [], []
+    for name, phases in groups.items():
+        of_all, of_even = emva_parts(bright, phases), even_parts(bright, phases)
+        if dark is not None and not curves[name].cut:
+            of_all, of_even = of_all.less(emva_parts(dark, phases)), of_even.less(even_parts(dark, phases))
+        square = light[name] ** 2
+        whole.append(of_all.over(square, square, square))
+        even.append(of_even.over(in_rows, in_columns, square))
+    return mean_parts(whole).root(100), mean_parts(even).root(100)

@@ -120,11 +120,14 @@ def _maps(found: Results) -> Document:
     one = found.dark_current_e_per_s
     if one is not None:
         told["dark_current_e_per_s"] = _measured(max(one.value, 0.0), one, "slope of the darks' means over exposure")
-    if found.prnu_percent is not None:
-        how = "a stack of flats, shading and outliers removed"
-        told["prnu_percent"] = _measured(found.prnu_percent.value, found.prnu_percent, how)
-    if found.dsnu_e is not None:
-        told["dsnu_e"] = _measured(found.dsnu_e.value, found.dsnu_e, "a stack of darks, outliers removed")
+    for name, fixed, how in (
+        ("prnu{}_percent", found.prnu_percent, "a stack of flats, shading and outliers removed"),
+        ("dsnu{}_e", found.dsnu_e, "a stack of darks, outliers removed"),
+    ):
+        if fixed is not None:
+            told[name.format("")] = _measured(fixed.pixel.value, fixed.pixel, f"{how}, rows and columns apart")
+            told[name.format("_row")] = _lines_of(fixed.row, f"rows of {how}")
+            told[name.format("_column")] = _lines_of(fixed.column, f"columns of {how}")
     if found.hot is not None:
         told["hot_pixels_per_million"] = _measured(
             found.hot.per_million.value,
@@ -135,6 +138,13 @@ def _maps(found: Results) -> Document:
         if current is not None:
             told["hot_pixel_e_per_s"] = _measured(current.value, current, "their mean, taken to be exponential")
     return told
+
+
+def _lines_of(one: Estimate, how: str) -> Document:
+    """Fixed rows or columns; none where they do not stand out of their own error, as with the temporal ones."""
+    if one.low > 0:
+        return _measured(one.value, one, how)
+    return figure(0, "measured", f"{how}: none above its own error, {one.high:.2g} at most")
 
 
 def _noise(found: Results) -> Document:

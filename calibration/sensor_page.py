@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from calibration.characterise import Results
 from calibration.estimate import Estimate
+from calibration.nonuniformity import Nonuniformity
 from calibration.page import ACCENT, INK, PALE, SECOND, Heading, Part, Picture, Table, Text, new_figure, write_page
 
 COLOURS = {"R": "#c02b2b", "G1": "#2b8a3e", "G2": "#74b816", "B": "#1c5fc0", "mono": INK}
@@ -48,6 +49,18 @@ def row(name: str, one: Estimate | None, unit: str, how: str) -> tuple[str, str,
     return name, value, interval.strip("()"), unit, how
 
 
+def _split(name: str, one: Nonuniformity | None, unit: str, how: str) -> list[tuple[str, str, str, str, str]]:
+    """The lines of DSNU or PRNU: the total and its row, column and pixel parts, where they are told."""
+    if one is None:
+        return [row(name, None, unit, how)]
+    return [
+        row(name, one.total, unit, f"{how}; rows² + columns² + pixels²"),
+        row("… of rows", one.row, unit, "fixed offsets (gains) of whole rows, temporal row noise taken off"),
+        row("… of columns", one.column, unit, "likewise of whole columns"),
+        row("… of pixels", one.pixel, unit, "what rows and columns do not share"),
+    ]
+
+
 def figures(found: Results) -> list[tuple[str, str, str, str, str]]:
     """Every figure: name, value, interval, unit, how it was found."""
     current = found.hot.current_e_per_s if found.hot else None
@@ -69,10 +82,12 @@ def figures(found: Results) -> list[tuple[str, str, str, str, str]]:
         row("full well", found.full_well_e, "e⁻", well),
         row("dynamic range", found.dynamic_range_db, "dB", "EMVA 1288: saturation over the threshold of SNR 1"),
         row("SNR at saturation", found.snr_max_db, "dB", "EMVA 1288: √ of the saturation"),
-        row("DSNU, EMVA 1288", found.emva_dsnu_e, "e⁻", "all of the mean dark"),
-        row("DSNU without outliers", found.dsnu_e, "e⁻", "outliers and trend removed: what maps are drawn with"),
-        row("PRNU, EMVA 1288", found.emva_prnu_percent, "%", "all of the mean flat, shading included"),
-        row("PRNU without shading", found.prnu_percent, "%", "shading and outliers removed: what maps are drawn with"),
+        *_split("DSNU, EMVA 1288", found.emva_dsnu_e, "e⁻", "all of the mean dark"),
+        *_split("DSNU without outliers", found.dsnu_e, "e⁻", "outliers and trend removed: what maps are drawn with"),
+        *_split("PRNU, EMVA 1288", found.emva_prnu_percent, "%", "all of the mean flat, shading included"),
+        *_split(
+            "PRNU without shading", found.prnu_percent, "%", "shading and outliers removed: what maps are drawn with"
+        ),
         row("dark current", found.dark_current_e_per_s, "e⁻/s", "slope of the darks' means over exposure"),
         row("hot pixels", found.hot.per_million if found.hot else None, "a million", "between a short and a long dark"),
         row("their extra current", current, "e⁻/s", "taken to be exponential about this mean"),

@@ -2,9 +2,10 @@
 
     DN = clip(⌊(e⁻ + DSNU)·K + n_read + n_row + n_column + n_periodic + bias + black + ½⌋, 0, 2^bits − 1)
 
-with K = K_0dB · 10^(gain/20). Row and column noise live on the mosaic's own rows and columns. The read noise
-is Gaussian or Tukey-λ (Wei et al., *A physics-based noise formation model*, CVPR 2020), its σ in DN a line
-in ln K for each gain segment.
+with K = K_0dB · 10^(gain/20). Row and column noise live on the mosaic's own rows and columns and are new in every
+frame; DSNU, with its rows and columns, is the camera's own (`sensor.fixed_maps`). The read noise is Gaussian or
+Tukey-λ (Wei et al., *A physics-based noise formation model*, CVPR 2020), its σ in DN a line in ln K for each gain
+segment.
 """
 
 import math
@@ -186,7 +187,7 @@ def digitise(
 
     Args:
         electrons: whole electrons, `(height, width)`.
-        offset_e: the camera's DSNU map, e⁻.
+        offset_e: the camera's DSNU map, e⁻: pixels, rows and columns.
         lines: the frame's row and column noise, DN.
         readout: gain, noise, levels.
         key: Philox key of the shot; read noise takes the third word of each pixel's block, shot noise the

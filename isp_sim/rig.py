@@ -40,6 +40,10 @@ class Figure(Model, Generic[Value]):
     source: Annotated[str, Field(min_length=3)]
 
 
+NOT_STATED = Figure[NonNegative](value=0.0, status="assumed", source="not stated in the sensor file: none")
+"""What a sensor file that says nothing of fixed rows and columns means: it has none."""
+
+
 class NoiseSegment(Model):
     """Noise against gain: ln σ_DN = slope · ln K + intercept + N(0, spread), K in DN/e⁻.
 
@@ -79,7 +83,10 @@ class Sensor(Model):
         gain_dn_per_e: system gain K at 0 dB.
         quantum_efficiency: of R, G, B pixels at their peak.
         dark_current_e_per_s: at `dark_current_reference_c`; doubles every `dark_current_doubling_k`.
-        prnu_percent, dsnu_e: standard deviations of the fixed gain and offset maps.
+        dsnu_e, dsnu_row_e, dsnu_column_e: standard deviations of the fixed offsets of single pixels, whole rows and
+            whole columns: DSNU's pixel, row and column parts of EMVA 1288 release 4, whose squares add up to its
+            square. `row_noise` and `column_noise` are the temporal ones, new in every frame.
+        prnu_percent, prnu_row_percent, prnu_column_percent: likewise of the fixed gains, PRNU.
         hot_pixels_per_million, hot_pixel_e_per_s: their density; mean of their (exponential) extra current.
         black_bias_dn: constant offset of each pixel of the 2×2 tile that the nominal black level does not
             know; the developing subtracts the nominal level alone.
@@ -101,7 +108,11 @@ class Sensor(Model):
     dark_current_reference_c: Figure[Finite]
     dark_current_doubling_k: Figure[Positive]
     prnu_percent: Figure[NonNegative]
+    prnu_row_percent: Figure[NonNegative] = NOT_STATED
+    prnu_column_percent: Figure[NonNegative] = NOT_STATED
     dsnu_e: Figure[NonNegative]
+    dsnu_row_e: Figure[NonNegative] = NOT_STATED
+    dsnu_column_e: Figure[NonNegative] = NOT_STATED
     hot_pixels_per_million: Figure[NonNegative]
     hot_pixel_e_per_s: Figure[NonNegative]
     adc_bits: Figure[Annotated[int, Field(ge=8, le=16)]]

@@ -52,8 +52,8 @@ class FixedMaps:
     """What is the same in every frame of one camera, drawn once from its serial number.
 
     Attributes:
-        gain: PRNU, `1 + N(0, σ)`, float32 `(height, width)`.
-        offset_e: DSNU, `N(0, σ)`, e⁻; added at readout.
+        gain: 1 + PRNU, float32 `(height, width)`.
+        offset_e: DSNU, e⁻; added at readout.
         hot_e_per_s: extra dark current of hot pixels, e⁻/s; zero elsewhere.
     """
 
@@ -63,20 +63,44 @@ class FixedMaps:
 
 
 def fixed_maps(sensor: Sensor, serial: str, height: int, width: int) -> FixedMaps:
-    """The maps of the camera `serial`; the same on every machine."""
+    """The maps of the camera `serial`; the same on every machine.
+
+    DSNU and PRNU are pixel, row and column parts (EMVA 1288 release 4), each Gaussian with its own σ:
+
+        map_yx = σ_pixel · N_yx + σ_row · N_y + σ_column · N_x
+
+    Args:
+        sensor: the figures.
+        serial: the camera; each has maps of its own.
+        height: of the sensor in its own rows, before binning.
+        width: likewise in its columns.
+    """
     shape = (height, width)
-    gain = streams.generator(0, serial, "prnu").standard_normal(shape, dtype=np.float32)
-    offset = streams.generator(0, serial, "dsnu").standard_normal(shape, dtype=np.float32)
+    gain_percent = (sensor.prnu_percent.value, sensor.prnu_row_percent.value, sensor.prnu_column_percent.value)
+    offset_e = (sensor.dsnu_e.value, sensor.dsnu_row_e.value, sensor.dsnu_column_e.value)
     hot_stream = streams.generator(0, serial, "hot pixels")
     hot = np.zeros(shape, np.float32)
     count = hot_stream.binomial(hot.size, min(1.0, sensor.hot_pixels_per_million.value * 1e-6))
     where = hot_stream.choice(hot.size, size=count, replace=False)
     hot.ravel()[where] = hot_stream.exponential(sensor.hot_pixel_e_per_s.value, size=count)
     return FixedMaps(
-        gain=np.float32(1) + np.float32(sensor.prnu_percent.value / 100) * gain,
-        offset_e=np.float32(sensor.dsnu_e.value) * offset,
+        gain=np.float32(1) + _nonuniformity(serial, "prnu", shape, *(percent / 100 for percent in gain_percent)),
+        offset_e=_nonuniformity(serial, "dsnu", shape, *offset_e),
         hot_e_per_s=hot,
     )
+
+
+def _nonuniformity(
+    serial: str, name: str, shape: tuple[int, int], pixel: float, row: float, column: float
+) -> Float32[np.ndarray, "height width"]:
+    """A camera's `σ_pixel · N_yx + σ_row · N_y + σ_column · N_x`; every part has a stream of its own."""
+    plane = streams.generator(0, serial, name).standard_normal(shape, dtype=np.float32)
+    plane *= np.float32(pixel)
+    rows = streams.generator(0, serial, f"{name} rows").standard_normal((shape[0], 1), dtype=np.float32)
+    columns = streams.generator(0, serial, f"{name} columns").standard_normal(shape[1], dtype=np.float32)
+    plane += np.float32(row) * rows
+    plane += np.float32(column) * columns
+    return plane
 
 
 def numbers(sensor: Sensor, exposure_us: float, temperature_c: float) -> SensorNumbers:

@@ -8,9 +8,11 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from conftest import change
+from scipy import stats
 
-from isp_sim import optics, readout
+from isp_sim import optics, readout, sensor, streams
 from isp_sim.camera import Frame, SimulatedArm, capture, capture_torch
 from isp_sim.isp import develop as isp
 from isp_sim.raw import normalise
@@ -69,8 +71,6 @@ def test_photon_transfer_gives_back_gain_noise_and_maps(bench, gain_db):
 
 
 def test_the_fused_kernel_is_the_two_stages_bit_for_bit(exlpose):
-    from isp_sim import sensor, streams
-
     rig = exlpose.model_copy(update={"width_px": 64, "height_px": 48})
     arm = arm_of(rig)
     photons = Photons(np.random.default_rng(0).gamma(1, 50, (48, 64, 3)).astype(np.float32))
@@ -83,8 +83,6 @@ def test_the_fused_kernel_is_the_two_stages_bit_for_bit(exlpose):
 
 @pytest.mark.parametrize("binning", [1, 2])
 def test_the_torch_path_has_the_same_mean_and_variance(exlpose, binning):
-    from isp_sim import sensor, streams
-
     height, width = 400, 400
     rig = exlpose.model_copy(update={"width_px": width, "height_px": height, "binning": binning})
     arm = arm_of(rig)
@@ -99,6 +97,83 @@ def test_the_torch_path_has_the_same_mean_and_variance(exlpose, binning):
         sigma = ours[at].std()
         assert theirs[at].mean() == pytest.approx(ours[at].mean(), abs=5 * sigma * math.sqrt(2 / n))
         assert theirs[at].var() == pytest.approx(ours[at].var(), rel=5 * math.sqrt(4 / n))
+
+
+ROW_E, COLUMN_E, TEMPORAL_ROW_E = 1.2, 0.8, 1.5
+
+
+@pytest.fixture(scope="module")
+def lined(bench):
+    """The bench's rig with fixed rows and columns beside temporal row noise."""
+    law = (NoiseSegment(ln_sigma_slope=1, ln_sigma_intercept=math.log(TEMPORAL_ROW_E)),)
+    return bench.model_copy(
+        update={"sensor": change(bench.sensor, dsnu_row_e=ROW_E, dsnu_column_e=COLUMN_E, row_noise=law)}
+    )
+
+
+def dark(rig, which, shot, torch_path=False):
+    """A dark of one arm, e⁻ above black, by the kernels or by torch."""
+    arm, chip = arm_of(rig, which), rig.sensor
+    key = streams.key_words(0, 0, shot, arm.serial)
+    lines = readout.line_noise(chip, 0.0, arm.serial, 1000, 1000, streams.generator(0, 0, shot, arm.serial, "lines"))
+    photons = Photons(np.zeros((1000, 1000, 3), np.float32))
+    told = (photons, arm.maps, lines, sensor.numbers(chip, 1.0, 25.0), readout.numbers(chip, 0.0, arm.serial), key, 1)
+    counts = capture_torch(*told, "cpu") if torch_path else capture(*told)
+    return (counts.astype(float) - chip.black_level_dn.value) / chip.gain_dn_per_e.value
+
+
+def pixels_in_a_mean_of_1000(rig):
+    """Variance that single pixels leave in the mean of a row or column, e⁻²: (fixed, temporal)."""
+    read = 5.0**2 + 1 / 12 / rig.sensor.gain_dn_per_e.value**2
+    return rig.sensor.dsnu_e.value**2 / 1000, read / 1000
+
+
+@pytest.mark.parametrize("torch_path", [False, True], ids=["numba", "torch"])
+def test_row_means_of_two_frames_correlate_as_the_fixed_share_of_their_variance(lined, torch_path):
+    # Closed form: fixed / (fixed + temporal), in variances. Fisher's z of a correlation has the error 1/√(n − 3).
+    one, two = (dark(lined, "low_light", shot, torch_path).mean(axis=1) for shot in (0, 1))
+    fixed, temporal = np.add((ROW_E**2, TEMPORAL_ROW_E**2), pixels_in_a_mean_of_1000(lined))
+    z = math.atanh(np.corrcoef(one, two)[0, 1]) - math.atanh(fixed / (fixed + temporal))
+    assert abs(z) < 4.5 / math.sqrt(997)
+    # What differs is temporal alone: the fixed part goes, frame by frame the rows are new.
+    low, high = stats.chi2.ppf([1e-5, 1 - 1e-5], 999)
+    assert low < np.var(one - two) * 1000 / (2 * temporal) < high
+
+
+@pytest.mark.parametrize("torch_path", [False, True], ids=["numba", "torch"])
+def test_the_mean_of_many_frames_shows_the_rows_and_columns_of_the_camera(lined, torch_path):
+    count = 6
+    mean = np.mean([dark(lined, "low_light", shot, torch_path) for shot in range(count)], axis=0)
+    drawn = arm_of(lined, "low_light").maps.offset_e.astype(float)
+    pixel = pixels_in_a_mean_of_1000(lined)[1]
+    low, high = stats.chi2.ppf([1e-5, 1 - 1e-5], 999)
+    for axis, temporal in ((1, TEMPORAL_ROW_E**2 + pixel), (0, pixel)):
+        assert low < np.var((mean - drawn).mean(axis=axis)) * 1000 / (temporal / count) < high
+
+
+def test_rows_of_the_two_arms_have_nothing_in_common(lined):
+    well, low = (dark(lined, which, 0).mean(axis=1) for which in ("well_lit", "low_light"))
+    assert abs(np.corrcoef(well, low)[0, 1]) < 4.5 / math.sqrt(997)
+
+
+def test_fixed_rows_are_the_sensors_own_under_binning(quiet, exlpose):
+    # Without noise and light a pixel is ⌊K·offset + 64 + ½⌋; a frame pixel adds up two rows and columns of its colour.
+    chip = change(quiet, dsnu_row_e=9.0, dsnu_column_e=5.0)
+    rig = exlpose.model_copy(update={"sensor": chip, "binning": 2, "width_px": 64, "height_px": 48})
+    arm = staring(arm_of(rig), 0.0, 48, 64)
+    each = np.floor(arm.maps.offset_e.astype(float) * 0.383 + 64.5)
+    binned = each.reshape(24, 2, 2, 32, 2, 2).sum(axis=(1, 4)).reshape(48, 64)
+    assert arm.maps.offset_e.shape == (96, 128)
+    assert (arm.grab(1.0, 0.0).counts == binned).all()
+
+
+def test_fixed_rows_do_not_depend_on_threads(lined):
+    one, before = dark(lined, "low_light", 0), torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        assert (dark(lined, "low_light", 0) == one).all()
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_binning_is_the_sum_of_the_pixels_it_bins(ideal):

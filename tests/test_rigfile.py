@@ -137,6 +137,20 @@ def test_an_unknown_name_lists_the_known():
         load_rig("exlpoze")
 
 
+def test_a_sensor_file_without_fixed_rows_and_columns_has_none_and_says_so(tmp_path):
+    path = tmp_path / "older.yaml"
+    names = ("prnu_row_percent", "prnu_column_percent", "dsnu_row_e", "dsnu_column_e")
+    lines = (rigs_folder() / "sensors" / "imx392.yaml").read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith(names)), encoding="utf-8")
+    chip = load_sensor(path)
+    for name in names:
+        figure = getattr(chip, name)
+        assert (figure.value, figure.status, figure.source) == (0, "assumed", "not stated in the sensor file: none")
+    path.write_text(path.read_text(encoding="utf-8") + "dsnu_rows_e: {value: 1, status: assumed, source: mine}\n")
+    with pytest.raises(ValueError, match="dsnu_rows_e: unknown field; did you mean 'dsnu_row_e'"):
+        load_sensor(path)
+
+
 def test_models_are_frozen(exlpose):
     with pytest.raises(ValidationError):
         exlpose.width_px = 3

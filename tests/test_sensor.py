@@ -106,6 +106,37 @@ def test_fixed_maps_have_their_spread_and_belong_to_the_serial(exlpose):
     assert abs(np.corrcoef(other.gain.ravel(), maps.gain.ravel())[0, 1]) < 5 / math.sqrt(n)
 
 
+LINED = {
+    "dsnu_e": 2.0, "dsnu_row_e": 0.7, "dsnu_column_e": 0.3,
+    "prnu_percent": 1.0, "prnu_row_percent": 0.4, "prnu_column_percent": 0.2,
+}  # fmt: skip
+
+
+def test_maps_are_the_sum_of_pixel_row_and_column_parts(exlpose):
+    height, width = 900, 1200
+    maps = sensor.fixed_maps(change(exlpose.sensor, **LINED), "A", height, width)
+    for plane, name, scale in ((maps.offset_e, "dsnu{}_e", 1.0), (maps.gain - 1, "prnu{}_percent", 0.01)):
+        pixel, row, column = (scale * LINED[name.format(part)] for part in ("", "_row", "_column"))
+        rows, columns = plane.mean(axis=1, dtype=float), plane.mean(axis=0, dtype=float)
+        rest = plane - rows[:, None] - columns + plane.mean(dtype=float)
+        for values, variance, dof in (
+            (rows, row**2 + pixel**2 / width, height - 1),
+            (columns, column**2 + pixel**2 / height, width - 1),
+            (rest, pixel**2, (height - 1) * (width - 1)),
+        ):
+            low, high = stats.chi2.ppf([1e-5, 1 - 1e-5], dof)
+            assert low < ((values - values.mean()) ** 2).sum() / variance < high
+
+
+def test_rows_and_columns_are_independent_of_each_other_and_of_other_cameras(exlpose):
+    chip = change(exlpose.sensor, **{**LINED, "dsnu_e": 0.0, "prnu_percent": 0.0})
+    one, again, other = (sensor.fixed_maps(chip, serial, 1000, 1000) for serial in "AAB")
+    assert (one.offset_e == again.offset_e).all()
+    assert (one.gain == again.gain).all()
+    lines = [plane.mean(axis=a, dtype=float) for m in (one, other) for plane in (m.offset_e, m.gain) for a in (0, 1)]
+    assert np.abs(np.corrcoef(lines)[~np.eye(8, dtype=bool)]).max() < 5 / math.sqrt(1000)
+
+
 def test_maps_of_another_size_are_refused(quiet):
     with pytest.raises(ValueError, match=r"photons are \(8, 8\) pixels, the camera's maps \(4, 4\)"):
         sensor.expose(uniform(1, (8, 8)), flat_maps((4, 4)), sensor.numbers(quiet, 1, 25), (0, 0))
