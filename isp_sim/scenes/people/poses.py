@@ -101,7 +101,7 @@ class Pose:
 def draw_pose(name: str, stream: np.random.Generator) -> Pose:
     """A variation of a pose of the library; one-sided poses are mirrored half the time."""
     entry = REST | LIBRARY[name]
-    mirrored = stream.random() < 0.5
+    mirrored = stream.random() >= 0.5
     drawn = {}
     for angle in ANGLES:
         side, _, base = angle.partition("_")
@@ -122,8 +122,9 @@ def draw_pose(name: str, stream: np.random.Generator) -> Pose:
         rates |= {angle: (value - before[angle]) / 1e-3 for angle, value in after.items()}
         drawn = before
     if name == "standing" and stream.random() < 0.5:  # weight on one leg
-        free = "left" if stream.random() < 0.5 else "right"
-        drawn |= {f"{free}_hip_flex": 12.0, f"{free}_knee": 22.0, "spine_side": 3.0 if free == "left" else -3.0}
+        free = "right" if stream.random() < 0.5 else "left"
+        over = 3.0 if free == "right" else -3.0  # the trunk leans over the leg that stands
+        drawn |= {f"{free}_hip_flex": 12.0, f"{free}_knee": 22.0, "spine_side": over}
     limited = {angle: _limited(angle, value) for angle, value in drawn.items()}
     return Pose(name, limited, rates, pace)
 
