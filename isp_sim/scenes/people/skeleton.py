@@ -51,6 +51,8 @@ PAIRED = (
     "heel",
     "toe_out",
 )
+SIDEWAYS = ("spine_side", "spine_twist", "neck_side", "neck_turn")
+"""Angles of the middle whose sign is a side."""
 ANGLES = tuple(name for base in LIMITS for name in ([f"{side}_{base}" for side in SIDES] if base in PAIRED else [base]))
 
 BONES = (
