@@ -205,16 +205,16 @@ def _bag(add: Builder, build: Build, figure: Figure, outfit: Outfit) -> None:
             over = j[f"{side}_shoulder"] * 0.55 + j["neck"] * 0.45 + chest @ np.array([0, 0.022, 0.028]) * s
             front = j["chest"] + (j[f"{side}_shoulder"] - j["neck"]) * 0.62 + chest @ np.array([0, 0.02, 0.083 * g]) * s
             add.cone(over, front, (0.013 * s, 0.011 * s), outfit.extra)
-    elif outfit.bag == "shoulder":
+    elif outfit.bag == "shoulder":  # at the right hip, its strap over the left shoulder
         hip = j["pelvis"] + figure.frames["pelvis"] @ np.array([0.118 * g, 0.01, 0.0]) * s
         add.box(hip, figure.frames["pelvis"], (0.024 * s, 0.055 * s, 0.075 * s), outfit.extra)
-        over = j["right_shoulder"] * 0.6 + j["neck"] * 0.4 + chest[:, 2] * 0.03 * s
+        over = j["left_shoulder"] * 0.6 + j["neck"] * 0.4 + chest[:, 2] * 0.03 * s
         front = j["chest"] + chest @ np.array([0.0, -0.01, 0.070 * g]) * s
         add.cone(over, front, (0.010 * s, 0.010 * s), outfit.extra)
         add.cone(front, hip + figure.frames["pelvis"][:, 1] * 0.05 * s, (0.010 * s, 0.010 * s), outfit.extra)
     elif outfit.bag == "tote":
-        at = j["left_hand"] - np.array([0, 0.115 * s, 0])
-        add.cone(j["left_hand"], at + np.array([0, 0.05 * s, 0]), (0.006 * s, 0.006 * s), outfit.extra)
+        at = j["right_hand"] - np.array([0, 0.115 * s, 0])
+        add.cone(j["right_hand"], at + np.array([0, 0.05 * s, 0]), (0.006 * s, 0.006 * s), outfit.extra)
         heading = figure.frames["pelvis"]
         upright = np.column_stack((heading[:, 0], np.array([0, 1.0, 0]), np.cross(heading[:, 0], [0, 1.0, 0])))
         add.box(at, upright, (0.022 * s, 0.075 * s, 0.085 * s), outfit.extra)

@@ -59,7 +59,9 @@ class CarPaints:
 
 
 def car(add: Builder, at: Vector, turn: Matrix, model: Model, paints: CarPaints) -> None:
-    """A car with its nose at +z: a body and a cabin with sloping ends, wheels in dark arches, bumpers, lamps."""
+    """A car with its nose at +z: a body and a cabin with sloping ends, wheels in dark arches, bumpers, lamps in front
+    and behind. Left and right of it are alike.
+    """
     add.semantic = semantics.VEHICLE
     _body(add, at, turn, model, paints)
     _cabin(add, at, turn, model, paints)

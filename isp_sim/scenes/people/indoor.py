@@ -230,7 +230,5 @@ def _desks(world: World, kind: str, paints: RoomPaints, stream: np.random.Genera
             behind = np.array([0, 0, 0.62 if facing == 180.0 else -0.62])
             furniture.chair(add, at + behind, turn_y(facing + stream.normal(0, 15)), 0.45, paints.cloth, paints.metal)
             if kind == "office":
-                furniture.monitor(
-                    add, at + np.array([0, 0.74, 0.05]), turn_y(facing + 180 + 180), paints.screen, paints.dark
-                )
+                furniture.monitor(add, at + np.array([0, 0.74, 0.05]), turn_y(facing + 180), paints.screen, paints.dark)
             world.occupy(at[0], at[2] + behind[2] / 2, 1.4, 1.5)

@@ -145,12 +145,15 @@ def _kerb(
     world: World, table: Materials, paints: StreetPaints, front: float, sign: int, end: float,
     stream: np.random.Generator,
 ) -> None:  # fmt: skip
-    """One side of a street: cars at the kerb, trees and lamps on it, things along the houses."""
+    """One side of a street: cars at the kerb, trees and lamps on it, things along the houses.
+
+    Traffic keeps right (assumed): cars on the picture's right drive away from the camera.
+    """
     add = world.add
     for z in np.arange(float(stream.uniform(6, 12)), end, 7.0):
         draw = stream.random()
         if draw < 0.5:
-            _car(world, table, paints, front - sign * 3.8, float(z), 0 if sign < 0 else 180, stream)
+            _car(world, table, paints, front - sign * 3.8, float(z), 0 if sign > 0 else 180, stream)
         elif draw < 0.72:
             leaf = paints.leaves[int(stream.integers(3))]
             at = np.array([front - sign * 2.2, 0, z])

@@ -1,14 +1,15 @@
 """The pose library: angles with spreads for what people do, and how the angles move.
 
 Numbers are degrees: (mean, standard deviation); what is not named rests near 0. They are assumed, set by eye on
-rendered figures; joint limits (`skeleton.LIMITS`) hold whatever is drawn.
+rendered figures; joint limits (`skeleton.LIMITS`) hold whatever is drawn. What is done with one hand is written down
+for the right one: who reaches leans to that side (`spine_side` below 0), who telephones bends the head to it.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from isp_sim.scenes.people.skeleton import ANGLES, LIMITS, PAIRED, SIDES
+from isp_sim.scenes.people.skeleton import ANGLES, LIMITS, PAIRED, SIDES, SIDEWAYS
 
 Spread = tuple[float, float]
 
@@ -33,7 +34,7 @@ LIBRARY: dict[str, dict[str, Spread]] = {
     },
     "reaching": {
         "right_shoulder_flex": (125, 25), "right_shoulder_abduct": (12, 8), "right_elbow": (18, 12),
-        "right_shoulder_twist": (0, 8), "spine_side": (5, 4), "neck_flex": (-12, 8), "left_heel": (8, 5),
+        "right_shoulder_twist": (0, 8), "spine_side": (-5, 4), "neck_flex": (-12, 8), "left_heel": (8, 5),
     },
     "crouching": {
         "pelvis_tilt": (22, 5), "spine_flex": (26, 6), "hip_flex": (92, 6), "knee": (126, 6), "hip_abduct": (16, 5),
@@ -99,9 +100,9 @@ class Pose:
 
 
 def draw_pose(name: str, stream: np.random.Generator) -> Pose:
-    """A variation of a pose of the library; one-sided poses are mirrored half the time."""
+    """A variation of a pose of the library; one-sided poses are mirrored half the time, leaning included."""
     entry = REST | LIBRARY[name]
-    mirrored = stream.random() < 0.5
+    mirrored = stream.random() >= 0.5
     drawn = {}
     for angle in ANGLES:
         side, _, base = angle.partition("_")
@@ -110,6 +111,7 @@ def draw_pose(name: str, stream: np.random.Generator) -> Pose:
             mean, spread = entry.get(f"{side}_{base}", entry[base])
         else:
             mean, spread = entry.get(angle) or entry[base if side in SIDES and base in PAIRED else angle]
+            mean = -mean if mirrored and angle in SIDEWAYS else mean
         drawn[angle] = float(mean + spread * np.clip(stream.normal(), -2.2, 2.2))
     rates = {angle: float(stream.normal(0, 12)) for angle in ANGLES}
     pace = 0.0
@@ -122,8 +124,9 @@ def draw_pose(name: str, stream: np.random.Generator) -> Pose:
         rates |= {angle: (value - before[angle]) / 1e-3 for angle, value in after.items()}
         drawn = before
     if name == "standing" and stream.random() < 0.5:  # weight on one leg
-        free = "left" if stream.random() < 0.5 else "right"
-        drawn |= {f"{free}_hip_flex": 12.0, f"{free}_knee": 22.0, "spine_side": 3.0 if free == "left" else -3.0}
+        free = "right" if stream.random() < 0.5 else "left"
+        over = 3.0 if free == "right" else -3.0  # the trunk leans over the leg that stands
+        drawn |= {f"{free}_hip_flex": 12.0, f"{free}_knee": 22.0, "spine_side": over}
     limited = {angle: _limited(angle, value) for angle, value in drawn.items()}
     return Pose(name, limited, rates, pace)
 

@@ -25,7 +25,7 @@ NO_SHADOW = (semantics.FLOOR, semantics.GROUND, semantics.WALL, semantics.CEILIN
 
 
 class Camera(NamedTuple):
-    """A pinhole camera; x right, y up, z forward before it is pitched.
+    """A pinhole camera; x right, y up, z away before it is pitched (the package's one frame).
 
     Attributes:
         x, y, z: where it stands, m.

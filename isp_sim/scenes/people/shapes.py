@@ -190,7 +190,7 @@ class Builder:
 
 
 def turn_x(degrees: float) -> Matrix:
-    """Rotation about x, right-handed."""
+    """Rotation about x: y turns towards z."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
 
@@ -202,6 +202,6 @@ def turn_y(degrees: float) -> Matrix:
 
 
 def turn_z(degrees: float) -> Matrix:
-    """Rotation about z."""
+    """Rotation about z: x turns towards y."""
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])

@@ -1,7 +1,9 @@
 """The skeleton: bone lengths and their spread, joint limits, and where joints are for given angles.
 
-A person stands at the origin of their own frame, y up, facing +z, their left at +x. Angles are degrees, 0 is
-standing with hanging arms; positive flexion lifts a limb forward, positive abduction away from the middle.
+A person stands at the origin of their own frame, y up, facing +z, their right at +x (the frame is left-handed, see the
+package's docstring). Angles are degrees, 0 is standing with hanging arms; positive flexion lifts a limb forward,
+positive abduction away from the middle, positive twist of a limb turns its front to the middle. Trunk and neck: `_flex`
+bends forward, `_side` to the person's left, `_twist` and `_turn` to the person's right.
 """
 
 from dataclasses import dataclass
@@ -11,7 +13,8 @@ from jaxtyping import Float64
 
 from isp_sim.scenes.people.shapes import Matrix, Vector, turn_x, turn_y, turn_z
 
-SIDES = {"left": 1.0, "right": -1.0}
+SIDES = {"right": 1.0, "left": -1.0}
+"""Sign of x on each side of a body that faces +z. Angles and solids are drawn in this order."""
 
 SEGMENTS = {
     "upper_arm": 0.186, "forearm": 0.146, "hand": 0.108, "thigh": 0.245, "shin": 0.246, "foot": 0.152,
@@ -48,6 +51,8 @@ PAIRED = (
     "heel",
     "toe_out",
 )
+SIDEWAYS = ("spine_side", "spine_twist", "neck_side", "neck_turn")
+"""Angles of the middle whose sign is a side."""
 ANGLES = tuple(name for base in LIMITS for name in ([f"{side}_{base}" for side in SIDES] if base in PAIRED else [base]))
 
 BONES = (
@@ -102,7 +107,7 @@ class Figure:
 
     Attributes:
         joints: name → place, m: the 14 of `JOINTS`, and pelvis, chest, `*_toe`, `*_heel`, `*_hand`.
-        frames: name → axes as columns (x left, y up along the bone's rest, z forward).
+        frames: name → axes as columns (x right, y up along the bone's rest, z forward).
     """
 
     joints: dict[str, Vector]
