@@ -4,6 +4,7 @@ import importlib.util
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -147,8 +148,9 @@ def test_the_list_of_the_real_normal_split_is_the_authors_own(shared):
     names = {image["id"]: image["file_name"] for image in real["images"]}
     people = {}
     for person in real["annotations"]:
-        people.setdefault(person["image_id"], []).append(person)
-    entries = trans([{"id": n, "bright": names[n], "people": of_image} for n, of_image in people.items()])
+        record = PersonRecord(**{name: person[name] for name in ("keypoints", "bbox", "iscrowd")})
+        people.setdefault(person["image_id"], []).append(record)
+    entries = trans([SimpleNamespace(id=n, bright=names[n], people=of_image) for n, of_image in people.items()])
     counted = [person["num_keypoints"] for person in real["annotations"] if any(person["keypoints"])]
     assert len(entries) == len(counted) == 1020
     assert sum(entry["unit"]["num_keypoints"] != n for entry, n in zip(entries, counted, strict=True)) == 15
