@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from isp_sim.schedule import FILE_NAME, split_of
+from models.pose.samples import scene_of
 
-Condition = tuple[str, str, str]
+Condition = tuple[tuple[str, ...], str, str]
 """Scene, split and exposure ratio of a shot."""
 
 
@@ -13,8 +14,8 @@ def condition(name: str) -> Condition:
     """What the name of a well-lit picture says; one of another form is a scene of its own, without split and ratio."""
     said = FILE_NAME.fullmatch(name)
     if said is None:
-        return name, "", ""
-    return f"{said['place']} {said['video']}", split_of(float(said["gain_db"])), said["ratio"]
+        return scene_of(name), "", ""
+    return scene_of(name), split_of(float(said["gain_db"])), said["ratio"]
 
 
 def covering(names: Sequence[str], wanted: int, usable: Callable[[int], bool] = lambda _: True) -> list[int]:
@@ -31,7 +32,8 @@ def covering(names: Sequence[str], wanted: int, usable: Callable[[int], bool] = 
     """
     conditions = [condition(name) for name in names]
     left = set(range(len(names)))
-    scenes, splits, ratios = Counter[str](), Counter[str](), Counter[str]()
+    scenes = Counter[tuple[str, ...]]()
+    splits, ratios = Counter[str](), Counter[str]()
     found: list[int] = []
 
     def urgency(number: int) -> tuple[int, int, int, int, int]:

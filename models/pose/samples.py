@@ -301,6 +301,11 @@ def shot_of(name: str) -> tuple[str, ...]:
     return said.group("place", "video", "ratio", "frame", "exposure_us") if said else (name,)
 
 
+def scene_of(name: str) -> tuple[str, ...]:
+    """What all pictures of a scene share in their names: place and video."""
+    return shot_of(name)[:2]
+
+
 def _read(path: Path, how: int = cv2.IMREAD_COLOR) -> Picture:
     if not path.is_file():
         raise ValueError(f"{path}: is not there, though the annotations or its partner speak of it")
