@@ -19,7 +19,7 @@ from isp_sim.scenes import Person
 from models import train_pose
 from models.pose.backbone import LOW, WELL
 from models.pose.batches import Batches, CropPairs, GroupCrops
-from models.pose.crops import IMAGENET_MEAN, IMAGENET_STD, Augmentation, crop_affine, normalise
+from models.pose.crops import IMAGENET_MEAN, IMAGENET_STD, Augmentation, crop_affine, drawn_affine, normalise
 from models.pose.network import Cpn
 from models.pose.recogniser import Recogniser, RecogniserFile, identity, load_recogniser, of_cpn
 from models.pose.samples import FolderPairs, JoinedPairs, PairSample
@@ -27,7 +27,7 @@ from models.pose.variants import VARIANTS, PoseLearner
 from models.pose.weights import SHIPPED, load_network, save_network
 from models.scoring.average_precision import Detection
 from models.scoring.pck import pck
-from models.training import CHECKPOINT, Recipe, Training
+from models.training import CHECKPOINT, Recipe, Training, load_recipe
 
 QUIET = Console(quiet=True)
 RELEASED = {"mean": (0.3457, 0.3460, 0.3463), "std": (0.1477, 0.1482, 0.1483)}
@@ -412,6 +412,16 @@ def test_a_network_is_shown_crops_of_its_own_extent():
     box = (10.0, 20.0, 30.0, 40.0)
     assert (wide.crop_affine(box) == crop_affine(box, (64, 64), 1.2)).all()
     assert (of_cpn(Cpn("tiny")).crop_affine(box) == crop_affine(box, (128, 96), 1.0)).all()
+
+
+def test_the_released_recipe_neither_turns_nor_mirrors_and_others_do():
+    def drawn(name):
+        augmentation = load_recipe(train_pose.PoseRecipe, name, train_pose.KNOWN).augmentation
+        stream = np.random.default_rng(0)
+        return [drawn_affine((0, 0, 50, 90), (256, 192), augmentation, stream) for _ in range(40)]
+
+    assert not any(flip or affine[0, 1] or affine[1, 0] for affine, flip in drawn("exlpose"))
+    assert any(flip for _, flip in drawn("quick")) and any(affine[0, 1] for affine, _ in drawn("quick"))
 
 
 def test_a_recogniser_stays_frozen_whatever_asks_it_to_train():
