@@ -195,7 +195,7 @@ if __name__ == "__main__":
     asked.add_argument("--nd", type=float)
     asked.add_argument("--black-in-electrons", action="store_true")
     asked.add_argument("--seed", type=int, default=0)
-    asked.add_argument("--scenes", type=int, help="only so many of the 110 scenes, spread evenly")
+    asked.add_argument("--scenes", type=int, help="only so many of the 111 scenes, spread evenly")
     asked.add_argument("--source", default="photos", choices=("photos", "people", "grey"))
     asked.add_argument("--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="a smaller frame of such pixels")
     given = asked.parse_args()
