@@ -7,8 +7,9 @@ CrowdPose samples); the meter sets its light at the scene's real base exposure a
 `--source people` takes the built-in scenes instead, `--source grey` an even grey, which has the least light a picture
 of a given mean code can have (the sRGB curve is concave).
 
-Beside each mean stand its two sources: the light alone (no noise, no black offset, nothing rounded) and the rectified
-noise alone (a dark frame at the same settings). They do not add up: noise is rectified where there is no light.
+Each mean is over pictures, its standard error over scenes, whose pictures share their light. Beside it stand its two
+sources: the light alone (no noise, no black offset, nothing rounded) and the rectified noise alone (a dark frame at the
+same settings). They do not add up: noise is rectified where there is no light.
 
 What-ifs, which change no rig file: `--nd` is another transmittance of the ND filter, `--black-in-electrons` a black
 offset that moves with the gain, as it would if it arose before the amplifier; the fitted one is constant in DN.
@@ -46,8 +47,12 @@ FITTED_DB = 3.4
 
 @dataclass(frozen=True)
 class Level:
-    """Mean 8-bit level of a low-light picture, of its light alone, of a dark frame; and of the well-lit picture."""
+    """Mean 8-bit level of a low-light picture, of its light alone, of a dark frame; and of the well-lit picture.
 
+    `scene` numbers the scene whose pictures these are.
+    """
+
+    scene: int
     picture: float
     light: float
     dark: float
@@ -125,7 +130,7 @@ def measure(
     dark = functools.cache(lambda exposure_us, gain_db: dark_alone(camera, exposure_us, gain_db))
     levels: dict[str, list[Level]] = {split: [] for split in PUBLISHED_MEANS}
     chosen = np.linspace(0, len(known) - 1, len(work)).round().astype(int)
-    for task, choice in zip(track(work, "scenes"), chosen, strict=True):
+    for number_of_scene, (task, choice) in enumerate(zip(track(work, "scenes"), chosen, strict=True)):
         drawn, index = known[choice]
         shots = [(number, shot) for number, (_, _, shot) in enumerate(task.shots)]
         if black_in_electrons:
@@ -133,6 +138,7 @@ def measure(
         for pair in camera.shoot(drawn.scene(index, shots[0][1].daylight), shots, seed):
             shot = pair.shot
             level = Level(
+                number_of_scene,
                 float(pair.low_light.mean()),
                 light_alone(camera, shot, pair.photons_per_us_at_white),
                 dark(shot.exposure_us, shot.low_light_gain_db),
@@ -143,18 +149,44 @@ def measure(
     return levels
 
 
+def standard_error(values: np.ndarray, scenes: np.ndarray) -> float:
+    """Of the mean over all pictures, scenes being what is drawn: `√(n/(n−1) · Σ_s (Σ_{i in s} (x_i − x̄))²) / N`.
+
+    Pictures of one scene share its light, so N of them are not N independent ones; with one picture a scene this is
+    the usual `s/√N` (Cochran, *Sampling Techniques*, ch. 6: a ratio of sums over clusters).
+
+    Args:
+        values: of the N pictures.
+        scenes: number of the scene of each; n different ones.
+    """
+    sums = np.bincount(np.unique(scenes, return_inverse=True)[1], weights=values - values.mean())
+    n = len(sums)
+    return float(np.sqrt(n / (n - 1) * (sums**2).sum()) / len(values)) if n > 1 else float("nan")
+
+
 def report(found: dict[str, list[Level]], title: str) -> Table:
     """The table that is printed."""
     table = Table(title=title)
-    for heading in ("split", "pictures", "here", "standard error", "published", "ratio", "light alone", "dark alone"):
+    for heading in (
+        "split",
+        "scenes",
+        "pictures",
+        "here",
+        "standard error",
+        "published",
+        "ratio",
+        "light alone",
+        "dark alone",
+    ):
         table.add_column(heading, justify="right")
     for split, published in PUBLISHED_MEANS.items():
         values = np.array([one.well_lit if split == "WL" else one.picture for one in found[split]])
-        error = values.std() / np.sqrt(len(values))
+        scenes = np.array([one.scene for one in found[split]])
+        error = standard_error(values, scenes)
         cells = [f"{values.mean():.2f}", f"{error:.2f}", f"{published}", f"{values.mean() / published:.2f}"]
         if split != "WL":
             cells += [f"{np.mean([getattr(one, part) for one in found[split]]):.2f}" for part in ("light", "dark")]
-        table.add_row(split, str(len(values)), *cells)
+        table.add_row(split, str(len(set(scenes.tolist()))), str(len(values)), *cells)
     return table
 
 
@@ -164,7 +196,7 @@ if __name__ == "__main__":
     asked.add_argument("--nd", type=float)
     asked.add_argument("--black-in-electrons", action="store_true")
     asked.add_argument("--seed", type=int, default=0)
-    asked.add_argument("--scenes", type=int, help="only so many of the 110 scenes, spread evenly")
+    asked.add_argument("--scenes", type=int, help="only so many of the 111 scenes, spread evenly")
     asked.add_argument("--source", default="photos", choices=("photos", "people", "grey"))
     asked.add_argument("--size", type=int, nargs=2, metavar=("WIDTH", "HEIGHT"), help="a smaller frame of such pixels")
     given = asked.parse_args()

@@ -6,7 +6,7 @@ python -m models.evaluate --pose out/pose-lsbn+lupi/weights.safetensors --data E
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -22,25 +22,33 @@ from models.enhance.enhancer import Enhancer, load_enhancer
 from models.enhance.poses import enhanced_by
 from models.pose.crops import Picture
 from models.pose.drawing import caption, draw_poses, lifted
-from models.pose.evaluation import Poses, find_poses
+from models.pose.evaluation import Poses, SplitScore, find_poses
 from models.pose.inference import FLIPS
-from models.pose.recogniser import load_recogniser
-from models.pose.samples import FolderPairs, PairSample, PairSource, RigPairs, shot_of, shots
+from models.pose.recogniser import EXTENTS, load_recogniser
+from models.pose.samples import FolderPairs, PairSample, PairSource, RigPairs, scene_of, shots
 from models.processes import pick_device
-from models.scoring.average_precision import Protocol, Score, figure, or_null
+from models.scoring.average_precision import Protocol, figure
 
 TEST_SEED = 31
 """Of the built-in test set's scenes and noise; no training that comes with the package uses it."""
 TEST_SCENES = 16
 SHOWN = 6
-HEADINGS = ("split", "people", "AP", "AP50", "AP75", "PCK@0.2 torso")
+HEADINGS = ("split", "scenes", "pictures", "people", "AP", "AP50", "AP75", "PCK@0.2 torso")
+ERRORS = "± is the standard error over scenes"
 
 
-def rows(scores: dict[str, Score], pck: dict[str, float]) -> list[tuple[str, ...]]:
-    """The table's lines, as text."""
+def rows(judged: Mapping[str, SplitScore]) -> list[tuple[str, ...]]:
+    """The table's lines, as text; AP and PCK with their standard error over scenes."""
     return [
-        (split, str(one.people), *map(figure, (one.ap, one.ap50, one.ap75, pck[split])))
-        for split, one in scores.items()
+        (
+            split,
+            *map(str, (one.over.scenes, one.over.pictures, one.score.people)),
+            f"{figure(one.score.ap)} ± {figure(one.over.ap)}",
+            figure(one.score.ap50),
+            figure(one.score.ap75),
+            f"{figure(one.pck)} ± {figure(one.over.pck)}",
+        )
+        for split, one in judged.items()
     ]
 
 
@@ -48,11 +56,11 @@ def show(sample: PairSample, shown: list[PairSample]) -> None:
     """Keep a shot to look at: one of each of the first scenes with people, of another split each time if it can be."""
     if not any(person.labelled for person in sample.people):
         return
-    scenes = [shot_of(one.name)[:2] for one in shown]
-    if shot_of(sample.name)[:2] in scenes[-1:]:
+    scenes = [scene_of(one.name) for one in shown]
+    if scene_of(sample.name) in scenes[-1:]:
         if sample.split == ("LL-N", "LL-H", "LL-E")[(len(shown) - 1) % 3]:
             shown[-1] = sample
-    elif len(shown) < SHOWN and shot_of(sample.name)[:2] not in scenes:
+    elif len(shown) < SHOWN and scene_of(sample.name) not in scenes:
         shown.append(sample)
 
 
@@ -76,21 +84,21 @@ def poses_sheet(shown: Sequence[PairSample], poses: Poses, enhancer: Enhancer | 
     return np.vstack([np.pad(line, ((0, 4), (0, width - line.shape[1]), (0, 0))) for line in lines])
 
 
-def write_report(folder: Path, name: str, scores: dict[str, Score], pck: dict[str, float], sheet: Picture) -> Path:
+def write_report(folder: Path, name: str, judged: Mapping[str, SplitScore], sheet: Picture) -> Path:
     """`scores.json`, `poses.jpg` and `report.html` into a folder; gives the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    record = {split: one.record() | {"pck_torso_0.2": or_null(pck[split])} for split, one in scores.items()}
+    record = {split: one.record() for split, one in judged.items()}
     write_atomically(folder / "scores.json", json.dumps(record, indent=1, allow_nan=False).encode())
     _, coded = cv2.imencode(".jpg", np.ascontiguousarray(sheet[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 88])
     write_atomically(folder / "poses.jpg", coded.tobytes())
-    protocol = json.dumps(next(iter(record.values()))["protocol"])
     blocks = [
-        page.table(HEADINGS, rows(scores, pck)),
+        page.table(HEADINGS, rows(judged)),
+        page.text("", ERRORS),
         page.picture(
             coded.tobytes(), "true poses white; found ones orange on the left of the body, blue on the right", "jpeg"
         ),
         page.text("", "Protocol of every score"),
-        page.verbatim(protocol),
+        page.verbatim(json.dumps(next(iter(record.values()))["protocol"])),
     ]
     write_atomically(folder / "report.html", page.page(f"Poses found by {name}", blocks))
     return folder / "report.html"
@@ -126,6 +134,8 @@ def parser() -> argparse.ArgumentParser:
     )
     asked.add_argument("--flip", choices=tuple(FLIPS), default="right", help="mean with the mirror image's heatmaps; "
                        "'released' swaps the joints the released code swaps [%(default)s]")  # fmt: skip
+    asked.add_argument("--extent", type=float, help="of a person's crop over the box with its margins, "
+                       f"{EXTENTS[0]:g} to {EXTENTS[1]:g} [the network's own; ours: 1, as released]")  # fmt: skip
     asked.add_argument("--seed", type=int, default=TEST_SEED, help="of scenes and noise [%(default)s]")
     asked.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
     asked.add_argument("--out", type=Path, default=Path("out/evaluate"), help="folder of the report [%(default)s]")
@@ -136,6 +146,8 @@ def open_source(given: argparse.Namespace) -> PairSource:
     """What the command line says is to be judged."""
     if given.count < 1:
         raise ValueError(f"--count {given.count}: whole numbers from 1 are allowed")
+    if given.extent is not None and not EXTENTS[0] <= given.extent <= EXTENTS[1]:
+        raise ValueError(f"--extent {given.extent}: expected a number from {EXTENTS[0]:g} to {EXTENTS[1]:g}")
     if given.data:
         return FolderPairs(given.data, labelled=True)
     rig = load_rig(given.rig)
@@ -151,6 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         device = pick_device(given.device)
         enhancer = load_enhancer(given.enhancer, device) if given.enhancer else None
         recogniser = load_recogniser(given.pose).to(device)
+        if given.extent is not None:
+            recogniser.extent = given.extent
         low_light = enhanced_by(enhancer, recogniser, given.flip) if enhancer else None
         source = open_source(given)
         shown: list[PairSample] = []
@@ -163,20 +177,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         poses = find_poses(recogniser, kept(), given.flip, low_light)
         if not shown:
             raise ValueError(f"{given.data or given.scenes}: nobody has a labelled joint; poses need one to be judged")
-        scores = poses.scores(Protocol(flip=given.flip, seed=given.seed))
-        pck = poses.pck()
+        judged = poses.judged(Protocol(flip=given.flip, extent=recogniser.extent, seed=given.seed))
         name = (given.pose or "the shipped network") + (f" after {enhancer.name}" if enhancer else "")
-        report = write_report(given.out, name, scores, pck, poses_sheet(shown, poses, enhancer))
+        report = write_report(given.out, name, judged, poses_sheet(shown, poses, enhancer))
     except (ValueError, OSError) as fault:
         print(f"models.evaluate: {fault}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("models.evaluate: stopped; nothing was written", file=sys.stderr)
         return 130
-    result = Table(title=f"{name}: {len(poses.truth['WL'])} shots, true boxes, flip {given.flip}")
+    protocol = f"true boxes, flip {given.flip}, extent {recogniser.extent:g}"
+    result = Table(title=f"{name}: {len(poses.truth['WL'])} shots, {protocol}; {ERRORS}")
     for heading in HEADINGS:
         result.add_column(heading, justify="left" if heading == "split" else "right")
-    for row in rows(scores, pck):
+    for row in rows(judged):
         result.add_row(*row)
     console.print(result)
     console.print(f"report {report}, poses drawn in {given.out / 'poses.jpg'}", soft_wrap=True)

@@ -70,15 +70,17 @@ class LowLightPictures:
         seed: of order and choice.
         device: where the batches go.
         what: of a shot is developed.
+        extent: of a person's crop over the grown box, the recogniser's.
         rank, processes: of a distributed training.
     """
 
     def __init__(
         self, source: PairSource, size: tuple[int, int], pictures: int, people: int, seed: int, device: torch.device,
-        what: Input = "picture", rank: int = 0, processes: int = 1,
+        what: Input = "picture", extent: float = 1.0, rank: int = 0, processes: int = 1,
     ) -> None:  # fmt: skip
         self.source, self.size, self.pictures, self.people = source, size, pictures, people
-        self.seed, self.device, self.what, self.rank, self.processes = seed, device, what, rank, processes
+        self.seed, self.device, self.what, self.extent = seed, device, what, extent
+        self.rank, self.processes = rank, processes
 
     def __call__(self, epoch: int) -> Iterator[tuple[float, LowLightBatch]]:
         """The epoch's batches, each with the share of the groups that are used up; what is left over is not used."""
@@ -105,7 +107,7 @@ class LowLightPictures:
         for shot in shots:
             labelled = [person for person in shot.people if person.labelled]
             chosen = [labelled[i] for i in sorted(stream.permutation(len(labelled))[: self.people].tolist())]
-            affines.append(tuple(crop_affine(person.bbox, self.size) for person in chosen))
+            affines.append(tuple(crop_affine(person.bbox, self.size, self.extent) for person in chosen))
             joints += [joints_in_crop(p, a, self.size, False) for p, a in zip(chosen, affines[-1], strict=True)]
         pictures = tuple(light_of(shot, self.what, self.device) for shot in shots)
         there = torch.from_numpy(np.stack(joints)).to(self.device)

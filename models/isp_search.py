@@ -22,7 +22,6 @@ from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import Person
 from models.isp_learner import Input, light_of
 from models.pose.backbone import LOW
-from models.pose.crops import crop_affine
 from models.pose.heatmaps import decode
 from models.pose.inference import BATCH, heatmaps
 from models.pose.recogniser import Recogniser
@@ -144,7 +143,7 @@ def trial(
     keypoints = np.zeros((len(values), len(people), 14, 3), np.float32)
     with torch.inference_mode():
         for number, person in enumerate(people):
-            affine = crop_affine(person.bbox, recogniser.input_size)
+            affine = recogniser.crop_affine(person.bbox)
             for first in range(0, len(values), BATCH):
                 ways = values[first : first + BATCH].to(device)
                 crops = developed_crop(pipeline, picture, ways, affine, recogniser.input_size)

@@ -126,22 +126,6 @@ def half_labelled(people: Iterable[Person], joints: Sequence[int]) -> tuple[Pers
     )
 
 
-def best_fixed(
-    recogniser: Recogniser,
-    pipeline: Pipeline,
-    samples: Iterable[PairSample],
-    what: Input,
-    steps: Steps,
-    flip: str,
-) -> int:
-    """The setting of the grid that has the highest mean OKS over training shots: one for all pictures."""
-    gains = []
-    for sample in samples:
-        values = around(pipeline, pipeline.base(light_of(sample, what, torch.device("cpu"))[None]), steps)
-        gains.append(trial(recogniser, pipeline, sample, what, values, flip).gain())
-    return int(np.mean(gains, axis=0).argmax())
-
-
 @dataclass(frozen=True)
 class Oracle:
     """A search of every picture's own best setting.

@@ -24,7 +24,7 @@ from models.enhance.sllen import Sllen
 from models.enhance.sllen_losses import VOID
 from models.enhance.voc import VocPictures
 from models.enhance.weights import load_sdag, save_enhancer, save_sdag
-from models.pose.crops import Normalisation
+from models.pose.crops import NormalisationName
 from models.pose.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs, shots
 from models.pose.weights import SHIPPED, load_network
 from models.processes import Processes, leads, pick_device
@@ -111,7 +111,7 @@ def new_batches(
     return sllen_batches(own, other, recipe.alternating)
 
 
-def judged(network: nn.Module, scaling: Normalisation, judge: PairSource) -> dict[str, float]:
+def judged(network: nn.Module, scaling: NormalisationName, judge: PairSource) -> dict[str, float]:
     """Mean PSNR and SSIM of an enhancer, a segmenter's mean IoU, or how far SDAG's rebuilt pictures are."""
     found: dict[str, list[float]] = {}
     device = next(network.parameters()).device

@@ -15,9 +15,9 @@ from rich.console import Console
 
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.rigfile import load_rig
-from models.isp_learner import Input, IspLearner, Loss, LowLightPictures, light_of
+from models.isp_fixed import best_fixed, start_fixed, training_shots
+from models.isp_learner import Input, IspLearner, Loss, LowLightPictures
 from models.isp_report import print_rows, write_report
-from models.isp_search import around, known_steps
 from models.isp_table import (
     BASELINE,
     GRID,
@@ -28,10 +28,8 @@ from models.isp_table import (
     Row,
     Steps,
     as_it_is,
-    best_fixed,
     compare,
     developed_by,
-    labelled,
     mean_scaled,
     surest_near,
 )
@@ -50,8 +48,6 @@ WEIGHTS = "isp.safetensors"
 LEARN_SCENES, JUDGE_SCENES, SHOTS = 16, 5, 3
 """Built-in scenes, where no data is given: enough for a first table in two minutes on two cores."""
 JUDGE_SEED = 31
-FIXED_SHOTS = 12
-"""Training shots over which the best fixed setting is looked for."""
 
 
 class IspRecipe(BaseModel):
@@ -61,7 +57,7 @@ class IspRecipe(BaseModel):
         pipeline: steps of the ISP.
         input: what it develops: `picture`, the 8-bit one (the paper's), or `raw`, before it was rounded.
         start: where the predictor starts: `base`, each picture at a mean of 0.4 (the paper's), or `fixed`, the setting
-            of a coarse grid that is best for the first training shots, one for all.
+            of a coarse grid that is best for a few training shots, one for all.
         loss: `heatmaps` (the paper's) or `places`; see `models.isp_learner.pose_loss`.
         look: what the predictor sees of a picture in training: `random`, a 256×256 crop (the paper's), or `thumbnail`,
             the whole squeezed to 256×256, which also takes smaller pictures.
@@ -113,45 +109,17 @@ def train(
     said = {k: v for k, v in recipe.model_dump(mode="json").items() if k != "training"} | about
     training = Training(learner, learner.losses, recipe.training, folder, device, said, processes)
     if recipe.start == "fixed" and not (folder / CHECKPOINT).exists():
-        start_fixed(isp, recogniser, recipe.input, first_shots(source))
+        start_fixed(isp, recogniser, recipe.input, training_shots(source))
     training.open(resume)
     pictures = LowLightPictures(
         source, recogniser.input_size, recipe.pictures_a_batch, recipe.people_a_picture, recipe.training.seed,
-        device, recipe.input, processes.rank, processes.count,
+        device, recipe.input, recogniser.extent, processes.rank, processes.count,
     )  # fmt: skip
     training.run(pictures, lambda _: {}, console)
     if processes.first:
         save_weights(isp, folder / WEIGHTS, recipe.input)
     processes.leave()
     return isp.eval()
-
-
-def first_shots(source: PairSource) -> list[PairSample]:
-    """A shot with somebody labelled of each of the first groups that have one."""
-    found: list[PairSample] = []
-    for number in range(len(source)):
-        found += [shot for shot in source.group(number) if labelled(shot)][:1]
-        if len(found) == FIXED_SHOTS:
-            break
-    return found
-
-
-def start_fixed(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples: Sequence[PairSample]) -> None:
-    """Let a predictor that has learned nothing give the grid's best setting: the mean residual becomes its bias."""
-    assert isp.predictor is not None
-    pipeline, steps = isp.pipeline, known_steps(isp.pipeline, QUICK_GRID)
-    best = best_fixed(recogniser, pipeline, samples, what, steps, "none")
-    residuals = []
-    for sample in samples:
-        picture = light_of(sample, what, torch.device("cpu"))[None]
-        base = pipeline.base(picture)
-        value = around(pipeline, base, steps)[best : best + 1]
-        parts = zip(pipeline.specs, pipeline.split(base), pipeline.split(value), strict=True)
-        residuals.append(torch.cat([spec.residual(b, v) for spec, b, v in parts], dim=1))
-    with torch.no_grad():
-        bias = isp.predictor.head.bias
-        assert bias is not None
-        bias.copy_(torch.cat(residuals).mean(dim=0))
 
 
 def judge(
@@ -172,7 +140,7 @@ def judge(
         climb: steps of gradient ascent from the grid's best, a second oracle; 0 leaves it out.
     """
     searched = Pipeline()  # the oracle is the same whatever the learned ISP is made of
-    some = first_shots(learned_on)
+    some = training_shots(learned_on)
     inputs: tuple[Input, ...] = ("picture",) if what == "picture" else ("picture", "raw")
     fixed = {one: best_fixed(recogniser, searched, some, one, steps, flip) for one in inputs}
     ways = {

@@ -1,6 +1,7 @@
 """The scoring command: what it writes, what it refuses; the page opens offline."""
 
 import json
+import re
 
 import cv2
 import numpy as np
@@ -10,20 +11,27 @@ from isp_sim import page
 from isp_sim.scenes import Person
 from models import evaluate
 from models.pose.drawing import LEFT, TRUE, draw_poses, lifted
+from models.pose.evaluation import Poses
 from models.pose.recogniser import load_recogniser
 from models.pose.samples import PairSample
 from models.pose.weights import SHIPPED
-from models.scoring.average_precision import Detection
+from models.scoring.average_precision import Detection, Protocol
 from tests.test_train_isp import made_up_trials
 
 FROZEN = "tests.test_train_isp:frozen"
 
 
 def test_it_scores_draws_and_says_how(tmp_path, capsys):
-    assert evaluate.main(["--pose", FROZEN, "--count", "1", "--device", "cpu", "--out", str(tmp_path)]) == 0
+    assert (
+        evaluate.main(["--pose", FROZEN, "--count", "1", "--device", "cpu", "--out", str(tmp_path), "--extent", "1.2"])
+        == 0
+    )
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert set(scores) == {"LL-N", "LL-H", "LL-E", "LL-A", "WL"}
     assert scores["WL"]["protocol"]["flip"] == "right" and scores["WL"]["protocol"]["boxes"] == "true"
+    assert scores["WL"]["protocol"]["extent"] == 1.2
+    assert scores["WL"]["scenes"] == 1 and scores["LL-A"]["pictures"] == scores["WL"]["pictures"] > 1
+    assert scores["WL"]["ap_standard_error"] is None  # one scene says nothing of others
     sheet = cv2.imread(str(tmp_path / "poses.jpg"))
     assert sheet.shape[1] > 1500 and sheet.std() > 10
     html = (tmp_path / "report.html").read_text()
@@ -35,6 +43,8 @@ def test_it_scores_draws_and_says_how(tmp_path, capsys):
     ("more", "told"),
     [
         (["--count", "0"], "--count 0: whole numbers from 1 are allowed"),
+        (["--extent", "nan"], "--extent nan: expected a number from 0.5 to 3"),
+        (["--extent", "0.1"], "--extent 0.1: expected a number from 0.5 to 3"),
         (["--data", "nowhere"], "nowhere: holds no Annotations"),
         (["--rig", "nowhere"], "nowhere"),
         (["--scenes", "nowhere"], "neither 'people' nor 'charts' nor an existing file or folder"),
@@ -45,6 +55,20 @@ def test_bad_arguments_get_one_sentence(tmp_path, capsys, more, told):
     said = capsys.readouterr().err
     assert told in said and "Traceback" not in said
     assert not (tmp_path / "out").exists()
+
+
+def test_a_table_says_of_how_many_scenes_it_is_and_its_standard_errors():
+    poses = Poses()
+    for n in range(6):
+        sample = shot(n // 2, 100 + 300 * (n % 2), "LL-N")
+        joints = tuple((5.0 + (n == 0), 5.0, 1.0) for _ in range(14))
+        for split in ("LL-N", "LL-A", "WL"):
+            poses.add(split, sample.name, sample.people, [Detection(joints, 1.0)])
+    lines = {line[0]: line for line in evaluate.rows(poses.judged(Protocol()))}
+    assert lines["LL-A"][:4] == ("LL-A", "3", "6", "6")
+    assert re.fullmatch(r"\d+\.\d ± \d+\.\d", lines["LL-A"][4]) and not lines["LL-A"][4].endswith("± 0.0")
+    assert lines["LL-E"] == ("LL-E", "0", "0", "0", "- ± -", "-", "-", "- ± -")
+    assert len(lines["WL"]) == len(evaluate.HEADINGS)
 
 
 def test_the_shipped_network_is_there_small_and_two_lightings():

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from isp_sim.annotation_files import AREA_SHARE, AUTHORS_NAMES, SPLITS, TRAIN_SPLITS, trans
-from isp_sim.dataset import read_manifest
 from isp_sim.generate import main
+from isp_sim.manifest import PersonRecord, read_manifest
 
 RIG = "extends: exlpose\nname: tiny\nwidth_px: 96\nheight_px: 64\n"
 COUNT = 7

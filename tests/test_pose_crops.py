@@ -88,13 +88,32 @@ def test_a_shrinking_crop_averages_noise_away():
 
 def test_training_draws_within_bounds_and_repeats_by_stream():
     drawn = [drawn_affine((0, 0, 80, 160), SIZE, Augmentation(), np.random.default_rng(n)) for n in range(300)]
-    zoom = [np.sqrt(abs(np.linalg.det(a[:, :2]))) for a, _ in drawn]
-    base = np.sqrt(abs(np.linalg.det(crop_affine((0, 0, 80, 160), SIZE)[:, :2])))
-    ratios = base / np.array(zoom) / 1.25
-    assert ratios.min() >= 0.7 - 1e-9 and ratios.max() <= 1.35 + 1e-9
+    extents = extents_of([affine for affine, _ in drawn])
+    assert extents.min() >= 0.7 - 1e-9 and extents.max() <= 1.25 + 1e-9
     assert 0.4 < np.mean([flip for _, flip in drawn]) < 0.6
     again, _ = drawn_affine((0, 0, 80, 160), SIZE, Augmentation(), np.random.default_rng(7))
     assert (again == drawn[7][0]).all()
+
+
+def extents_of(affines, box=(0, 0, 80, 160)):
+    """How much of a picture crops show, over the grown box."""
+    base = np.sqrt(abs(np.linalg.det(crop_affine(box, SIZE)[:, :2])))
+    return base / np.sqrt([abs(np.linalg.det(affine[:, :2])) for affine in affines])
+
+
+def test_training_crops_have_the_extents_of_the_released_code():
+    """`min(1.25, a)`, a even over 0.7 … 1.35: its mean, its share at 1.25 and its quartiles in closed form."""
+    stream, count = np.random.default_rng(4), 20_000
+    extents = extents_of([drawn_affine((0, 0, 80, 160), SIZE, Augmentation(), stream)[0] for _ in range(count)])
+    mean = ((1.25**2 - 0.7**2) / 2 + 1.25 * (1.35 - 1.25)) / (1.35 - 0.7)
+    assert mean == pytest.approx(1.02, abs=0.005)
+    assert abs(extents.mean() - mean) < 4 * extents.std() / np.sqrt(count)
+    assert extents.max() <= 1.25 + 1e-9
+    widest, share = (extents > 1.25 - 1e-9).mean(), 0.1 / 0.65
+    assert abs(widest - share) < 4 * np.sqrt(share * (1 - share) / count)
+    assert np.quantile(extents, (0.25, 0.5, 0.75)) == pytest.approx(
+        [0.7 + 0.65 * q for q in (0.25, 0.5, 0.75)], abs=0.02
+    )
 
 
 class Oracle(Cpn):

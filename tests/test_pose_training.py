@@ -9,14 +9,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 from rich.console import Console
 from torch import nn
 
+from isp_sim.rigfile import load_yaml
 from isp_sim.scenes import Person
 from models import train_pose
 from models.pose.backbone import LOW, WELL
 from models.pose.batches import Batches, CropPairs, GroupCrops
-from models.pose.crops import IMAGENET_MEAN, IMAGENET_STD, Augmentation
+from models.pose.crops import IMAGENET_MEAN, IMAGENET_STD, Augmentation, crop_affine, drawn_affine, normalise
 from models.pose.network import Cpn
 from models.pose.recogniser import Recogniser, RecogniserFile, identity, load_recogniser, of_cpn
 from models.pose.samples import FolderPairs, JoinedPairs, PairSample
@@ -24,9 +26,11 @@ from models.pose.variants import VARIANTS, PoseLearner
 from models.pose.weights import SHIPPED, load_network, save_network
 from models.scoring.average_precision import Detection
 from models.scoring.pck import pck
-from models.training import CHECKPOINT, Recipe, Training
+from models.training import CHECKPOINT, Recipe, Training, load_recipe
 
 QUIET = Console(quiet=True)
+RELEASED = {"mean": (0.3457, 0.3460, 0.3463), "std": (0.1477, 0.1482, 0.1483)}
+"""How Lee et al.'s released code normalises well-lit pictures."""
 
 
 def someone(stream):
@@ -361,11 +365,70 @@ def test_a_factorys_recogniser_and_the_refusals(tmp_path):
     [
         ({"channels": (0, *range(13))}, "heatmap 0 stands twice"),
         ({"low_light": "imagenet", "brightened": "imagenet"}, "would normalise twice"),
+        ({"low_light": RELEASED, "brightened": RELEASED}, "would normalise twice"),
+        ({"extent": 0.2}, "greater than or equal to 0.5"),
     ],
 )
 def test_what_stands_beside_a_network_is_refused_where_it_contradicts_itself(said, told):
     with pytest.raises(ValueError, match=told):
         RecogniserFile(height=64, width=64, **said)
+
+
+@pytest.mark.parametrize("field", ["low_light", "well_lit", "brightened"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        "image-net",
+        3,
+        {"mean": [0.3, 0.3, 0.3]},
+        {"mean": [0.3, 0.3], "std": [0.1, 0.1, 0.1]},
+        {"mean": [0.3, 0.3, 0.3, 0.3], "std": [0.1, 0.1, 0.1]},
+        {"mean": [0.3, 0.3, 0.3], "std": [0.1, 0.0, 0.1]},
+        {"mean": [0.3, 0.3, 0.3], "std": [0.1, -0.1, 0.1]},
+        {"mean": [0.3, float("nan"), 0.3], "std": [0.1, 0.1, 0.1]},
+        {"mean": [0.3, 0.3, 0.3], "std": [0.1, float("inf"), 0.1]},
+        {"mean": [0.3, 0.3, 0.3], "std": [0.1, 0.1, 0.1], "order": "BGR"},
+    ],
+)
+def test_a_wrong_normalisation_gets_a_sentence_that_says_what_was_expected(tmp_path, field, said):
+    beside = tmp_path / "net.yaml"
+    beside.write_text(yaml.safe_dump({"height": 64, "width": 64, field: said}))
+    with pytest.raises(ValueError, match=rf"net.yaml:\d+: {field}.*got .*expected .*three finite") as caught:
+        load_yaml(RecogniserFile, beside)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_network_may_want_any_mean_and_spread_of_either_lighting(tmp_path):
+    beside = tmp_path / "net.yaml"
+    figures = "{mean: [0.3457, 0.3460, 0.3463], std: [0.1477, 0.1482, 0.1483]}"
+    beside.write_text(f"height: 64\nwidth: 64\nlow_light: none\nwell_lit: {figures}\nbrightened: {figures}\n")
+    said = load_yaml(RecogniserFile, beside)
+    recogniser = Recogniser(Foreign(), said.model_copy(update={"stride": 8}))
+    picture = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
+    mean, std = np.array(RELEASED["mean"]), np.array(RELEASED["std"])
+    seen = normalise(picture, recogniser.normalisation[WELL])
+    assert np.allclose(seen, (picture / 255 - mean) / std, atol=1e-5)
+    crops = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    shift, spread = (torch.tensor(three, dtype=torch.float32)[:, None, None] for three in (mean, std))
+    assert torch.allclose(recogniser(crops, LOW), recogniser((crops - shift) / spread, WELL), atol=1e-5)
+    assert not torch.allclose(recogniser(crops, LOW), recogniser(crops, WELL), atol=1e-2)
+
+
+def test_a_network_is_shown_crops_of_its_own_extent():
+    wide = Recogniser(Foreign(), RecogniserFile(height=64, width=64, stride=8, extent=1.2))
+    box = (10.0, 20.0, 30.0, 40.0)
+    assert (wide.crop_affine(box) == crop_affine(box, (64, 64), 1.2)).all()
+    assert (of_cpn(Cpn("tiny")).crop_affine(box) == crop_affine(box, (128, 96), 1.0)).all()
+
+
+def test_the_released_recipe_neither_turns_nor_mirrors_and_others_do():
+    def drawn(name):
+        augmentation = load_recipe(train_pose.PoseRecipe, name, train_pose.KNOWN).augmentation
+        stream = np.random.default_rng(0)
+        return [drawn_affine((0, 0, 50, 90), (256, 192), augmentation, stream) for _ in range(40)]
+
+    assert not any(flip or affine[0, 1] or affine[1, 0] for affine, flip in drawn("exlpose"))
+    assert any(flip for _, flip in drawn("quick")) and any(affine[0, 1] for affine, _ in drawn("quick"))
 
 
 def test_a_recogniser_stays_frozen_whatever_asks_it_to_train():

@@ -9,6 +9,8 @@ import pytest
 from isp_sim.scenes import Person
 from isp_sim.scenes.annotations import read_annotations
 from models.scoring.average_precision import SIGMAS, Detection, Protocol, score
+from models.scoring.over_scenes import RESAMPLES, WeightedAp, over_scenes
+from models.scoring.pck import pck
 
 
 def person(x=100.0, y=50.0, size=80.0, visible=14):
@@ -57,6 +59,66 @@ def test_every_score_carries_its_protocol():
     assert record["protocol"]["sigmas"] == SIGMAS
     assert (record["protocol"]["area_share"], record["protocol"]["seed"]) == (0.53, 3)
     json.dumps(record)
+
+
+def crowd(pictures=12, seed=0):
+    """Pictures of one to three people, found with errors of many sizes; names end on the scene."""
+    stream, truth, found = np.random.default_rng(seed), {}, {}
+    for n in range(pictures):
+        people = tuple(person(60 * k, 40 * k, 50 + 20 * k, 14 - k) for k in range(stream.integers(1, 4)))
+        truth[f"{n:02d}-{n // 2}"] = people
+        found[f"{n:02d}-{n // 2}"] = [detect(p, stream.exponential(6), stream.random()) for p in people]
+    return truth, found
+
+
+def test_a_weighted_ap_of_ones_is_the_evaluators_and_a_weight_of_two_is_the_picture_twice():
+    truth, found = crowd()
+    ap = WeightedAp(truth, found, Protocol())
+    assert 20 < score(truth, found, Protocol()).ap < 90
+    assert ap(np.ones(12)) == pytest.approx(score(truth, found, Protocol()).ap, abs=1e-9)
+    weights = np.array([2, 0, 1, 3, 0, 1, 1, 2, 0, 0, 1, 1])
+    often = [(f"{name}#{k}", name) for name, w in zip(truth, weights, strict=True) for k in range(w)]
+    repeated = score({new: truth[old] for new, old in often}, {new: found[old] for new, old in often}, Protocol())
+    assert ap(weights.astype(float)) == pytest.approx(repeated.ap, abs=1e-9)
+    assert math.isnan(ap(np.zeros(12)))
+    assert WeightedAp(truth, {}, Protocol())(np.ones(12)) == 0
+
+
+def scene(name):
+    return name.split("-")[-1]
+
+
+def test_the_standard_error_of_a_mean_is_the_usual_one_and_scenes_are_what_is_drawn():
+    """PCK of as many joints in each scene is a mean of the scenes' own: `s / √n`."""
+    stream, truth, found = np.random.default_rng(1), {}, {}
+    for n in range(60):  # 20 scenes of three pictures that are found alike
+        share = np.random.default_rng(n // 3).random()
+        guess = detect(person())
+        moved = [(x + (500 if stream.random() > share else 0), y, s) for x, y, s in guess.keypoints]
+        truth[f"{n:02d}-{n // 3}"], found[f"{n:02d}-{n // 3}"] = (person(),), [Detection(tuple(moved), 1.0)]
+    over = over_scenes(truth, found, Protocol(), scene)
+    each = [pck({n: truth[n] for n in truth if scene(n) == s}, found) for s in dict.fromkeys(scene(n) for n in truth)]
+    due = np.std(each, ddof=1) / np.sqrt(20)
+    assert (over.scenes, over.pictures) == (20, 60)
+    assert over.pck == pytest.approx(due, rel=4 / np.sqrt(2 * RESAMPLES))
+    apart = over_scenes(truth, found, Protocol(), lambda name: name)
+    assert apart.scenes == 60 and apart.pck < 0.8 * over.pck  # pictures of a scene are not independent
+
+
+def test_the_error_of_ap_is_what_other_sets_of_scenes_show():
+    """Mean of the bootstrap's standard errors against the spread of AP over sets drawn anew."""
+    sets = [crowd(60, seed) for seed in range(24)]
+    spread = np.std([score(*one, Protocol()).ap for one in sets], ddof=1)
+    errors = [over_scenes(*one, Protocol(), scene).ap for one in sets[:6]]
+    assert np.mean(errors) == pytest.approx(spread, rel=4 / np.sqrt(2 * 23))
+
+
+def test_one_scene_has_no_standard_error_and_people_without_joints_are_no_picture():
+    truth, found = crowd(2)
+    truth["99-9"], found["99-9"] = (person(visible=0),), []
+    over = over_scenes(truth, found, Protocol(), scene)
+    assert (over.scenes, over.pictures) == (1, 2) and math.isnan(over.ap) and math.isnan(over.pck)
+    assert over_scenes({}, {}, Protocol(), scene).pictures == 0
 
 
 def test_real_annotations_score_as_pycocotools_scores_them(shared, capsys):

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,9 +16,11 @@ import torch
 from rich.console import Console
 
 from isp_sim.isp.pipeline import Pipeline
+from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Person
 from models import train_isp
 from models.isp_ascent import climb, climbed
+from models.isp_fixed import FIXED_SHOTS, best_fixed, start_fixed, training_shots
 from models.isp_learner import IspLearner, LowLightPictures, light_of, pose_loss
 from models.isp_search import HALVES, Trials, around, cached_trial, trial
 from models.isp_table import (
@@ -26,7 +30,6 @@ from models.isp_table import (
     OURS,
     QUICK_GRID,
     Row,
-    best_fixed,
     chosen,
     developed_by,
     gap_closed,
@@ -39,9 +42,10 @@ from models.pose.crops import FLIP, crop_affine, joints_in_crop
 from models.pose.network import Cpn
 from models.pose.recogniser import Recogniser, RecogniserFile, of_cpn
 from models.pose.regions import developed_crops
-from models.pose.samples import HeldPairs, PairSample
+from models.pose.samples import HeldPairs, JoinedPairs, PairSample, RigPairs
 from models.predictor import Predictor
 from models.scoring.average_precision import SIGMAS, Detection, Protocol, oks
+from models.search_shots import condition, covering
 from models.training import Recipe
 
 CPU = torch.device("cpu")
@@ -55,6 +59,9 @@ class Invented:
 
     def __len__(self):
         return self.groups
+
+    def names(self, index):
+        return [shot.name for shot in self.group(index)]
 
     def group(self, index):
         stream = np.random.default_rng(index)
@@ -151,12 +158,66 @@ def test_the_loss_over_places_is_cross_entropy_and_knows_no_height():
 def test_a_fixed_start_is_the_grids_best_setting():
     recogniser, shots = frozen(), [shot for n in range(3) for shot in Invented().group(n)]
     isp = learner(recogniser).isp.eval()
-    train_isp.start_fixed(isp, recogniser, "picture", shots)
+    start_fixed(isp, recogniser, "picture", shots)
     best = best_fixed(recogniser, isp.pipeline, shots, "picture", QUICK_GRID, "none")
     for shot in shots:
         picture = light_of(shot, "picture", CPU)[None]
         due = around(isp.pipeline, isp.pipeline.base(picture), QUICK_GRID)[best]
         assert torch.allclose(isp.values(picture)[0].log(), due.log(), atol=0.05)  # the mean residual serves them all
+
+
+class Ordered(Invented):
+    """Scenes at every ratio, darker from shot to shot as ExLPose's are; nobody is labelled in every third."""
+
+    RATIOS = (100, 200, 400, 800, 1200)
+
+    def names(self, index):
+        base = (0.0, 3.4, 12.0)[index % 3]
+        gains = [base + 20 * np.log10(ratio / 100) for ratio in self.RATIOS]
+        return [
+            f"imgs_0101_sim_vid{index:06d}_exp{ratio}_bright_000000__gain_{gain:.2f}_exposure_{400000 // ratio}.png"
+            for ratio, gain in zip(self.RATIOS, gains, strict=True)
+        ]
+
+    def group(self, index):
+        (shot,) = super().group(index)
+        people = () if index % 3 == 2 else shot.people
+        return [replace(shot, name=name, people=people, split=condition(name)[1]) for name in self.names(index)]
+
+
+def test_the_best_fixed_setting_is_looked_for_in_shots_of_every_split_and_ratio():
+    seen = training_shots(Ordered(24))
+    splits = Counter(shot.split for shot in seen)
+    ratios = Counter(condition(shot.name)[2] for shot in seen)
+    assert len(seen) == FIXED_SHOTS and all(shot.people for shot in seen)
+    assert len({condition(shot.name)[0] for shot in seen}) == FIXED_SHOTS  # each of another scene
+    assert set(splits) == {"LL-N", "LL-H", "LL-E"} and max(splits.values()) - min(splits.values()) <= 1
+    assert set(ratios) == {str(ratio) for ratio in Ordered.RATIOS}
+    assert [shot.name for shot in training_shots(Ordered(24))] == [shot.name for shot in seen]
+
+
+@pytest.mark.parametrize("of_a_scene", [None, 3, 1])
+def test_a_rigs_scenes_give_a_search_every_split_and_ratio_they_have(of_a_scene):
+    source = RigPairs(load_rig("exlpose-small"), 2001, 40, shots_per_scene=of_a_scene)
+    names = [name for index in range(40) for name in source.names(index)]
+    there = [condition(name) for name in names]
+    taken = [there[number] for number in covering(names, FIXED_SHOTS)]
+    for what in (1, 2):
+        assert {one[what] for one in taken} == {one[what] for one in there}
+
+
+def test_a_search_takes_more_shots_where_few_cannot_show_every_ratio_and_all_where_there_are_few():
+    names = [name for index in range(4) for name in Ordered().names(index)]
+    assert {condition(names[n])[2] for n in covering(names, 2)} == {str(ratio) for ratio in Ordered.RATIOS}
+    assert sorted(covering(names, 99)) == list(range(20))
+    assert covering(["a", "b", "c"], 2, lambda number: number != 0) == [1, 2]  # names that say nothing
+
+
+def test_a_source_knows_its_shots_names_before_it_shoots_them():
+    rig = load_rig("exlpose-small").model_copy(update={"width_px": 128, "height_px": 96})
+    source = RigPairs(rig, 5, 2, shots_per_scene=2)
+    joined = JoinedPairs([HeldPairs(source), source])
+    assert source.names(1) == joined.names(3) == [shot.name for shot in joined.group(3)]
 
 
 def test_the_raw_is_asked_for_where_there_is_none():

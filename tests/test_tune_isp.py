@@ -27,6 +27,7 @@ from isp_sim.schedule import Shot
 from models import tune_isp
 from models.pose.recogniser import Recogniser, RecogniserFile
 from models.scoring.average_precision import SIGMAS
+from models.search_shots import condition
 from models.tuning.external import load_external
 from models.tuning.judge import Seen
 from models.tuning.knobs import Knob, defaults, load_isp
@@ -281,6 +282,20 @@ def test_shots_the_rig_took_come_under_their_labels_and_a_whole_folder_is_left_a
     assert max(fits, key=fits.__getitem__) == (0, 0) and fits[0, 0] > 0.9
     with pytest.raises(ValueError, match="holds a run with seed = 7, asked is 8"):
         shoot(tmp_path / "shots", small, 8, 1, 1, 1)
+
+
+def test_a_few_shots_of_a_folder_are_of_every_split_and_of_other_ratios(small, tmp_path):
+    shoot(tmp_path / "shots", small, 7, 10, 5, 1)  # two scenes at all their ratios
+    every = read_shots(tmp_path / "shots")
+    splits = {shot.split for shot in every}
+    assert len(splits) > 1 and len({shot.split for shot in every[: len(splits)]}) < len(
+        splits
+    )  # the first are of fewer
+    few = read_shots(tmp_path / "shots", len(splits))
+    assert {shot.split for shot in few} == splits
+    assert len({condition(shot.name)[2] for shot in few}) == len(few)
+    assert [shot for shot in every if shot in few] == list(few)
+    assert read_shots(tmp_path / "shots", 99) == every
 
 
 def test_our_pipelines_settings_are_relative_to_each_pictures_start(tmp_path):

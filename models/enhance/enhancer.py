@@ -15,7 +15,7 @@ from models.enhance.retinex import multi_scale_retinex
 from models.enhance.tiles import Tileable, enhance_in_tiles
 from models.enhance.weights import load_enhancer_network
 from models.foreign import load_foreign, made_by
-from models.pose.crops import Normalisation, Picture, normalise
+from models.pose.crops import NormalisationName, Picture, normalise
 
 CLASSICAL: dict[str, Callable[[Picture], Picture]] = {
     "gamma": gamma,
@@ -73,7 +73,7 @@ def load_enhancer(name: str | Path, device: torch.device | None = None) -> Enhan
     )
 
 
-def of_network(network: nn.Module, name: str, scaling: Normalisation = "none") -> Enhancer:
+def of_network(network: nn.Module, name: str, scaling: NormalisationName = "none") -> Enhancer:
     """A network of ours; pictures go through it part by part.
 
     Args:
@@ -92,7 +92,7 @@ def of_network(network: nn.Module, name: str, scaling: Normalisation = "none") -
     return Enhancer(name, enhance, sum(p.numel() for p in network.parameters()))
 
 
-def as_image(picture: Picture, scaling: Normalisation, device: torch.device) -> Tensor:
+def as_image(picture: Picture, scaling: NormalisationName, device: torch.device) -> Tensor:
     """`(1, 3, height, width)`, 0 … 1: what scaling lifts above white is cut."""
     unit = np.ascontiguousarray(normalise(picture, scaling).transpose(2, 0, 1))
     return torch.from_numpy(unit).to(device)[None].clamp_(0, 1)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from isp_sim import streams
 from models.enhance.sllen_losses import VOID
-from models.pose.crops import Normalisation, normalise
+from models.pose.crops import NormalisationName, normalise
 from models.pose.samples import PairSample, PairSource
 
 
@@ -44,7 +44,7 @@ class Patches:
     """
 
     def __init__(
-        self, source: PairSource, side: int, batch: int, each: int, scaling: Normalisation, seed: int,
+        self, source: PairSource, side: int, batch: int, each: int, scaling: NormalisationName, seed: int,
         device: torch.device, rank: int = 0, processes: int = 1,
     ) -> None:  # fmt: skip
         self.source, self.side, self.batch, self.each, self.scaling = source, side, batch, each, scaling

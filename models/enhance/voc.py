@@ -39,6 +39,10 @@ class VocPictures:
         """How many pictures."""
         return len(self._files)
 
+    def names(self, index: int) -> list[str]:
+        """Name of picture `index`."""
+        return [self._files[index][0].name]
+
     def group(self, index: int) -> list[PairSample]:
         """Picture `index`.
 

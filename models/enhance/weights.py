@@ -16,7 +16,7 @@ from models.enhance.sci import Sci
 from models.enhance.sdag import Sdag, Stem
 from models.enhance.sllen import Sllen, SllenParts
 from models.enhance.zero_dce import ZeroDce, ZeroDcePlus
-from models.pose.crops import Normalisation
+from models.pose.crops import NormalisationName
 from models.weights_file import file_bytes
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
@@ -50,7 +50,7 @@ def settings_of(network: nn.Module) -> dict[str, object]:
 
 
 def save_enhancer(
-    network: nn.Module, model: str, scaling: Normalisation, path: Path, about: Mapping[str, object]
+    network: nn.Module, model: str, scaling: NormalisationName, path: Path, about: Mapping[str, object]
 ) -> None:
     """Write an enhancer.
 
@@ -65,7 +65,7 @@ def save_enhancer(
     _write(network, path, {"enhancer": json.dumps(said), "about": json.dumps(about)})
 
 
-def load_enhancer_network(path: Path) -> tuple[nn.Module, str, Normalisation]:
+def load_enhancer_network(path: Path) -> tuple[nn.Module, str, NormalisationName]:
     """A network that `save_enhancer` wrote, its name, and how it wants its input.
 
     Raises:

@@ -1,22 +1,26 @@
 """Pictures → the network's input: lighting normalisation of the whole picture, one crop a person, augmentation.
 
 As the released ExLPose code does (Lee et al., CVPR 2023): the box grows 10 % to each side and 15 % up and down, then to
-the network's aspect; in training by 1.25 more and by a drawn scale. Low-light pictures are brought to a mean of 0.4,
-each channel over the whole picture, before the crop; well-lit ones get ImageNet's mean and spread.
+the network's aspect; in training by a drawn extent, at most 1.25. Low-light pictures are brought to a mean of 0.4, each
+channel over the whole picture, before the crop; well-lit ones get a mean and a standard deviation, ours ImageNet's.
+docs/pose.md compares the rest with the released code.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 
 from isp_sim.scenes import JOINTS, Person
 from models.pose.backbone import LOW, WELL
 
-GROW_X, GROW_Y, GROW_TRAINING = 0.10, 0.15, 1.25
+GROW_X, GROW_Y = 0.10, 0.15
+WIDEST_EXTENT = 1.25
+"""Of a training crop over the grown box: the released code cuts so much of the picture before it draws."""
 LOW_LIGHT_MEAN = 0.4
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FLIP = tuple(
@@ -27,9 +31,26 @@ FLIP = tuple(
 RELEASED_FLIP = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 13)
 """What the released flip test swaps instead: COCO's pairs (1, 2) … (11, 12), wrong for these joints."""
 
-Normalisation = Literal["mean-0.4", "imagenet", "none"]
-NORMALISATION: dict[int, Normalisation] = {LOW: "mean-0.4", WELL: "imagenet"}
-"""How the released code normalises each lighting."""
+
+class MeanStd(BaseModel):
+    """`(x − mean) / std` for each channel, x = code / 255, R first.
+
+    Attributes:
+        mean: three finite numbers.
+        std: three, each above 0.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mean: Annotated[tuple[FiniteFloat, ...], Field(min_length=3, max_length=3)]
+    std: Annotated[tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...], Field(min_length=3, max_length=3)]
+
+
+IMAGENET = MeanStd(mean=IMAGENET_MEAN, std=IMAGENET_STD)
+NormalisationName = Literal["mean-0.4", "imagenet", "none"]
+Normalisation = NormalisationName | MeanStd
+NORMALISATION: dict[int, NormalisationName] = {LOW: "mean-0.4", WELL: "imagenet"}
+"""How our networks are trained on each lighting; for well-lit pictures the released code has figures of its own."""
 
 Picture = UInt8[np.ndarray, "height width 3"]
 Affine = Float[np.ndarray, "2 3"]
@@ -40,7 +61,7 @@ class Augmentation:
     """What training draws for each crop.
 
     Attributes:
-        scale: smallest and largest factor of the crop's size.
+        scale: smallest and largest extent over that of the grown box, drawn evenly, then cut at `WIDEST_EXTENT`.
         rotation_deg: standard deviation, cut at twice that.
         flip: probability of a mirrored crop.
     """
@@ -65,7 +86,7 @@ def levels(picture: Picture, how: Normalisation) -> Levels:
     """How the whole picture is normalised, from `x = code / 255`.
 
     `mean-0.4`: `0.4 · x_c / mean(x_c)`, not clipped, no further statistics; a channel that is black throughout stays
-    black. `imagenet`: `(x − mean) / std` with ImageNet's figures. `none`: x.
+    black. A `MeanStd`: `(x − mean) / std`; `imagenet` is that with ImageNet's figures. `none`: x.
     """
     nothing = np.zeros(3, np.float32)
     if how == "mean-0.4":
@@ -73,7 +94,8 @@ def levels(picture: Picture, how: Normalisation) -> Levels:
         return Levels((LOW_LIGHT_MEAN / np.maximum(means, 1e-6) / 255).astype(np.float32), nothing)
     if how == "none":
         return Levels(np.full(3, 1 / 255, np.float32), nothing)
-    mean, std = np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np.float32)
+    figures = IMAGENET if how == "imagenet" else how
+    mean, std = np.array(figures.mean, np.float32), np.array(figures.std, np.float32)
     return Levels(1 / (255 * std), -mean / std)
 
 
@@ -83,19 +105,19 @@ def normalise(picture: Picture, how: Normalisation) -> Float32[np.ndarray, "heig
 
 
 def crop_affine(
-    box: tuple[float, float, float, float], size: tuple[int, int], scale: float = 1.0, rotation_deg: float = 0.0
+    box: tuple[float, float, float, float], size: tuple[int, int], extent: float = 1.0, rotation_deg: float = 0.0
 ) -> Affine:
     """Picture pixels → crop pixels, both with (0, 0) at the centre of the first.
 
     Args:
         box: (x, y, width, height), picture px.
         size: (height, width) of the crop.
-        scale: the crop's extent over that of the grown box; above 1 shows more.
+        extent: the crop's over that of the grown box; above 1 shows more.
         rotation_deg: the person turns by this much, counter-clockwise.
     """
     x, y, width, height = box
     centre_x, centre_y = x + width / 2 - 0.5, y + height / 2 - 0.5
-    wide = max(width * (1 + 2 * GROW_X), height * (1 + 2 * GROW_Y) * size[1] / size[0], 1.0) * scale
+    wide = max(width * (1 + 2 * GROW_X), height * (1 + 2 * GROW_Y) * size[1] / size[0], 1.0) * extent
     zoom = size[1] / wide
     angle = np.deg2rad(rotation_deg)
     turn = zoom * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
@@ -114,10 +136,14 @@ def mirrored(affine: Affine, width: int) -> Affine:
 def drawn_affine(
     box: tuple[float, float, float, float], size: tuple[int, int], drawn: Augmentation, stream: np.random.Generator
 ) -> tuple[Affine, bool]:
-    """A training crop's affine and whether it is mirrored."""
-    scale = GROW_TRAINING * stream.uniform(*drawn.scale)
+    """A training crop's affine and whether it is mirrored.
+
+    Its extent over the grown box is `min(1.25, a)`, a drawn evenly from `drawn.scale` (0.7 … 1.35: mean 1.02). The
+    released code cuts the picture 1.25 wide, c px, and keeps `min(c, c/1.25 · a)` of it.
+    """
+    extent = min(WIDEST_EXTENT, stream.uniform(*drawn.scale))
     rotation = drawn.rotation_deg * float(np.clip(stream.standard_normal(), -2, 2))
-    affine = crop_affine(box, size, scale, rotation)
+    affine = crop_affine(box, size, extent, rotation)
     flip = bool(stream.random() < drawn.flip)
     return (mirrored(affine, size[1]) if flip else affine), flip
 

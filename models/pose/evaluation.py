@@ -2,18 +2,45 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from isp_sim.annotation_files import SPLITS
 from isp_sim.scenes import Person
 from models.pose.backbone import LOW, WELL
 from models.pose.inference import detect
 from models.pose.recogniser import Recogniser
-from models.pose.samples import PairSample
-from models.scoring.average_precision import Detection, Protocol, Score, score
+from models.pose.samples import PairSample, scene_of
+from models.scoring.average_precision import Detection, Protocol, Score, or_null, score
+from models.scoring.over_scenes import OverScenes, over_scenes
 from models.scoring.pck import pck
 
 Develop = Callable[[PairSample], list[Detection]]
 """How a shot's low-light picture becomes poses; the default hands it to the network as it is."""
+
+
+@dataclass(frozen=True)
+class SplitScore:
+    """Scores of one split.
+
+    Attributes:
+        score: AP.
+        pck: PCK@0.2 of the torso.
+        over: of how many scenes and pictures both are, and their standard errors.
+    """
+
+    score: Score
+    pck: float
+    over: OverScenes
+
+    def record(self) -> dict[str, Any]:
+        """As JSON, where NaN is null."""
+        return self.score.record() | {
+            "pck_torso_0.2": or_null(self.pck),
+            "scenes": self.over.scenes,
+            "pictures": self.over.pictures,
+            "ap_standard_error": or_null(self.over.ap),
+            "pck_standard_error": or_null(self.over.pck),
+        }
 
 
 @dataclass
@@ -34,6 +61,16 @@ class Poses:
     def pck(self, share: float = 0.2) -> dict[str, float]:
         """PCK of each split, by the torso."""
         return {split: pck(self.truth[split], self.found[split], share) for split in SPLITS}
+
+    def judged(self, protocol: Protocol) -> dict[str, SplitScore]:
+        """Each split's scores with what they are of and their standard errors over scenes."""
+        scores, pck = self.scores(protocol), self.pck()
+        return {
+            split: SplitScore(
+                scores[split], pck[split], over_scenes(self.truth[split], self.found[split], protocol, scene_of)
+            )
+            for split in SPLITS
+        }
 
 
 def find_poses(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from isp_sim.scenes import Person
-from models.pose.crops import FLIP, RELEASED_FLIP, Affine, Picture, crop, crop_affine, normalise
+from models.pose.crops import FLIP, RELEASED_FLIP, Affine, Picture, crop, normalise
 from models.pose.heatmaps import decode
 from models.pose.recogniser import Recogniser
 from models.scoring.average_precision import Detection
@@ -73,7 +73,7 @@ def detect_in(
     if not people:
         return []
     device = next(recogniser.parameters()).device
-    affines = [crop_affine(person.bbox, recogniser.input_size) for person in people]
+    affines = [recogniser.crop_affine(person.bbox) for person in people]
     found: list[Detection] = []
     with torch.inference_mode():
         for first in range(0, len(people), BATCH):

@@ -18,7 +18,8 @@ def heatmap_loss(output: PoseOutput, targets: Sequence[Tensor], visible: Tensor)
     """Half the squared error of the four global maps, plus that of the refined map over each person's 8 hardest joints.
 
     `Σ_level mean((h_l − t_l)²)/2 + mean over persons of Σ_{8 hardest} e_j / 8`, with e_j a joint's mean squared
-    error; unlabelled joints (visibility 0) count as empty maps in neither (Chen et al. 2018; Lee et al. 2023).
+    error (Chen et al. 2018; Lee et al. 2023); unlabelled joints (visibility 0) count in neither. In the released code
+    they count as empty maps in the global maps' error; but what is not labelled may well be there.
 
     Args:
         output: of the network.

@@ -2,21 +2,32 @@
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from torch import Tensor, nn
 
 from isp_sim.rigfile import load_yaml
 from isp_sim.scenes import JOINTS
 from models.foreign import load_foreign, made_by
 from models.pose.backbone import LOW, WELL
-from models.pose.crops import IMAGENET_MEAN, IMAGENET_STD, LOW_LIGHT_MEAN, Normalisation
+from models.pose.crops import (
+    IMAGENET,
+    LOW_LIGHT_MEAN,
+    Affine,
+    MeanStd,
+    Normalisation,
+    NormalisationName,
+    crop_affine,
+)
 from models.pose.network import HEATMAP_STRIDE, Cpn, PoseOutput
 from models.pose.weights import SHIPPED, load_network
 
 Side = Annotated[int, Field(ge=32, le=4096)]
+Brightened = Literal["none", "imagenet"]
+EXTENTS = (0.5, 3.0)
+"""Smallest and largest extent of a person's crop over the grown box that is allowed."""
 WELL_LIT = "well-lit"
 """Name of the shipped network as one that has never seen the dark."""
 
@@ -28,9 +39,11 @@ class RecogniserFile(BaseModel):
         height, width: of a person's crop, px.
         stride: crop pixels a heatmap pixel.
         channels: heatmap channel of each of the 14 joints in ExLPose's order; without it the first 14.
-        low_light, well_lit: how a picture is normalised before the crop.
+        extent: of a person's crop over the grown box (`models.pose.crops.crop_affine`); 1 as the released code tests.
+        low_light, well_lit: how a picture is normalised before the crop: a name, or a mean and a standard deviation of
+            each channel.
         brightened: how a low-light crop is normalised once its picture was brought to a mean of 0.4, or developed by an
-            ISP: `imagenet` for a network that was trained on well-lit pictures.
+            ISP: `imagenet`, or a mean and a standard deviation, for a network that was trained on well-lit pictures.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,17 +54,38 @@ class RecogniserFile(BaseModel):
     channels: tuple[Annotated[int, Field(ge=0)], ...] = Field(
         tuple(range(len(JOINTS))), min_length=len(JOINTS), max_length=len(JOINTS)
     )
+    extent: float = Field(1.0, ge=EXTENTS[0], le=EXTENTS[1], allow_inf_nan=False)
     low_light: Normalisation = "mean-0.4"
     well_lit: Normalisation = "imagenet"
-    brightened: Literal["none", "imagenet"] = "none"
+    brightened: Brightened | MeanStd = "none"
+
+    @field_validator("low_light", "well_lit", "brightened", mode="before")
+    @classmethod
+    def _named_or_figures(cls, value: object, info: ValidationInfo) -> object:
+        names = get_args(Brightened if info.field_name == "brightened" else NormalisationName)
+        try:
+            if isinstance(value, dict):
+                return MeanStd.model_validate(value)
+        except ValidationError:
+            pass
+        else:
+            if isinstance(value, MeanStd) or value in names:
+                return value
+        raise ValueError(
+            f"got {value!r}; expected {', '.join(names)} or {{mean: [R, G, B], std: [R, G, B]}}, three finite numbers "
+            "each, every std above 0"
+        )
 
     @model_validator(mode="after")
     def _once(self) -> Self:
         twice = next((n for n in self.channels if self.channels.count(n) > 1), None)
         if twice is not None:
             raise ValueError(f"channels: heatmap {twice} stands twice; each joint needs one of its own")
-        if self.low_light == self.brightened == "imagenet":
-            raise ValueError("low_light and brightened are both imagenet, which would normalise twice; one is allowed")
+        if self.brightened != "none" and (self.low_light == "imagenet" or isinstance(self.low_light, MeanStd)):
+            raise ValueError(
+                "low_light and brightened both subtract a mean, which would normalise twice; expected low_light "
+                "mean-0.4 or none, or brightened none"
+            )
         return self
 
 
@@ -69,7 +103,9 @@ class Recogniser(nn.Module):
         self.network, self.said = network, said
         self.input_size = (said.height, said.width)
         self.stride = said.stride
+        self.extent = said.extent
         self.normalisation: dict[int, Normalisation] = {LOW: said.low_light, WELL: said.well_lit}
+        self._brightened = IMAGENET if said.brightened == "imagenet" else said.brightened
         self._plain = said.channels == tuple(range(len(JOINTS)))
         self.train(False)
         for parameter in self.parameters():
@@ -89,16 +125,20 @@ class Recogniser(nn.Module):
             crops: `(batch, 3, *input_size)`, normalised.
             lighting: `LOW` or `WELL`.
         """
-        if lighting == LOW and self.said.brightened == "imagenet":
-            crops = imagenet(crops)
+        if lighting == LOW and isinstance(self._brightened, MeanStd):
+            crops = standardised(crops, self._brightened)
         seen = self.network(crops, lighting) if isinstance(self.network, Cpn) else self.network(crops)
         maps: Tensor = seen if isinstance(seen, Tensor) else seen[0]
         return maps[:, : len(JOINTS)] if self._plain else maps[:, list(self.said.channels)]
 
+    def crop_affine(self, box: tuple[float, float, float, float]) -> Affine:
+        """Picture px → px of the crop in which this network is shown the person of a box, (x, y, width, height) px."""
+        return crop_affine(box, self.input_size, self.extent)
 
-def imagenet(pictures: Tensor) -> Tensor:
-    """`(x − mean) / std` with ImageNet's figures, `(batch, 3, height, width)`; `models.pose.crops.levels` in torch."""
-    mean, std = (pictures.new_tensor(three)[:, None, None] for three in (IMAGENET_MEAN, IMAGENET_STD))
+
+def standardised(pictures: Tensor, figures: MeanStd) -> Tensor:
+    """`(x − mean) / std` of `(batch, 3, height, width)`; `models.pose.crops.levels` in torch."""
+    mean, std = (pictures.new_tensor(three)[:, None, None] for three in (figures.mean, figures.std))
     return (pictures - mean) / std
 
 

@@ -25,7 +25,7 @@ from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Person, SceneSource
 from isp_sim.scenes.annotations import LabelledImage, check_size, read_keypoint_file
 from isp_sim.scenes.people.source import People
-from isp_sim.schedule import FILE_NAME, scene_shots, some_of, split_of
+from isp_sim.schedule import FILE_NAME, Shot, scene_shots, some_of, split_of
 from isp_sim.units import LinearRgb
 from models.pose.crops import Picture
 
@@ -57,6 +57,10 @@ class PairSource(Protocol):
 
     def __len__(self) -> int:
         """How many groups there are."""
+        ...
+
+    def names(self, index: int) -> list[str]:
+        """Names of the shots of group `index`, in their order; nothing is read or shot for it."""
         ...
 
     def group(self, index: int) -> list[PairSample]:
@@ -123,6 +127,10 @@ class FolderPairs:
         """How many pairs."""
         return len(self._pairs)
 
+    def names(self, index: int) -> list[str]:
+        """Name of the pair `index`, its well-lit picture's."""
+        return [self._pairs[index][0]]
+
     def group(self, index: int) -> list[PairSample]:
         """The pair `index`."""
         bright, dark, gain_db, image = self._pairs[index]
@@ -180,15 +188,17 @@ class RigPairs:
         """How many scenes."""
         return self.scenes
 
+    def names(self, index: int) -> list[str]:
+        """Names of the shots of scene `index`."""
+        return [shot.file_name("bright") for _, shot in self._shots(self._built().rig, index)]
+
     def group(self, index: int) -> list[PairSample]:
         """All shots of scene `index`: a base drawn from the rig's schedule, then each of its ratios."""
-        if self._camera is None:
-            self._camera = DualCamera(Rig.model_validate_json(self._rig_json))
-        rig = self._camera.rig
+        camera = self._built()
+        rig = camera.rig
         source = self._source or People(rig.height_px, rig.width_px, self.seed)
-        of_scene = scene_shots(rig.schedule, index, streams.generator(self.seed, index, "schedule"))
-        shots = some_of(of_scene, self.shots_per_scene, streams.generator(self.seed, index, "shots of the scene"))
-        scene = source.scene(index % len(source), of_scene[0].daylight)
+        shots = self._shots(rig, index)
+        scene = source.scene(index % len(source), shots[0][1].daylight)
         return [
             PairSample(
                 pair.shot.file_name("bright"),
@@ -199,8 +209,17 @@ class RigPairs:
                 before_8_bits(pair.low_light_raw, *_how(rig), pair) if self.unrounded else None,
                 pair.planes.get("semantic"),
             )
-            for pair in self._camera.shoot(scene, shots, self.seed)
+            for pair in camera.shoot(scene, shots, self.seed)
         ]
+
+    def _built(self) -> DualCamera:
+        if self._camera is None:
+            self._camera = DualCamera(Rig.model_validate_json(self._rig_json))
+        return self._camera
+
+    def _shots(self, rig: Rig, index: int) -> list[tuple[int, Shot]]:
+        of_scene = scene_shots(rig.schedule, index, streams.generator(self.seed, index, "schedule"))
+        return some_of(of_scene, self.shots_per_scene, streams.generator(self.seed, index, "shots of the scene"))
 
 
 class JoinedPairs:
@@ -216,6 +235,11 @@ class JoinedPairs:
     def __len__(self) -> int:
         """Groups of all together."""
         return len(self._places)
+
+    def names(self, index: int) -> list[str]:
+        """Names of group `index`, counted through all sources."""
+        source, place = self._places[index]
+        return source.names(place)
 
     def group(self, index: int) -> list[PairSample]:
         """Group `index`, counted through all sources."""
@@ -237,6 +261,10 @@ class HeldPairs:
     def __len__(self) -> int:
         """Groups of the source."""
         return len(self._source)
+
+    def names(self, index: int) -> list[str]:
+        """Names of group `index`."""
+        return self._source.names(index)
 
     def group(self, index: int) -> list[PairSample]:
         """Group `index`."""
@@ -281,6 +309,11 @@ def shot_of(name: str) -> tuple[str, ...]:
     """What both pictures of a pair share in their names; a name of another form stands for itself."""
     said = FILE_NAME.fullmatch(name)
     return said.group("place", "video", "ratio", "frame", "exposure_us") if said else (name,)
+
+
+def scene_of(name: str) -> tuple[str, ...]:
+    """What all pictures of a scene share in their names: place and video."""
+    return shot_of(name)[:2]
 
 
 def _read(path: Path, how: int = cv2.IMREAD_COLOR) -> Picture:

@@ -31,12 +31,14 @@ class Protocol:
     Attributes:
         boxes: `true`, or the detector's name.
         flip: `none`, `right`, or `released`: the released code swaps joints by COCO's indices, which are wrong here.
+        extent: of a person's crop over the grown box.
         bit_depth: of the pictures.
         seed: of the run.
     """
 
     boxes: str = "true"
     flip: str = "right"
+    extent: float = 1.0
     bit_depth: int = 8
     seed: int = 0
     sigmas: tuple[float, ...] = SIGMAS
@@ -88,6 +90,25 @@ def score(truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[De
     Raises:
         ValueError: detections on a picture that has no truth.
     """
+    truth = {name: tuple(people) for name, people in truth.items()}
+    people = sum(any(v > 0 for _, _, v in one.keypoints) for several in truth.values() for one in several)
+    judge = evaluated(truth, found, protocol)
+    if judge is None:
+        empty = float("nan") if not people else 0.0
+        return Score(empty, empty, empty, people, protocol)
+    with contextlib.redirect_stdout(io.StringIO()):
+        judge.accumulate()
+    precision = judge.eval["precision"][:, :, 0, 0, 0]
+    return Score(_mean(precision), _mean(precision[0]), _mean(precision[5]), people, protocol)
+
+
+def evaluated(
+    truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[Detection]], protocol: Protocol
+) -> Any | None:
+    """Pycocotools' evaluator with people and detections matched picture by picture; None without either of them.
+
+    Pictures are numbered from 1 in the order of their names. Arguments and errors as of `score`.
+    """
     unknown = sorted(set(found) - set(truth))
     if unknown:
         raise ValueError(f"detections on {unknown[0]!r}, which the annotations do not list")
@@ -98,11 +119,9 @@ def score(truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[De
     annotations = [_annotation(person, ids[name], protocol) for name in ids for person in truth[name]]
     for n, annotation in enumerate(annotations, start=1):
         annotation["id"] = n  # from 1: pycocotools loses id 0
-    people = sum(a["num_keypoints"] > 0 for a in annotations)
     results = [_result(d, ids[name]) for name in sorted(found) for d in found[name]]
-    if not people or not results:
-        empty = float("nan") if not people else 0.0
-        return Score(empty, empty, empty, people, protocol)
+    if not results or not any(a["num_keypoints"] for a in annotations):
+        return None
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
         coco.dataset = {
@@ -116,9 +135,7 @@ def score(truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[De
         judge.params.maxDets = [protocol.max_detections]
         judge.params.areaRng, judge.params.areaRngLbl = [[0, 1e10]], ["all"]
         judge.evaluate()
-        judge.accumulate()
-    precision = judge.eval["precision"][:, :, 0, 0, 0]
-    return Score(_mean(precision), _mean(precision[0]), _mean(precision[5]), people, protocol)
+    return judge
 
 
 _PERSON = {"id": 1, "name": "person", "keypoints": list(JOINTS), "skeleton": [list(bone) for bone in SKELETON]}

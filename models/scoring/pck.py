@@ -26,15 +26,21 @@ def pck(truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[Dete
     Raises:
         ValueError: not one detection for each person.
     """
-    near = labelled = 0
-    for name, people in truth.items():
-        for person, detection in zip(people, found[name], strict=True):
-            joints, guess = np.array(person.keypoints), np.array(detection.keypoints)
-            seen = joints[:, 2] > 0
-            lengths = [np.hypot(*(joints[a] - joints[b])[:2]) for a, b in TORSO if seen[a] and seen[b]]
-            if not lengths:
-                continue
-            distance = np.hypot(*(joints - guess)[seen, :2].T)
-            near += int((distance <= share * max(lengths)).sum())
-            labelled += int(seen.sum())
+    counts = [near_and_labelled(people, found[name], share) for name, people in truth.items()]
+    near, labelled = sum(n for n, _ in counts), sum(n for _, n in counts)
     return 100 * near / labelled if labelled else math.nan
+
+
+def near_and_labelled(people: Iterable[Person], found: Iterable[Detection], share: float) -> tuple[int, int]:
+    """Joints near enough and labelled joints of one picture, over the people whose torso is labelled; see `pck`."""
+    near = labelled = 0
+    for person, detection in zip(people, found, strict=True):
+        joints, guess = np.array(person.keypoints), np.array(detection.keypoints)
+        seen = joints[:, 2] > 0
+        lengths = [np.hypot(*(joints[a] - joints[b])[:2]) for a, b in TORSO if seen[a] and seen[b]]
+        if not lengths:
+            continue
+        distance = np.hypot(*(joints - guess)[seen, :2].T)
+        near += int((distance <= share * max(lengths)).sum())
+        labelled += int(seen.sum())
+    return near, labelled

@@ -15,8 +15,8 @@ from isp_sim.isp.params import ParamSpec
 from isp_sim.isp.pipeline import Pipeline
 from models.isp_learner import pose_loss
 from models.pose.backbone import LOW
-from models.pose.crops import LOW_LIGHT_MEAN, crop_affine, joints_in_crop, seen_part
-from models.pose.recogniser import Recogniser, imagenet
+from models.pose.crops import IMAGENET, LOW_LIGHT_MEAN, Normalisation, joints_in_crop, seen_part
+from models.pose.recogniser import Recogniser, standardised
 from models.pose.regions import blurred, warped
 from models.tuning.knobs import Knob, Setting
 from models.tuning.shots import RawShot
@@ -81,7 +81,7 @@ class PipelineIsp:
         picture = _normalised(developed, recogniser.normalisation[LOW])
         size, crops, joints = recogniser.input_size, [], []
         for person in shot.people:
-            affine = crop_affine(person.bbox, size)
+            affine = recogniser.crop_affine(person.bbox)
             left, top, width, height, sigma = seen_part(affine, size, picture.shape[2:])
             part = picture[:, :, top : top + height, left : left + width]
             crops.append(warped(blurred(part, sigma) if sigma > 0 else part, affine, (left, top), size))
@@ -91,13 +91,13 @@ class PipelineIsp:
         return np.array([loss.item(), *gradient[0].tolist()])
 
 
-def _normalised(image: Tensor, how: str) -> Tensor:
+def _normalised(image: Tensor, how: Normalisation) -> Tensor:
     """`models.pose.crops.normalise` in torch."""
     if how == "mean-0.4":
         return image * (LOW_LIGHT_MEAN / image.mean(dim=(2, 3), keepdim=True).clamp_min(1e-6))
     if how == "none":
         return image
-    return imagenet(image)
+    return standardised(image, IMAGENET if how == "imagenet" else how)
 
 
 def _light(raw: Path) -> Tensor:

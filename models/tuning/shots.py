@@ -15,6 +15,7 @@ from isp_sim.rig import Rig
 from isp_sim.scenes import Person
 from isp_sim.scenes.people.source import FROZEN
 from isp_sim.studio import Job
+from models.search_shots import covering
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def read_shots(folder: Path, count: int | None = None) -> tuple[RawShot, ...]:
 
     Args:
         folder: holds manifest.jsonl, raw/.
-        count: at most so many, in the order they were shot.
+        count: at most so many, chosen for every split and exposure ratio to be among them (`models.search_shots`), in
+            the order they were shot; None takes all.
 
     Raises:
         ValueError: no such folder, nobody in it, or pairs without raws or on the well-lit arm's pixels.
@@ -91,7 +93,10 @@ def read_shots(folder: Path, count: int | None = None) -> tuple[RawShot, ...]:
             shots.append(shot)
     if not shots:
         raise ValueError(f"{folder}: nobody is labelled in it; the score of a shot is its people's")
-    return tuple(shots[:count])
+    if count is None or count >= len(shots):
+        return tuple(shots)
+    taken = covering([shot.name for shot in shots], count)[:count]
+    return tuple(shots[number] for number in sorted(taken))
 
 
 def shoot(folder: Path, rig: Rig, seed: int, count: int, of_a_scene: int, workers: int) -> None:

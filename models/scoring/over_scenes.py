@@ -1,0 +1,127 @@
+"""Of how many scenes a score is, and how far it would move with other scenes: a bootstrap.
+
+Shots of one scene show the same people, so scenes are what is drawn anew: n of n, with replacement. The standard error
+is the standard deviation of the score over the draws times `√(n / (n − 1))`, which for a mean gives the usual `s / √n`
+(Efron & Tibshirani, *An Introduction to the Bootstrap*, ch. 6).
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from isp_sim import streams
+from isp_sim.scenes import Person
+from models.scoring.average_precision import Detection, Protocol, evaluated
+from models.scoring.pck import near_and_labelled
+
+RESAMPLES = 400
+"""Draws of the scenes: the standard error is known to 4 % then."""
+Weights = Float[np.ndarray, " pictures"]
+
+
+@dataclass(frozen=True)
+class OverScenes:
+    """What a score is of, and its standard errors over scenes; NaN for a single scene.
+
+    Attributes:
+        scenes, pictures: with somebody labelled.
+        ap, pck: standard errors, in the scores' own 0 … 100.
+    """
+
+    scenes: int
+    pictures: int
+    ap: float
+    pck: float
+
+
+def over_scenes(
+    truth: Mapping[str, tuple[Person, ...]],
+    found: Mapping[str, list[Detection]],
+    protocol: Protocol,
+    scene_of: Callable[[str], Hashable],
+    share: float = 0.2,
+) -> OverScenes:
+    """How many scenes and pictures a set has, and what AP and PCK owe to their choice.
+
+    Args:
+        truth: people of each picture.
+        found: one detection for each of them, in their order.
+        protocol: of the AP.
+        scene_of: a picture's scene, by its name.
+        share: of the torso's length, of the PCK.
+    """
+    names = sorted(name for name, people in truth.items() if any(person.labelled for person in people))
+    scenes = list(dict.fromkeys(scene_of(name) for name in names))
+    if len(scenes) < 2:
+        return OverScenes(len(scenes), len(names), float("nan"), float("nan"))
+    truth, found = {name: truth[name] for name in names}, {name: found.get(name, []) for name in names}
+    number = {scene: n for n, scene in enumerate(scenes)}
+    places = np.array([number[scene_of(name)] for name in names])
+    stream = streams.generator(0, "bootstrap over scenes")
+    ap = WeightedAp(truth, found, protocol)
+    near, labelled = np.array([near_and_labelled(truth[name], found[name], share) for name in names]).T
+    scores = []
+    for _ in range(RESAMPLES):
+        drawn = np.bincount(stream.integers(len(scenes), size=len(scenes)), minlength=len(scenes))
+        weights = drawn[places].astype(float)
+        torsos = float(weights @ labelled)
+        scores.append((ap(weights), 100 * float(weights @ near) / torsos if torsos else float("nan")))
+    correction = np.sqrt(len(scenes) / (len(scenes) - 1))
+    errors = [correction * _spread(values) for values in zip(*scores, strict=True)]
+    return OverScenes(len(scenes), len(names), *errors)
+
+
+def _spread(values: Iterable[float]) -> float:
+    known = np.array([value for value in values if not np.isnan(value)])
+    return float(known.std(ddof=1)) if len(known) > 1 else float("nan")
+
+
+class WeightedAp:
+    """AP of a set in which each picture counts as often as its weight says; people are matched once.
+
+    Args:
+        truth: people of each picture, in the order of the weights.
+        found: detections of each picture.
+        protocol: sigmas, area and number of detections.
+    """
+
+    def __init__(
+        self, truth: Mapping[str, Sequence[Person]], found: Mapping[str, Sequence[Detection]], protocol: Protocol
+    ) -> None:
+        judge = evaluated(truth, found, protocol)
+        order = {name: n for n, name in enumerate(truth)}
+        pictures: list[dict[str, Any]] = [one for one in (judge.evalImgs if judge else []) if one]
+        place = [order[sorted(truth)[one["image_id"] - 1]] for one in pictures]
+        counted = [sum(one.labelled and not one.iscrowd for one in people) for people in truth.values()]
+        self._people = np.array(counted, float)
+        scores = [np.asarray(one["dtScores"], float) for one in pictures]
+        by_score = np.argsort(-np.concatenate([*scores, np.zeros(0)]), kind="mergesort")
+        counts = [len(one) for one in scores]
+        self._picture = np.repeat(np.array(place, int), counts)[by_score]
+        thresholds = len(judge.params.iouThrs) if judge else 0
+        nothing = np.zeros((thresholds, 0))
+        matched = np.concatenate([*(np.asarray(one["dtMatches"]) for one in pictures), nothing], axis=1)[:, by_score]
+        ignored = np.concatenate([*(np.asarray(one["dtIgnore"]) for one in pictures), nothing], axis=1)[:, by_score]
+        self._right = (matched > 0) & (ignored == 0)
+        self._wrong = (matched == 0) & (ignored == 0)
+        self._recalls = judge.params.recThrs if judge else np.zeros(0)
+
+    def __call__(self, weights: Weights) -> float:
+        """`100 · mean over thresholds and recalls of the precision`, as pycocotools accumulates it; NaN for nobody."""
+        people = float(weights @ self._people)
+        if not people:
+            return float("nan")
+        if not len(self._picture):
+            return 0.0
+        each = weights[self._picture]
+        right, wrong = np.cumsum(each * self._right, axis=1), np.cumsum(each * self._wrong, axis=1)
+        precision = right / np.maximum(right + wrong, np.spacing(1))
+        precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+        total = 0.0
+        for line, recall in zip(precision, right / people, strict=True):
+            at = np.searchsorted(recall, self._recalls, side="left")
+            total += float(line[at[at < len(line)]].sum())
+        return 100 * total / (len(precision) * len(self._recalls))
