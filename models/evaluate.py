@@ -17,6 +17,7 @@ from rich.table import Table
 from isp_sim import page
 from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
+from isp_sim.scenes import JOINTS
 from isp_sim.studio import open_scenes
 from models.enhance.enhancer import Enhancer, load_enhancer
 from models.enhance.poses import enhanced_by
@@ -107,7 +108,8 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument(
         "--pose",
         help="weights (.safetensors), TorchScript (.pt) or torch.export (.pt2) with a YAML beside it, "
-        "module:factory, or well-lit: the shipped one as if it had never seen the dark [the shipped network]",
+        "module:factory, movenet-thunder, movenet-lightning, or well-lit: the shipped one as if it had never seen the "
+        "dark [the shipped network]",
     )
     asked.add_argument(
         "--enhancer",
@@ -130,6 +132,12 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
     asked.add_argument("--out", type=Path, default=Path("out/evaluate"), help="folder of the report [%(default)s]")
     return asked
+
+
+def counted(score: Score) -> str:
+    """Which joints a score counts, where they are not all 14: "; 12 of 14 joints (no head, neck)"."""
+    absent = [joint for joint in JOINTS if joint not in score.protocol.joints]
+    return f"; {len(score.protocol.joints)} of {len(JOINTS)} joints (no {', '.join(absent)})" if absent else ""
 
 
 def open_source(given: argparse.Namespace) -> PairSource:
@@ -173,7 +181,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("models.evaluate: stopped; nothing was written", file=sys.stderr)
         return 130
-    result = Table(title=f"{name}: {len(poses.truth['WL'])} shots, true boxes, flip {given.flip}")
+    result = Table(
+        title=f"{name}: {len(poses.truth['WL'])} shots, true boxes, flip {given.flip}{counted(scores['WL'])}"
+    )
     for heading in HEADINGS:
         result.add_column(heading, justify="left" if heading == "split" else "right")
     for row in rows(scores, pck):

@@ -17,7 +17,7 @@ from isp_sim.files import write_atomically
 from isp_sim.isp.pipeline import Pipeline
 from models.isp_learner import Input, light_of, pose_loss
 from models.isp_search import Trials, trial
-from models.pose.crops import crop_affine, joints_in_crop
+from models.pose.crops import joints_in_crop
 from models.pose.recogniser import Recogniser
 from models.pose.regions import developed_crops
 from models.pose.samples import PairSample
@@ -48,7 +48,7 @@ def climb(
     """
     device = next(recogniser.parameters()).device
     people = [p for p in sample.people if p.labelled]
-    affines = [crop_affine(p.bbox, recogniser.input_size) for p in people]
+    affines = [recogniser.affine(p.bbox) for p in people]
     there = [joints_in_crop(p, a, recogniser.input_size, False) for p, a in zip(people, affines, strict=True)]
     labels = torch.from_numpy(np.stack(there)).to(device)
     labels[:, [j for j in range(labels.shape[1]) if j not in joints], 2] = 0

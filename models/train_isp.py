@@ -117,7 +117,7 @@ def train(
     training.open(resume)
     pictures = LowLightPictures(
         source, recogniser.input_size, recipe.pictures_a_batch, recipe.people_a_picture, recipe.training.seed,
-        device, recipe.input, processes.rank, processes.count,
+        device, recipe.input, processes.rank, processes.count, recogniser.said.grow,
     )  # fmt: skip
     training.run(pictures, lambda _: {}, console)
     if processes.first:

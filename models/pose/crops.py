@@ -16,7 +16,7 @@ from jaxtyping import Float, Float32, UInt8
 from isp_sim.scenes import JOINTS, Person
 from models.pose.backbone import LOW, WELL
 
-GROW_X, GROW_Y, GROW_TRAINING = 0.10, 0.15, 1.25
+GROW, GROW_TRAINING = (0.10, 0.15), 1.25
 LOW_LIGHT_MEAN = 0.4
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FLIP = tuple(
@@ -83,7 +83,11 @@ def normalise(picture: Picture, how: Normalisation) -> Float32[np.ndarray, "heig
 
 
 def crop_affine(
-    box: tuple[float, float, float, float], size: tuple[int, int], scale: float = 1.0, rotation_deg: float = 0.0
+    box: tuple[float, float, float, float],
+    size: tuple[int, int],
+    scale: float = 1.0,
+    rotation_deg: float = 0.0,
+    grow: tuple[float, float] = GROW,
 ) -> Affine:
     """Picture pixels → crop pixels, both with (0, 0) at the centre of the first.
 
@@ -92,10 +96,11 @@ def crop_affine(
         size: (height, width) of the crop.
         scale: the crop's extent over that of the grown box; above 1 shows more.
         rotation_deg: the person turns by this much, counter-clockwise.
+        grow: shares of its width and height that the box grows by on each side.
     """
     x, y, width, height = box
     centre_x, centre_y = x + width / 2 - 0.5, y + height / 2 - 0.5
-    wide = max(width * (1 + 2 * GROW_X), height * (1 + 2 * GROW_Y) * size[1] / size[0], 1.0) * scale
+    wide = max(width * (1 + 2 * grow[0]), height * (1 + 2 * grow[1]) * size[1] / size[0], 1.0) * scale
     zoom = size[1] / wide
     angle = np.deg2rad(rotation_deg)
     turn = zoom * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])

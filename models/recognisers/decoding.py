@@ -17,8 +17,8 @@ SOFTENING = 1.8
 def decode(heads: Heads) -> tuple[Tensor, Tensor]:
     """Joints of the person in the middle.
 
-    `c = argmax_p centre(p) / (|p − middle| + 1.8)`; for each joint `q = argmax_p heatmap(p) / (|p − (c + regression(c))|
-    + 1.8)`; its place is `q + offset(q)`, its score `heatmap(q)`.
+    `c = argmax_p centre(p) / (|p − middle| + 1.8)` and `g = c + regression(c)`; for each joint
+    `q = argmax_p heatmap(p) / (|p − g| + 1.8)`; its place is `q + offset(q)`, its score `heatmap(q)`.
 
     Args:
         heads: of a batch.
@@ -60,7 +60,7 @@ def mirrored(heads: Heads, pairs: Sequence[int]) -> Heads:
 
 
 def _cell(index: Tensor, width: int) -> Tensor:
-    """x and y of a cell, `(…, 2)`."""
+    """Of a cell x and y, `(…, 2)`."""
     return torch.stack([index % width, index // width], dim=-1)
 
 

@@ -1,10 +1,12 @@
 """MoveNet's single-person pose networks, Thunder and Lightning, as a torch module with gradients to its input.
 
-MobileNetV2 (Sandler et al., CVPR 2018), a feature pyramid (Lin et al., CVPR 2017) down to stride 4, and CenterNet's four
-heads (Zhou et al., *Objects as Points*, 2019). Google published the weights on TensorFlow Hub under Apache-2.0; batch
-norms are folded into the convolutions. `movenet.md` says where ours come from, `models.recognisers.convert` makes them.
+MobileNetV2 (Sandler et al., CVPR 2018), a feature pyramid (Lin et al., CVPR 2017) down to stride 4, and CenterNet's
+four heads (Zhou et al., *Objects as Points*, 2019). Google published the weights on TensorFlow Hub under Apache-2.0;
+batch norms are folded into the convolutions. `movenet.md` says where ours come from; `models.recognisers.convert` makes
+them.
 """
 
+import itertools
 import json
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
@@ -62,7 +64,7 @@ class Heads(NamedTuple):
 
 
 class SameConv2d(nn.Conv2d):
-    """Convolution with TensorFlow's SAME padding: where an odd number of pixels is missing, the last is right and below.
+    """Convolution with TensorFlow's SAME padding: of an odd number of missing pixels the last is right and below.
 
     Args:
         inside, outside: channels.
@@ -149,7 +151,7 @@ class MoveNet(nn.Module):
         self.last = SameConv2d(channels, _LAST_CHANNELS)
         seen = (_LAST_CHANNELS, *reversed(tapped))
         self.laterals = nn.ModuleList(SameConv2d(a, b) for a, b in zip(seen, (_PYRAMID[0], *_PYRAMID[:3]), strict=True))
-        self.smooth = nn.ModuleList(SeparableConv2d(a, b) for a, b in zip(_PYRAMID, _PYRAMID[1:], strict=False))
+        self.smooth = nn.ModuleList(SeparableConv2d(a, b) for a, b in itertools.pairwise(_PYRAMID))
         self.heatmaps = _head(len(KEYPOINTS))
         self.centre = _head(1)
         self.regression = _head(2 * len(KEYPOINTS))
@@ -221,7 +223,8 @@ def _head(channels: int) -> nn.Sequential:
 
 def _as_points(channels: Tensor) -> Tensor:
     """`(batch, 2·joints, h, w)`, y before x as TensorFlow has it → `(batch, joints, 2, h, w)`, x before y."""
-    return channels.unflatten(1, (-1, 2)).flip(2)
+    batch, _, height, width = channels.shape
+    return channels.reshape(batch, -1, 2, height, width).flip(2)
 
 
 def _divisible(channels: float) -> int:

@@ -19,7 +19,7 @@ from isp_sim.raw import Raw, normalise
 from isp_sim.transfer import SRGB_SLOPE
 from models.isp_learner import pose_loss
 from models.pose.backbone import LOW
-from models.pose.crops import LOW_LIGHT_MEAN, crop_affine, joints_in_crop, seen_part
+from models.pose.crops import LOW_LIGHT_MEAN, joints_in_crop, seen_part
 from models.pose.recogniser import Recogniser, imagenet
 from models.pose.regions import blurred, warped
 from models.tuning.knobs import Knob, Setting
@@ -85,7 +85,7 @@ class PipelineIsp:
         picture = _normalised(aligned, recogniser.normalisation[LOW])
         size, crops, joints = recogniser.input_size, [], []
         for person in shot.people:
-            affine = crop_affine(person.bbox, size)
+            affine = recogniser.affine(person.bbox)
             left, top, width, height, sigma = seen_part(affine, size, picture.shape[2:])
             part = picture[:, :, top : top + height, left : left + width]
             crops.append(warped(blurred(part, sigma) if sigma > 0 else part, affine, (left, top), size))
