@@ -223,8 +223,8 @@ def _head(channels: int) -> nn.Sequential:
 
 def _as_points(channels: Tensor) -> Tensor:
     """`(batch, 2·joints, h, w)`, y before x as TensorFlow has it → `(batch, joints, 2, h, w)`, x before y."""
-    batch, _, height, width = channels.shape
-    return channels.reshape(batch, -1, 2, height, width).flip(2)
+    batch, twice, height, width = channels.shape
+    return channels.reshape(batch, twice // 2, 2, height, width).flip(2)
 
 
 def _divisible(channels: float) -> int:
