@@ -41,6 +41,7 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/calibration_coverage.py --size 320 240
 	$(BIN)/python benchmarks/alignment.py
 	$(BIN)/python benchmarks/align_speed.py
+	$(BIN)/python benchmarks/handedness.py # exits with 1 where the built-in people are mirrored
 
 docs: $(READY)  ## redraw the pictures in docs/
 	$(BIN)/python docs/draw.py
