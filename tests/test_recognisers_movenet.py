@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import JOINTS, Person
-from models.isp_learner import pose_loss
+from models.isp_learner import light_of, pose_loss
+from models.isp_search import around, trial
 from models.pose.backbone import LOW, WELL
 from models.pose.crops import FLIP
 from models.pose.inference import detect, heatmaps
 from models.pose.recogniser import identity, load_recogniser
+from models.pose.samples import PairSample
 from models.recognisers.decoding import decode, mirrored, pick
 from models.recognisers.movenet import (
     KEYPOINTS,
@@ -182,6 +185,22 @@ def test_a_loss_through_it_reaches_the_picture_and_leaves_head_and_neck_out():
         (gradient,) = torch.autograd.grad(loss, crops)
         assert gradient.abs().max() > 0 and gradient.isfinite().all()
     assert (recogniser(crops)[:, 12:] == 0).all()
+
+
+def test_settings_of_an_isp_before_it_are_chosen_by_the_joints_it_knows():
+    recogniser, pipeline = load_recogniser("movenet-lightning"), Pipeline()
+    picture, joints = figure(150, 1)
+    labels = tuple((*joint, 2) for joint in np.nan_to_num(joints).tolist())
+    dark = (picture // 12).astype(np.uint8)
+    sample = PairSample("dark", dark, picture, (Person(labels, (15.0, 10.0, 120.0, 135.0)),), "LL-N")
+    base = pipeline.base(light_of(sample, "picture", torch.device("cpu"))[None])
+    tried = trial(
+        recogniser, pipeline, sample, "picture", around(pipeline, base, {"exposure.gain": (0.1, 1.0)}), "right"
+    )
+    assert np.isnan(tried.keypoints[:, :, 12:, :2]).all() and np.isfinite(tried.keypoints[:, :, :12]).all()
+    gains = tried.gain()
+    assert gains[0] > 0.6 and gains[0] > gains[1]
+    assert tried.surest().tolist() == [0]
 
 
 def test_it_stays_frozen_and_is_known_by_its_weights():
