@@ -42,6 +42,7 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/alignment.py
 	$(BIN)/python benchmarks/align_speed.py
 	$(BIN)/python benchmarks/loaders.py
+	$(BIN)/python benchmarks/handedness.py # exits with 1 where the built-in people are mirrored
 
 docs: $(READY)  ## redraw the pictures in docs/
 	$(BIN)/python docs/draw.py

@@ -17,6 +17,7 @@ from rich.table import Table
 from isp_sim import page
 from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
+from isp_sim.scenes import JOINTS
 from isp_sim.studio import open_scenes
 from models.enhance.enhancer import Enhancer, load_enhancer
 from models.enhance.poses import enhanced_by
@@ -27,7 +28,7 @@ from models.pose.inference import FLIPS
 from models.pose.recogniser import EXTENTS, load_recogniser
 from models.pose.samples import FolderPairs, PairSample, PairSource, RigPairs, scene_of, shots
 from models.processes import pick_device
-from models.scoring.average_precision import Protocol, figure
+from models.scoring.average_precision import Protocol, Score, figure
 
 TEST_SEED = 31
 """Of the built-in test set's scenes and noise; no training that comes with the package uses it."""
@@ -115,7 +116,8 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument(
         "--pose",
         help="weights (.safetensors), TorchScript (.pt) or torch.export (.pt2) with a YAML beside it, "
-        "module:factory, or well-lit: the shipped one as if it had never seen the dark [the shipped network]",
+        "module:factory, movenet-thunder, movenet-lightning, or well-lit: the shipped one as if it had never seen the "
+        "dark [the shipped network]",
     )
     asked.add_argument(
         "--enhancer",
@@ -140,6 +142,12 @@ def parser() -> argparse.ArgumentParser:
     asked.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
     asked.add_argument("--out", type=Path, default=Path("out/evaluate"), help="folder of the report [%(default)s]")
     return asked
+
+
+def counted(score: Score) -> str:
+    """Which joints a score counts, where they are not all 14: "; 12 of 14 joints (no head, neck)"."""
+    absent = [joint for joint in JOINTS if joint not in score.protocol.joints]
+    return f"; {len(score.protocol.joints)} of {len(JOINTS)} joints (no {', '.join(absent)})" if absent else ""
 
 
 def open_source(given: argparse.Namespace) -> PairSource:
@@ -186,7 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("models.evaluate: stopped; nothing was written", file=sys.stderr)
         return 130
-    protocol = f"true boxes, flip {given.flip}, extent {recogniser.extent:g}"
+    protocol = f"true boxes, flip {given.flip}, extent {recogniser.extent:g}{counted(judged['WL'].score)}"
     result = Table(title=f"{name}: {len(poses.truth['WL'])} shots, {protocol}; {ERRORS}")
     for heading in HEADINGS:
         result.add_column(heading, justify="left" if heading == "split" else "right")

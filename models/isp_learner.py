@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from isp_sim import streams
 from models.learned_isp import LearnedIsp
 from models.pose.backbone import LOW
-from models.pose.crops import Affine, crop_affine, joints_in_crop
+from models.pose.crops import GROW, Affine, crop_affine, joints_in_crop
 from models.pose.heatmaps import SIGMAS, encode
 from models.pose.losses import hardest_joints
 from models.pose.recogniser import Recogniser
@@ -72,14 +72,16 @@ class LowLightPictures:
         what: of a shot is developed.
         extent: of a person's crop over the grown box, the recogniser's.
         rank, processes: of a distributed training.
+        grow: of a person's box, see `models.pose.crops.crop_affine`.
     """
 
     def __init__(
         self, source: PairSource, size: tuple[int, int], pictures: int, people: int, seed: int, device: torch.device,
-        what: Input = "picture", extent: float = 1.0, rank: int = 0, processes: int = 1,
+        what: Input = "picture", extent: float = 1.0, grow: tuple[float, float] = GROW,
+        rank: int = 0, processes: int = 1,
     ) -> None:  # fmt: skip
         self.source, self.size, self.pictures, self.people = source, size, pictures, people
-        self.seed, self.device, self.what, self.extent = seed, device, what, extent
+        self.seed, self.device, self.what, self.extent, self.grow = seed, device, what, extent, grow
         self.rank, self.processes = rank, processes
 
     def __call__(self, epoch: int) -> Iterator[tuple[float, LowLightBatch]]:
@@ -107,7 +109,7 @@ class LowLightPictures:
         for shot in shots:
             labelled = [person for person in shot.people if person.labelled]
             chosen = [labelled[i] for i in sorted(stream.permutation(len(labelled))[: self.people].tolist())]
-            affines.append(tuple(crop_affine(person.bbox, self.size, self.extent) for person in chosen))
+            affines.append(tuple(crop_affine(one.bbox, self.size, self.extent, grow=self.grow) for one in chosen))
             joints += [joints_in_crop(p, a, self.size, False) for p, a in zip(chosen, affines[-1], strict=True)]
         pictures = tuple(light_of(shot, self.what, self.device) for shot in shots)
         there = torch.from_numpy(np.stack(joints)).to(self.device)
@@ -115,7 +117,7 @@ class LowLightPictures:
 
 
 def pose_loss(recogniser: Recogniser, crops: Tensor, joints: Tensor, kind: Loss) -> Tensor:
-    """What the frozen network's heatmaps lack; any recogniser has heatmaps.
+    """What the frozen network's heatmaps of the joints it knows lack; any recogniser has heatmaps.
 
     `heatmaps`: mean over people of the squared error of their 8 hardest joints (as the network was trained). Where the
     network is unsure, a fainter map has the smaller error, so an ISP can win by showing less.
@@ -130,14 +132,15 @@ def pose_loss(recogniser: Recogniser, crops: Tensor, joints: Tensor, kind: Loss)
     """
     maps = recogniser(crops.contiguous(memory_format=torch.channels_last), LOW).float()
     at = (joints[..., :2] - (recogniser.stride - 1) / 2) / recogniser.stride
+    labels = joints[..., 2] * recogniser.known
     height, width = maps.shape[2:]
     if kind == "heatmaps":
-        return hardest_joints(maps, encode(at, joints[..., 2], height, width, SIGMAS[-1]), joints[..., 2])
+        return hardest_joints(maps, encode(at, labels, height, width, SIGMAS[-1]), labels)
     x = (1 - (torch.arange(width, device=at.device) - at[..., 0:1]).abs()).clamp_min(0)
     y = (1 - (torch.arange(height, device=at.device) - at[..., 1:2]).abs()).clamp_min(0)
     share = (y[..., :, None] * x[..., None, :]).flatten(2)
     wrong = -(share * torch.log_softmax(SHARPNESS * maps.flatten(2), dim=2)).sum(dim=2)
-    labelled = joints[..., 2] > 0
+    labelled = labels > 0
     return (wrong * labelled).sum() / labelled.sum().clamp_min(1)
 
 

@@ -22,7 +22,6 @@ from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import Person
 from models.isp_learner import Input, light_of
 from models.pose.backbone import LOW
-from models.pose.heatmaps import decode
 from models.pose.inference import BATCH, heatmaps
 from models.pose.recogniser import Recogniser
 from models.pose.regions import developed_crop
@@ -148,9 +147,8 @@ def trial(
                 ways = values[first : first + BATCH].to(device)
                 crops = developed_crop(pipeline, picture, ways, affine, recogniser.input_size)
                 seen = heatmaps(recogniser, crops.contiguous(memory_format=torch.channels_last), LOW, flip)
-                joints, peaks = decode(seen.float())
-                at = joints.cpu().numpy() * recogniser.stride + (recogniser.stride - 1) / 2
-                there = (at - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
+                joints, peaks = recogniser.decode(seen)
+                there = (joints.cpu().numpy() - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
                 keypoints[first : first + BATCH, number] = np.dstack([there, peaks.cpu().numpy()])
     return Trials(keypoints, people, values)
 

@@ -113,7 +113,7 @@ def train(
     training.open(resume)
     pictures = LowLightPictures(
         source, recogniser.input_size, recipe.pictures_a_batch, recipe.people_a_picture, recipe.training.seed,
-        device, recipe.input, recogniser.extent, processes.rank, processes.count,
+        device, recipe.input, recogniser.extent, recogniser.said.grow, processes.rank, processes.count,
     )  # fmt: skip
     training.run(pictures, lambda _: {}, console)
     if processes.first:

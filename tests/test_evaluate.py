@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from isp_sim import page
-from isp_sim.scenes import Person
+from isp_sim.scenes import JOINTS, Person
 from models import evaluate
 from models.pose.drawing import LEFT, TRUE, draw_poses, lifted
 from models.pose.evaluation import Poses
@@ -37,6 +37,15 @@ def test_it_scores_draws_and_says_how(tmp_path, capsys):
     html = (tmp_path / "report.html").read_text()
     assert "data:image/jpeg;base64," in html and "src='http" not in html and "href" not in html
     assert "next: python -m models.train_isp" in capsys.readouterr().out
+
+
+def test_movenet_comes_with_the_package_and_the_joints_that_count_are_named(tmp_path, capsys):
+    asked = ["--pose", "movenet-lightning", "--count", "1", "--device", "cpu", "--out", str(tmp_path)]
+    assert evaluate.main(asked) == 0
+    assert "12 of 14 joints (no head, neck)" in " ".join(capsys.readouterr().out.split())
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    assert scores["WL"]["protocol"]["joints"] == list(JOINTS[:12])
+    assert scores["WL"]["pck_torso_0.2"] > 0
 
 
 @pytest.mark.parametrize(
@@ -86,6 +95,8 @@ def test_poses_are_drawn_where_they_are():
     assert (drawn == np.array(TRUE)).all(axis=2).any()
     found = Detection(tuple((x, y, 1.0) for x, y, _ in person.keypoints), 1.0)
     assert (np.abs(draw_poses(blank, [], [found]).astype(int) - np.array(LEFT)).sum(axis=2) < 60).any()
+    unknown = Detection(((float("nan"), float("nan"), 0.0),) * 14, 1.0)
+    assert (draw_poses(blank, [], [unknown]) == 0).all()
 
 
 def test_a_lifted_picture_has_a_mean_of_0_4_and_black_stays():

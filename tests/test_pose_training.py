@@ -340,6 +340,14 @@ def test_torchscript_and_exported_networks_are_recognisers(tmp_path, ending):
     maps.sum().backward()
     assert crops.grad.abs().sum() > 0
     assert recogniser.normalisation[LOW] == "none"
+    path.with_suffix(".yaml").write_text(
+        f"height: 64\nwidth: 64\nstride: 8\nchannels: [{channels[:-8]}, null, null]\ngrow: [0, 0.25]\n"
+    )
+    part = load_recogniser(path)
+    assert torch.equal(part(crops)[:, :12], maps[:, :12]) and (part(crops)[:, 12:] == 0).all()
+    places, scores = part.decode(part.seen(crops))
+    assert places[:, 12:].isnan().all() and not places[:, :12].isnan().any() and (scores[:, 12:] == 0).all()
+    assert part.crop_affine((0.0, 0.0, 10.0, 40.0))[0, 0] == pytest.approx(64 / 60)
     path.with_suffix(".yaml").write_text("height: 64\nwidth: 64\nstride: 4\n")
     with pytest.raises(ValueError, match="its YAML makes them"):
         load_recogniser(path)
@@ -367,6 +375,8 @@ def test_a_factorys_recogniser_and_the_refusals(tmp_path):
         ({"low_light": "imagenet", "brightened": "imagenet"}, "would normalise twice"),
         ({"low_light": RELEASED, "brightened": RELEASED}, "would normalise twice"),
         ({"extent": 0.2}, "greater than or equal to 0.5"),
+        ({"channels": (None,) * 14}, "null for every joint"),
+        ({"grow": (-0.1, 0.1)}, "grow"),
     ],
 )
 def test_what_stands_beside_a_network_is_refused_where_it_contradicts_itself(said, told):

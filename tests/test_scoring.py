@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
-from isp_sim.scenes import Person
+from isp_sim.scenes import JOINTS, Person
 from isp_sim.scenes.annotations import read_annotations
-from models.scoring.average_precision import SIGMAS, Detection, Protocol, score
+from models.scoring.average_precision import SIGMAS, Detection, Protocol, oks, score
 from models.scoring.over_scenes import RESAMPLES, WeightedAp, over_scenes
 from models.scoring.pck import pck
 
@@ -42,6 +42,27 @@ def test_unlabelled_people_and_joints_do_not_count():
     result = score(truth, {"a": [detect(person())]}, Protocol())
     assert result.ap == pytest.approx(100)
     assert result.people == 1
+
+
+def test_joints_that_a_network_does_not_know_are_not_counted_and_the_protocol_names_the_rest():
+    someone = person()
+    away = [(x + 900, y, 1.0) for x, y, _ in someone.keypoints[:2]]
+    whole = Detection((*away, *detect(someone).keypoints[2:]), 1.0)
+    unknown = ((math.nan, math.nan, 0.0),) * 2
+    part = Detection((*detect(someone).keypoints[:12], *unknown), 1.0)
+    truth = {"a": [someone, person(500, visible=0)]}
+    result = score(truth, {"a": [part]}, Protocol())
+    assert result.ap == pytest.approx(100)
+    assert result.protocol.joints == JOINTS[:12]
+    assert score(truth, {"a": [whole]}, Protocol()).protocol.joints == JOINTS
+    wrong = Detection((*away, *part.keypoints[2:]), 1.0)
+    assert pck({"a": [someone]}, {"a": [part]}) == pytest.approx(100)
+    assert pck({"a": [someone]}, {"a": [wrong]}) == pytest.approx(100 * 10 / 12)
+    places = np.array([part.keypoints, wrong.keypoints])
+    similar = oks(np.array([someone.keypoints] * 2), places, np.full(2, 6400.0))
+    assert similar == pytest.approx([1, 10 / 12])
+    heads = Person(tuple((x, y, v if j > 11 else 0) for j, (x, y, v) in enumerate(someone.keypoints)), someone.bbox)
+    assert score({"a": [someone], "b": [heads]}, {"a": [part]}, Protocol()).people == 1
 
 
 def test_nobody_found_is_0_and_nobody_there_is_nan():

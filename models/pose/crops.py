@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
 from isp_sim.scenes import JOINTS, Person
 from models.pose.backbone import LOW, WELL
 
-GROW_X, GROW_Y = 0.10, 0.15
+GROW = (0.10, 0.15)
 WIDEST_EXTENT = 1.25
 """Of a training crop over the grown box: the released code cuts so much of the picture before it draws."""
 LOW_LIGHT_MEAN = 0.4
@@ -105,7 +105,11 @@ def normalise(picture: Picture, how: Normalisation) -> Float32[np.ndarray, "heig
 
 
 def crop_affine(
-    box: tuple[float, float, float, float], size: tuple[int, int], extent: float = 1.0, rotation_deg: float = 0.0
+    box: tuple[float, float, float, float],
+    size: tuple[int, int],
+    extent: float = 1.0,
+    rotation_deg: float = 0.0,
+    grow: tuple[float, float] = GROW,
 ) -> Affine:
     """Picture pixels → crop pixels, both with (0, 0) at the centre of the first.
 
@@ -114,10 +118,11 @@ def crop_affine(
         size: (height, width) of the crop.
         extent: the crop's over that of the grown box; above 1 shows more.
         rotation_deg: the person turns by this much, counter-clockwise.
+        grow: shares of its width and height that the box grows by on each side.
     """
     x, y, width, height = box
     centre_x, centre_y = x + width / 2 - 0.5, y + height / 2 - 0.5
-    wide = max(width * (1 + 2 * GROW_X), height * (1 + 2 * GROW_Y) * size[1] / size[0], 1.0) * extent
+    wide = max(width * (1 + 2 * grow[0]), height * (1 + 2 * grow[1]) * size[1] / size[0], 1.0) * extent
     zoom = size[1] / wide
     angle = np.deg2rad(rotation_deg)
     turn = zoom * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])

@@ -26,7 +26,7 @@ def draw_poses(picture: Picture, truth: Sequence[Person], found: Sequence[Detect
     Args:
         picture: uint8 `(height, width, 3)`, R first.
         truth: labels; unlabelled joints are left out.
-        found: detections; all 14 joints.
+        found: detections; joints the network does not know are left out.
         zoom: whole number.
     """
     canvas = np.ascontiguousarray(np.repeat(np.repeat(picture, zoom, 0), zoom, 1))
@@ -35,7 +35,7 @@ def draw_poses(picture: Picture, truth: Sequence[Person], found: Sequence[Detect
         _limbs(canvas, joints[:, :2], joints[:, 2] > 0, zoom, TRUE)
     for detection in found:
         joints = np.array(detection.keypoints, float)
-        _limbs(canvas, joints[:, :2], np.ones(len(joints), bool), zoom, None)
+        _limbs(canvas, joints[:, :2], np.isfinite(joints[:, 0]), zoom, None)
     return canvas
 
 
@@ -49,7 +49,7 @@ def caption(picture: Picture, words: str) -> None:
 def _limbs(
     canvas: Picture, joints: np.ndarray, known: np.ndarray, zoom: int, colour: tuple[int, int, int] | None
 ) -> None:
-    at = np.round((joints + 0.5) * zoom - 0.5).astype(int)
+    at = np.round((np.nan_to_num(joints) + 0.5) * zoom - 0.5).astype(int)
     for a, b in SKELETON:
         if known[a] and known[b]:
             ends = at[a].tolist(), at[b].tolist()

@@ -8,16 +8,17 @@ from torch import Tensor
 
 from isp_sim.scenes import Person
 from models.pose.crops import FLIP, RELEASED_FLIP, Affine, Picture, crop, normalise
-from models.pose.heatmaps import decode
-from models.pose.recogniser import Recogniser
+from models.pose.recogniser import Recogniser, Seen
+from models.recognisers.decoding import mirrored
+from models.recognisers.movenet import Heads
 from models.scoring.average_precision import Detection
 
 FLIPS = {"none": None, "right": FLIP, "released": RELEASED_FLIP}
 BATCH = 32
 
 
-def heatmaps(recogniser: Recogniser, crops: Tensor, lighting: int, flip: str) -> Tensor:
-    """Heatmaps of a batch; with a flip the mean of the crop's and its mirror image's.
+def heatmaps(recogniser: Recogniser, crops: Tensor, lighting: int, flip: str) -> Seen:
+    """Heatmaps or heads of a batch; with a flip the mean of the crop's and its mirror image's.
 
     Args:
         recogniser: frozen.
@@ -26,17 +27,30 @@ def heatmaps(recogniser: Recogniser, crops: Tensor, lighting: int, flip: str) ->
         flip: `none`, `right`, or `released` (its wrong joint pairs).
 
     Raises:
-        ValueError: an unknown flip.
+        ValueError: an unknown flip, or one that gives a joint what the network does not know.
     """
     if flip not in FLIPS:
         raise ValueError(f"flip {flip!r}: allowed are {', '.join(FLIPS)}")
     pairs = FLIPS[flip]
     if pairs is None:
-        seen: Tensor = recogniser(crops, lighting)
-        return seen
-    both: Tensor = recogniser(torch.cat([crops, crops.flip(-1)]), lighting)
-    straight, mirror = both.chunk(2)
-    return (straight + mirror.flip(-1)[:, list(pairs)]) / 2
+        return recogniser.seen(crops, lighting)
+    if not torch.equal(recogniser.known[list(pairs)], recogniser.known):
+        raise ValueError(
+            f"flip {flip!r}: exchanges a joint with one that the network does not know; right or none is allowed"
+        )
+    both = recogniser.seen(torch.cat([crops, crops.flip(-1)]), lighting)
+    if isinstance(both, Heads):
+        straight, mirror = (Heads(*half) for half in zip(*(head.chunk(2) for head in both), strict=True))
+        return _mean([straight, mirrored(mirror, pairs)])
+    return _mean([both[: len(crops)], both[len(crops) :].flip(-1)[:, list(pairs)]])
+
+
+def _mean(several: Sequence[Seen]) -> Seen:
+    """The mean of what one network said of the same crops, in float32."""
+    heads = [one for one in several if isinstance(one, Heads)]
+    if heads:
+        return Heads(*(torch.stack(same).float().mean(dim=0) for same in zip(*heads, strict=True)))
+    return torch.stack([one for one in several if isinstance(one, Tensor)]).float().mean(dim=0)
 
 
 def detect(
@@ -57,11 +71,9 @@ def detect(
 def detect_in(
     recogniser: Recogniser, images: Sequence[np.ndarray], people: Sequence[Person], lighting: int, flip: str = "right"
 ) -> list[Detection]:
-    """Poses of the people whose boxes are given, in what an ISP made for the network.
+    """Poses of the people whose boxes are given, in what an ISP made for the network; NaN for joints it does not know.
 
     Several developments of one picture vote: their heatmaps are averaged.
-
-    A heatmap pixel is `stride` crop pixels: crop = stride·heatmap + (stride − 1)/2 between pixel centres.
 
     Args:
         recogniser: frozen; its device is where it runs.
@@ -78,10 +90,9 @@ def detect_in(
     with torch.inference_mode():
         for first in range(0, len(people), BATCH):
             chosen = affines[first : first + BATCH]
-            maps = torch.stack([_crops_seen(recogniser, image, chosen, lighting, flip, device) for image in images])
-            joints, scores = decode(maps.mean(dim=0))
-            at = joints.cpu().numpy() * recogniser.stride + (recogniser.stride - 1) / 2
-            for affine, points, peaks in zip(chosen, at, scores.cpu().numpy(), strict=True):
+            seen = _mean([_crops_seen(recogniser, image, chosen, lighting, flip, device) for image in images])
+            joints, scores = recogniser.decode(seen)
+            for affine, points, peaks in zip(chosen, joints.cpu().numpy(), scores.cpu().numpy(), strict=True):
                 there = (points - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
                 joined = np.column_stack([there, peaks])
                 keypoints = tuple((float(x), float(y), float(s)) for x, y, s in joined)
@@ -91,6 +102,6 @@ def detect_in(
 
 def _crops_seen(
     recogniser: Recogniser, image: np.ndarray, affines: Sequence[Affine], lighting: int, flip: str, device: torch.device
-) -> Tensor:
+) -> Seen:
     crops = torch.from_numpy(np.stack([crop(image, affine, recogniser.input_size) for affine in affines]))
-    return heatmaps(recogniser, crops.to(device).contiguous(memory_format=torch.channels_last), lighting, flip).float()
+    return heatmaps(recogniser, crops.to(device).contiguous(memory_format=torch.channels_last), lighting, flip)

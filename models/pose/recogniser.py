@@ -1,4 +1,4 @@
-"""Any frozen network that gives heatmaps, as the recogniser behind an ISP: ours, TorchScript, exported, a factory's."""
+"""Any frozen network that gives heatmaps, as the recogniser behind an ISP: ours, MoveNet, TorchScript, a factory's."""
 
 import hashlib
 from pathlib import Path
@@ -13,6 +13,7 @@ from isp_sim.scenes import JOINTS
 from models.foreign import load_foreign, made_by
 from models.pose.backbone import LOW, WELL
 from models.pose.crops import (
+    GROW,
     IMAGENET,
     LOW_LIGHT_MEAN,
     Affine,
@@ -21,15 +22,25 @@ from models.pose.crops import (
     NormalisationName,
     crop_affine,
 )
+from models.pose.heatmaps import decode
 from models.pose.network import HEATMAP_STRIDE, Cpn, PoseOutput
 from models.pose.weights import SHIPPED, load_network
+from models.recognisers import decoding
+from models.recognisers.movenet import KEYPOINTS, STRIDE, Heads, SizeName, load_movenet, shipped_weights
 
 Side = Annotated[int, Field(ge=32, le=4096)]
 Brightened = Literal["none", "imagenet"]
 EXTENTS = (0.5, 3.0)
 """Smallest and largest extent of a person's crop over the grown box that is allowed."""
+Share = Annotated[float, Field(ge=0, le=2)]
 WELL_LIT = "well-lit"
 """Name of the shipped network as one that has never seen the dark."""
+MOVENETS: dict[str, SizeName] = {f"movenet-{size}": size for size in get_args(SizeName)}
+"""Names of the public networks that come with the package."""
+MOVENET_GROW = (0.125, 0.125)
+"""MoveNet wants a square round 1.25 times the box."""
+Seen = Tensor | Heads
+"""What a network says of crops: heatmaps `(batch, 14, …)`, or MoveNet's heads; joints in ExLPose's order."""
 
 
 class RecogniserFile(BaseModel):
@@ -42,6 +53,10 @@ class RecogniserFile(BaseModel):
         extent: of a person's crop over the grown box (`models.pose.crops.crop_affine`); 1 as the released code tests.
         low_light, well_lit: how a picture is normalised before the crop: a name, or a mean and a standard deviation of
             each channel.
+        grow: shares of its width and height that a person's box grows by on each side, then to the crop's aspect.
+        channels: heatmap channel of each of the 14 joints in ExLPose's order, null for a joint the network does not
+            know; without it the first 14.
+        low_light, well_lit: how a picture is normalised before the crop.
         brightened: how a low-light crop is normalised once its picture was brought to a mean of 0.4, or developed by an
             ISP: `imagenet`, or a mean and a standard deviation, for a network that was trained on well-lit pictures.
     """
@@ -51,7 +66,8 @@ class RecogniserFile(BaseModel):
     height: Side
     width: Side
     stride: int = Field(HEATMAP_STRIDE, ge=1, le=32)
-    channels: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+    grow: tuple[Share, Share] = GROW
+    channels: tuple[Annotated[int, Field(ge=0)] | None, ...] = Field(
         tuple(range(len(JOINTS))), min_length=len(JOINTS), max_length=len(JOINTS)
     )
     extent: float = Field(1.0, ge=EXTENTS[0], le=EXTENTS[1], allow_inf_nan=False)
@@ -78,9 +94,11 @@ class RecogniserFile(BaseModel):
 
     @model_validator(mode="after")
     def _once(self) -> Self:
-        twice = next((n for n in self.channels if self.channels.count(n) > 1), None)
+        twice = next((n for n in self.channels if n is not None and self.channels.count(n) > 1), None)
         if twice is not None:
             raise ValueError(f"channels: heatmap {twice} stands twice; each joint needs one of its own")
+        if all(n is None for n in self.channels):
+            raise ValueError("channels: null for every joint; at least one must have a heatmap")
         if self.brightened != "none" and (self.low_light == "imagenet" or isinstance(self.low_light, MeanStd)):
             raise ValueError(
                 "low_light and brightened both subtract a mean, which would normalise twice; expected low_light "
@@ -94,9 +112,12 @@ class Recogniser(nn.Module):
 
     Args:
         network: crops `(batch, 3, height, width)` → heatmaps `(batch, joints, height/stride, width/stride)`, or a tuple
-            whose first they are; a `Cpn` is told the lighting.
+            whose first they are; a `Cpn` is told the lighting, MoveNet's `Heads` are decoded as its own graph does.
         said: of its input and output.
     """
+
+    known: Tensor
+    """Which of the 14 joints the network has."""
 
     def __init__(self, network: nn.Module, said: RecogniserFile) -> None:
         super().__init__()
@@ -106,7 +127,9 @@ class Recogniser(nn.Module):
         self.extent = said.extent
         self.normalisation: dict[int, Normalisation] = {LOW: said.low_light, WELL: said.well_lit}
         self._brightened = IMAGENET if said.brightened == "imagenet" else said.brightened
-        self._plain = said.channels == tuple(range(len(JOINTS)))
+        known = [channel is not None for channel in said.channels]
+        self.register_buffer("known", torch.tensor(known), persistent=False)
+        self._channels = [channel or 0 for channel in said.channels]  # what a missing joint is given is never looked at
         self.train(False)
         for parameter in self.parameters():
             parameter.requires_grad_(False)
@@ -119,7 +142,17 @@ class Recogniser(nn.Module):
         return self
 
     def forward(self, crops: Tensor, lighting: int = LOW) -> Tensor:
-        """Heatmaps `(batch, 14, height/stride, width/stride)`.
+        """Heatmaps `(batch, 14, height/stride, width/stride)`; 0 for a joint the network does not know.
+
+        Args:
+            crops: `(batch, 3, *input_size)`, normalised.
+            lighting: `LOW` or `WELL`.
+        """
+        seen = self.seen(crops, lighting)
+        return (seen.heatmaps if isinstance(seen, Heads) else seen) * self.known[:, None, None]
+
+    def seen(self, crops: Tensor, lighting: int = LOW) -> Seen:
+        """Heatmaps, or heads, from which `decode` reads joints; a joint the network does not know has another's.
 
         Args:
             crops: `(batch, 3, *input_size)`, normalised.
@@ -128,12 +161,34 @@ class Recogniser(nn.Module):
         if lighting == LOW and isinstance(self._brightened, MeanStd):
             crops = standardised(crops, self._brightened)
         seen = self.network(crops, lighting) if isinstance(self.network, Cpn) else self.network(crops)
+        if isinstance(seen, Heads):
+            return decoding.pick(seen, self._channels)
         maps: Tensor = seen if isinstance(seen, Tensor) else seen[0]
-        return maps[:, : len(JOINTS)] if self._plain else maps[:, list(self.said.channels)]
+        return maps[:, self._channels]
+
+    def decode(self, seen: Seen) -> tuple[Tensor, Tensor]:
+        """Joints in crop px, (0, 0) at the centre of the first, and their scores.
+
+        A heatmap's pixel is `stride` crop px wide: crop = stride·heatmap + (stride − 1)/2 between pixel centres.
+        MoveNet's places count cells from the crop's edge: crop = stride·place − 1/2.
+
+        Args:
+            seen: as `self.seen` gives it, or a mean of several.
+
+        Returns:
+            `(batch, 14, 2)`, NaN for a joint the network does not know, and `(batch, 14)`, 0 for such a joint.
+        """
+        if isinstance(seen, Heads):
+            places, scores = decoding.decode(seen)
+            joints = places * self.stride - 0.5
+        else:
+            places, scores = decode(seen)
+            joints = places * self.stride + (self.stride - 1) / 2
+        return joints.masked_fill(~self.known[:, None], float("nan")), scores * self.known
 
     def crop_affine(self, box: tuple[float, float, float, float]) -> Affine:
         """Picture px → px of the crop in which this network is shown the person of a box, (x, y, width, height) px."""
-        return crop_affine(box, self.input_size, self.extent)
+        return crop_affine(box, self.input_size, self.extent, grow=self.said.grow)
 
 
 def standardised(pictures: Tensor, figures: MeanStd) -> Tensor:
@@ -171,19 +226,34 @@ def well_lit_alone() -> Recogniser:
     return Recogniser(_WellLitAlone(network), RecogniserFile(height=height, width=width, brightened="imagenet"))
 
 
+def movenet(size: SizeName) -> Recogniser:
+    """MoveNet as Google published it, by COCO's joints: it knows all of ours but head and neck.
+
+    It takes sRGB of 0 … 1 and cuts what is beyond; low light is brought to a mean of 0.4 before.
+    """
+    network = load_movenet(shipped_weights(size))
+    channels = tuple(KEYPOINTS.index(joint) if joint in KEYPOINTS else None for joint in JOINTS)
+    said = RecogniserFile(
+        height=network.side, width=network.side, stride=STRIDE, grow=MOVENET_GROW, channels=channels, well_lit="none"
+    )
+    return Recogniser(network, said)
+
+
 def load_recogniser(name: str | Path | None = None) -> Recogniser:
     """A frozen recogniser.
 
     Args:
         name: weights of ours (.safetensors), TorchScript (.pt) or an exported program (.pt2) with its YAML beside it,
-            or `package.module:factory`, whose call gives a `Recogniser`; `well-lit`, see `well_lit_alone`; without it
-            the shipped network.
+            or `package.module:factory`, whose call gives a `Recogniser`; `movenet-thunder`, `movenet-lightning`, see
+            `movenet`; `well-lit`, see `well_lit_alone`; without it the shipped network.
 
     Raises:
         ValueError: none of these, or what is there cannot be used.
     """
     if name == WELL_LIT:
         return well_lit_alone()
+    if name in MOVENETS:
+        return movenet(MOVENETS[str(name)])
     path = Path(name) if name is not None else SHIPPED
     if path.suffix == ".safetensors":
         return of_cpn(load_network(path))
@@ -192,7 +262,8 @@ def load_recogniser(name: str | Path | None = None) -> Recogniser:
     if ":" in str(name):
         return _made(str(name))
     raise ValueError(
-        f"--pose {name}: .safetensors, .pt (TorchScript), .pt2 (torch.export), module:factory or {WELL_LIT} is allowed"
+        f"--pose {name}: .safetensors, .pt (TorchScript), .pt2 (torch.export), module:factory, {', '.join(MOVENETS)} "
+        f"or {WELL_LIT} is allowed"
     )
 
 
@@ -203,6 +274,8 @@ def identity(name: str | Path | None = None) -> str:
         name: as `load_recogniser` takes it.
     """
     weights = SHIPPED if name in (None, WELL_LIT) else Path(str(name))
+    if name in MOVENETS:
+        weights = shipped_weights(MOVENETS[str(name)])
     content = [one.read_bytes() for one in (weights, weights.with_suffix(".yaml")) if one.is_file()]
     if not content:
         return str(name)

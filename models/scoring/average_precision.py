@@ -8,7 +8,7 @@ import contextlib
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Protocol:
         extent: of a person's crop over the grown box.
         bit_depth: of the pictures.
         seed: of the run.
+        joints: that are counted: those both the labels' format and the network know.
     """
 
     boxes: str = "true"
@@ -44,11 +45,12 @@ class Protocol:
     sigmas: tuple[float, ...] = SIGMAS
     area_share: float = AREA_SHARE
     max_detections: int = MAX_DETECTIONS
+    joints: tuple[str, ...] = JOINTS
 
 
 @dataclass(frozen=True)
 class Detection:
-    """One estimated pose: 14 × (x, y, score) in picture pixels, and the person's score."""
+    """One estimated pose: 14 × (x, y, score) in picture px, x and y NaN for a joint the network lacks; its score."""
 
     keypoints: tuple[tuple[float, float, float], ...]
     score: float
@@ -85,13 +87,15 @@ def score(truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[De
     Args:
         truth: people of each picture; those without a labelled joint are not counted, as in CrowdPose.
         found: detections of each picture.
-        protocol: sigmas, area and number of detections; the rest is only recorded.
+        protocol: sigmas, area and number of detections; the rest is only recorded. Its joints become those that the
+            detections know; labels of others are not looked at.
 
     Raises:
         ValueError: detections on a picture that has no truth.
     """
     truth = {name: tuple(people) for name, people in truth.items()}
     people = sum(any(v > 0 for _, _, v in one.keypoints) for several in truth.values() for one in several)
+    protocol = of_known_joints(protocol, found)
     judge = evaluated(truth, found, protocol)
     if judge is None:
         empty = float("nan") if not people else 0.0
@@ -116,6 +120,7 @@ def evaluated(
     from pycocotools.cocoeval import COCOeval
 
     ids = {name: n for n, name in enumerate(sorted(truth), start=1)}
+    protocol = of_known_joints(protocol, found)
     annotations = [_annotation(person, ids[name], protocol) for name in ids for person in truth[name]]
     for n, annotation in enumerate(annotations, start=1):
         annotation["id"] = n  # from 1: pycocotools loses id 0
@@ -138,6 +143,18 @@ def evaluated(
     return judge
 
 
+def of_known_joints(protocol: Protocol, found: Mapping[str, Iterable[Detection]]) -> Protocol:
+    """The protocol with the joints that the detections know."""
+    return replace(protocol, joints=known_joints(d for name in sorted(found) for d in found[name]))
+
+
+def known_joints(detections: Iterable[Detection]) -> tuple[str, ...]:
+    """The joints a network knows, by what it found; all where it found nobody."""
+    places = np.array([detection.keypoints for detection in detections], float).reshape(-1, len(JOINTS), 3)
+    known = np.isfinite(places[..., 0]).any(axis=0) if len(places) else np.ones(len(JOINTS), bool)
+    return tuple(joint for joint, is_known in zip(JOINTS, known, strict=True) if is_known)
+
+
 _PERSON = {"id": 1, "name": "person", "keypoints": list(JOINTS), "skeleton": [list(bone) for bone in SKELETON]}
 
 
@@ -147,21 +164,25 @@ def _mean(precision: np.ndarray) -> float:
 
 
 def _annotation(person: Person, image: int, protocol: Protocol) -> dict[str, Any]:
-    labelled = sum(v > 0 for _, _, v in person.keypoints)
+    keypoints = [
+        joint if name in protocol.joints else (0.0, 0.0, 0)
+        for name, joint in zip(JOINTS, person.keypoints, strict=True)
+    ]
+    labelled = sum(v > 0 for _, _, v in keypoints)
     return {
         "image_id": image,
         "category_id": 1,
         "iscrowd": person.iscrowd,
         "ignore": int(labelled == 0),
         "num_keypoints": labelled,
-        "keypoints": [float(value) for joint in person.keypoints for value in joint],
+        "keypoints": [float(value) for joint in keypoints for value in joint],
         "bbox": list(person.bbox),
         "area": protocol.area_share * person.bbox[2] * person.bbox[3],
     }
 
 
 def _result(detection: Detection, image: int) -> dict[str, Any]:
-    flat = [float(value) for joint in detection.keypoints for value in joint]
+    flat = np.nan_to_num(np.array(detection.keypoints, float)).ravel().tolist()
     return {"image_id": image, "category_id": 1, "keypoints": flat, "score": detection.score}
 
 
@@ -175,16 +196,16 @@ def oks(
 
     Args:
         truth: x, y, COCO visibility.
-        found: x, y, score.
+        found: x, y, score; a joint whose x is NaN is not counted.
         areas: of the boxes, w·h px²; 0.53 of it counts.
         joints: which of the 14 these are.
     """
     sigmas = np.array(SIGMAS)[list(joints)]
     d2 = ((truth[..., :2] - found[..., :2]) ** 2).sum(axis=2)
     close = np.exp(-d2 / (8 * AREA_SHARE * np.maximum(areas, 1.0)[:, None] * sigmas**2))
-    labelled = truth[..., 2] > 0
+    labelled = (truth[..., 2] > 0) & np.isfinite(d2)
     count = labelled.sum(axis=1)
-    return np.where(count > 0, (close * labelled).sum(axis=1) / np.maximum(count, 1), np.nan)
+    return np.where(count > 0, np.where(labelled, close, 0).sum(axis=1) / np.maximum(count, 1), np.nan)
 
 
 def read_split(folder: Path, split: str) -> dict[str, tuple[Person, ...]]:

@@ -20,7 +20,7 @@ def pck(truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[Dete
 
     Args:
         truth: people of each picture.
-        found: one detection for each of them, in their order.
+        found: one detection for each of them, in their order; joints the network does not know are not counted.
         share: of the torso's length.
 
     Raises:
@@ -36,10 +36,11 @@ def near_and_labelled(people: Iterable[Person], found: Iterable[Detection], shar
     near = labelled = 0
     for person, detection in zip(people, found, strict=True):
         joints, guess = np.array(person.keypoints), np.array(detection.keypoints)
-        seen = joints[:, 2] > 0
-        lengths = [np.hypot(*(joints[a] - joints[b])[:2]) for a, b in TORSO if seen[a] and seen[b]]
+        there = joints[:, 2] > 0
+        lengths = [np.hypot(*(joints[a] - joints[b])[:2]) for a, b in TORSO if there[a] and there[b]]
         if not lengths:
             continue
+        seen = there & np.isfinite(guess[:, 0])
         distance = np.hypot(*(joints - guess)[seen, :2].T)
         near += int((distance <= share * max(lengths)).sum())
         labelled += int(seen.sum())

@@ -1,0 +1,70 @@
+"""MoveNet's heads → joints: the person nearest the middle, then of each joint the place that fits that person.
+
+As the published graph computes it after its heads. Places are in cells: an index plus an offset; a cell is 4 crop px.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from models.recognisers.movenet import Heads
+
+SOFTENING = 1.8
+"""Cells added to a distance before something is divided by it."""
+
+
+def decode(heads: Heads) -> tuple[Tensor, Tensor]:
+    """Joints of the person in the middle.
+
+    `c = argmax_p centre(p) / (|p − middle| + 1.8)` and `g = c + regression(c)`; for each joint
+    `q = argmax_p heatmap(p) / (|p − g| + 1.8)`; its place is `q + offset(q)`, its score `heatmap(q)`.
+
+    Args:
+        heads: of a batch.
+
+    Returns:
+        Places `(batch, joints, 2)` as x and y in cells, the first cell's index being 0, and scores `(batch, joints)`.
+    """
+    height, width = heads.heatmaps.shape[-2:]
+    y = torch.arange(height, device=heads.heatmaps.device, dtype=heads.heatmaps.dtype)[:, None]
+    x = torch.arange(width, device=heads.heatmaps.device, dtype=heads.heatmaps.dtype)
+    middle = heads.centre / (torch.hypot(x - width / 2, y - height / 2) + SOFTENING)
+    centre = middle.flatten(1).argmax(dim=1)[:, None]  # (batch, 1)
+    guess = _cell(centre, width) + _at(heads.regression, centre.expand(-1, heads.heatmaps.shape[1]))
+    distance = torch.hypot(x - guess[..., 0, None, None], y - guess[..., 1, None, None])
+    cells = (heads.heatmaps / (distance + SOFTENING)).flatten(2).argmax(dim=2)  # (batch, joints)
+    scores = heads.heatmaps.flatten(2).gather(2, cells[..., None])[..., 0]
+    return _cell(cells, width) + _at(heads.offsets, cells), scores
+
+
+def pick(heads: Heads, joints: Sequence[int]) -> Heads:
+    """The heads of these joints, in this order."""
+    chosen = list(joints)
+    return Heads(heads.heatmaps[:, chosen], heads.centre, heads.regression[:, chosen], heads.offsets[:, chosen])
+
+
+def mirrored(heads: Heads, pairs: Sequence[int]) -> Heads:
+    """The heads of mirrored pictures, as if the pictures had not been mirrored.
+
+    A place x becomes `width − x`, a cell's index n `width − 1 − n`; so what is counted from a cell, regression and
+    offset, becomes `1 − x`.
+
+    Args:
+        heads: of the mirrored pictures.
+        pairs: for each joint the one it changes places with.
+    """
+    back = pick(Heads(*(head.flip(-1) for head in heads)), pairs)
+    turned = (torch.stack([1 - points[:, :, 0], points[:, :, 1]], dim=2) for points in (back.regression, back.offsets))
+    return Heads(back.heatmaps, back.centre, *turned)
+
+
+def _cell(index: Tensor, width: int) -> Tensor:
+    """Of a cell x and y, `(…, 2)`."""
+    return torch.stack([index % width, index // width], dim=-1)
+
+
+def _at(points: Tensor, cells: Tensor) -> Tensor:
+    """`(batch, joints, 2, height, width)` at a cell for each joint, `(batch, joints)` → `(batch, joints, 2)`."""
+    flat = points.flatten(3)
+    return flat.gather(3, cells[..., None, None].expand(-1, -1, 2, 1))[..., 0]

@@ -1,0 +1,233 @@
+"""MoveNet's single-person pose networks, Thunder and Lightning, as a torch module with gradients to its input.
+
+MobileNetV2 (Sandler et al., CVPR 2018), a feature pyramid (Lin et al., CVPR 2017) down to stride 4, and CenterNet's
+four heads (Zhou et al., *Objects as Points*, 2019). Google published the weights on TensorFlow Hub under Apache-2.0;
+batch norms are folded into the convolutions. `movenet.md` says where ours come from; `models.recognisers.convert` makes
+them.
+"""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+SizeName = Literal["thunder", "lightning"]
+KEYPOINTS = (
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+    "right_ankle",
+)  # fmt: skip
+"""COCO's 17 joints in its order, which is MoveNet's."""
+STRIDE = 4
+"""Crop pixels a cell of the heads."""
+
+_STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+"""MobileNetV2's table 2: expansion, channels, blocks, stride of the first."""
+_TAPPED = (2, 5, 9)
+"""The blocks whose output the pyramid also looks at: the last of strides 4 and 8, and the last of 64 channels."""
+_LAST_CHANNELS = 1280
+_PYRAMID = (64, 32, 24, 24)
+_HEAD_CHANNELS = 96
+_COARSEST = 32
+"""Crop pixels a pixel of the coarsest features: sides are multiples of it."""
+
+
+class Size(NamedTuple):
+    """A network's side, px, and MobileNetV2's width multiplier."""
+
+    side: int
+    width: float
+
+
+SIZES: dict[SizeName, Size] = {"thunder": Size(256, 1.75), "lightning": Size(192, 1.0)}
+
+
+class Heads(NamedTuple):
+    """What MoveNet says of each cell, `(batch, …, height/4, width/4)`; `models.recognisers.decoding` reads it.
+
+    Attributes:
+        heatmaps: `(batch, joints, …)`, 0 … 1: whether the joint is in the cell, whoever's it is.
+        centre: `(batch, 1, …)`, 0 … 1: whether a person's centre is in it.
+        regression: `(batch, joints, 2, …)`: x and y from the cell of a centre to that person's joint, cells.
+        offsets: `(batch, joints, 2, …)`: x and y from the cell's index to the joint in it, cells.
+    """
+
+    heatmaps: Tensor
+    centre: Tensor
+    regression: Tensor
+    offsets: Tensor
+
+
+class SameConv2d(nn.Conv2d):
+    """Convolution with TensorFlow's SAME padding: of an odd number of missing pixels the last is right and below.
+
+    Args:
+        inside, outside: channels.
+        kernel: odd, px.
+        stride: 1 or 2.
+        groups: of channels.
+        bias: whether one is added.
+    """
+
+    def __init__(
+        self, inside: int, outside: int, kernel: int = 1, stride: int = 1, groups: int = 1, bias: bool = True
+    ) -> None:
+        padding = kernel // 2 if stride == 1 else 0
+        super().__init__(inside, outside, kernel, stride, padding, groups=groups, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """`(batch, inside, h, w)` → `(batch, outside, ⌈h/stride⌉, ⌈w/stride⌉)`."""
+        if self.stride[0] == 1:
+            return super().forward(input)
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        missing = [max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in input.shape[:1:-1]]
+        return super().forward(F.pad(input, [side for n in missing for side in (n // 2, n - n // 2)]))
+
+
+class InvertedResidual(nn.Module):
+    """MobileNetV2's block: widen by 1×1, look around by 3×3 in each channel, narrow by 1×1; ReLU6 after the first two.
+
+    Args:
+        inside, outside: channels; equal ones at stride 1 are added.
+        expansion: of the channels between; at 1 nothing is widened.
+        stride: of the 3×3.
+    """
+
+    def __init__(self, inside: int, outside: int, expansion: int, stride: int) -> None:
+        super().__init__()
+        between = inside * expansion
+        self.expand = SameConv2d(inside, between) if expansion > 1 else None
+        self.depthwise = SameConv2d(between, between, 3, stride, groups=between)
+        self.project = SameConv2d(between, outside)
+        self.adds = stride == 1 and inside == outside
+
+    def forward(self, features: Tensor) -> Tensor:
+        """`(batch, inside, h, w)` → `(batch, outside, h/stride, w/stride)`."""
+        wide = features if self.expand is None else F.relu6(self.expand(features))
+        narrow: Tensor = self.project(F.relu6(self.depthwise(wide)))
+        return features + narrow if self.adds else narrow
+
+
+class SeparableConv2d(nn.Module):
+    """3×3 in each channel, then 1×1 across them and ReLU."""
+
+    def __init__(self, inside: int, outside: int) -> None:
+        super().__init__()
+        self.depthwise = SameConv2d(inside, inside, 3, groups=inside, bias=False)
+        self.pointwise = SameConv2d(inside, outside)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """`(batch, inside, h, w)` → `(batch, outside, h, w)`."""
+        return F.relu(self.pointwise(self.depthwise(features)))
+
+
+class MoveNet(nn.Module):
+    """One person's pose from a square picture with the person in its middle.
+
+    Args:
+        size: `thunder` (256×256, 6.2 M parameters) or `lightning` (192×192, 2.3 M).
+    """
+
+    def __init__(self, size: SizeName) -> None:
+        super().__init__()
+        self.size: SizeName = size
+        self.side = SIZES[size].side
+        channels = _divisible(32 * SIZES[size].width)
+        self.stem = SameConv2d(3, channels, 3, 2)
+        blocks, tapped = [], []
+        for expansion, wanted, count, first in _STAGES:
+            outside = _divisible(wanted * SIZES[size].width)
+            for number in range(count):
+                blocks.append(InvertedResidual(channels, outside, expansion, first if number == 0 else 1))
+                channels = outside
+                if len(blocks) - 1 in _TAPPED:
+                    tapped.append(outside)
+        self.blocks = nn.ModuleList(blocks)
+        self.last = SameConv2d(channels, _LAST_CHANNELS)
+        seen = (_LAST_CHANNELS, *reversed(tapped))
+        self.laterals = nn.ModuleList(SameConv2d(a, b) for a, b in zip(seen, (_PYRAMID[0], *_PYRAMID[:3]), strict=True))
+        self.smooth = nn.ModuleList(SeparableConv2d(a, b) for a, b in itertools.pairwise(_PYRAMID))
+        self.heatmaps = _head(len(KEYPOINTS))
+        self.centre = _head(1)
+        self.regression = _head(2 * len(KEYPOINTS))
+        self.offsets = _head(2 * len(KEYPOINTS))
+
+    def forward(self, pictures: Tensor) -> Heads:
+        """What is in each cell of 4×4 px.
+
+        Args:
+            pictures: `(batch, 3, height, width)`, sRGB R first, 0 … 1, cut to that as 8 bits would be; MoveNet was
+                trained on squares of `side`, other sides must be multiples of 32.
+
+        Raises:
+            ValueError: other sides.
+        """
+        height, width = pictures.shape[2:]
+        if height % _COARSEST or width % _COARSEST:
+            raise ValueError(f"MoveNet: pictures of {height}×{width} px; sides must be multiples of {_COARSEST}")
+        features = F.relu6(self.stem(2 * pictures.clamp(0, 1) - 1))  # x/127.5 − 1 of 8-bit codes
+        finer = []
+        for number, block in enumerate(self.blocks):
+            features = block(features)
+            if number in _TAPPED:
+                finer.append(features)
+        features = self.laterals[0](F.relu6(self.last(features)))
+        for lateral, smooth, seen in zip(self.laterals[1:], self.smooth, reversed(finer), strict=True):
+            doubled = F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
+            features = smooth(doubled + lateral(seen))
+        return Heads(
+            self.heatmaps(features).sigmoid(),
+            self.centre(features).sigmoid(),
+            _as_points(self.regression(features)),
+            _as_points(self.offsets(features)),
+        )
+
+
+def load_movenet(path: Path) -> MoveNet:
+    """A network that `models.recognisers.convert` wrote, frozen, in float32.
+
+    Raises:
+        ValueError: no such file, not safetensors, or not MoveNet's.
+    """
+    try:
+        with safe_open(path, "pt") as stored:
+            metadata = stored.metadata() or {}
+            tensors = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, FileNotFoundError) as fault:
+        raise ValueError(f"{path}: not a readable safetensors file: {fault}") from None
+    size = json.loads(metadata.get("network", "{}")).get("movenet")
+    if size not in get_args(SizeName):
+        raise ValueError(f"{path}: its metadata names {size!r} as MoveNet's size; expected thunder or lightning")
+    with torch.random.fork_rng(devices=[]):
+        network = MoveNet(size)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as fault:
+        raise ValueError(f"{path}: {fault}") from None
+    return network.eval().requires_grad_(False)
+
+
+def shipped_weights(size: SizeName) -> Path:
+    """Where the weights that come with the package lie."""
+    return Path(__file__).parent / f"movenet-{size}.safetensors"
+
+
+def _head(channels: int) -> nn.Sequential:
+    return nn.Sequential(SeparableConv2d(_PYRAMID[-1], _HEAD_CHANNELS), SameConv2d(_HEAD_CHANNELS, channels))
+
+
+def _as_points(channels: Tensor) -> Tensor:
+    """`(batch, 2·joints, h, w)`, y before x as TensorFlow has it → `(batch, joints, 2, h, w)`, x before y."""
+    batch, twice, height, width = channels.shape
+    return channels.reshape(batch, twice // 2, 2, height, width).flip(2)
+
+
+def _divisible(channels: float) -> int:
+    """MobileNetV2's rounding: to the nearest multiple of 8, never below 90 %."""
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded if rounded >= 0.9 * channels else rounded + 8
