@@ -94,8 +94,8 @@ def score(truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[De
         ValueError: detections on a picture that has no truth.
     """
     truth = {name: tuple(people) for name, people in truth.items()}
-    people = sum(any(v > 0 for _, _, v in one.keypoints) for several in truth.values() for one in several)
     protocol = of_known_joints(protocol, found)
+    people = sum(labelled_in(one, protocol.joints) for several in truth.values() for one in several)
     judge = evaluated(truth, found, protocol)
     if judge is None:
         empty = float("nan") if not people else 0.0
@@ -146,6 +146,11 @@ def evaluated(
 def of_known_joints(protocol: Protocol, found: Mapping[str, Iterable[Detection]]) -> Protocol:
     """The protocol with the joints that the detections know."""
     return replace(protocol, joints=known_joints(d for name in sorted(found) for d in found[name]))
+
+
+def labelled_in(person: Person, joints: Sequence[str]) -> bool:
+    """Whether one of these joints of a person is labelled."""
+    return any(v > 0 for joint, (_, _, v) in zip(JOINTS, person.keypoints, strict=True) if joint in joints)
 
 
 def known_joints(detections: Iterable[Detection]) -> tuple[str, ...]:

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from isp_sim import streams
-from isp_sim.scenes import JOINTS, Person
-from models.scoring.average_precision import Detection, Protocol, evaluated, of_known_joints
+from isp_sim.scenes import Person
+from models.scoring.average_precision import Detection, Protocol, evaluated, labelled_in, of_known_joints
 from models.scoring.pck import near_and_labelled
 
 RESAMPLES = 400
@@ -79,12 +79,6 @@ def _spread(values: Iterable[float]) -> float:
     return float(known.std(ddof=1)) if len(known) > 1 else float("nan")
 
 
-def _counts(person: Person, joints: Sequence[str]) -> bool:
-    """Whether a person is scored: no crowd, and with a labelled joint that the network knows."""
-    known = (v > 0 for joint, (_, _, v) in zip(JOINTS, person.keypoints, strict=True) if joint in joints)
-    return not person.iscrowd and any(known)
-
-
 class WeightedAp:
     """AP of a set in which each picture counts as often as its weight says; people are matched once.
 
@@ -102,7 +96,7 @@ class WeightedAp:
         pictures: list[dict[str, Any]] = [one for one in (judge.evalImgs if judge else []) if one]
         place = [order[sorted(truth)[one["image_id"] - 1]] for one in pictures]
         known = of_known_joints(protocol, found).joints
-        counted = [sum(_counts(one, known) for one in people) for people in truth.values()]
+        counted = [sum(labelled_in(one, known) and not one.iscrowd for one in people) for people in truth.values()]
         self._people = np.array(counted, float)
         scores = [np.asarray(one["dtScores"], float) for one in pictures]
         by_score = np.argsort(-np.concatenate([*scores, np.zeros(0)]), kind="mergesort")
