@@ -18,10 +18,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from capture import align, develop, session
-from capture.aligned import align_pair
+from capture import align
+from capture.alignment import develop, session_fit
+from capture.alignment.labels import Labels
+from capture.alignment.writer import align_pair
 from capture.captures import find_pairs
-from capture.labels import Labels
 from isp_sim import generate
 from isp_sim.dataset import DatasetWriter
 from isp_sim.rigfile import load_rig
@@ -45,12 +46,12 @@ def measure(folder: Path, pairs: int) -> Table:
         raise RuntimeError("the session could not be shot")
     given = align.parser().parse_args([str(captures), "--out", str(out)])
     found, _ = find_pairs(captures)
-    settings = session.Settings("low_light", "cubic", "none", 0.5, False, None, given.summed, 0.01)
-    chosen = session.candidates(found, settings)[: given.summed]
+    settings = session_fit.Settings("low_light", "cubic", "none", 0.5, False, None, given.summed, 0.01)
+    chosen = session_fit.candidates(found, settings)[: given.summed]
 
-    def register() -> session.Session:
+    def register() -> session_fit.Session:
         torch.set_num_threads(CORES)
-        return session.fit_session("session", [(pair, develop.read(pair)) for pair in chosen], settings)
+        return session_fit.fit_session("session", [(pair, develop.read(pair)) for pair in chosen], settings)
 
     register()  # compiles
     fitted, wall, processor = timed(register)

@@ -24,8 +24,9 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from capture import develop, geometry, register
-from capture.observation import of_raws
+from capture.alignment import develop
+from capture.registration import geometry, register
+from capture.registration.observation import of_raws
 from isp_sim import streams
 from isp_sim.isp.codes import srgb_codes
 from isp_sim.pair import DualCamera, Pair
@@ -100,7 +101,7 @@ def _shot(ratio: float, base_us: float, gain_db: float) -> Shot:
 
 
 def ours(pairs: list[Pair]) -> Found:
-    """`capture.register`, from the raws."""
+    """`capture.registration.register`, from the raws."""
     height, width = pairs[0].well_lit_raw.counts.shape
     start = time.process_time()
     fit = register.register([of_raws(pair.well_lit_raw, pair.low_light_raw) for pair in pairs])

@@ -20,11 +20,11 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from calibration import characterise, gain_law, simulated
-from calibration import session as sessions
-from calibration.characterise import Results
-from calibration.dark_noise import GainPoint
-from calibration.estimate import Estimate
+from calibration.emva import characterise, gain_law, simulated
+from calibration.emva import session as sessions
+from calibration.emva.characterise import Results
+from calibration.emva.confidence import Estimate
+from calibration.emva.dark_noise import GainPoint
 from isp_sim import readout
 from isp_sim.rig import NoiseLaw, Sensor
 from isp_sim.rigfile import load_sensor, rigs_folder

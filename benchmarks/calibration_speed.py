@@ -17,9 +17,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from calibration import session as sessions
-from calibration.characterise import characterise, kept_images
-from calibration.session_files import open_session
+from calibration.emva import session as sessions
+from calibration.emva.characterise import characterise, kept_images
+from calibration.emva.session_files import open_session
 
 LEVELS = 50
 

@@ -20,10 +20,10 @@ from rich.console import Console
 from rich.table import Table
 
 from isp_sim import streams
+from models.data.crops import Picture
 from models.enhance.enhancer import CLASSICAL, Enhancer, as_image, of_network
 from models.enhance.tiles import SIDE, enhance_in_tiles
 from models.enhance.weights import NETWORKS, build
-from models.pose.crops import Picture
 
 HD, LARGE = (1200, 1920), (4000, 6000)
 ASKED_GB = 6.0

@@ -19,9 +19,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from isp_sim import generate, page
+from isp_sim import generate, html_report
 from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
+from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs, shots
 from models.enhance.comparison import (
     AS_IT_IS,
     MEAN_SCALED,
@@ -33,13 +34,12 @@ from models.enhance.comparison import (
     of_isp,
 )
 from models.enhance.enhancer import CLASSICAL, Enhancer, load_enhancer
+from models.enhance.networks.sdag import Stem, stem_of
 from models.enhance.recipe import EnhancerRecipe, load_recipe
-from models.enhance.sdag import Stem, stem_of
 from models.enhance.weights import load_sdag
 from models.learned_isp import load_weights
-from models.pose.recogniser import Recogniser, of_cpn
-from models.pose.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs, shots
 from models.pose.weights import SHIPPED, load_network
+from models.recognisers.recogniser import Recogniser, of_cpn
 from models.scoring.average_precision import Protocol
 from models.scoring.niqe import fit_pristine
 from models.train_enhancer import WEIGHTS, train
@@ -262,7 +262,7 @@ def main() -> int:
     console, protocol = Console(width=220), Protocol(flip="none", seed=TEST_SEED)
     try:
         recogniser, stem = frozen(given)
-        blocks = [page.text(PROTOCOL, "Protocol")]
+        blocks = [html_report.text(PROTOCOL, "Protocol")]
         for bench in benches(given, scale):
             bench.out.mkdir(parents=True, exist_ok=True)
             compared = enhancers(bench, given, scale, stem, console)
@@ -278,9 +278,9 @@ def main() -> int:
             console.print(table)
             said = verdicts(bench, rows, protocol)
             console.print(*said, sep="\n", highlight=False)
-            blocks += [page.text("", title), page.table(HEADINGS, lines(rows, protocol))]
-            blocks += [page.text(one) for one in said]
-        write_atomically(given.out / "report.html", page.page("Enhancers", blocks))
+            blocks += [html_report.text("", title), html_report.table(HEADINGS, lines(rows, protocol))]
+            blocks += [html_report.text(one) for one in said]
+        write_atomically(given.out / "report.html", html_report.page("Enhancers", blocks))
     except (ValueError, OSError, FloatingPointError) as fault:
         print(f"enhance_table: {fault}", file=sys.stderr)
         return 1

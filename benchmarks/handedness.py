@@ -25,12 +25,12 @@ from rich.table import Table
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Person
 from isp_sim.scenes.annotations import read_annotations
+from models.data.crops import FLIP, Picture
+from models.data.samples import RigPairs, shots
 from models.evaluate import TEST_SEED
 from models.pose.backbone import WELL
-from models.pose.crops import FLIP, Picture
-from models.pose.inference import detect
-from models.pose.recogniser import MOVENETS, Recogniser, load_recogniser
-from models.pose.samples import RigPairs, shots
+from models.recognisers.inference import detect
+from models.recognisers.recogniser import MOVENETS, Recogniser, load_recogniser
 from models.scoring.average_precision import Detection
 from models.scoring.pck import pck
 

@@ -22,13 +22,13 @@ from rich.table import Table
 from torch import Tensor
 
 from isp_sim.isp.pipeline import Pipeline
-from models.isp_learner import IspLearner, LowLightBatch, pose_loss
+from models.data.crops import crop_affine
+from models.engine.distributed import pick_device
+from models.isp.learner import IspLearner, LowLightBatch, pose_loss
+from models.isp.predictor import Predictor
 from models.learned_isp import LearnedIsp
-from models.pose.crops import crop_affine
 from models.pose.network import SIZES, Cpn
-from models.pose.recogniser import Recogniser, of_cpn
-from models.predictor import Predictor
-from models.processes import pick_device
+from models.recognisers.recogniser import Recogniser, of_cpn
 
 PICTURES, HEIGHT, WIDTH = 8, 1200, 1920
 PERSON_PX = 300

@@ -18,8 +18,8 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from isp_sim.isp.pipeline import Pipeline
+from models.isp.predictor import Predictor
 from models.learned_isp import LearnedIsp
-from models.predictor import Predictor
 
 ASKED_MS = 150
 """For predictor and pipeline together, filter included."""

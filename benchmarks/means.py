@@ -31,12 +31,12 @@ from isp_sim.metering import level
 from isp_sim.pair import DualCamera
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
+from isp_sim.run import tasks
 from isp_sim.run_summary import PUBLISHED_MEANS
 from isp_sim.scenes import Scene, SceneSource
 from isp_sim.scenes.people.source import People
 from isp_sim.scenes.photos import Photos
 from isp_sim.schedule import Shot, replay, split_of
-from isp_sim.studio import tasks
 from isp_sim.units import Radiance
 
 DATA = Path("../shared/data")

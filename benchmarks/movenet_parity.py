@@ -23,10 +23,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from models.pose.crops import crop
-from models.pose.recogniser import movenet
+from models.data.crops import crop
 from models.recognisers.decoding import decode
 from models.recognisers.movenet import KEYPOINTS, STRIDE, MoveNet, SizeName, load_movenet, shipped_weights
+from models.recognisers.recogniser import movenet
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.drawn_figure import figure

@@ -27,10 +27,13 @@ from isp_sim.isp.pipeline import Pipeline
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes.photos import Photos
 from models import train_isp
+from models.data.samples import FolderPairs, HeldPairs, PairSource, RigPairs, shots
+from models.engine.distributed import pick_device
+from models.engine.training import load_recipe, told
 from models.enhance.enhancer import CLASSICAL, load_enhancer
 from models.enhance.poses import enhanced_by
-from models.isp_report import gaps
-from models.isp_table import (
+from models.isp.report import gaps
+from models.isp.table import (
     BASELINE,
     GRID,
     LOW_SPLITS,
@@ -42,12 +45,9 @@ from models.isp_table import (
     developed_by,
     labelled,
 )
-from models.pose.recogniser import Recogniser, load_recogniser
-from models.pose.samples import FolderPairs, HeldPairs, PairSource, RigPairs, shots
-from models.processes import pick_device
+from models.recognisers.recogniser import Recogniser, load_recogniser
 from models.scoring.average_precision import Protocol
 from models.train_isp import KNOWN, IspRecipe, train
-from models.training import load_recipe, told
 
 ORDERS = {  # Ono et al., AP@.5:.95: LL-N, LL-H, LL-E, LL-A; None where the paper gives LL-A alone
     "E,G,S": (42.6, 34.1, 20.0, 33.2),

@@ -17,11 +17,11 @@ from rich.table import Table
 
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes.photos import Photos
+from models.data.samples import PairSource, RigPairs, shots
 from models.evaluate import ERRORS, HEADINGS, TEST_SEED, rows
-from models.pose.evaluation import find_poses
-from models.pose.recogniser import EXTENTS, Recogniser, load_recogniser
-from models.pose.samples import PairSource, RigPairs, shots
+from models.recognisers.recogniser import EXTENTS, Recogniser, load_recogniser
 from models.scoring.average_precision import Protocol
+from models.scoring.poses import find_poses
 
 PHOTOS = Path("../shared/data/photos/lspet")
 HELD_OUT = 300

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table as Shown
 
 from calibration.arms import read_picture, read_stack, tiles
-from calibration.estimate import Array, Estimate
+from calibration.emva.confidence import Array, Estimate
 from calibration.page import Heading, Part, Picture, Table, Text, new_figure, write_page
 from calibration.sensor_yaml import figure, sensor_yaml
 from isp_sim.files import write_atomically

@@ -19,7 +19,7 @@ from rich.table import Table as Shown
 from scipy import stats
 
 from calibration.arms import extended, linear, tiles
-from calibration.estimate import CONFIDENCE, Array, Estimate
+from calibration.emva.confidence import CONFIDENCE, Array, Estimate
 from calibration.page import Heading, Part, Picture, Table, Text, new_figure, write_page
 from calibration.sensor_yaml import figure
 from isp_sim.dng import read_dng

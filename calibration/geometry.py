@@ -20,7 +20,7 @@ from rich.table import Table as Shown
 from scipy import optimize
 
 from calibration.arms import extended, read_picture, read_stack
-from calibration.estimate import NORMAL, Array, Estimate
+from calibration.emva.confidence import NORMAL, Array, Estimate
 from calibration.page import INK, PALE, SECOND, Heading, Part, Picture, Table, Text, new_figure, write_page
 from calibration.sensor_yaml import figure
 from isp_sim.files import write_atomically

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calibration.noise_tables import STEP_ISO, EldCamera, NoiseTables, read_tables, two_lines
+from calibration.emva.noise_tables import STEP_ISO, EldCamera, NoiseTables, read_tables, two_lines
 from calibration.sensor_yaml import Document, figure, sensor_yaml
 from calibration.spectral import rec709_to_camera
 from isp_sim.files import write_atomically

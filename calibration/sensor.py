@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from calibration.characterise import Results, characterise, kept_images
+from calibration.emva.characterise import Results, characterise, kept_images
+from calibration.emva.session import Reading, Session, check, read
+from calibration.emva.session_files import open_session
 from calibration.sensor_file import sensor_file
-from calibration.session import Reading, Session, check, read
-from calibration.session_files import open_session
 from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_sensor
 
@@ -72,7 +72,7 @@ def open_asked(given: argparse.Namespace) -> Session:
         raise ValueError(f"{given.session} or --simulate {given.simulate}: one of them is allowed")
     if given.session is not None:
         return open_session(given.session, given.cfa, given.bits)
-    from calibration.simulated import simulated_session  # brings torch, 2 s
+    from calibration.emva.simulated import simulated_session  # brings torch, 2 s
 
     width, height = given.size
     if width % 2 or height % 2 or width < 64 or height < 80:

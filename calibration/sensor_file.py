@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 
-from calibration import gain_law
-from calibration.characterise import Results
-from calibration.dark_noise import GainPoint
-from calibration.estimate import Estimate
+from calibration.emva import gain_law
+from calibration.emva.characterise import Results
+from calibration.emva.confidence import Estimate
+from calibration.emva.dark_noise import GainPoint
 from calibration.sensor_yaml import Document, figure, sensor_yaml
 from isp_sim.rig import Sensor
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from calibration.characterise import Results
-from calibration.estimate import Estimate
-from calibration.nonuniformity import Nonuniformity
+from calibration.emva.characterise import Results
+from calibration.emva.confidence import Estimate
+from calibration.emva.nonuniformity import Nonuniformity
 from calibration.page import ACCENT, INK, PALE, SECOND, Heading, Part, Picture, Table, Text, new_figure, write_page
 
 COLOURS = {"R": "#c02b2b", "G1": "#2b8a3e", "G2": "#74b816", "B": "#1c5fc0", "mono": INK}

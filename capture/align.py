@@ -17,12 +17,12 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from capture import geometry, photometry
-from capture.aligned import AlignRun, Outcome, forget_refusals, write_alignments
+from capture.alignment.align_session import align_session
+from capture.alignment.labels import joints_unread, read_labels
+from capture.alignment.session_fit import Session, Settings
+from capture.alignment.writer import AlignRun, Outcome, forget_refusals, write_alignments
 from capture.captures import CapturedPair, find_pairs
-from capture.labels import joints_unread, read_labels
-from capture.session import Session, Settings
-from capture.whole_session import align_session
+from capture.registration import geometry, photometry
 from isp_sim import generate
 from isp_sim.annotation_files import Subset
 from isp_sim.dataset import DatasetWriter

@@ -20,8 +20,8 @@ from capture.devices import Device
 from capture.devices.aravis import AravisCamera
 from capture.devices.basler import BaslerCamera
 from capture.devices.simulated import ReplayDevice, SimulatedDevice
-from capture.moments import Moment, Rules, take
-from capture.stages import FolderStage, SimulatedStage
+from capture.sources import FolderStage, SimulatedStage
+from capture.trigger import Moment, Rules, take
 from isp_sim.camera import SimulatedArm
 from isp_sim.dng import write_dng
 from isp_sim.files import remove_remnants, write_atomically
@@ -29,8 +29,8 @@ from isp_sim.generate import plan
 from isp_sim.pair import DualCamera
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
+from isp_sim.run import open_scenes
 from isp_sim.schedule import Shot
-from isp_sim.studio import open_scenes
 
 KINDS = ("simulated", "replay", "basler", "aravis")
 DEMO_RIG, DEMO_PAIRS = "exlpose-misaligned", 10

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration import session as sessions
-from calibration.characterise import Results, characterise, kept_images
+from calibration.emva import session as sessions
+from calibration.emva.characterise import Results, characterise, kept_images
+from calibration.emva.simulated import simulated_session
 from calibration.page import ACCENT, INK, SECOND, new_figure
-from calibration.simulated import simulated_session
 from isp_sim.rigfile import load_sensor
 
 PICTURE = Path(__file__).resolve().parent / "pictures" / "calibration.png"

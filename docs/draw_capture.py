@@ -6,9 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from capture import align, develop, session
+from capture import align
+from capture.alignment import develop, session_fit
+from capture.alignment.report import checkerboard
 from capture.captures import find_pairs
-from capture.report import checkerboard
 from isp_sim import generate
 from isp_sim.isp.codes import srgb_codes
 from isp_sim.rectify import common_box, crop, on_one_arm
@@ -23,10 +24,10 @@ def draw() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         captures = Path(scratch) / "captures"
         generate.main(["--rig", align.DEMO_RIG, "--count", str(align.DEMO_PAIRS), "--out", str(captures)])
-        settings = session.Settings("low_light", "cubic", "none", 0.5, False, None, align.DEMO_PAIRS, 0.01)
+        settings = session_fit.Settings("low_light", "cubic", "none", 0.5, False, None, align.DEMO_PAIRS, 0.01)
         pairs, _ = find_pairs(captures)
-        loaded = [(pair, develop.read(pair)) for pair in session.candidates(pairs, settings)[: align.DEMO_PAIRS]]
-        found = session.fit_session("demonstration", loaded, settings)
+        loaded = [(pair, develop.read(pair)) for pair in session_fit.candidates(pairs, settings)[: align.DEMO_PAIRS]]
+        found = session_fit.fit_session("demonstration", loaded, settings)
     frames = loaded[0][1]
     box = common_box(found.arms, "low_light")
     bright, dark = frames.linear

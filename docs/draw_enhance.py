@@ -14,11 +14,11 @@ from isp_sim import generate
 from isp_sim.files import write_atomically
 from isp_sim.manifest import read_manifest
 from isp_sim.rigfile import load_rig
+from models.data.crops import Picture
+from models.data.samples import RigPairs
 from models.enhance.comparison import inputs
 from models.enhance.enhancer import CLASSICAL, Enhancer, load_enhancer
-from models.pose.crops import Picture
-from models.pose.drawing import caption
-from models.pose.samples import RigPairs
+from models.scoring.drawing import caption
 from models.scoring.picture_quality import psnr_ssim
 
 PICTURES = Path(__file__).parent / "pictures"

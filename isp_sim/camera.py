@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from isp_sim import optics, readout, sensor, streams
+from isp_sim.parallel_rows import in_rows
 from isp_sim.raw import Raw
 from isp_sim.rig import Arm, Rig
-from isp_sim.rows import in_rows
 from isp_sim.transfer import REC709_TO_XYZ
 from isp_sim.units import Counts, Photons, Radiance
 

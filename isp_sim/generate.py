@@ -20,16 +20,16 @@ from isp_sim import streams
 from isp_sim.contact_sheet import contact_sheet
 from isp_sim.dataset import DatasetWriter, Run
 from isp_sim.generate_options import DEFAULT_COUNT, parser
-from isp_sim.raw_frames import RawFrames
-from isp_sim.raw_pair_rig import RawPairs
-from isp_sim.raw_pairs import raw_shots
+from isp_sim.photo_pairs.frames import RawFrames
+from isp_sim.photo_pairs.pairs import raw_shots
+from isp_sim.photo_pairs.rig import RawPairs
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_any_rig
+from isp_sim.run import BUILT_IN, Job, open_scenes, shoot_all, tasks
 from isp_sim.run_summary import means_table, summary
 from isp_sim.scenes import SceneSource
 from isp_sim.scenes.photos import Photos
 from isp_sim.schedule import Shot, replay, scene_shots, some_of
-from isp_sim.studio import BUILT_IN, Job, open_scenes, shoot_all, tasks
 
 DOUBTS_SHOWN = 5
 """Sentences about photographs of one run that are printed; the rest are counted."""

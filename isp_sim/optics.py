@@ -20,8 +20,8 @@ from jaxtyping import Float32, Float64
 from scipy.signal import fftconvolve
 from scipy.special import j1
 
+from isp_sim.parallel_rows import in_rows
 from isp_sim.rig import Arm, BeamSplitter, Geometry, Lens, NdFilter, Sensor
-from isp_sim.rows import in_rows
 from isp_sim.units import Photons, Radiance
 
 REC709_LUMINANCE = (0.2126, 0.7152, 0.0722)

@@ -19,8 +19,8 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from isp_sim import streams
+from isp_sim.parallel_rows import in_rows
 from isp_sim.rig import NoiseLaw, NoiseSegment, Sensor
-from isp_sim.rows import in_rows
 from isp_sim.units import Counts, Electrons
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from isp_sim.optics import catmull_rom
-from isp_sim.rows import in_rows
+from isp_sim.parallel_rows import in_rows
 from isp_sim.scenes import Person
 
 ArmName = Literal["low_light", "well_lit"]

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from isp_sim.raw_pair_rig import RawPairs
+from isp_sim.photo_pairs.rig import RawPairs
 from isp_sim.rig import Rig, Sensor
 
 ModelT = TypeVar("ModelT", bound=BaseModel)

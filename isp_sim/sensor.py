@@ -19,8 +19,8 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from isp_sim import streams
+from isp_sim.parallel_rows import in_rows
 from isp_sim.rig import Sensor
-from isp_sim.rows import in_rows
 from isp_sim.units import Electrons, Photons
 
 BANDS = {"R": 0, "G": 1, "B": 2}

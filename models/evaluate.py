@@ -14,21 +14,21 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from isp_sim import page
+from isp_sim import html_report
 from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
+from isp_sim.run import open_scenes
 from isp_sim.scenes import JOINTS
-from isp_sim.studio import open_scenes
+from models.data.crops import Picture
+from models.data.samples import FolderPairs, PairSample, PairSource, RigPairs, scene_of, shots
+from models.engine.distributed import pick_device
 from models.enhance.enhancer import Enhancer, load_enhancer
 from models.enhance.poses import enhanced_by
-from models.pose.crops import Picture
-from models.pose.drawing import caption, draw_poses, lifted
-from models.pose.evaluation import Poses, SplitScore, find_poses
-from models.pose.inference import FLIPS
-from models.pose.recogniser import EXTENTS, load_recogniser
-from models.pose.samples import FolderPairs, PairSample, PairSource, RigPairs, scene_of, shots
-from models.processes import pick_device
+from models.recognisers.inference import FLIPS
+from models.recognisers.recogniser import EXTENTS, load_recogniser
 from models.scoring.average_precision import Protocol, Score, figure
+from models.scoring.drawing import caption, draw_poses, lifted
+from models.scoring.poses import Poses, SplitScore, find_poses
 
 TEST_SEED = 31
 """Of the built-in test set's scenes and noise; no training that comes with the package uses it."""
@@ -93,15 +93,15 @@ def write_report(folder: Path, name: str, judged: Mapping[str, SplitScore], shee
     _, coded = cv2.imencode(".jpg", np.ascontiguousarray(sheet[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 88])
     write_atomically(folder / "poses.jpg", coded.tobytes())
     blocks = [
-        page.table(HEADINGS, rows(judged)),
-        page.text("", ERRORS),
-        page.picture(
+        html_report.table(HEADINGS, rows(judged)),
+        html_report.text("", ERRORS),
+        html_report.picture(
             coded.tobytes(), "true poses white; found ones orange on the left of the body, blue on the right", "jpeg"
         ),
-        page.text("", "Protocol of every score"),
-        page.verbatim(json.dumps(next(iter(record.values()))["protocol"])),
+        html_report.text("", "Protocol of every score"),
+        html_report.verbatim(json.dumps(next(iter(record.values()))["protocol"])),
     ]
-    write_atomically(folder / "report.html", page.page(f"Poses found by {name}", blocks))
+    write_atomically(folder / "report.html", html_report.page(f"Poses found by {name}", blocks))
     return folder / "report.html"
 
 

@@ -21,8 +21,8 @@ from isp_sim.files import write_atomically
 from isp_sim.isp.develop import develop_raw, unclipped_srgb
 from isp_sim.isp.pipeline import Pipeline, load_pipeline
 from isp_sim.rigfile import load_rig
-from models.predictor import Crop, Predictor
-from models.weights_file import file_bytes
+from models.engine.weights_file import file_bytes
+from models.isp.predictor import Crop, Predictor
 
 
 class LearnedIsp(nn.Module):

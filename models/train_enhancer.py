@@ -15,21 +15,21 @@ from torch import nn
 
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes.people.semantics import CLASSES
+from models.data.crops import NormalisationName
+from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs, shots
+from models.engine.distributed import Processes, leads, pick_device
+from models.engine.training import CURVES, Batches, Training, told
 from models.enhance.enhancer import as_image, of_network
 from models.enhance.learners import Guidance, sllen_batches
+from models.enhance.networks.sdag import Sdag, Stem, stem_of
+from models.enhance.networks.sllen import Sllen
+from models.enhance.networks.sllen_losses import VOID
 from models.enhance.patches import Patches
 from models.enhance.recipe import MODELS, SLLEN_PARTS, EnhancerRecipe, load_recipe, new_learner, new_network
-from models.enhance.sdag import Sdag, Stem, stem_of
-from models.enhance.sllen import Sllen
-from models.enhance.sllen_losses import VOID
 from models.enhance.voc import VocPictures
 from models.enhance.weights import load_sdag, save_enhancer, save_sdag
-from models.pose.crops import NormalisationName
-from models.pose.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs, shots
 from models.pose.weights import SHIPPED, load_network
-from models.processes import Processes, leads, pick_device
 from models.scoring.picture_quality import ClassOverlap, psnr_ssim
-from models.training import CURVES, Batches, Training, told
 
 WEIGHTS = "weights.safetensors"
 JUDGE_SEED = 900_001

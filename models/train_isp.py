@@ -15,10 +15,14 @@ from rich.console import Console
 
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.rigfile import load_rig
-from models.isp_fixed import best_fixed, start_fixed, training_shots
-from models.isp_learner import Input, IspLearner, Loss, LowLightPictures
-from models.isp_report import print_rows, write_report
-from models.isp_table import (
+from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSample, PairSource, RigPairs, shots
+from models.engine.distributed import Processes, leads, pick_device
+from models.engine.training import CHECKPOINT, CURVES, Recipe, Training, load_recipe, told
+from models.isp.fixed_settings import best_fixed, start_fixed, training_shots
+from models.isp.learner import Input, IspLearner, Loss, LowLightPictures
+from models.isp.predictor import Crop, Predictor
+from models.isp.report import print_rows, write_report
+from models.isp.table import (
     BASELINE,
     GRID,
     OURS,
@@ -34,13 +38,9 @@ from models.isp_table import (
     surest_near,
 )
 from models.learned_isp import LearnedIsp, save_weights
-from models.pose.inference import FLIPS
-from models.pose.recogniser import Recogniser, identity, load_recogniser
-from models.pose.samples import FolderPairs, HeldPairs, JoinedPairs, PairSample, PairSource, RigPairs, shots
-from models.predictor import Crop, Predictor
-from models.processes import Processes, leads, pick_device
+from models.recognisers.inference import FLIPS
+from models.recognisers.recogniser import Recogniser, identity, load_recogniser
 from models.scoring.average_precision import Protocol
-from models.training import CHECKPOINT, CURVES, Recipe, Training, load_recipe, told
 
 KNOWN = {"isp": "isp.yaml", "isp-quick": "isp-quick.yaml"}
 """Recipes that come with the package: the paper's, and a first look."""
@@ -58,7 +58,7 @@ class IspRecipe(BaseModel):
         input: what it develops: `picture`, the 8-bit one (the paper's), or `raw`, before it was rounded.
         start: where the predictor starts: `base`, each picture at a mean of 0.4 (the paper's), or `fixed`, the setting
             of a coarse grid that is best for a few training shots, one for all.
-        loss: `heatmaps` (the paper's) or `places`; see `models.isp_learner.pose_loss`.
+        loss: `heatmaps` (the paper's) or `places`; see `models.isp.learner.pose_loss`.
         look: what the predictor sees of a picture in training: `random`, a 256×256 crop (the paper's), or `thumbnail`,
             the whole squeezed to 256×256, which also takes smaller pictures.
         pictures_a_batch: low-light pictures a step.
@@ -134,7 +134,7 @@ def judge(
         what: of a shot the ISP develops; oracles search the 8-bit picture, and the raw if it is that.
         learned_on: shots that choose the best fixed setting.
         judged: shots nobody was trained on.
-        flip: see `models.pose.inference.heatmaps`.
+        flip: see `models.recognisers.inference.heatmaps`.
         steps: the oracle's grid.
         cache: folder of what the oracle's search found.
         climb: steps of gradient ascent from the grid's best, a second oracle; 0 leaves it out.

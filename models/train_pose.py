@@ -15,17 +15,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 
 from isp_sim.rigfile import load_rig
+from models.data.crops import Augmentation
+from models.data.samples import FolderPairs, JoinedPairs, PairSample, PairSource, RigPairs, shots
+from models.engine.distributed import Processes, leads, pick_device
+from models.engine.training import CURVES, Recipe, Training, load_recipe, told
 from models.pose.batches import Batches, GroupCrops
-from models.pose.crops import Augmentation
-from models.pose.evaluation import find_poses, table_row
 from models.pose.network import Cpn
-from models.pose.recogniser import of_cpn
-from models.pose.samples import FolderPairs, JoinedPairs, PairSample, PairSource, RigPairs, shots
 from models.pose.variants import VARIANTS, PoseLearner
 from models.pose.weights import load_network, save_network
-from models.processes import Processes, leads, pick_device
+from models.recognisers.recogniser import of_cpn
 from models.scoring.average_precision import Protocol
-from models.training import CURVES, Recipe, Training, load_recipe, told
+from models.scoring.poses import find_poses, table_row
 
 KNOWN = {name: f"pose-{name}.yaml" for name in ("quick", "small-start", "small", "exlpose")}
 """Recipes that come with the package."""

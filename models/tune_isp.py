@@ -19,9 +19,9 @@ from rich.table import Table
 from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
 from models.evaluate import TEST_SEED
-from models.pose.inference import FLIPS
-from models.pose.recogniser import identity as recogniser_identity
-from models.pose.recogniser import load_recogniser
+from models.recognisers.inference import FLIPS
+from models.recognisers.recogniser import identity as recogniser_identity
+from models.recognisers.recogniser import load_recogniser
 from models.scoring.average_precision import Protocol
 from models.tuning.judge import AS_SHOT, Judge, Task, judging
 from models.tuning.knobs import BlackBoxIsp, Settings, defaults, load_isp

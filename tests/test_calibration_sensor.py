@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from conftest import change
 
-from calibration import defect_pixels, emva_figures, gain_law, session_files, simulated
-from calibration import session as sessions
-from calibration.characterise import characterise, kept_images
-from calibration.estimate import Estimate, around, jackknifed, replicates
-from calibration.level import measure, residual
-from calibration.nonuniformity import emva_parts, even_parts
-from calibration.photon_transfer import phase_sums
-from calibration.row_noise import rows_of
+from calibration.emva import defect_pixels, figures, gain_law, session_files, simulated
+from calibration.emva import session as sessions
+from calibration.emva.characterise import characterise, kept_images
+from calibration.emva.confidence import Estimate, around, jackknifed, replicates
+from calibration.emva.frame_statistics import measure, residual
+from calibration.emva.nonuniformity import emva_parts, even_parts
+from calibration.emva.photon_transfer import phase_sums
+from calibration.emva.row_noise import rows_of
+from calibration.emva.session import Session, Setting, Source
 from calibration.sensor import main
 from calibration.sensor_file import sensor_file
-from calibration.session import Session, Setting, Source
 from isp_sim import readout
 from isp_sim.dng import write_dng
 from isp_sim.generate import main as generate
@@ -326,7 +326,7 @@ def test_jackknife_of_a_mean_is_its_standard_error():
 
 
 def test_threshold_is_where_the_signal_equals_its_noise():
-    least = emva_figures.threshold_e(2.0, 0.5)  # SNR = s / √(s + σ²): s² = s + 8
+    least = figures.threshold_e(2.0, 0.5)  # SNR = s / √(s + σ²): s² = s + 8
     assert least**2 == pytest.approx(least + 8)
 
 

@@ -12,9 +12,10 @@ import yaml
 from conftest import change
 from test_capture_register import HEIGHT, WIDTH, fractal, misaligned
 
-from capture import develop, geometry, photometry
 from capture.align import SOME_REFUSED, main
-from capture.observation import Observation
+from capture.alignment import develop
+from capture.registration import geometry, photometry
+from capture.registration.observation import Observation
 from isp_sim.dng import read_dng, write_dng
 from isp_sim.isp.codes import srgb_codes
 from isp_sim.manifest import read_manifest

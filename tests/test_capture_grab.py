@@ -18,7 +18,7 @@ from capture import grab
 from capture.devices.aravis import AravisCamera, load_aravis
 from capture.devices.basler import BaslerCamera, load_pylon
 from capture.devices.simulated import ReplayDevice, SimulatedDevice
-from capture.moments import Rules, take
+from capture.trigger import Rules, take
 from isp_sim.camera import Frame, SimulatedArm
 from isp_sim.dng import read_dng
 from isp_sim.schedule import Shot
@@ -263,7 +263,8 @@ def test_bad_arguments_get_one_sentence_and_leave_nothing(tmp_path, capsys, more
 @pytest.mark.slow
 def test_the_loop_from_simulated_light_to_aligned_pairs(exlpose, tmp_path):
     """generate (arms apart, truth known) → emulated Basler cameras → grab → align → a data set with labels."""
-    from capture import align, geometry
+    from capture import align
+    from capture.registration import geometry
     from isp_sim import generate
     from isp_sim.manifest import read_manifest
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from conftest import change
 
-from capture import coarse, geometry, kernels, light, register, residuals
-from capture.geometry import Alignment
-from capture.observation import Observation, of_pictures, of_raws
+from capture.registration import coarse, geometry, kernels, register, residuals, tone_transfer
+from capture.registration.geometry import Alignment
+from capture.registration.observation import Observation, of_pictures, of_raws
 from isp_sim.pair import DualCamera
 from isp_sim.rectify import warp
 from isp_sim.scenes import Scene
@@ -183,7 +183,7 @@ def test_the_light_curve_tells_gain_and_cut(observation, pair):
     """At the truth the curve rises all along, and its variance grows with the light, as shot noise does."""
     level = observation.level(2)
     alignment = geometry.from_matrix(pair.low_to_well, HEIGHT, WIDTH)
-    curve = light.measure(level, register.sample(level, alignment))
+    curve = tone_transfer.measure(level, register.sample(level, alignment))
     assert (np.diff(curve.value[0][8:200]) > -1e-9).mean() > 0.95
     variance = 1 / curve.weight[0]
     assert variance[150] > variance[10]

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from models.enhance import multigrid
+from models.enhance.classical import multigrid
+from models.enhance.classical.histogram import clahe, gamma
+from models.enhance.classical.lime import illumination, lime, weights
+from models.enhance.classical.multigrid import Grid, solve
+from models.enhance.classical.retinex import blur, multi_scale_retinex
 from models.enhance.enhancer import CLASSICAL, Enhancer, load_enhancer
-from models.enhance.histogram import clahe, gamma
-from models.enhance.lime import illumination, lime, weights
-from models.enhance.multigrid import Grid, solve
-from models.enhance.retinex import blur, multi_scale_retinex
-from models.enhance.sdag import Sdag, stem_of
+from models.enhance.networks.sdag import Sdag, stem_of
 from models.enhance.weights import build, load_enhancer_network, load_sdag, save_enhancer, save_sdag
 from models.pose.network import Cpn
 

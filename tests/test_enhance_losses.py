@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from models.enhance import sci, sdag, sllen_losses, zero_dce
-from models.enhance.gladnet import RGB_WEIGHTS, weighted_l1
+from models.enhance.networks import sci, sdag, sllen_losses, zero_dce
+from models.enhance.networks.gladnet import RGB_WEIGHTS, weighted_l1
 
 
 def flat(*rgb, side=32):

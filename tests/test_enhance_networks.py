@@ -5,13 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from models.enhance import sdag, sllen
 from models.enhance.enhancer import of_network
-from models.enhance.gladnet import GladNet, pad_same, resize_nearest
-from models.enhance.sci import Calibration, sci_losses, stages
+from models.enhance.networks import sdag, sllen
+from models.enhance.networks.gladnet import GladNet, pad_same, resize_nearest
+from models.enhance.networks.sci import Calibration, sci_losses, stages
+from models.enhance.networks.zero_dce import ZeroDcePlus, lift
 from models.enhance.tiles import enhance_in_tiles
 from models.enhance.weights import NETWORKS, build
-from models.enhance.zero_dce import ZeroDcePlus, lift
 from models.pose.network import Cpn
 
 SETTINGS = {"sllen": {"classes": 5, "width": 4}}

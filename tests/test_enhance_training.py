@@ -11,17 +11,17 @@ from rich.console import Console
 from torch import nn
 
 from models import train_enhancer
+from models.data.samples import PairSample
+from models.engine.training import CHECKPOINT, Recipe
 from models.enhance.learners import Guidance, SciLearner, SllenLearner, ZeroDceLearner, sllen_batches
+from models.enhance.networks.sdag import Sdag, stem_of
+from models.enhance.networks.sllen_losses import VOID
 from models.enhance.patches import Patches
 from models.enhance.recipe import MODELS, EnhancerRecipe, load_recipe, new_learner, new_network
-from models.enhance.sdag import Sdag, stem_of
-from models.enhance.sllen_losses import VOID
 from models.enhance.voc import VocPictures, darkened, read_map
 from models.enhance.weights import build, load_enhancer_network, load_sdag
 from models.pose.network import Cpn
-from models.pose.samples import PairSample
 from models.scoring.picture_quality import ClassOverlap, QualityProtocol, psnr_ssim
-from models.training import CHECKPOINT, Recipe
 
 QUIET = Console(quiet=True)
 CPU = torch.device("cpu")

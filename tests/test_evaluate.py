@@ -7,15 +7,15 @@ import cv2
 import numpy as np
 import pytest
 
-from isp_sim import page
+from isp_sim import html_report
 from isp_sim.scenes import JOINTS, Person
 from models import evaluate
-from models.pose.drawing import LEFT, TRUE, draw_poses, lifted
-from models.pose.evaluation import Poses
-from models.pose.recogniser import load_recogniser
-from models.pose.samples import PairSample
+from models.data.samples import PairSample
 from models.pose.weights import SHIPPED
+from models.recognisers.recogniser import load_recogniser
 from models.scoring.average_precision import Detection, Protocol
+from models.scoring.drawing import LEFT, TRUE, draw_poses, lifted
+from models.scoring.poses import Poses
 from tests.test_train_isp import made_up_trials
 
 FROZEN = "tests.test_train_isp:frozen"
@@ -106,7 +106,10 @@ def test_a_lifted_picture_has_a_mean_of_0_4_and_black_stays():
 
 
 def test_a_page_escapes_what_it_is_told():
-    html = page.page("a < b", [page.table(("x",), [("<script>",)]), page.text("&", "h"), page.verbatim("{'a': 1}")])
+    html = html_report.page(
+        "a < b",
+        [html_report.table(("x",), [("<script>",)]), html_report.text("&", "h"), html_report.verbatim("{'a': 1}")],
+    )
     assert b"<script>" not in html and b"a &lt; b" in html
 
 

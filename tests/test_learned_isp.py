@@ -11,9 +11,9 @@ from safetensors import safe_open
 
 from isp_sim import generate
 from isp_sim.isp.pipeline import Pipeline, load_pipeline
+from models.engine.weights_file import file_bytes
+from models.isp.predictor import Predictor
 from models.learned_isp import LearnedIsp, load_weights, main, read_image, save_weights
-from models.predictor import Predictor
-from models.weights_file import file_bytes
 
 
 def stream(seed=0):
@@ -149,7 +149,7 @@ def test_faults_of_the_command_are_a_sentence(arguments, told, photo, tmp_path, 
 def test_the_same_weights_are_the_same_bytes_in_every_process(tmp_path):
     """The library orders metadata anew in each process."""
     code = (
-        "import hashlib, torch; from models.weights_file import file_bytes; "
+        "import hashlib, torch; from models.engine.weights_file import file_bytes; "
         "said = {name: name for name in 'pipeline input about history network'.split()}; "
         "print(hashlib.sha256(file_bytes({'a': torch.arange(3.0), 'b': torch.ones(2, 2)}, said)).hexdigest())"
     )

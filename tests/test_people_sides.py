@@ -22,7 +22,7 @@ from isp_sim.scenes.people.render import Camera
 from isp_sim.scenes.people.shapes import HULL, Builder, turn_y
 from isp_sim.scenes.people.skeleton import ANGLES, SIDES, draw_build, joint_array, pose_figure
 from isp_sim.scenes.people.source import People
-from models.pose.crops import crop_affine, joints_in_crop, mirrored
+from models.data.crops import crop_affine, joints_in_crop, mirrored
 
 CAMERA = Camera(0.0, 1.4, 0.0, 0.0, 400.0, 400, 640)
 LEFT, RIGHT = JOINTS.index("left_shoulder"), JOINTS.index("right_shoulder")

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from isp_sim.scenes import JOINTS, Person
-from models.pose.backbone import LOW, WELL
-from models.pose.crops import (
+from models.data.crops import (
     FLIP,
     Augmentation,
     crop,
@@ -16,10 +15,11 @@ from models.pose.crops import (
     mirrored,
     normalise,
 )
+from models.pose.backbone import LOW, WELL
 from models.pose.heatmaps import encode
-from models.pose.inference import detect
 from models.pose.network import Cpn, PoseOutput
-from models.pose.recogniser import of_cpn
+from models.recognisers.inference import detect
+from models.recognisers.recogniser import of_cpn
 
 SIZE = (192, 144)
 

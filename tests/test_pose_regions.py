@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from isp_sim.isp.pipeline import Pipeline
-from models.pose.crops import crop, crop_affine, mirrored
-from models.pose.regions import developed_crop, developed_crops
+from models.data.crops import crop, crop_affine, mirrored
+from models.isp.region_crops import developed_crop, developed_crops
 
 SIZE = (192, 144)
 PIPELINE = Pipeline()

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from isp_sim.isp.pipeline import Entry, Pipeline
-from models.predictor import CROP, Predictor
+from models.isp.predictor import CROP, Predictor
 
 
 def stream(seed=0):

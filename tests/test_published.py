@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibration.noise_tables import NATIVE_ISO, STEP_ISO, read_tables
+from calibration.emva.noise_tables import NATIVE_ISO, STEP_ISO, read_tables
 from calibration.published import ELD_BODIES, main
 from calibration.spectral import rec709_to_camera
 from isp_sim import readout

@@ -11,12 +11,12 @@ import torch
 from isp_sim.dng import read_dng, write_dng
 from isp_sim.generate import main
 from isp_sim.manifest import read_manifest
+from isp_sim.photo_pairs.frames import RawFrames, open_frame, shrunk
+from isp_sim.photo_pairs.pairs import clipped, dimmed, draw, even, finish, key_of, lower_contrast, saturate
 from isp_sim.raw import Raw
-from isp_sim.raw_frames import RawFrames, open_frame, shrunk
-from isp_sim.raw_pairs import clipped, dimmed, draw, even, finish, key_of, lower_contrast, saturate
 from isp_sim.rigfile import load_any_rig, load_rig
 from isp_sim.transfer import srgb_encode, tone
-from models.pose.samples import FolderPairs
+from models.data.samples import FolderPairs
 
 NEUTRAL = (0.5, 1.0, 0.75)
 IDENTITY = ((3.2406, -1.5372, -0.4986), (-0.9689, 1.8758, 0.0415), (0.0557, -0.204, 1.057))  # XYZ → Rec. 709
@@ -203,7 +203,7 @@ def test_a_headerless_mosaic_and_libraw_give_the_same_picture_of_a_real_camera(s
     raw = open_frame(shared / "raw" / "DSC_1339_768x512_rggb.raw")
     assert raw.counts.shape == (512, 768) and raw.neutral[1] == 1.0
     write_dng(tmp_path / "same.dng", raw)
-    from isp_sim.raw_frames import _of_libraw
+    from isp_sim.photo_pairs.frames import _of_libraw
 
     again = _of_libraw(tmp_path / "same.dng")
     ours, theirs = (finish(rig, clipped(r), None, "colour").astype(int) for r in (raw, again))

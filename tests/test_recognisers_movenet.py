@@ -8,14 +8,13 @@ import torch
 
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import JOINTS, Person
-from models.isp_learner import light_of, pose_loss
-from models.isp_search import around, trial
+from models.data.crops import FLIP
+from models.data.samples import PairSample
+from models.isp.grid_search import around, trial
+from models.isp.learner import light_of, pose_loss
 from models.pose.backbone import LOW, WELL
-from models.pose.crops import FLIP
-from models.pose.inference import detect, heatmaps
-from models.pose.recogniser import identity, load_recogniser
-from models.pose.samples import PairSample
 from models.recognisers.decoding import decode, mirrored, pick
+from models.recognisers.inference import detect, heatmaps
 from models.recognisers.movenet import (
     KEYPOINTS,
     SIZES,
@@ -26,6 +25,7 @@ from models.recognisers.movenet import (
     load_movenet,
     shipped_weights,
 )
+from models.recognisers.recogniser import identity, load_recogniser
 from tests.drawn_figure import figure
 
 REFERENCE = np.load(Path(__file__).parent / "movenet_reference.npz")

@@ -19,11 +19,17 @@ from isp_sim.isp.pipeline import Pipeline
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Person
 from models import train_isp
-from models.isp_ascent import climb, climbed
-from models.isp_fixed import FIXED_SHOTS, best_fixed, start_fixed, training_shots
-from models.isp_learner import IspLearner, LowLightPictures, light_of, pose_loss
-from models.isp_search import HALVES, Trials, around, cached_trial, trial
-from models.isp_table import (
+from models.data.crops import FLIP, crop_affine, joints_in_crop
+from models.data.samples import HeldPairs, JoinedPairs, PairSample, RigPairs
+from models.data.search_shots import condition, covering
+from models.engine.training import Recipe
+from models.isp.fixed_settings import FIXED_SHOTS, best_fixed, start_fixed, training_shots
+from models.isp.gradient_refinement import climb, climbed
+from models.isp.grid_search import HALVES, Trials, around, cached_trial, trial
+from models.isp.learner import IspLearner, LowLightPictures, light_of, pose_loss
+from models.isp.predictor import Predictor
+from models.isp.region_crops import developed_crops
+from models.isp.table import (
     BASELINE,
     HALF_ORACLE,
     ORACLE,
@@ -38,15 +44,9 @@ from models.isp_table import (
 )
 from models.learned_isp import LearnedIsp
 from models.pose.backbone import LOW
-from models.pose.crops import FLIP, crop_affine, joints_in_crop
 from models.pose.network import Cpn
-from models.pose.recogniser import Recogniser, RecogniserFile, of_cpn
-from models.pose.regions import developed_crops
-from models.pose.samples import HeldPairs, JoinedPairs, PairSample, RigPairs
-from models.predictor import Predictor
+from models.recognisers.recogniser import Recogniser, RecogniserFile, of_cpn
 from models.scoring.average_precision import SIGMAS, Detection, Protocol, oks
-from models.search_shots import condition, covering
-from models.training import Recipe
 
 CPU = torch.device("cpu")
 

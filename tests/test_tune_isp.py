@@ -25,9 +25,9 @@ from isp_sim.rig import Rig
 from isp_sim.scenes import Person
 from isp_sim.schedule import Shot
 from models import tune_isp
-from models.pose.recogniser import Recogniser, RecogniserFile
+from models.data.search_shots import condition
+from models.recognisers.recogniser import Recogniser, RecogniserFile
 from models.scoring.average_precision import SIGMAS
-from models.search_shots import condition
 from models.tuning.external import load_external
 from models.tuning.judge import Seen
 from models.tuning.knobs import Knob, defaults, load_isp

@@ -14,7 +14,7 @@ from numba.extending import overload
 from numpy.typing import NDArray
 
 import isp_sim.streams  # noqa: F401  names numba's cache after all kernel sources
-from isp_sim.rows import in_rows
+from isp_sim.parallel_rows import in_rows
 
 Planes = NDArray[np.floating]
 

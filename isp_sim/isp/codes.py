@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 
-from isp_sim.rows import in_rows
+from isp_sim.parallel_rows import in_rows
 from isp_sim.transfer import srgb_decode, srgb_encode
 
 STEPS = 4096

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from models.data.samples import PairSample
 from models.enhance.enhancer import Enhancer, as_image, as_picture
-from models.isp_table import Row, labelled
+from models.isp.table import Row, labelled
 from models.learned_isp import LearnedIsp
 from models.pose.backbone import LOW
-from models.pose.inference import detect
-from models.pose.recogniser import Recogniser
-from models.pose.samples import PairSample
+from models.recognisers.inference import detect
+from models.recognisers.recogniser import Recogniser
 from models.scoring.average_precision import Protocol
 from models.scoring.niqe import Pristine, niqe
 from models.scoring.no_reference import ceiq_features, lightness_order_error
@@ -91,7 +91,7 @@ def compare_enhancers(
         samples: pairs nobody was trained on.
         pristine: for NIQE; without it NIQE is left out.
         recogniser: frozen; without it, or without labelled people, no poses are looked for.
-        flip: see `models.pose.inference.heatmaps`.
+        flip: see `models.recognisers.inference.heatmaps`.
     """
     rows = {one.name: EnhancedRow(one.parameters) for one in enhancers}
     for sample in samples:

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.enhance.histogram import clahe, gamma
-from models.enhance.lime import lime
-from models.enhance.retinex import multi_scale_retinex
+from models.data.crops import NormalisationName, Picture, normalise
+from models.enhance.classical.histogram import clahe, gamma
+from models.enhance.classical.lime import lime
+from models.enhance.classical.retinex import multi_scale_retinex
 from models.enhance.tiles import Tileable, enhance_in_tiles
 from models.enhance.weights import load_enhancer_network
-from models.foreign import load_foreign, made_by
-from models.pose.crops import NormalisationName, Picture, normalise
+from models.recognisers.plugins import load_foreign, made_by
 
 CLASSICAL: dict[str, Callable[[Picture], Picture]] = {
     "gamma": gamma,

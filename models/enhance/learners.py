@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from isp_sim import streams
-from models.enhance import sllen_losses as sl
-from models.enhance.gladnet import GladNet, weighted_l1
+from models.enhance.networks import sllen_losses as sl
+from models.enhance.networks.gladnet import GladNet, weighted_l1
+from models.enhance.networks.sci import SIGMA, Calibration, Sci, reflectance, sci_losses, stages
+from models.enhance.networks.sdag import Sdag, guidance_loss, sdag_losses
+from models.enhance.networks.sllen import Sllen
+from models.enhance.networks.zero_dce import PLUS_WEIGHTS, WEIGHTS, ZeroDce, ZeroDcePlus, lift, zero_dce_losses
 from models.enhance.patches import PatchBatch, Patches
-from models.enhance.sci import SIGMA, Calibration, Sci, reflectance, sci_losses, stages
-from models.enhance.sdag import Sdag, guidance_loss, sdag_losses
-from models.enhance.sllen import Sllen
-from models.enhance.zero_dce import PLUS_WEIGHTS, WEIGHTS, ZeroDce, ZeroDcePlus, lift, zero_dce_losses
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class SdagLearner(nn.Module):
 
     Args:
         network: its stem is frozen.
-        cosine: see `models.enhance.sdag.likeness`.
+        cosine: see `models.enhance.networks.sdag.likeness`.
     """
 
     def __init__(self, network: Sdag, cosine: str = "channels") -> None:

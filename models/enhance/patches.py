@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from isp_sim import streams
-from models.enhance.sllen_losses import VOID
-from models.pose.crops import NormalisationName, normalise
-from models.pose.samples import PairSample, PairSource
+from models.data.crops import NormalisationName, normalise
+from models.data.samples import PairSample, PairSource
+from models.enhance.networks.sllen_losses import VOID
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,11 @@
-"""An enhancer before a frozen pose network, as `models.pose.evaluation.find_poses` and `models.isp_table` take it."""
+"""An enhancer before a frozen pose network, as `models.scoring.poses.find_poses` and `models.isp.table` take it."""
 
+from models.data.samples import PairSample
 from models.enhance.enhancer import Enhancer
-from models.isp_table import Way, labelled
+from models.isp.table import Way, labelled
 from models.pose.backbone import LOW
-from models.pose.inference import detect
-from models.pose.recogniser import Recogniser
-from models.pose.samples import PairSample
+from models.recognisers.inference import detect
+from models.recognisers.recogniser import Recogniser
 from models.scoring.average_precision import Detection
 
 
@@ -15,7 +15,7 @@ def enhanced_by(enhancer: Enhancer, recogniser: Recogniser, flip: str, lighting:
     Args:
         enhancer: of the whole picture.
         recogniser: frozen.
-        flip: see `models.pose.inference.heatmaps`.
+        flip: see `models.recognisers.inference.heatmaps`.
         lighting: how the network takes the enhanced picture. `LOW`: as its low-light input, each channel brought to a
             mean of 0.4 as every other row of our tables is; `WELL`: as if it were a well-lit picture.
     """

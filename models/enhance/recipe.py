@@ -11,17 +11,17 @@ from torch import nn
 
 from isp_sim.rigfile import load_yaml
 from isp_sim.scenes.people.semantics import CLASSES
+from models.data.samples import PairSource
+from models.engine.training import Recipe
 from models.enhance.enhancer import as_image
-from models.enhance.gladnet import RGB_WEIGHTS, GladNet
 from models.enhance.learners import GladNetLearner, Guidance, SciLearner, SdagLearner, SllenLearner, ZeroDceLearner
-from models.enhance.sci import SIGMA, Sci
-from models.enhance.sdag import Sdag, Stem
-from models.enhance.sllen import Sllen
-from models.enhance.sllen_losses import mean_gradient
+from models.enhance.networks.gladnet import RGB_WEIGHTS, GladNet
+from models.enhance.networks.sci import SIGMA, Sci
+from models.enhance.networks.sdag import Sdag, Stem
+from models.enhance.networks.sllen import Sllen
+from models.enhance.networks.sllen_losses import mean_gradient
+from models.enhance.networks.zero_dce import ZeroDce, ZeroDcePlus
 from models.enhance.weights import build
-from models.enhance.zero_dce import ZeroDce, ZeroDcePlus
-from models.pose.samples import PairSource
-from models.training import Recipe
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 MODELS = ("gladnet", "sllen", "zero-dce", "zero-dce++", "sci", "sdag")

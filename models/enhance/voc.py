@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from isp_sim.transfer import srgb_decode, srgb_encode
-from models.enhance.sllen_losses import VOID
-from models.pose.crops import Picture
-from models.pose.samples import PairSample
+from models.data.crops import Picture
+from models.data.samples import PairSample
+from models.enhance.networks.sllen_losses import VOID
 
 PICTURES, MAPS = "JPEGImages", "SegmentationClass"
 

@@ -11,13 +11,13 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from isp_sim.files import write_atomically
-from models.enhance.gladnet import GladNet
-from models.enhance.sci import Sci
-from models.enhance.sdag import Sdag, Stem
-from models.enhance.sllen import Sllen, SllenParts
-from models.enhance.zero_dce import ZeroDce, ZeroDcePlus
-from models.pose.crops import NormalisationName
-from models.weights_file import file_bytes
+from models.data.crops import NormalisationName
+from models.engine.weights_file import file_bytes
+from models.enhance.networks.gladnet import GladNet
+from models.enhance.networks.sci import Sci
+from models.enhance.networks.sdag import Sdag, Stem
+from models.enhance.networks.sllen import Sllen, SllenParts
+from models.enhance.networks.zero_dce import ZeroDce, ZeroDcePlus
 
 NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "gladnet": GladNet,

@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from isp_sim import streams
+from models.data.crops import NORMALISATION, Augmentation, Levels, crop, drawn_affine, joints_in_crop, levels
+from models.data.samples import PairSample, PairSource
 from models.pose.backbone import LOW, WELL
-from models.pose.crops import NORMALISATION, Augmentation, Levels, crop, drawn_affine, joints_in_crop, levels
 from models.pose.heatmaps import SIGMAS, encode
 from models.pose.network import HEATMAP_STRIDE
-from models.pose.samples import PairSample, PairSource
 
 PEOPLE_OF_A_GROUP = 8
 """At most so many crops from one group: those of one scene resemble each other."""

@@ -169,7 +169,7 @@ class Cpn(nn.Module):
         """Heatmaps of one person's crop.
 
         Args:
-            image: `(batch, 3, *input_size)`, normalised as `models.pose.crops` does for its lighting.
+            image: `(batch, 3, *input_size)`, normalised as `models.data.crops` does for its lighting.
             lighting: `LOW` or `WELL`.
         """
         return self._poses(self.backbone(image, lighting), image)

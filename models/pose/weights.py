@@ -8,8 +8,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from isp_sim.files import write_atomically
+from models.engine.weights_file import file_bytes
 from models.pose.network import Cpn
-from models.weights_file import file_bytes
 
 SHIPPED = Path(__file__).parent / "small.safetensors"
 """The network that comes with the package; `small.md` beside it says how it was trained and what it does."""

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from isp_sim.files import write_atomically
+from models.engine.weights_file import file_bytes
 from models.recognisers.movenet import MoveNet, SizeName, shipped_weights
-from models.weights_file import file_bytes
 
 _MODELS = PurePosixPath("package/models")
 """Where an npm archive keeps them."""

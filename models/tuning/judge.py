@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from isp_sim.studio import end_with_parent, left_alone_by_ctrl_c
+from isp_sim.run import end_with_parent, left_alone_by_ctrl_c
+from models.data.crops import normalise
 from models.pose.backbone import LOW
-from models.pose.crops import normalise
-from models.pose.inference import detect_in
-from models.pose.recogniser import load_recogniser
+from models.recognisers.inference import detect_in
+from models.recognisers.recogniser import load_recogniser
 from models.tuning.knobs import Settings, load_isp
 from models.tuning.pipeline import PipelineIsp
 from models.tuning.shots import RawShot
@@ -37,7 +37,7 @@ class Task:
     Attributes:
         isp: name of the ISP under test, as `load_isp` takes it.
         pose: name of the recogniser, as `load_recogniser` takes it.
-        flip: see `models.pose.inference.heatmaps`.
+        flip: see `models.recognisers.inference.heatmaps`.
         shots: that are judged.
         slopes: whether the pose loss and its slope are asked for too.
     """

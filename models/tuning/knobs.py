@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float32
 
 from isp_sim.isp.params import ParamSpec
-from models.foreign import made_by
+from models.recognisers.plugins import made_by
 
 Setting = float | str
 """A number, a word, or yes and no."""

@@ -13,11 +13,11 @@ from isp_sim.dng import read_dng
 from isp_sim.isp.develop import DEMOSAIC, develop_raw, unclipped_srgb
 from isp_sim.isp.params import ParamSpec
 from isp_sim.isp.pipeline import Pipeline
-from models.isp_learner import pose_loss
+from models.data.crops import IMAGENET, LOW_LIGHT_MEAN, Normalisation, joints_in_crop, seen_part
+from models.isp.learner import pose_loss
+from models.isp.region_crops import blurred, warped
 from models.pose.backbone import LOW
-from models.pose.crops import IMAGENET, LOW_LIGHT_MEAN, Normalisation, joints_in_crop, seen_part
-from models.pose.recogniser import Recogniser, standardised
-from models.pose.regions import blurred, warped
+from models.recognisers.recogniser import Recogniser, standardised
 from models.tuning.knobs import Knob, Setting
 from models.tuning.shots import RawShot
 
@@ -92,7 +92,7 @@ class PipelineIsp:
 
 
 def _normalised(image: Tensor, how: Normalisation) -> Tensor:
-    """`models.pose.crops.normalise` in torch."""
+    """`models.data.crops.normalise` in torch."""
     if how == "mean-0.4":
         return image * (LOW_LIGHT_MEAN / image.mean(dim=(2, 3), keepdim=True).clamp_min(1e-6))
     if how == "none":

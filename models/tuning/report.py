@@ -7,13 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from isp_sim import page
+from isp_sim import html_report
 from isp_sim.files import write_atomically
-from models.isp_search import found
-from models.isp_table import LOW_SPLITS
-from models.pose.crops import Picture
-from models.pose.drawing import caption, draw_poses, lifted
+from models.data.crops import Picture
+from models.isp.grid_search import found
+from models.isp.table import LOW_SPLITS
 from models.scoring.average_precision import figure
+from models.scoring.drawing import caption, draw_poses, lifted
 from models.tuning.judge import Judge, Seen
 from models.tuning.knobs import Knob, Settings
 from models.tuning.record import Evaluation
@@ -73,7 +73,7 @@ def settings_table(knobs: Sequence[Knob], ways: Mapping[str, Settings]) -> str:
     rows = [
         (knob.name, *(f"{one[knob.name]}" for one in ways.values()), knob.allowed, knob.spec.says) for knob in knobs
     ]
-    return page.table(("knob", *ways, "allowed", ""), rows)
+    return html_report.table(("knob", *ways, "allowed", ""), rows)
 
 
 def examples(
@@ -109,14 +109,14 @@ def write_report(
     write_atomically(folder / "examples.jpg", coded.tobytes())
     set_ways = {name: one.settings for name, one in verdicts.items() if one.settings}
     blocks = [
-        page.table(HEADINGS, cells(verdicts)),
-        *(page.text(one) for one in words),
-        page.picture(plot, "the search: mean OKS over its own shots"),
+        html_report.table(HEADINGS, cells(verdicts)),
+        *(html_report.text(one) for one in words),
+        html_report.picture(plot, "the search: mean OKS over its own shots"),
         settings_table(knobs, set_ways),
-        page.picture(
+        html_report.picture(
             coded.tobytes(), "held-out shots, channels brought to a mean of 0.4; true poses white, found ones in "
             "colour", "jpeg",
         ),
     ]  # fmt: skip
-    write_atomically(folder / "report.html", page.page(f"{isp} tuned for a frozen pose network", blocks))
+    write_atomically(folder / "report.html", html_report.page(f"{isp} tuned for a frozen pose network", blocks))
     return folder / "report.html"

@@ -12,10 +12,10 @@ from isp_sim.generate import generate, plan
 from isp_sim.manifest import read_manifest
 from isp_sim.rectify import Box, crop
 from isp_sim.rig import Rig
+from isp_sim.run import Job
 from isp_sim.scenes import Person
 from isp_sim.scenes.people.source import FROZEN
-from isp_sim.studio import Job
-from models.search_shots import covering
+from models.data.search_shots import covering
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ def read_shots(folder: Path, count: int | None = None) -> tuple[RawShot, ...]:
 
     Args:
         folder: holds manifest.jsonl, raw/.
-        count: at most so many, chosen for every split and exposure ratio to be among them (`models.search_shots`), in
-            the order they were shot; None takes all.
+        count: at most so many, in the order they were shot, chosen so that every split and exposure ratio is among them
+            (`models.data.search_shots`); None takes all.
 
     Raises:
         ValueError: no such folder, nobody in it, or pairs without raws or on the well-lit arm's pixels.

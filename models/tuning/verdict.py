@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from isp_sim.files import write_atomically
-from models.isp_search import found
-from models.isp_table import LOW_SPLITS
-from models.pose.evaluation import Poses
+from models.isp.grid_search import found
+from models.isp.table import LOW_SPLITS
 from models.scoring.average_precision import Protocol, Score
+from models.scoring.poses import Poses
 from models.tuning.judge import Judging, Seen
 from models.tuning.knobs import Settings
 from models.tuning.loop import each_oks

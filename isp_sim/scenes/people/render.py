@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int32, UInt8, UInt16
 
 from isp_sim import streams  # noqa: F401  (names the cache of compiled kernels)
-from isp_sim.rows import in_rows
+from isp_sim.parallel_rows import in_rows
 from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people import semantics
 from isp_sim.scenes.people.intersect import INSTANCE, pack

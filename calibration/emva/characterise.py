@@ -1,0 +1,253 @@
+"""A session's sums → every figure of the camera, each with its interval."""
+
+import contextlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.emva import dark_noise, defect_pixels, figures, gain_law, nonuniformity, photon_transfer
+from calibration.emva.confidence import Array, Estimate, jackknifed
+from calibration.emva.dark_noise import Gain, GainPoint
+from calibration.emva.frame_statistics import Level
+from calibration.emva.nonuniformity import Nonuniformity
+from calibration.emva.photon_transfer import Curve
+from calibration.emva.row_noise import Periodic
+from calibration.emva.session import STACK, Reading, Session, Setting
+
+
+@dataclass(frozen=True)
+class Channel:
+    """What is a colour's own: a phase of the tile, or the whole of a monochrome sensor."""
+
+    name: str
+    phases: tuple[int, ...]
+    curve: Curve
+    gain_dn_per_e: Estimate
+    quantum_efficiency: Estimate | None
+    linearity_error_percent: Estimate | None
+    saturation_photons: Estimate | None
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything a session tells; `None` where it does not.
+
+    DSNU and PRNU stand twice: `emva_*` over all of the image as EMVA 1288 has them, the others without shading and
+    outliers, which is what a simulated camera's maps are made with.
+    """
+
+    session: Session
+    size: tuple[int, int]
+    channels: tuple[Channel, ...]
+    base_gain_db: float
+    gain_dn_per_e: Estimate
+    temporal_dark_noise_e: Estimate
+    saturation_e: Estimate | None
+    full_well_e: Estimate | None
+    adc_limits: bool
+    dynamic_range_db: Estimate | None
+    snr_max_db: Estimate | None
+    emva_dsnu_e: Nonuniformity | None
+    emva_prnu_percent: Nonuniformity | None
+    dsnu_e: Nonuniformity | None
+    prnu_percent: Nonuniformity | None
+    dark_current_e_per_s: Estimate | None
+    hot: defect_pixels.HotPixels | None
+    dead: int | None
+    black_dn: tuple[Estimate, ...] | None
+    points: tuple[GainPoint, ...]
+    tukey: bool
+    read_lines: tuple[gain_law.Line, ...]
+    row_lines: tuple[gain_law.Line, ...]
+    column_lines: tuple[gain_law.Line, ...]
+    periodic: Periodic | None
+    cut: bool
+    dropped: tuple[str, ...]
+
+
+def kept_images(session: Session) -> frozenset[Setting]:
+    """Settings whose mean image is needed: a short and the longest dark at one gain, and the best stack of flats."""
+    darks = [s for s in session.frames if s.kind == "dark"]
+    flats = [s for s in session.frames if s.kind == "flat" and len(session.frames[s]) >= STACK]
+    longest = max(darks, key=lambda s: (s.exposure_us, len(session.frames[s])))
+    short = min((s for s in darks if s.gain_db == longest.gain_db), key=lambda s: s.exposure_us)
+    best = sorted(flats, key=lambda s: (len(session.frames[s]), s.exposure_us))[-1:]
+    return frozenset({longest, short, *best})
+
+
+def characterise(session: Session, reading: Reading) -> Results:
+    """Every figure of the camera.
+
+    Raises:
+        ValueError: what was taken cannot tell K; see `photon_transfer.curve`.
+    """
+    levels = reading.levels
+    base = min(s.gain_db for s in levels if s.kind == "flat" and levels[s].pairs)
+    groups = _groups(session.cfa)
+    curves = {name: photon_transfer.curve(levels, base, phases) for name, phases in groups.items()}
+    k = np.mean([c.gain for c in curves.values()], axis=0)
+    dark_variance = np.mean([c.dark_variance for c in curves.values()], axis=0)
+    gains = {base: Gain(k, False, _blacks(curves, groups))}
+    gains |= {g: _gain(levels, g, groups, base, k) for g in session.gains_db if g != base}
+    current = _dark_current(levels, gains)
+    stack = _flat_stack(levels, base, curves)
+    prnu = _prnu(levels, stack, curves, groups) if stack else None
+    offsets = {g: dark_noise.offset_level(levels, session, g) for g in gains}
+    dsnu = dark_noise.dsnu_e(levels, offsets, gains, prnu[1] if prnu else None)
+    points, periodic = dark_noise.gain_points(session, levels, gains, offsets, dsnu, current)
+    tukey = sum(p.noise.log_likelihoods[1] - p.noise.log_likelihoods[0] for p in points if p.noise) > 0
+    saturation = figures.saturation_e(list(curves.values()), k)
+    full = figures.plateau(list(curves.values()), k, session.white_level_dn)
+    offset = offsets[base]
+    emva_dark = levels[offset] if offset and offset.kind == "dark" else None
+    return Results(
+        session=session,
+        size=reading.shape,
+        channels=tuple(_channel(name, groups[name], one) for name, one in curves.items()),
+        base_gain_db=base,
+        gain_dn_per_e=jackknifed(k),
+        temporal_dark_noise_e=figures.temporal_dark_noise_e(dark_variance, k),
+        saturation_e=saturation,
+        full_well_e=full[0] if full else None,
+        adc_limits=bool(full and full[1]),
+        dynamic_range_db=_dynamic_range(saturation, dark_variance, k),
+        snr_max_db=_decibel(saturation, 10.0),
+        emva_dsnu_e=nonuniformity.emva_dsnu_e(emva_dark, groups, k) if emva_dark else None,
+        emva_prnu_percent=prnu[0] if prnu else None,
+        dsnu_e=dsnu,
+        prnu_percent=prnu[1] if prnu else None,
+        dark_current_e_per_s=current,
+        hot=_hot(levels, gains, session),
+        dead=_dead(levels, stack, curves),
+        black_dn=dark_noise.black_dn(points, current, tukey),
+        points=points,
+        tukey=tukey,
+        read_lines=dark_noise.noise_law(
+            [(p.k, (p.noise.scale_dn if tukey else p.noise.std_dn) if p.noise else None) for p in points]
+        ),
+        row_lines=dark_noise.noise_law([(p.k, p.rows.row_dn if p.rows else None) for p in points]),
+        column_lines=dark_noise.noise_law([(p.k, p.rows.column_dn if p.rows else None) for p in points]),
+        periodic=periodic,
+        cut=any(c.cut for c in curves.values()),
+        dropped=tuple(reading.dropped),
+    )
+
+
+def _groups(cfa: str) -> dict[str, tuple[int, ...]]:
+    """Channels by name: R, G1, G2, B as they stand in the tile, or all phases of a monochrome sensor."""
+    if not cfa:
+        return {"mono": (0, 1, 2, 3)}
+    names, greens = {}, 0
+    for phase, colour in enumerate(cfa):
+        greens += colour == "G"
+        names[f"G{greens}" if colour == "G" else colour] = (phase,)
+    return dict(sorted(names.items(), key=lambda item: "RGB".index(item[0][0])))
+
+
+def _gain(
+    levels: Mapping[Setting, Level], gain_db: float, groups: dict[str, tuple[int, ...]], base: float, k: Array
+) -> Gain:
+    """K at a further gain: from its own flats, else from the gain's decibels."""
+    flats = [s for s in levels if s.kind == "flat" and s.gain_db == gain_db and levels[s].pairs]
+    darks = [s for s in levels if s.kind == "dark" and s.gain_db == gain_db and levels[s].pairs]
+    if len(flats) >= 3 and darks:
+        # At the highest gains a full ADC may leave no room between cut darks and saturation: decibels then.
+        with contextlib.suppress(ValueError):
+            curves = {name: photon_transfer.curve(levels, gain_db, phases) for name, phases in groups.items()}
+            return Gain(np.mean([one.gain for one in curves.values()], axis=0), False, _blacks(curves, groups))
+    return Gain(k * 10 ** ((gain_db - base) / 20), True, {})
+
+
+def _blacks(curves: Mapping[str, Curve], groups: Mapping[str, tuple[int, ...]]) -> dict[int, Array]:
+    """Black by phase."""
+    return {phase: curves[name].dark_mean for name, phases in groups.items() for phase in phases}
+
+
+def _channel(name: str, phases: tuple[int, ...], one: Curve) -> Channel:
+    efficiency = one.responsivity / one.gain
+    return Channel(
+        name,
+        phases,
+        one,
+        jackknifed(one.gain),
+        jackknifed(efficiency) if np.isfinite(efficiency).all() else None,
+        figures.linearity_error(one),
+        figures.saturation_photons(one),
+    )
+
+
+def _dynamic_range(saturation: Estimate | None, dark_variance: Array, k: Array) -> Estimate | None:
+    """EMVA 1288: `20·log10(saturation / threshold)`, dB."""
+    if saturation is None:
+        return None
+    least = figures.threshold_e(float(dark_variance[0]), float(k[0]))
+    return _decibel(saturation.times(1 / least), 20.0)
+
+
+def _decibel(ratio: Estimate | None, factor: float) -> Estimate | None:
+    if ratio is None:
+        return None
+    return Estimate(*(factor * math.log10(max(v, 1e-12)) for v in (ratio.value, ratio.low, ratio.high)))
+
+
+def _dark_current(levels: Mapping[Setting, Level], gains: Mapping[float, Gain]) -> Estimate | None:
+    """Dark current at the gain whose darks reach farthest."""
+    reach = {g: max((s.exposure_us for s in levels if s.kind == "dark" and s.gain_db == g), default=0.0) for g in gains}
+    for gain in sorted(gains, key=lambda g: (-reach[g], g)):
+        one = figures.dark_current_e_per_s(levels, gain, range(4), gains[gain].k)
+        if one is not None:
+            return one
+    return None
+
+
+def _flat_stack(levels: Mapping[Setting, Level], base: float, curves: Mapping[str, Curve]) -> Setting | None:
+    """The stack of flats nearest to half of saturation."""
+    flats = [s for s in levels if s.kind == "flat" and s.gain_db == base and levels[s].frames >= STACK]
+    one = next(iter(curves.values()))
+    half = (one.signal[0, one.saturation] if one.saturation is not None else one.signal[0, -1]) / 2
+
+    def distance(setting: Setting) -> float:
+        mean, _ = photon_transfer.phase_sums(levels[setting], [0])
+        return float(abs(mean[0] - one.dark_mean[0] - half))
+
+    near = min(flats, key=distance, default=None)
+    return near if near is not None and distance(near) < 0.8 * half else None
+
+
+def _prnu(
+    levels: Mapping[Setting, Level], stack: Setting, curves: Mapping[str, Curve], groups: Mapping[str, tuple[int, ...]]
+) -> tuple[Nonuniformity, Nonuniformity]:
+    """PRNU of a stack of flats, EMVA's and the even one; see `nonuniformity.prnu_percent`."""
+    darks = [s for s in levels if s.kind == "dark" and s.gain_db == stack.gain_db and levels[s].frames >= STACK]
+    dark = max(darks, key=lambda s: levels[s].frames, default=None)
+    return nonuniformity.prnu_percent(levels[stack], levels[dark] if dark else None, curves, groups)
+
+
+def _hot(
+    levels: Mapping[Setting, Level], gains: Mapping[float, Gain], session: Session
+) -> defect_pixels.HotPixels | None:
+    """Hot pixels between the shortest and the longest dark of one gain."""
+    darks = [s for s in levels if s.kind == "dark" and (spatial := levels[s].spatial) and spatial.image is not None]
+    if len(darks) < 2:
+        return None
+    short, *_, long = sorted(darks, key=lambda s: s.exposure_us)
+    k = float(gains[long.gain_db][0][0])
+    noise2 = 0.0
+    images = []
+    for setting in (short, long):
+        level = levels[setting]
+        noise2 += float(nonuniformity.pixel_noise(level, range(4))[0]) / level.frames if level.pairs else 0.0
+        assert level.spatial is not None and level.spatial.image is not None
+        images.append(level.spatial.image)
+    full = (session.white_level_dn - float(np.median(images[0]))) / k
+    seconds = (long.exposure_us - short.exposure_us) * 1e-6
+    return defect_pixels.hot_pixels(images[0], images[1], seconds, k, full, math.sqrt(max(noise2, 1e-4)))
+
+
+def _dead(levels: Mapping[Setting, Level], stack: Setting | None, curves: Mapping[str, Curve]) -> int | None:
+    spatial = levels[stack].spatial if stack else None
+    if spatial is None or spatial.image is None:
+        return None
+    return defect_pixels.dead_pixels(spatial.image, float(np.mean([c.dark_mean[0] for c in curves.values()])))

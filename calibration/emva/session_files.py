@@ -1,0 +1,213 @@
+"""Calibration sessions on disk: EMVA 1288 text files, CSV lists of pictures, folders of raws."""
+
+import contextlib
+import csv
+import math
+from collections import defaultdict
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import rawpy
+
+from calibration.emva.frame_statistics import Frame
+from calibration.emva.session import BAYER, Session, Setting, Source
+from isp_sim.dng import read_dng
+
+PICTURES = (".png", ".tif", ".tiff")
+COLUMNS = ("file", "kind", "exposure_us", "gain_db")
+BASE_ISO = 100
+"""A raw's ISO counts as 0 dB at this one."""
+
+
+def open_session(path: Path, cfa: str = "", bits: int | None = None) -> Session:
+    """A session by what stands at a path.
+
+    Args:
+        path: `*.txt` in EMVA 1288's data format, `*.csv` with columns file, kind (flat or dark), exposure_us, gain_db
+            and, where known, photons; or a folder of raws with `flats` and `darks` in it.
+        cfa: of pictures; raws say it themselves. `""` is monochrome.
+        bits: of the ADC, for CSV lists; else the fewest of 8, 10, 12, 14, 16 that hold the brightest flat.
+
+    Raises:
+        ValueError: the file's lines cannot be read, or files that it names are not there.
+        FileNotFoundError: nothing is there.
+    """
+    if cfa and cfa not in BAYER:
+        raise ValueError(f"cfa {cfa!r}: allowed are {', '.join(BAYER)}, or none for monochrome")
+    if path.is_dir():
+        return raw_session(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    return listed_session(path, cfa, bits) if path.suffix.lower() == ".csv" else emva_session(path, cfa)
+
+
+def emva_session(path: Path, cfa: str = "") -> Session:
+    """EMVA 1288's text: `n bits width height`; `b exposure_ns photons` or `d exposure_ns`, then `i picture` lines."""
+    frames: dict[Setting, list[Source]] = defaultdict(list)
+    bits, setting = 0, None
+    for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
+        word, *rest = line.split("#")[0].split(maxsplit=1) or [""]
+        values = rest[0].split() if rest else []
+        try:
+            if word == "n":
+                bits = int(values[0])
+            elif word in ("b", "d"):
+                photons = float(values[1]) if word == "b" and len(values) > 1 else None
+                setting = Setting("flat" if word == "b" else "dark", 0.0, float(values[0]) / 1000, photons)
+            elif word == "i" and setting is not None:
+                picture = path.parent / rest[0].strip().replace("\\", "/")
+                frames[setting].append(Source(str(picture), partial(read_picture, picture)))
+            elif word not in ("", "v"):
+                raise ValueError
+        except (ValueError, IndexError):
+            raise ValueError(f"{path}:{number}: {line.strip()!r} is no line of EMVA 1288's data format") from None
+    if not 1 <= bits <= 16:
+        raise ValueError(f"{path}: `n {bits} …`: the ADC's bits must stand there, 1 to 16")
+    _all_there(path, frames)
+    settled = {setting: tuple(sources) for setting, sources in frames.items()}
+    return Session(path.resolve().parent.name, settled, (1 << bits) - 1, bits, cfa, path=str(path))
+
+
+def listed_session(path: Path, cfa: str, bits: int | None) -> Session:
+    """A CSV of pictures, their names relative to it."""
+    frames: dict[Setting, list[Source]] = defaultdict(list)
+    with path.open(newline="", encoding="utf-8-sig") as lines:
+        rows = csv.DictReader(lines)
+        lacking = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
+        if lacking:
+            raise ValueError(
+                f"{path}: lacks the columns {', '.join(lacking)}; allowed are {', '.join(COLUMNS)}, photons"
+            )
+        for row in rows:
+            setting = _row(path, rows.line_num, row)
+            picture = path.parent / row["file"]
+            frames[setting].append(Source(str(picture), partial(read_picture, picture)))
+    _all_there(path, frames)
+    settled = {setting: tuple(sources) for setting, sources in frames.items()}
+    if bits is None:
+        brightest = max((s for s in settled if s.kind == "flat"), key=lambda s: s.exposure_us, default=None)
+        top = int(settled[brightest][0].read().max()) if brightest else 255
+        bits = next(b for b in (8, 10, 12, 14, 16) if top < 1 << b)
+    return Session(path.stem, settled, (1 << bits) - 1, bits, cfa, path=str(path))
+
+
+def _row(path: Path, number: int, row: dict[str, str]) -> Setting:
+    kind = row["kind"]
+    if kind not in ("flat", "dark"):
+        raise ValueError(f"{path}:{number}: kind = {kind!r}: allowed are flat and dark")
+    numbers = []
+    for column in ("exposure_us", "gain_db", "photons"):
+        text = row.get(column) or ""
+        try:
+            value = float(text) if text or column != "photons" else math.nan
+        except ValueError:
+            raise ValueError(f"{path}:{number}: {column} = {text!r}: should be a number") from None
+        numbers.append(value)
+    exposure, gain, photons = numbers
+    return Setting("flat" if kind == "flat" else "dark", gain, exposure, None if math.isnan(photons) else photons)
+
+
+def _all_there(path: Path, frames: dict[Setting, list[Source]]) -> None:
+    absent = [source.name for sources in frames.values() for source in sources if not Path(source.name).is_file()]
+    if absent:
+        raise ValueError(f"{path}: {len(absent)} of its files are not there, the first is {absent[0]}")
+
+
+def read_picture(path: Path) -> Frame:
+    """A grey picture of 8 or 16 bits, its numbers as they are.
+
+    Raises:
+        ValueError: no picture, or none with one channel of whole numbers.
+    """
+    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if picture is None:
+        raise ValueError("no picture that can be read")
+    if picture.ndim != 2 or picture.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"{picture.dtype} {picture.shape}: one channel of 8 or 16 bits is allowed")
+    return picture.astype(np.uint16)
+
+
+def raw_session(folder: Path) -> Session:
+    """Raws of one camera in `flats` and `darks`: exposure and gain from their metadata."""
+    frames: dict[Setting, list[Source]] = defaultdict(list)
+    cameras: set[tuple[str, str, str]] = set()
+    first: _Metadata | None = None
+    for part, kind in (("flats", "flat"), ("darks", "dark")):
+        for path in sorted((folder / part).glob("*")) if (folder / part).is_dir() else ():
+            if not path.is_file() or path.name.startswith("."):
+                continue
+            about = _metadata(path)
+            cameras.add((about.make, about.model, about.cfa))
+            setting = Setting("flat" if kind == "flat" else "dark", about.gain_db, about.exposure_us)
+            frames[setting].append(Source(str(path), partial(_read_raw, path)))
+            first = first or about
+    if first is None:
+        raise ValueError(f"{folder}: holds no raws in {folder / 'flats'} and {folder / 'darks'}")
+    if len(cameras) > 1:
+        raise ValueError(
+            f"{folder}: raws of {len(cameras)} cameras, {' and '.join(' '.join(c) for c in sorted(cameras))}"
+        )
+    settled = {setting: tuple(sources) for setting, sources in frames.items()}
+    bits = max(1, math.ceil(math.log2(first.white_dn + 1)))
+    return Session(
+        folder.resolve().name, settled, first.white_dn, bits, first.cfa, first.black_dn, first.make, first.model,
+        str(folder),
+    )  # fmt: skip
+
+
+class _Metadata(NamedTuple):
+    """What a raw says of itself."""
+
+    cfa: str
+    black_dn: float
+    white_dn: int
+    exposure_us: float
+    gain_db: float
+    make: str
+    model: str
+
+
+def _metadata(path: Path) -> _Metadata:
+    """Of our own DNG exactly as written, of others as LibRaw tells it."""
+    if path.suffix.lower() == ".dng":
+        with contextlib.suppress(ValueError):
+            raw = read_dng(path)
+            black, gain = float(np.mean(raw.black_level_dn)), round(raw.gain_db, 6)
+            names = (raw.make or "unknown", raw.model or "unknown")
+            return _Metadata(raw.cfa, black, raw.white_level_dn, raw.exposure_us, gain, *names)
+    try:
+        with rawpy.imread(str(path)) as raw:
+            pattern, names = raw.raw_pattern, raw.color_desc.decode()
+            if pattern is None or pattern.shape != (2, 2):
+                raise ValueError(f"{path}: no Bayer mosaic of 2×2")
+            return _Metadata(
+                cfa="".join(names[i] for i in pattern.ravel()),
+                black_dn=float(np.mean(raw.black_level_per_channel)),
+                white_dn=int(raw.white_level),
+                exposure_us=round(float(raw.other.shutter) * 1e6, 3),
+                gain_db=round(20 * math.log10(max(float(raw.other.iso_speed), 1e-3) / BASE_ISO), 4),
+                make="unknown",
+                model=path.suffix.removeprefix(".").upper(),
+            )
+    except rawpy.LibRawError as fault:
+        raise ValueError(f"{path}: no raw that can be read ({_in_words(fault)})") from None
+
+
+def _read_raw(path: Path) -> Frame:
+    if path.suffix.lower() == ".dng":
+        with contextlib.suppress(ValueError):
+            return np.asarray(read_dng(path).counts)
+    try:
+        with rawpy.imread(str(path)) as raw:
+            return np.asarray(raw.raw_image_visible, np.uint16).copy()
+    except rawpy.LibRawError as fault:
+        raise ValueError(f"no raw that can be read: {_in_words(fault)}") from None
+
+
+def _in_words(fault: rawpy.LibRawError) -> str:
+    """LibRaw's sentence, which comes as bytes."""
+    told = fault.args[0] if fault.args else fault
+    return told.decode(errors="replace") if isinstance(told, bytes) else str(told)

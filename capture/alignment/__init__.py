@@ -1,0 +1,1 @@
+"""A session's pairs judged, brought onto one arm's pixels and written."""

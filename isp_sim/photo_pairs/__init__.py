@@ -1,0 +1,1 @@
+"""Pairs of lower and full exposure from raw photographs (GLADNet)."""

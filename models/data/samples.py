@@ -1,0 +1,326 @@
+"""Shots to learn from and to be judged on: one typed sample, from a folder or from a rig, rendered when asked for."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float32
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from isp_sim import streams
+from isp_sim.annotation_files import ANNOTATIONS
+from isp_sim.dng import read_dng
+from isp_sim.isp.develop import develop_raw, unclipped_srgb
+from isp_sim.manifest import PairRecord, read_manifest
+from isp_sim.pair import DualCamera, Pair
+from isp_sim.raw import Raw
+from isp_sim.rectify import Resampling, crop, warp
+from isp_sim.rig import Rig
+from isp_sim.rigfile import load_rig
+from isp_sim.scenes import Person, SceneSource
+from isp_sim.scenes.annotations import LabelledImage, check_size, read_keypoint_file
+from isp_sim.scenes.people.source import People
+from isp_sim.schedule import FILE_NAME, Shot, scene_shots, some_of, split_of
+from isp_sim.units import LinearRgb
+from models.data.crops import Picture
+
+
+@dataclass(frozen=True)
+class PairSample:
+    """One shot of both arms.
+
+    Attributes:
+        name: of the well-lit picture.
+        low_light, well_lit: uint8 `(height, width, 3)`, R first, aligned.
+        people: labels on both.
+        split: LL-N, LL-H or LL-E, by the well-lit arm's gain.
+        unrounded: the low-light picture before it was rounded to 8 bits, float32, 1 is white; where a raw is at hand.
+        semantic: class of each pixel, uint8, where the scene knows it.
+    """
+
+    name: str
+    low_light: Picture
+    well_lit: Picture
+    people: tuple[Person, ...]
+    split: str
+    unrounded: np.ndarray | None = None
+    semantic: np.ndarray | None = None
+
+
+class PairSource(Protocol):
+    """Groups of shots by number: a group is what one look at the source gives."""
+
+    def __len__(self) -> int:
+        """How many groups there are."""
+        ...
+
+    def names(self, index: int) -> list[str]:
+        """Names of the shots of group `index`, in their order; nothing is read or shot for it."""
+        ...
+
+    def group(self, index: int) -> list[PairSample]:
+        """Shots of group `index`.
+
+        Raises:
+            ValueError: a file behind it cannot be used; the sentence names it.
+        """
+        ...
+
+
+class FolderPairs:
+    """Pairs of a folder in ExLPose's layout, a group a pair: the data set itself, or `isp_sim.generate`'s.
+
+    The labels are those of the well-lit pictures, `Annotations/*WL.json`. A pair is two files whose names agree in
+    all but arm and gain, so it does not matter that ExLPose's low-light annotations point to `bright/`.
+
+    Args:
+        folder: holds `bright/`, `dark/`, `Annotations/`.
+        start, stop: which of the pairs, in the order of their names; as of a slice.
+        unrounded: whether the low-light pictures also come before they are rounded to 8 bits, developed from `raw/` by
+            the `rig.yaml` that shot them, cropped (and warped, where the well-lit arm's pixels were kept) as
+            `manifest.jsonl` says.
+        semantic: whether the maps of `semantic/` come along, where there are some.
+        labelled: whether somebody must have a labelled joint.
+
+    Raises:
+        ValueError: nobody is labelled though somebody must be; no annotations, no pair, or a labelled picture without
+            its partner; raws without a line in the manifest.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        start: int | None = None,
+        stop: int | None = None,
+        unrounded: bool = False,
+        semantic: bool = False,
+        labelled: bool = False,
+    ) -> None:
+        files = sorted((folder / ANNOTATIONS).glob("*WL.json"))
+        if not files:
+            raise ValueError(f"{folder}: holds no {ANNOTATIONS}/*WL.json; ExLPose's layout is allowed")
+        self.folder, self._semantic = folder, semantic
+        self._how = _how(load_rig(str(folder / "rig.yaml"))) if unrounded else None
+        self._records = {Path(one.dark).name: one for one in read_manifest(folder)} if unrounded else {}
+        partners = {shot_of(path.name): path.name for path in sorted((folder / "dark").glob("*.png"))}
+        self._pairs: list[tuple[str, str, float, LabelledImage]] = []
+        for file in files:
+            named = read_keypoint_file(file).images
+            for name in sorted({Path(name).name for name in named}):
+                said = FILE_NAME.fullmatch(name)
+                dark = partners.get(shot_of(name))
+                if said is None or dark is None:
+                    raise ValueError(f"{file}: {name} has no low-light partner in {folder / 'dark'}")
+                self._pairs.append((name, dark, float(said["gain_db"]), named[name]))
+        self._pairs = self._pairs[start:stop]
+        if not self._pairs:
+            raise ValueError(f"{folder}: no pair in {files[0]}, or none in the range asked for")
+        if labelled and not any(person.labelled for *_, image in self._pairs for person in image.people):
+            raise ValueError(f"{files[0]}: nobody in {len(self._pairs)} pictures has a labelled joint; poses need one")
+
+    def __len__(self) -> int:
+        """How many pairs."""
+        return len(self._pairs)
+
+    def names(self, index: int) -> list[str]:
+        """Name of the pair `index`, its well-lit picture's."""
+        return [self._pairs[index][0]]
+
+    def group(self, index: int) -> list[PairSample]:
+        """The pair `index`."""
+        bright, dark, gain_db, image = self._pairs[index]
+        low, well = _read(self.folder / "dark" / dark), _read(self.folder / "bright" / bright)
+        if low.shape != well.shape:
+            raise ValueError(f"{self.folder / 'dark' / dark}: {low.shape[:2]} px, its partner has {well.shape[:2]}")
+        check_size(self.folder / "bright" / bright, image.size, (well.shape[1], well.shape[0]))
+        unrounded, semantic = self._unrounded(dark), self._classes(bright)
+        return [PairSample(bright, low, well, image.people, split_of(gain_db), unrounded, semantic)]
+
+    def _classes(self, bright: str) -> np.ndarray | None:
+        path = self.folder / "semantic" / bright
+        return _read(path, cv2.IMREAD_GRAYSCALE) if self._semantic and path.is_file() else None
+
+    def _unrounded(self, dark: str) -> np.ndarray | None:
+        if self._how is None:
+            return None
+        record = self._records.get(dark)
+        if record is None or record.raw_dark is None:
+            raise ValueError(f"{self.folder / 'manifest.jsonl'}: has no raw_dark for {dark}, whose raw is needed")
+        return before_8_bits(read_dng(self.folder / record.raw_dark), *self._how, record)
+
+
+class RigPairs:
+    """Pairs a simulated rig shoots as they are asked for, a group a scene; nothing is written.
+
+    Args:
+        rig: whose; given as JSON it travels between processes.
+        seed: another seed, other scenes and other noise.
+        scenes: how many.
+        source: of the scenes; without it the built-in people.
+        unrounded: whether the low-light pictures also come before they are rounded to 8 bits.
+        shots_per_scene: of a scene's shots so many, drawn; None takes all.
+    """
+
+    def __init__(
+        self,
+        rig: Rig | str,
+        seed: int,
+        scenes: int,
+        source: SceneSource | None = None,
+        unrounded: bool = False,
+        shots_per_scene: int | None = None,
+    ) -> None:
+        self._rig_json = rig if isinstance(rig, str) else rig.model_dump_json()
+        self.seed, self.scenes, self._source, self.unrounded = seed, scenes, source, unrounded
+        self.shots_per_scene = shots_per_scene
+        self._camera: DualCamera | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Without the camera, which each process builds for itself."""
+        return self.__dict__ | {"_camera": None}
+
+    def __len__(self) -> int:
+        """How many scenes."""
+        return self.scenes
+
+    def names(self, index: int) -> list[str]:
+        """Names of the shots of scene `index`."""
+        return [shot.file_name("bright") for _, shot in self._shots(self._built().rig, index)]
+
+    def group(self, index: int) -> list[PairSample]:
+        """All shots of scene `index`: a base drawn from the rig's schedule, then each of its ratios."""
+        camera = self._built()
+        rig = camera.rig
+        source = self._source or People(rig.height_px, rig.width_px, self.seed)
+        shots = self._shots(rig, index)
+        scene = source.scene(index % len(source), shots[0][1].daylight)
+        return [
+            PairSample(
+                pair.shot.file_name("bright"),
+                pair.low_light,
+                pair.well_lit,
+                pair.people,
+                split_of(pair.shot.well_lit_gain_db),
+                before_8_bits(pair.low_light_raw, *_how(rig), pair) if self.unrounded else None,
+                pair.planes.get("semantic"),
+            )
+            for pair in camera.shoot(scene, shots, self.seed)
+        ]
+
+    def _built(self) -> DualCamera:
+        if self._camera is None:
+            self._camera = DualCamera(Rig.model_validate_json(self._rig_json))
+        return self._camera
+
+    def _shots(self, rig: Rig, index: int) -> list[tuple[int, Shot]]:
+        of_scene = scene_shots(rig.schedule, index, streams.generator(self.seed, index, "schedule"))
+        return some_of(of_scene, self.shots_per_scene, streams.generator(self.seed, index, "shots of the scene"))
+
+
+class JoinedPairs:
+    """Several sources one after another.
+
+    Args:
+        sources: in this order.
+    """
+
+    def __init__(self, sources: Sequence[PairSource]) -> None:
+        self._places = [(source, index) for source in sources for index in range(len(source))]
+
+    def __len__(self) -> int:
+        """Groups of all together."""
+        return len(self._places)
+
+    def names(self, index: int) -> list[str]:
+        """Names of group `index`, counted through all sources."""
+        source, place = self._places[index]
+        return source.names(place)
+
+    def group(self, index: int) -> list[PairSample]:
+        """Group `index`, counted through all sources."""
+        source, place = self._places[index]
+        return source.group(place)
+
+
+class HeldPairs:
+    """A small source whose groups stay in memory once they were asked for.
+
+    Args:
+        source: behind it.
+    """
+
+    def __init__(self, source: PairSource) -> None:
+        self._source = source
+        self._held: dict[int, list[PairSample]] = {}
+
+    def __len__(self) -> int:
+        """Groups of the source."""
+        return len(self._source)
+
+    def names(self, index: int) -> list[str]:
+        """Names of group `index`."""
+        return self._source.names(index)
+
+    def group(self, index: int) -> list[PairSample]:
+        """Group `index`."""
+        if index not in self._held:
+            self._held[index] = self._source.group(index)
+        return self._held[index]
+
+
+def shots(source: PairSource, console: Console | None = None) -> Iterator[PairSample]:
+    """Every shot of a source, one at a time; on a console with a bar over its groups."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=console is None) as progress:
+        for index in progress.track(range(len(source)), description="groups of shots"):
+            yield from source.group(index)
+
+
+def _how(rig: Rig) -> tuple[str, Resampling]:
+    """How a rig's low-light raws are developed, and resampled where the other arm's pixels are kept."""
+    return rig.low_light.isp.demosaic, rig.resampling
+
+
+def before_8_bits(
+    raw: Raw, demosaic: str, resampling: Resampling, pair: Pair | PairRecord
+) -> Float32[np.ndarray, "height width 3"]:
+    """A low-light raw as its pair's picture before quantisation: sRGB, 1 is white, noise below black kept.
+
+    Args:
+        raw: of the low-light arm.
+        demosaic: method.
+        resampling: where the pair lies on the well-lit arm's pixels.
+        pair: its crop and the arm whose pixels were kept.
+    """
+    light = np.ascontiguousarray(develop_raw(raw, demosaic)[0].permute(1, 2, 0).numpy())
+    if pair.onto == "low_light":
+        light = crop(light, pair.crop)
+    else:
+        light = warp(light, pair.arm_map, pair.onto, pair.crop, resampling)
+    return np.asarray(unclipped_srgb(LinearRgb(torch.from_numpy(light))))
+
+
+def shot_of(name: str) -> tuple[str, ...]:
+    """What both pictures of a pair share in their names; a name of another form stands for itself."""
+    said = FILE_NAME.fullmatch(name)
+    return said.group("place", "video", "ratio", "frame", "exposure_us") if said else (name,)
+
+
+def scene_of(name: str) -> tuple[str, ...]:
+    """What all pictures of a scene share in their names: place and video."""
+    return shot_of(name)[:2]
+
+
+def _read(path: Path, how: int = cv2.IMREAD_COLOR) -> Picture:
+    if not path.is_file():
+        raise ValueError(f"{path}: is not there, though the annotations or its partner speak of it")
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    picture = cv2.imdecode(data, how) if len(data) else None
+    if picture is None:
+        raise ValueError(f"{path}: no picture that OpenCV reads; is it truncated?")
+    return np.ascontiguousarray(picture[..., ::-1]) if picture.ndim == 3 else picture

@@ -1,0 +1,317 @@
+"""One training loop for everything that learns: epochs, checkpoints that resume to the same result, a log, curves.
+
+Random numbers of an epoch are keyed by (seed, epoch) where they are drawn, so a checkpoint needs no generator's state:
+weights, the optimiser's moments and the number of the epoch are all there is.
+"""
+
+import csv
+import io
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from rich.console import Console
+from rich.progress import Progress
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from isp_sim.files import remove_remnants, write_atomically
+from isp_sim.rigfile import load_yaml
+from models.engine.distributed import Processes
+from models.engine.weights_file import file_bytes
+
+CHECKPOINT, LOG, CURVES = "checkpoint.safetensors", "log.csv", "curves.png"
+
+
+class Recipe(BaseModel):
+    """How long and how fast.
+
+    Attributes:
+        learning_rate: Adam's, at its highest.
+        weight_decay: added to the gradient of weights, not of biases and norms.
+        decay: `steps` halves the rate every `halve_every` epochs; `cosine` brings it to 0 over all of them, after a
+            rise over the first twentieth.
+        bf16: autocast to bfloat16.
+        clip_norm: the gradient's norm is cut to this; 0 leaves it.
+        seed: of everything that is drawn.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    epochs: int = Field(32, ge=1)
+    learning_rate: float = Field(5e-4, gt=0, le=1, allow_inf_nan=False)
+    weight_decay: float = Field(1e-5, ge=0, le=1, allow_inf_nan=False)
+    decay: Literal["steps", "cosine", "constant"] = "steps"
+    halve_every: int = Field(6, ge=1)
+    bf16: bool = True
+    clip_norm: float = Field(0.0, ge=0, allow_inf_nan=False)
+    seed: int = 0
+
+    def rate(self, epoch: float) -> float:
+        """Learning rate at a moment, in epochs from the start."""
+        if self.decay == "constant":
+            return self.learning_rate
+        if self.decay == "steps":
+            return self.learning_rate * 0.5 ** (int(epoch) // self.halve_every)
+        rise = min(1.0, (epoch + 1e-3) / (0.05 * self.epochs))
+        return self.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * min(epoch / self.epochs, 1.0)))
+
+
+def told(recipe: Recipe, seed: int, epochs: int | None) -> Recipe:
+    """A recipe with what the command line says instead.
+
+    Raises:
+        ValueError: `--epochs` below 1.
+    """
+    if epochs is None:
+        return recipe.model_copy(update={"seed": seed})
+    if epochs < 1:
+        raise ValueError(f"--epochs {epochs}: whole numbers from 1 are allowed")
+    return recipe.model_copy(update={"seed": seed, "epochs": epochs})
+
+
+RECIPES = Path(__file__).parent.parent / "recipes"
+AnyRecipe = TypeVar("AnyRecipe", bound=BaseModel)
+
+
+def load_recipe(kind: type[AnyRecipe], name: str, known: Mapping[str, str]) -> AnyRecipe:
+    """A recipe that comes with the package, or a YAML file.
+
+    Args:
+        kind: what the file describes.
+        name: one of `known`, or a path.
+        known: file names in the package, by the names they go under.
+
+    Raises:
+        ValueError: no such file, or every fault of it.
+    """
+    path = RECIPES / known[name] if name in known else Path(name)
+    if not path.is_file():
+        raise ValueError(f"--recipe {name}: no such file; that come with the package: {', '.join(known)}")
+    return load_yaml(kind, path)
+
+
+Batches = Callable[[int], Iterable[tuple[float, Any]]]
+"""The number of an epoch → its batches, each with the share of the epoch, 0 … 1, that lies behind it."""
+Losses = Callable[[Any], Mapping[str, Tensor]]
+"""A batch → terms of the loss; training minimises their sum."""
+Scores = Callable[[int], Mapping[str, float]]
+"""The number of a finished epoch → figures for the log; empty where nothing is judged then."""
+
+
+class Training:
+    """A module in training, in a folder.
+
+    Args:
+        module: whose parameters that require a gradient are trained; its whole state is checkpointed.
+        losses: of a batch.
+        recipe: how.
+        folder: of checkpoint, log and curves.
+        device: where.
+        about: what else identifies this training; a checkpoint of another is refused.
+        processes: that share the work.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        losses: Losses,
+        recipe: Recipe,
+        folder: Path,
+        device: torch.device,
+        about: Mapping[str, object],
+        processes: Processes | None = None,
+    ) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise ValueError(f"--out {folder}: is a file; a folder, there or not, is allowed")
+        self.module, self.losses, self.recipe, self.folder, self.device = (
+            module.to(device),
+            losses,
+            recipe,
+            folder,
+            device,
+        )
+        self.about = json.loads(json.dumps({**recipe.model_dump(), **about}))
+        self.processes = processes or Processes()
+        self.history: list[dict[str, float]] = []
+        self._trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
+        plain = [p for p in self._trained.values() if p.ndim < 2]
+        decayed = [p for p in self._trained.values() if p.ndim >= 2]
+        groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        self.optimiser = torch.optim.Adam(groups, lr=recipe.learning_rate, fused=True)
+
+    def open(self, resume: bool) -> None:
+        """Make the folder, or go on where it stopped.
+
+        Raises:
+            ValueError: there is a checkpoint and `resume` was not asked, or it is another training's.
+        """
+        file = self.folder / CHECKPOINT
+        if file.exists():
+            if not resume:
+                raise ValueError(f"{self.folder}: holds a training; add --resume to go on, or give another --out")
+            self._load(file)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.processes.first:
+            remove_remnants(self.folder)
+            self._report()
+        self.processes.agree(self.module)
+
+    def run(self, batches: Batches, scores: Scores, console: Console) -> None:
+        """All epochs that are left.
+
+        Args:
+            batches: those of an epoch.
+            scores: asked after each epoch.
+            console: for the bar and a line an epoch.
+
+        Raises:
+            FloatingPointError: the loss is not a number; the last epoch's checkpoint is kept.
+        """
+        with Progress(console=console, disable=not self.processes.first, transient=True) as progress:
+            for epoch in range(len(self.history), self.recipe.epochs):
+                bar = progress.add_task(f"epoch {epoch + 1}/{self.recipe.epochs}", total=1.0)
+                start = time.monotonic()
+                row = self._epoch(batches(epoch), epoch, lambda share: progress.update(bar, completed=share))  # noqa: B023
+                progress.remove_task(bar)
+                self.processes.agree(self.module)
+                row["seconds"] = time.monotonic() - start
+                self.module.eval()
+                row |= scores(epoch)
+                self.history.append(row)
+                if self.processes.first:
+                    self._save()
+                    console.print("  ".join(f"{k} {v:.4g}" for k, v in row.items()), soft_wrap=True, highlight=False)
+                self.processes.wait()
+
+    def _epoch(
+        self, batches: Iterable[tuple[float, Any]], epoch: int, progress: Callable[[float], None]
+    ) -> dict[str, float]:
+        self.module.train()
+        sums: dict[str, float] = {}
+        count, done = 0, 0.0
+        for count, (share, batch) in enumerate(self._while_all_have(batches), start=1):
+            rate = self.recipe.rate(epoch + (done + share) / 2)  # mid-batch: a cosine is 0 at both ends
+            done = share
+            for group in self.optimiser.param_groups:
+                group["lr"] = rate
+            for name, value in self._step(batch, epoch, count).items():
+                sums[name] = sums.get(name, 0.0) + value
+            progress(share)
+        if not count:
+            raise ValueError(f"{self.folder}: an epoch has no whole batch; take a smaller batch or more data")
+        return {"epoch": epoch + 1, "rate": rate} | {name: value / count for name, value in sums.items()}
+
+    def _while_all_have(self, batches: Iterable[tuple[float, Any]]) -> Iterator[tuple[float, Any]]:
+        """Batches until the first process runs out of them: a step is taken together or not at all."""
+        left = iter(batches)
+        while True:
+            found = next(left, None)
+            if not self.processes.all(found is not None):
+                return
+            assert found is not None
+            yield found
+
+    def _step(self, batch: Any, epoch: int, number: int) -> dict[str, float]:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bf16):
+            terms = dict(self.losses(batch))
+        loss = torch.stack([term.float() for term in terms.values()]).sum()
+        value = float(loss.detach())
+        if not self.processes.all(math.isfinite(value)):
+            kept = f"; the checkpoint of epoch {epoch} is kept" if epoch else ""
+            raise FloatingPointError(
+                f"{self.folder}: loss {value} at epoch {epoch + 1}, batch {number}{kept}; "
+                "a smaller learning rate may help"
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.processes.average_gradients(self._trained.values())
+        if self.recipe.clip_norm:
+            nn.utils.clip_grad_norm_(self._trained.values(), self.recipe.clip_norm)
+        self.optimiser.step()
+        return {"loss": value} | {name: float(term.detach()) for name, term in terms.items()}
+
+    def _save(self) -> None:
+        """Weights, moments and history in one file, so that they always belong together; then log and curves."""
+        tensors = {f"module.{name}": tensor for name, tensor in self.module.state_dict().items()}
+        for name, parameter in self._trained.items():
+            for key, value in self.optimiser.state[parameter].items():
+                tensors[f"adam.{key}.{name}"] = torch.as_tensor(value)
+        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+        said = {"about": json.dumps(self.about), "history": json.dumps(self.history)}
+        write_atomically(self.folder / CHECKPOINT, file_bytes(tensors, said))
+        self._report()
+
+    def _load(self, file: Path) -> None:
+        try:
+            with safe_open(file, "pt") as stored:
+                said = stored.metadata() or {}
+                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        except SafetensorError as fault:
+            raise ValueError(f"{file}: not a whole safetensors file: {fault}") from None
+        there = json.loads(said.get("about", "{}"))
+        for field, value in self.about.items():
+            if there.get(field) != value:
+                raise ValueError(
+                    f"{file}: of a training with {field} = {there.get(field)!r}, asked is {value!r}; give another --out"
+                )
+        self.module.load_state_dict(
+            {n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")}
+        )
+        for name, parameter in self._trained.items():
+            moments = {
+                k: tensors[f"adam.{k}.{name}"]
+                for k in ("step", "exp_avg", "exp_avg_sq")
+                if f"adam.{k}.{name}" in tensors
+            }
+            if moments:
+                # The file is contiguous; fused Adam walks memory, so moments must lie as their parameter does.
+                self.optimiser.state[parameter] = {
+                    k: t if k == "step" else torch.empty_like(parameter, dtype=t.dtype).copy_(t)
+                    for k, t in moments.items()
+                }
+        self.history = json.loads(said["history"])
+
+    def _report(self) -> None:
+        if not self.history:
+            return
+        columns = list(dict.fromkeys(name for row in self.history for name in row))
+        text = io.StringIO()
+        table = csv.DictWriter(text, columns)
+        table.writeheader()
+        table.writerows(self.history)
+        write_atomically(self.folder / LOG, text.getvalue().encode())
+        write_atomically(self.folder / CURVES, curves(self.history))
+
+
+def curves(history: list[dict[str, float]]) -> bytes:
+    """A PNG: terms of the loss on the left, scores on the right, over epochs."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    names = [n for n in dict.fromkeys(n for row in history for n in row) if n not in ("epoch", "rate", "seconds")]
+    terms = list(history[0])
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    for name in names:
+        points = [(row["epoch"], row[name]) for row in history if name in row and math.isfinite(row[name])]
+        is_score = any(mark in name for mark in ("AP", "PSNR", "SSIM", "mIoU", "PCK")) or name not in terms
+        if points:
+            (right if is_score else left).plot(
+                *zip(*points, strict=True), label=name, marker="." if len(points) < 40 else ""
+            )
+    left.set(title="loss", xlabel="epoch", yscale="log")
+    right.set(title="score", xlabel="epoch")
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend(fontsize="small")
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=110)
+    return data.getvalue()

@@ -1,0 +1,1 @@
+"""Enhancers that learn nothing."""

@@ -1,0 +1,65 @@
+"""One setting of the ISP for all pictures: the grid's best over a few training shots, of every split and ratio."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import torch
+
+from isp_sim.isp.pipeline import Pipeline
+from models.data.samples import PairSample, PairSource
+from models.data.search_shots import covering
+from models.isp.grid_search import around, known_steps, trial
+from models.isp.learner import Input, light_of
+from models.isp.table import QUICK_GRID, Steps, labelled
+from models.learned_isp import LearnedIsp
+from models.recognisers.recogniser import Recogniser
+
+FIXED_SHOTS = 12
+"""Training shots over which the best fixed setting is looked for."""
+
+
+def training_shots(source: PairSource) -> list[PairSample]:
+    """`FIXED_SHOTS` shots with somebody labelled, of every split and every ratio that the source has."""
+    places = [(group, name) for group in range(len(source)) for name in source.names(group)]
+    seen: dict[int, PairSample] = {}
+
+    def usable(number: int) -> bool:
+        group, name = places[number]
+        seen[number] = next(shot for shot in source.group(group) if shot.name == name)
+        return bool(labelled(seen[number]))
+
+    return [seen[number] for number in covering([name for _, name in places], FIXED_SHOTS, usable)]
+
+
+def best_fixed(
+    recogniser: Recogniser,
+    pipeline: Pipeline,
+    samples: Iterable[PairSample],
+    what: Input,
+    steps: Steps,
+    flip: str,
+) -> int:
+    """The setting of the grid that has the highest mean OKS over training shots: one for all pictures."""
+    gains = []
+    for sample in samples:
+        values = around(pipeline, pipeline.base(light_of(sample, what, torch.device("cpu"))[None]), steps)
+        gains.append(trial(recogniser, pipeline, sample, what, values, flip).gain())
+    return int(np.mean(gains, axis=0).argmax())
+
+
+def start_fixed(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples: Sequence[PairSample]) -> None:
+    """Let a predictor that has learned nothing give the grid's best setting: the mean residual becomes its bias."""
+    assert isp.predictor is not None
+    pipeline, steps = isp.pipeline, known_steps(isp.pipeline, QUICK_GRID)
+    best = best_fixed(recogniser, pipeline, samples, what, steps, "none")
+    residuals = []
+    for sample in samples:
+        picture = light_of(sample, what, torch.device("cpu"))[None]
+        base = pipeline.base(picture)
+        value = around(pipeline, base, steps)[best : best + 1]
+        parts = zip(pipeline.specs, pipeline.split(base), pipeline.split(value), strict=True)
+        residuals.append(torch.cat([spec.residual(b, v) for spec, b, v in parts], dim=1))
+    with torch.no_grad():
+        bias = isp.predictor.head.bias
+        assert bias is not None
+        bias.copy_(torch.cat(residuals).mean(dim=0))

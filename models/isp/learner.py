@@ -1,0 +1,174 @@
+"""The predictor learns from the frozen pose network's loss alone: low-light pictures, no well-lit partner.
+
+Ono et al., *Improving Low-Light Image Recognition Performance Based on Image-Adaptive Learnable Module*, VISAPP 2024.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from isp_sim import streams
+from models.data.crops import GROW, Affine, crop_affine, joints_in_crop
+from models.data.samples import PairSample, PairSource
+from models.isp.region_crops import developed_crops
+from models.learned_isp import LearnedIsp
+from models.pose.backbone import LOW
+from models.pose.heatmaps import SIGMAS, encode
+from models.pose.losses import hardest_joints
+from models.recognisers.recogniser import Recogniser
+
+
+@dataclass(frozen=True)
+class LowLightBatch:
+    """Low-light pictures and who is in them.
+
+    Attributes:
+        pictures: `(3, height, width)` each, sRGB, 1 is white.
+        affines: picture px → crop px, for each person of each picture.
+        joints: `(people, 14, 3)`, all pictures' in their order: x, y in crop px, COCO visibility.
+        key: seeds what the predictor draws: (seed, epoch, number of the batch).
+    """
+
+    pictures: tuple[Tensor, ...]
+    affines: tuple[tuple[Affine, ...], ...]
+    joints: Tensor
+    key: tuple[int, int, int]
+
+
+Loss = Literal["heatmaps", "places"]
+SHARPNESS = 20.0
+Input = Literal["picture", "raw"]
+"""What an ISP develops: the 8-bit low-light picture, or the same before it was rounded and cut at black."""
+
+
+def light_of(sample: PairSample, what: Input, device: torch.device) -> Tensor:
+    """A shot's low-light picture as `(3, height, width)`, sRGB, 1 is white.
+
+    Raises:
+        ValueError: the raw is asked for and the source gave none.
+    """
+    if what == "picture":
+        return (torch.from_numpy(sample.low_light).to(device).permute(2, 0, 1).float() / 255).contiguous()
+    if sample.unrounded is None:
+        raise ValueError(f"{sample.name}: no raw is at hand; allowed is the 8-bit picture as the ISP's input")
+    return torch.from_numpy(sample.unrounded).to(device).permute(2, 0, 1).contiguous()
+
+
+class LowLightPictures:
+    """Epochs of batches of low-light pictures, in an order drawn anew each epoch.
+
+    Args:
+        source: of the shots; the well-lit pictures are not looked at.
+        size: (height, width) of a person's crop.
+        pictures: a batch.
+        people: of a picture, at most; drawn where there are more.
+        seed: of order and choice.
+        device: where the batches go.
+        what: of a shot is developed.
+        extent: of a person's crop over the grown box, the recogniser's.
+        rank, processes: of a distributed training.
+        grow: of a person's box, see `models.data.crops.crop_affine`.
+    """
+
+    def __init__(
+        self, source: PairSource, size: tuple[int, int], pictures: int, people: int, seed: int, device: torch.device,
+        what: Input = "picture", extent: float = 1.0, grow: tuple[float, float] = GROW,
+        rank: int = 0, processes: int = 1,
+    ) -> None:  # fmt: skip
+        self.source, self.size, self.pictures, self.people = source, size, pictures, people
+        self.seed, self.device, self.what, self.extent, self.grow = seed, device, what, extent, grow
+        self.rank, self.processes = rank, processes
+
+    def __call__(self, epoch: int) -> Iterator[tuple[float, LowLightBatch]]:
+        """The epoch's batches, each with the share of the groups that are used up; what is left over is not used."""
+        order = streams.generator(self.seed, "order", epoch).permutation(len(self.source)).tolist()
+        order = order[self.rank : len(order) // self.processes * self.processes : self.processes]
+        waiting: list[PairSample] = []
+        number = 0
+        with ThreadPoolExecutor(1) as ahead:  # the next group is read while this one is learned from
+            next_group = ahead.submit(self.source.group, order[0]) if order else None
+            for place in range(len(order)):
+                assert next_group is not None
+                waiting += [shot for shot in next_group.result() if any(person.labelled for person in shot.people)]
+                if place + 1 < len(order):
+                    next_group = ahead.submit(self.source.group, order[place + 1])
+                while len(waiting) >= self.pictures:
+                    batch, waiting = waiting[: self.pictures], waiting[self.pictures :]
+                    yield (place + 1) / len(order), self.batch(batch, (epoch, number))
+                    number += 1
+
+    def batch(self, shots: list[PairSample], key: tuple[int, int]) -> LowLightBatch:
+        """A batch of these shots; who is looked at in a crowd is drawn by the key."""
+        stream = streams.generator(self.seed, "people", *key)
+        affines, joints = [], []
+        for shot in shots:
+            labelled = [person for person in shot.people if person.labelled]
+            chosen = [labelled[i] for i in sorted(stream.permutation(len(labelled))[: self.people].tolist())]
+            affines.append(tuple(crop_affine(one.bbox, self.size, self.extent, grow=self.grow) for one in chosen))
+            joints += [joints_in_crop(p, a, self.size, False) for p, a in zip(chosen, affines[-1], strict=True)]
+        pictures = tuple(light_of(shot, self.what, self.device) for shot in shots)
+        there = torch.from_numpy(np.stack(joints)).to(self.device)
+        return LowLightBatch(pictures, tuple(affines), there, (self.seed, *key))
+
+
+def pose_loss(recogniser: Recogniser, crops: Tensor, joints: Tensor, kind: Loss) -> Tensor:
+    """What the frozen network's heatmaps of the joints it knows lack; any recogniser has heatmaps.
+
+    `heatmaps`: mean over people of the squared error of their 8 hardest joints (as the network was trained). Where the
+    network is unsure, a fainter map has the smaller error, so an ISP can win by showing less.
+    `places`: cross-entropy `−Σ_p t_p · ln softmax(20·h)_p` of each labelled joint, t the four pixels around it: what
+    counts is how far a map's right place stands out from all others (ours; a full peak stands out by e²⁰).
+
+    Args:
+        recogniser: frozen; the gradient passes through it to the crops.
+        crops: `(people, 3, height, width)`.
+        joints: `(people, 14, 3)` in crop px.
+        kind: which of the two.
+    """
+    maps = recogniser(crops.contiguous(memory_format=torch.channels_last), LOW).float()
+    at = (joints[..., :2] - (recogniser.stride - 1) / 2) / recogniser.stride
+    labels = joints[..., 2] * recogniser.known
+    height, width = maps.shape[2:]
+    if kind == "heatmaps":
+        return hardest_joints(maps, encode(at, labels, height, width, SIGMAS[-1]), labels)
+    x = (1 - (torch.arange(width, device=at.device) - at[..., 0:1]).abs()).clamp_min(0)
+    y = (1 - (torch.arange(height, device=at.device) - at[..., 1:2]).abs()).clamp_min(0)
+    share = (y[..., :, None] * x[..., None, :]).flatten(2)
+    wrong = -(share * torch.log_softmax(SHARPNESS * maps.flatten(2), dim=2)).sum(dim=2)
+    labelled = labels > 0
+    return (wrong * labelled).sum() / labelled.sum().clamp_min(1)
+
+
+class IspLearner(nn.Module):
+    """The learned ISP with its loss; the recogniser is held outside, so that no checkpoint or optimiser sees it.
+
+    Args:
+        isp: predictor and pipeline.
+        recogniser: frozen.
+        loss: see `pose_loss`.
+    """
+
+    def __init__(self, isp: LearnedIsp, recogniser: Recogniser, loss: Loss = "heatmaps") -> None:
+        super().__init__()
+        self.isp, self.loss = isp, loss
+        self._outside = (recogniser,)
+
+    def losses(self, batch: LowLightBatch) -> dict[str, Tensor]:
+        """`pose`: what the frozen network's heatmaps lack after the ISP."""
+        (recogniser,) = self._outside
+        return {"pose": pose_loss(recogniser, self.crops(batch), batch.joints, self.loss)}
+
+    def crops(self, batch: LowLightBatch) -> Tensor:
+        """Everybody's crop, developed with the predictor's parameters for the picture."""
+        (recogniser,) = self._outside
+        predictor = self.isp.predictor
+        assert predictor is not None
+        with torch.autocast(batch.joints.device.type, enabled=False):  # gains of 1,000 and σ of 0.005 need float32
+            drawn = streams.torch_generator("cpu", streams.key_words(batch.key[0], *batch.key[1:]), "predictor")
+            values = predictor.each([picture[None] for picture in batch.pictures], drawn)
+            return developed_crops(self.isp.pipeline, batch.pictures, values, batch.affines, recogniser.input_size)

@@ -1,0 +1,184 @@
+"""What a training of the ISP is judged by, to look at: table, parameters it chose, pictures before and after."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from isp_sim import html_report
+from isp_sim.files import write_atomically
+from models.data.crops import Picture
+from models.data.samples import PairSample
+from models.isp.learner import Input, light_of
+from models.isp.table import (
+    ASCENT,
+    BASELINE,
+    HALF_ASCENT,
+    HALF_BASELINE,
+    HALF_ORACLE,
+    HALF_OURS,
+    HALF_SUREST,
+    LOW_SPLITS,
+    ORACLE,
+    OURS,
+    SUREST,
+    TAGS,
+    developed_by,
+    gap_closed,
+    labelled,
+)
+from models.learned_isp import LearnedIsp
+from models.pose.backbone import WELL
+from models.recognisers.inference import detect
+from models.recognisers.recogniser import Recogniser
+from models.scoring.average_precision import Score, figure
+from models.scoring.drawing import caption, draw_poses, lifted
+
+EXAMPLES = 4
+Scores = Mapping[str, Mapping[str, Score]]
+"""AP of each split, by the row's name."""
+
+
+def gaps(ap: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Which share of the way from the baseline to each oracle is gone.
+
+    Args:
+        ap: of each row, on LL-A.
+    """
+    ways = (
+        (OURS, BASELINE, ORACLE, ASCENT),
+        (SUREST, BASELINE, ORACLE, ASCENT),
+        (HALF_OURS, HALF_BASELINE, HALF_ORACLE, HALF_ASCENT),
+        (HALF_SUREST, HALF_BASELINE, HALF_ORACLE, HALF_ASCENT),
+    )
+    return [
+        (f"{ours}: gap to the {top}{tag} closed", gap_closed(ap[ours], ap[base], ap[top + tag]))
+        for tag in TAGS.values()
+        for ours, base, *tops in ways
+        for top in tops
+        if {ours, base, top + tag} <= ap.keys()
+    ]
+
+
+def overall(scores: Scores) -> dict[str, float]:
+    """AP on LL-A of each row."""
+    return {name: row["LL-A"].ap for name, row in scores.items()}
+
+
+def cells(scores: Scores) -> list[tuple[str, ...]]:
+    """The table's lines as text."""
+    return [(name, *(figure(row[split].ap) for split in LOW_SPLITS)) for name, row in scores.items()]
+
+
+def print_rows(scores: Scores, console: Console) -> None:
+    """The table on the terminal, and the gap closed."""
+    shown = Table(title="AP of the frozen network on low-light pictures")
+    for heading in ("input", *LOW_SPLITS):
+        shown.add_column(heading, justify="left" if heading == "input" else "right")
+    for line in cells(scores):
+        shown.add_row(*line)
+    console.print(shown)
+    for words, share in gaps(overall(scores)):
+        console.print(f"{words}: {100 * share:.0f} %" if share == share else f"{words}: the oracle is no better")
+
+
+def write_report(
+    folder: Path, isp: LearnedIsp, recogniser: Recogniser, what: Input, samples: Sequence[PairSample], scores: Scores
+) -> Path:
+    """`report.html` with table, parameters and examples; `parameters.png` and `examples.jpg` beside it.
+
+    Args:
+        folder: of the training.
+        isp: learned.
+        recogniser: frozen.
+        what: of a shot the ISP develops.
+        samples: held-out shots.
+        scores: the table.
+    """
+    parameters = parameter_plot(isp, recogniser, what, samples)
+    chosen: list[PairSample] = []
+    for place in range(EXAMPLES):  # another split each time, from another part of the shots
+        of_split = [sample for sample in samples if sample.split == LOW_SPLITS[place % 3]] or list(samples)
+        chosen.append(of_split[place * len(of_split) // EXAMPLES])
+    _, coded = cv2.imencode(
+        ".jpg", examples(isp, recogniser, what, chosen[:EXAMPLES])[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88]
+    )
+    write_atomically(folder / "parameters.png", parameters)
+    write_atomically(folder / "examples.jpg", coded.tobytes())
+    protocol = next(iter(next(iter(scores.values())).values())).record()["protocol"]
+    blocks = [
+        html_report.table(("input", *LOW_SPLITS), cells(scores)),
+        *(html_report.text(f"{words}: {100 * share:.0f} %") for words, share in gaps(overall(scores))),
+        html_report.text(
+            f"{len(samples)} shots; " + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in protocol.items()) + "."
+        ),
+        html_report.picture(parameters, "parameters the predictor chose for each held-out picture, by split"),
+        html_report.picture(
+            coded.tobytes(),
+            "mean brought to 0.4, after the learned ISP, the well-lit partner; true poses white, found ones orange on "
+            "the left of the body and blue on the right",
+            "jpeg",
+        ),
+    ]
+    write_atomically(folder / "report.html", html_report.page("An ISP before a frozen pose network", blocks))
+    return folder / "report.html"
+
+
+def parameter_plot(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples: Sequence[PairSample]) -> bytes:
+    """A PNG: for each parameter a histogram of the values chosen, a colour a split."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator, NullFormatter
+
+    device = next(recogniser.parameters()).device
+    with torch.inference_mode():
+        values = np.concatenate([isp.values(light_of(s, what, device)[None]).cpu().numpy() for s in samples])
+    splits = np.array([s.split for s in samples])
+    specs = [spec for spec in isp.pipeline.specs for _ in range(spec.size)]
+    columns = min(4, len(specs))
+    rows = -(-len(specs) // columns)
+    figure = Figure(figsize=(3.2 * columns, 2.4 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    for n, (axes, spec) in enumerate(zip(figure.subplots(rows, columns, squeeze=False).flat, specs, strict=False)):
+        found = values[:, n]
+        edges = np.geomspace(spec.low, spec.high, 41) if spec.scale == "log" else np.linspace(spec.low, spec.high, 41)
+        axes.hist([found[splits == s] for s in LOW_SPLITS[:3]], bins=edges, stacked=True, label=LOW_SPLITS[:3])
+        axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+        if n % columns == 0:
+            axes.set_ylabel("pictures")
+        axes.set(title=isp.pipeline.names[n], xscale=spec.scale, xlabel=spec.unit or None)
+        axes.xaxis.set_minor_formatter(NullFormatter())  # their labels would lie over each other
+        if n == 0:
+            axes.legend(fontsize="small")
+    for axes in figure.axes[len(specs) :]:
+        axes.set_visible(False)
+    data = io.BytesIO()
+    figure.savefig(data, format="png", dpi=100)
+    return data.getvalue()
+
+
+def examples(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples: Sequence[PairSample]) -> Picture:
+    """A row a shot: brought to a mean of 0.4, after the ISP, well-lit; true poses white, found ones in colour."""
+    device = next(recogniser.parameters()).device
+    after, lines = developed_by(isp, recogniser, what, "none"), []
+    for sample in samples:
+        people = labelled(sample)
+        with torch.inference_mode():
+            lit = isp(light_of(sample, what, device)[None])[0].permute(1, 2, 0).cpu().numpy()
+        tiles = []
+        for picture, found, words in (
+            (lifted(sample.low_light), detect(recogniser, sample.low_light, people, 0, "none"), "mean 0.4"),
+            ((lit.clip(0, 1) * 255).astype(np.uint8), after(sample), "learned ISP"),
+            (sample.well_lit, detect(recogniser, sample.well_lit, people, WELL, "none"), "well-lit"),
+        ):
+            tile = draw_poses(picture, people, found)
+            caption(tile, f"{sample.split}  {words}")
+            tiles.append(tile)
+        lines.append(np.hstack(tiles))
+    width = max(line.shape[1] for line in lines)
+    return np.ascontiguousarray(np.vstack([np.pad(n, ((0, 4), (0, width - n.shape[1]), (0, 0))) for n in lines]))

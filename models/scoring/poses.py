@@ -1,0 +1,106 @@
+"""Scores of a frozen recogniser over pairs: AP for each of ExLPose's splits, and PCK."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from isp_sim.annotation_files import SPLITS
+from isp_sim.scenes import Person
+from models.data.samples import PairSample, scene_of
+from models.pose.backbone import LOW, WELL
+from models.recognisers.inference import detect
+from models.recognisers.recogniser import Recogniser
+from models.scoring.average_precision import Detection, Protocol, Score, or_null, score
+from models.scoring.over_scenes import OverScenes, over_scenes
+from models.scoring.pck import pck
+
+Develop = Callable[[PairSample], list[Detection]]
+"""How a shot's low-light picture becomes poses; the default hands it to the network as it is."""
+
+
+@dataclass(frozen=True)
+class SplitScore:
+    """Scores of one split.
+
+    Attributes:
+        score: AP.
+        pck: PCK@0.2 of the torso.
+        over: of how many scenes and pictures both are, and their standard errors.
+    """
+
+    score: Score
+    pck: float
+    over: OverScenes
+
+    def record(self) -> dict[str, Any]:
+        """As JSON, where NaN is null."""
+        return self.score.record() | {
+            "pck_torso_0.2": or_null(self.pck),
+            "scenes": self.over.scenes,
+            "pictures": self.over.pictures,
+            "ap_standard_error": or_null(self.over.ap),
+            "pck_standard_error": or_null(self.over.pck),
+        }
+
+
+@dataclass
+class Poses:
+    """Labels and detections so far, by split and picture."""
+
+    truth: dict[str, dict[str, tuple[Person, ...]]] = field(default_factory=lambda: {s: {} for s in SPLITS})
+    found: dict[str, dict[str, list[Detection]]] = field(default_factory=lambda: {s: {} for s in SPLITS})
+
+    def add(self, split: str, name: str, people: tuple[Person, ...], detections: list[Detection]) -> None:
+        """One picture."""
+        self.truth[split][name], self.found[split][name] = people, detections
+
+    def scores(self, protocol: Protocol) -> dict[str, Score]:
+        """AP of each split; NaN where it has no picture."""
+        return {split: score(self.truth[split], self.found[split], protocol) for split in SPLITS}
+
+    def pck(self, share: float = 0.2) -> dict[str, float]:
+        """PCK of each split, by the torso."""
+        return {split: pck(self.truth[split], self.found[split], share) for split in SPLITS}
+
+    def judged(self, protocol: Protocol) -> dict[str, SplitScore]:
+        """Each split's scores with what they are of and their standard errors over scenes."""
+        scores, pck = self.scores(protocol), self.pck()
+        return {
+            split: SplitScore(
+                scores[split], pck[split], over_scenes(self.truth[split], self.found[split], protocol, scene_of)
+            )
+            for split in SPLITS
+        }
+
+
+def find_poses(
+    recogniser: Recogniser,
+    samples: Iterable[PairSample],
+    flip: str = "right",
+    low_light: Develop | None = None,
+    advance: Callable[[], None] = lambda: None,
+) -> Poses:
+    """Detect everybody in both pictures of every shot; boxes are the true ones.
+
+    Args:
+        recogniser: frozen.
+        samples: shots.
+        flip: see `models.recognisers.inference.heatmaps`.
+        low_light: detects in the low-light picture; without it, Lee's mean of 0.4.
+        advance: called after each shot.
+    """
+    poses = Poses()
+    for sample in samples:
+        people = tuple(one for one in sample.people if one.labelled)
+        seen = PairSample(sample.name, sample.low_light, sample.well_lit, people, sample.split)
+        low = low_light(seen) if low_light else detect(recogniser, seen.low_light, people, LOW, flip)
+        well = detect(recogniser, sample.well_lit, people, WELL, flip)
+        for split, found in ((sample.split, low), ("LL-A", low), ("WL", well)):
+            poses.add(split, sample.name, people, found)
+        advance()
+    return poses
+
+
+def table_row(scores: Mapping[str, Score]) -> dict[str, float]:
+    """AP by split, for a log."""
+    return {f"AP {split}": one.ap for split, one in scores.items()}
