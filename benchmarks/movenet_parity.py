@@ -6,7 +6,7 @@
 
 Drawn figures, and crops of the last photographs of Leeds Sports Pose Extended if they are at hand. Node runs
 `movenet_parity.mjs`; 3 to 12 seconds a picture. `--write` keeps what the graph said of the drawn figures, every fourth
-cell of the heatmaps, for `tests/test_recognisers_movenet.py`.
+cell of the heatmaps, for `tests/models/test_recognisers_movenet.py`.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from models.recognisers.movenet import KEYPOINTS, STRIDE, MoveNet, SizeName, loa
 from models.recognisers.recogniser import movenet
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-from tests.drawn_figure import figure
+from tests.models.drawn_figure import figure
 
 SCRIPT = Path(__file__).with_suffix(".mjs")
 PHOTOS = Path("../shared/data/photos/lspet")

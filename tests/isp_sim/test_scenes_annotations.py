@@ -6,7 +6,7 @@ import pytest
 from isp_sim.scenes import JOINTS
 from isp_sim.scenes.annotations import COCO_JOINTS, find_annotations, read_annotations, read_keypoint_file
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
 def person(joints=14, **changes):

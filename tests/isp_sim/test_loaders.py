@@ -19,7 +19,7 @@ COUNT = 7
 
 
 def _readers():
-    spec = importlib.util.spec_from_file_location("loaders", Path(__file__).parents[1] / "benchmarks" / "loaders.py")
+    spec = importlib.util.spec_from_file_location("loaders", Path(__file__).parents[2] / "benchmarks" / "loaders.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

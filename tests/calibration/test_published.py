@@ -13,7 +13,7 @@ from calibration.spectral import rec709_to_camera
 from isp_sim import readout
 from isp_sim.rigfile import load_sensor, rigs_folder
 
-DATA = Path(__file__).parents[2] / "shared" / "data" / "sensors"
+DATA = Path(__file__).parents[3] / "shared" / "data" / "sensors"
 NOISE, SPECTRAL = DATA / "noise_params.json", DATA / "spectral"
 SHIPPED = rigs_folder() / "sensors"
 MADE = sorted([*ELD_BODIES, "sony_a7s2"])

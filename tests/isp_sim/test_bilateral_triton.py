@@ -47,7 +47,7 @@ print("compiled")
 
 def in_a_process(script, **environment):
     """Run a script from the repository's root; triton reads its environment when it is first imported."""
-    search = {"PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH", "")])}
+    search = {"PYTHONPATH": os.pathsep.join([str(TESTS.parents[1]), str(TESTS), os.environ.get("PYTHONPATH", "")])}
     run = subprocess.run(
         [sys.executable, "-c", script], cwd=TESTS, env=os.environ | search | environment, capture_output=True, text=True
     )

@@ -7,7 +7,7 @@ import pytest
 
 from isp_sim.isp.pipeline import Entry
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "isp.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "isp.md"
 
 
 @pytest.mark.parametrize("name", Entry.model_fields)

@@ -9,7 +9,7 @@ from isp_sim.dng import write_dng
 from isp_sim.raw import Raw
 from isp_sim.scenes.raws import Raws, Sidecar, develop_mosaic
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = Path(__file__).parents[3] / "shared" / "data"
 NEUTRAL = (0.5, 1.0, 0.7)
 BLACK, WHITE = 600, 15520
 HUGE = 10_000

@@ -6,6 +6,7 @@ import re
 import cv2
 import numpy as np
 import pytest
+from test_train_isp import made_up_trials
 
 from isp_sim import html_report
 from isp_sim.scenes import JOINTS, Person
@@ -16,7 +17,6 @@ from models.recognisers.recogniser import load_recogniser
 from models.scoring.average_precision import Detection, Protocol
 from models.scoring.drawing import LEFT, TRUE, draw_poses, lifted
 from models.scoring.poses import Poses
-from tests.test_train_isp import made_up_trials
 
 FROZEN = "tests.test_train_isp:frozen"
 

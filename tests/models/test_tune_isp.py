@@ -40,7 +40,7 @@ from models.tuning.shots import RawShot, read_shots, shoot
 from models.tuning.verdict import paired
 
 HEIGHT, WIDTH = 96, 128
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def raw_of(counts: np.ndarray) -> Raw:

@@ -12,7 +12,7 @@ from isp_sim.scenes import Person
 from isp_sim.scenes.orientation import Header, meaning, read_header, turned
 from isp_sim.scenes.photos import Photos
 
-CASES = Path(__file__).parents[2] / "shared" / "cases" / "labels"
+CASES = Path(__file__).parents[3] / "shared" / "cases" / "labels"
 WIDTH, HEIGHT = 90, 60  # of the rows as stored
 DOT = (21, 12)
 QUARTERS = {1: 0, 6: 3, 3: 2, 8: 1}

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from drawn_figure import figure
 
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import JOINTS, Person
@@ -26,7 +27,6 @@ from models.recognisers.movenet import (
     shipped_weights,
 )
 from models.recognisers.recogniser import identity, load_recogniser
-from tests.drawn_figure import figure
 
 REFERENCE = np.load(Path(__file__).parent / "movenet_reference.npz")
 """What TensorFlow.js says of figures 0 to 3; benchmarks/movenet_parity.py made it."""

@@ -17,7 +17,7 @@ from isp_sim.scenes.photos import (
     to_photo,
 )
 
-DATA = Path(__file__).parents[2] / "shared" / "data"
+DATA = Path(__file__).parents[3] / "shared" / "data"
 CURVES = [
     CameraCurve(),
     CameraCurve(tone=False),
