@@ -1,14 +1,14 @@
-"""Raw → sRGB: white balance, demosaic, colour matrix, sRGB curve."""
+"""Raw → sRGB: white balance and demosaic in either order, colour matrix, sRGB curve."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from isp_sim.isp.demosaic import demosaic
-from isp_sim.isp.operators import colour_matrix, white_balance
-from isp_sim.rig import Isp, Sensor
+from isp_sim.isp.operators import channel_gains, colour_matrix, white_balance
+from isp_sim.rig import Isp, Sensor, WhiteBalance
 from isp_sim.transfer import srgb_encode
 from isp_sim.units import LinearRgb, Mosaic, Srgb
 
@@ -22,12 +22,14 @@ class DevelopParams:
         method: demosaic method.
         gains: `(batch, 3)`, white balance of R, G, B.
         matrix: `(batch, 3, 3)`, white-balanced camera RGB → linear Rec. 709.
+        balance: whether the mosaic is balanced or the demosaiced planes; see `isp_sim.rig.Isp`.
     """
 
     cfa: str
     method: str
     gains: Tensor
     matrix: Tensor
+    balance: WhiteBalance = field(default="before_demosaic", kw_only=True)
 
 
 def camera_params(isp: Isp, sensor: Sensor, near_infrared: float, device: str = "cpu") -> DevelopParams:
@@ -47,19 +49,27 @@ def camera_params(isp: Isp, sensor: Sensor, near_infrared: float, device: str = 
         method=isp.demosaic,
         gains=torch.tensor(gains[None], **at),  # type: ignore[arg-type]
         matrix=torch.tensor(inverse[None], **at),  # type: ignore[arg-type]
+        balance=isp.white_balance,
     )
 
 
 def develop_linear(mosaic: Mosaic, params: DevelopParams) -> LinearRgb:
-    """Mosaic → linear Rec. 709: white balance, demosaic, colour matrix; nothing is cut at black.
+    """Mosaic → linear Rec. 709: white balance g, demosaic D, colour matrix M.
+
+        before_demosaic:  M · D(min(g·m, 1))            nothing is cut at black
+        after_demosaic:   M · min(max(g·D(m), 0), 1)    what the demosaic takes below black is lost
 
     Args:
         mosaic: `(batch, 1, height, width)`, black 0, white 1.
         params: for the batch, or for one image and broadcast.
     """
     batch = mosaic.shape[0]
-    balanced = white_balance(mosaic, params.gains.expand(batch, 3), params.cfa)
-    return colour_matrix(demosaic(balanced, params.cfa, params.method), params.matrix.expand(batch, 3, 3))
+    gains, matrix = params.gains.expand(batch, 3), params.matrix.expand(batch, 3, 3)
+    if params.balance == "before_demosaic":
+        planes = demosaic(white_balance(mosaic, gains, params.cfa), params.cfa, params.method)
+    else:
+        planes = LinearRgb(channel_gains(demosaic(mosaic, params.cfa, params.method), gains).clamp(0, 1))
+    return colour_matrix(planes, matrix)
 
 
 def encode_srgb(image: LinearRgb) -> Srgb:
