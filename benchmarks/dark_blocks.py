@@ -36,7 +36,7 @@ GAIN_DB, EXPOSURE_US = 3.4, 1250.0
 DARKEST = 0.1
 RIM = 9  # odd: the tile then begins with B, as in the real picture
 SIDE = 466  # a frame of 7×7 blocks and rims
-FITTED_LIGHT_E = 0.8  # the fit's nuisance: electrons of a dark block's G pixels, R and B in proportion to white
+FITTED_LIGHT_E = 0.905  # the fit's nuisance: electrons of a dark block's G pixels, R and B in proportion to white
 SAME_PLACE = 0.0285
 """Correlation of the same pixels in two real frames, lines taken off: .022 to .035; a frame alone cannot show it."""
 SPANS = {
