@@ -20,6 +20,7 @@ from isp_sim.dng import read_dng
 from isp_sim.files import write_atomically
 from isp_sim.isp.develop import develop_raw, unclipped_srgb
 from isp_sim.isp.pipeline import Pipeline, load_pipeline
+from isp_sim.rig import Isp
 from isp_sim.rigfile import load_rig
 from models.engine.weights_file import file_bytes
 from models.isp.predictor import Crop, Predictor
@@ -121,7 +122,7 @@ def read_raw(path: Path, rig: str) -> Tensor:
         ValueError: not a DNG that is read, or no such rig.
         FileNotFoundError: no such file.
     """
-    return unclipped_srgb(develop_raw(read_dng(path), load_rig(rig).low_light.isp.demosaic))
+    return unclipped_srgb(develop_raw(read_dng(path), Isp(demosaic=load_rig(rig).low_light.isp.demosaic)))
 
 
 def read_image(path: Path) -> Tensor:

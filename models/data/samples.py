@@ -20,7 +20,7 @@ from isp_sim.manifest import PairRecord, read_manifest
 from isp_sim.pair import DualCamera, Pair
 from isp_sim.raw import Raw
 from isp_sim.rectify import Resampling, crop, warp
-from isp_sim.rig import Rig
+from isp_sim.rig import Isp, Rig
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Person, SceneSource
 from isp_sim.scenes.annotations import LabelledImage, check_size, read_keypoint_file
@@ -281,23 +281,23 @@ def shots(source: PairSource, console: Console | None = None) -> Iterator[PairSa
             yield from source.group(index)
 
 
-def _how(rig: Rig) -> tuple[str, Resampling]:
-    """How a rig's low-light raws are developed, and resampled where the other arm's pixels are kept."""
-    return rig.low_light.isp.demosaic, rig.resampling
+def _how(rig: Rig) -> tuple[Isp, Resampling]:
+    """How a rig's low-light raws are developed with nothing cut, and resampled where the well-lit arm is kept."""
+    return Isp(demosaic=rig.low_light.isp.demosaic), rig.resampling
 
 
 def before_8_bits(
-    raw: Raw, demosaic: str, resampling: Resampling, pair: Pair | PairRecord
+    raw: Raw, isp: Isp, resampling: Resampling, pair: Pair | PairRecord
 ) -> Float32[np.ndarray, "height width 3"]:
     """A low-light raw as its pair's picture before quantisation: sRGB, 1 is white, noise below black kept.
 
     Args:
         raw: of the low-light arm.
-        demosaic: method.
+        isp: how it is developed.
         resampling: where the pair lies on the well-lit arm's pixels.
         pair: its crop and the arm whose pixels were kept.
     """
-    light = np.ascontiguousarray(develop_raw(raw, demosaic)[0].permute(1, 2, 0).numpy())
+    light = np.ascontiguousarray(develop_raw(raw, isp)[0].permute(1, 2, 0).numpy())
     if pair.onto == "low_light":
         light = crop(light, pair.crop)
     else:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from isp_sim.dng import read_dng
-from isp_sim.isp.develop import DEMOSAIC, develop_raw, unclipped_srgb
+from isp_sim.isp.develop import UNCUT, develop_raw, unclipped_srgb
 from isp_sim.isp.params import ParamSpec
 from isp_sim.isp.pipeline import Pipeline
 from models.data.crops import IMAGENET, LOW_LIGHT_MEAN, Normalisation, joints_in_crop, seen_part
@@ -107,4 +107,4 @@ def _light(raw: Path) -> Tensor:
         ValueError: not a DNG that is read.
     """
     with torch.inference_mode(False), torch.no_grad():  # kept, and differentiated through later
-        return unclipped_srgb(develop_raw(read_dng(raw), DEMOSAIC))
+        return unclipped_srgb(develop_raw(read_dng(raw), UNCUT))
