@@ -17,7 +17,7 @@ from isp_sim.units import Counts
 TOP_DN = 65535
 
 
-class RawFrames:
+class PhotoFrames:
     """The raw files of a folder in the order of their names, or a single one; of a data set of ours the well-lit arm's.
 
     Args:

@@ -23,7 +23,7 @@ class Noise(Model):
     profile: Figure[tuple[NonNegative, NonNegative]]
 
 
-class RawPairs(Model):
+class PhotoPairRig(Model):
     """What a rig file of `kind: raw-pairs` says.
 
     Attributes:
