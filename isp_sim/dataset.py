@@ -2,10 +2,10 @@
 
     bright/  dark/        8-bit sRGB PNG on the low-light arm's pixels, ExLPose's file names
     raw/                  DNG of both arms as captured, neither warped nor cropped
-    Annotations/, annotations/   COCO JSON with 14 joints in the files that loaders open (isp_sim/annotation_files.py)
+    Annotations/, annotations/   COCO JSON in the files that loaders open (isp_sim/annotation_files.py)
     semantic/  instances/  depth/   maps on the pictures, where the scenes have them: class, person, mm; PNG
     manifest.jsonl        every true parameter and key of every shot, a line a pair (`isp_sim.manifest`)
-    run.json, rig.yaml    what was asked, and the rig as used
+    run.json, rig.yaml    what identifies the run, and the rig as used
 
 While a run goes on, `.pairs/` holds the manifest lines of finished pairs: a pair's line is written after its
 files, so whatever has a line is whole. Closing the run gathers them.
@@ -198,7 +198,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as fault:
         raise ValueError(f"{path}:{fault.lineno}: not JSON: {fault.msg}") from None
     if not isinstance(document, dict):
-        raise ValueError(f"{path}: holds no JSON object")
+        raise ValueError(f"{path}: not a JSON object")
     return document
 
 

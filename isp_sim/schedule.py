@@ -144,9 +144,9 @@ def replay(path: Path) -> list[Shot]:
         absent = [column for column in needed if column not in (table.fieldnames or ())]
         rows = list(table)
     except (UnicodeDecodeError, csv.Error) as fault:
-        raise ValueError(f"{path}: is no CSV in UTF-8: {fault}") from None
+        raise ValueError(f"{path}: not a CSV in UTF-8: {fault}") from None
     if absent:
-        raise ValueError(f"{path}: lacks the column(s) {', '.join(absent)}; needed are {', '.join(needed)}")
+        raise ValueError(f"{path}: lacks the column(s) {', '.join(absent)}; expected {', '.join(needed)}")
     shots: list[Shot] = []
     faults: list[str] = []
     scenes: dict[tuple[str, ...], int] = {}
@@ -189,10 +189,10 @@ def _shot(row: dict[str, str], scene: int) -> Shot:
         except (TypeError, ValueError):
             value[column] = math.nan
         if not low <= value[column] <= high:
-            raise ValueError(f"{column} = {row[column]!r}: allowed are numbers from {low:g} to {high:g}")
+            raise ValueError(f"{column} = {row[column]!r}: expected numbers from {low:g} to {high:g}")
     for column in ("session", "place", "scene", "frame"):
         if not re.fullmatch(r"[\w.-]*", row[column] or ""):
-            raise ValueError(f"{column} = {row[column]!r}: allowed are letters, digits, '_', '-' and '.'")
+            raise ValueError(f"{column} = {row[column]!r}: expected letters, digits, '_', '-' and '.'")
     gain_db = max(0.0, value["dark_gain_db"])
     return Shot(
         scene=scene,
