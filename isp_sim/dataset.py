@@ -24,12 +24,12 @@ import numpy as np
 import yaml
 from pydantic import BaseModel
 
-from isp_sim.annotation_files import ANNOTATION_FOLDERS, Subset, write_annotations
+from isp_sim.annotation_files import ANNOTATION_FOLDERS, write_annotations
+from isp_sim.choices import Orientation, Subset
 from isp_sim.dng import write_dng
 from isp_sim.files import remove_remnants, write_atomically
 from isp_sim.manifest import FILE, VERSION, PairRecord, PersonRecord, from_line, read_manifest, shot_fields, to_line
 from isp_sim.pair import Pair
-from isp_sim.scenes.orientation import Orientation
 from isp_sim.schedule import split_of
 from isp_sim.units import Picture
 

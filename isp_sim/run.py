@@ -18,24 +18,23 @@ from pathlib import Path
 import cv2
 import torch
 
-from isp_sim.dataset import DatasetWriter
+from isp_sim.choices import BUILT_IN, FROZEN, Orientation
+from isp_sim.contact_sheet import contact_sheet
+from isp_sim.dataset import DatasetWriter, Run
 from isp_sim.pair import DualCamera, Pair
 from isp_sim.photo_pairs.frames import RawFrames
 from isp_sim.photo_pairs.pairs import shoot_raw
 from isp_sim.photo_pairs.rig import RawPairs
+from isp_sim.progress import Progress
 from isp_sim.rig import Rig
 from isp_sim.rigfile import is_raw_pairs
 from isp_sim.scenes import SceneSource
 from isp_sim.scenes.charts import Charts
-from isp_sim.scenes.orientation import Orientation
-from isp_sim.scenes.people.source import FROZEN, People
+from isp_sim.scenes.people.source import People
 from isp_sim.scenes.photos import SUFFIXES, Photos, list_files
 from isp_sim.scenes.raws import SUFFIXES as RAW_SUFFIXES
 from isp_sim.scenes.raws import Raws
 from isp_sim.schedule import Shot
-
-BUILT_IN = ("people", "charts")
-"""Scenes that are no path."""
 
 
 @dataclass(frozen=True)
@@ -229,6 +228,27 @@ def shoot_all(job: Job, work: list[Task], workers: int) -> Iterator[int]:
         raise OSError(message) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def generate(job: Job, run: Run, shots: list[tuple[int, Shot]], workers: int, resume: bool) -> Path:
+    """Shoot a whole run and close it.
+
+    Returns:
+        The contact sheet's path.
+
+    Raises:
+        ValueError: bad input, or a folder that holds another run.
+        OSError: the disk is full or read-only; what is done stays and `--resume` goes on.
+    """
+    writer = DatasetWriter(job.out)
+    done = writer.open(run, job.rig, resume)
+    with Progress("pairs", len(shots), len(done)) as progress:
+        for _ in shoot_all(job, tasks(shots, done), workers):
+            progress.advance()
+    if not writer.count():
+        raise ValueError(f"{job.out}: none of the {len(shots)} pairs could be made; see what was left out")
+    writer.close()
+    return contact_sheet(job.out)
 
 
 @contextlib.contextmanager

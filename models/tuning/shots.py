@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from isp_sim.choices import FROZEN
 from isp_sim.dataset import Run
-from isp_sim.generate import generate, plan
 from isp_sim.manifest import read_manifest
 from isp_sim.rectify import Box, crop
 from isp_sim.rig import Rig
-from isp_sim.run import Job
+from isp_sim.run import Job, generate
+from isp_sim.run_plan import plan
 from isp_sim.scenes import Person
-from isp_sim.scenes.people.source import FROZEN
 from models.data.search_shots import covering
 
 

@@ -26,6 +26,7 @@ from models.engine.training import Recipe
 from models.isp.fixed_settings import FIXED_SHOTS, best_fixed, start_fixed, training_shots
 from models.isp.gradient_refinement import climb, climbed
 from models.isp.grid_search import HALVES, Trials, around, cached_trial, trial
+from models.isp.learned import LearnedIsp
 from models.isp.learner import IspLearner, LowLightPictures, light_of, pose_loss
 from models.isp.predictor import Predictor
 from models.isp.region_crops import developed_crops
@@ -42,7 +43,6 @@ from models.isp.table import (
     half_labelled,
     mean_scaled,
 )
-from models.learned_isp import LearnedIsp
 from models.pose.backbone import LOW
 from models.pose.network import Cpn
 from models.recognisers.recogniser import Recogniser, RecogniserFile, of_cpn
