@@ -25,6 +25,7 @@ from models.engine.training import CHECKPOINT, Recipe, Training, load_recipe
 from models.pose.backbone import LOW, WELL
 from models.pose.batches import Batches, CropPairs, GroupCrops
 from models.pose.network import Cpn
+from models.pose.training import PoseRecipe
 from models.pose.variants import VARIANTS, PoseLearner
 from models.pose.weights import SHIPPED, load_network, save_network
 from models.recognisers.recogniser import Recogniser, RecogniserFile, identity, load_recogniser, of_cpn
@@ -436,7 +437,7 @@ def test_a_network_is_shown_crops_of_its_own_extent():
 
 def test_the_released_recipe_neither_turns_nor_mirrors_and_others_do():
     def drawn(name):
-        augmentation = load_recipe(train_pose.PoseRecipe, name, train_pose.KNOWN).augmentation
+        augmentation = load_recipe(PoseRecipe, name, train_pose.KNOWN).augmentation
         stream = np.random.default_rng(0)
         return [drawn_affine((0, 0, 50, 90), (256, 192), augmentation, stream) for _ in range(40)]
 

@@ -23,6 +23,7 @@ from models.data.crops import FLIP, crop_affine, joints_in_crop
 from models.data.samples import HeldPairs, JoinedPairs, PairSample, RigPairs
 from models.data.search_shots import condition, covering
 from models.engine.training import Recipe
+from models.isp import training
 from models.isp.fixed_settings import FIXED_SHOTS, best_fixed, start_fixed, training_shots
 from models.isp.gradient_refinement import climb, climbed
 from models.isp.grid_search import HALVES, Trials, around, cached_trial, trial
@@ -398,8 +399,8 @@ RECIPE = "pictures_a_batch: 2\npeople_a_picture: 2\ntraining: {epochs: 3, learni
 
 def test_a_training_gives_the_same_weights_again_and_others_by_another_seed(tmp_path):
     def trained(name, seed):
-        recipe = train_isp.IspRecipe(pictures_a_batch=2, training=Recipe(epochs=1, bf16=False, seed=seed))
-        isp = train_isp.train(recipe, frozen(), Invented(), tmp_path / name, False, {}, Console(quiet=True))
+        recipe = training.IspRecipe(pictures_a_batch=2, training=Recipe(epochs=1, bf16=False, seed=seed))
+        isp = training.train(recipe, frozen(), Invented(), tmp_path / name, False, {}, Console(quiet=True))
         return isp.predictor.convolutions[0].weight
 
     assert torch.equal(trained("a", 0), trained("b", 0))
@@ -450,7 +451,7 @@ def test_the_command_killed_and_resumed_equals_the_uninterrupted_run(tmp_path):
         (["--data", "nowhere"], "holds no Annotations"),
         (["--device", "tpu"], "auto, cpu or cuda is allowed"),
         (["--epochs", "0"], "--epochs 0: whole numbers from 1 are allowed"),
-        (["--data", "here", "--judge", "here/"], "is learned from (--data); held-out pairs are allowed"),
+        (["--data", "here", "--judge", "here/"], "is learned from (--data); expected held-out pairs"),
     ],
 )
 def test_bad_arguments_get_one_sentence(tmp_path, capsys, more, told):
