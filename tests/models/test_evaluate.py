@@ -19,7 +19,7 @@ from models.scoring.average_precision import Detection, Protocol
 from models.scoring.drawing import LEFT, TRUE, draw_poses, lifted
 from models.scoring.poses import Poses
 
-FROZEN = "tests.test_train_isp:frozen"
+FROZEN = "tests.models.test_train_isp:frozen"
 
 
 def test_it_scores_draws_and_says_how(tmp_path, capsys):
@@ -78,7 +78,7 @@ def test_a_table_says_of_how_many_scenes_it_is_and_its_standard_errors():
     assert lines["LL-A"][:4] == ("LL-A", "3", "6", "6")
     assert re.fullmatch(r"\d+\.\d ± \d+\.\d", lines["LL-A"][4]) and not lines["LL-A"][4].endswith("± 0.0")
     assert lines["LL-E"] == ("LL-E", "0", "0", "0", "- ± -", "-", "-", "- ± -")
-    assert len(lines["WL"]) == len(evaluate.HEADINGS)
+    assert len(lines["WL"]) == len(report.HEADINGS)
 
 
 def test_the_shipped_network_is_there_small_and_two_lightings():
@@ -131,7 +131,7 @@ def test_the_shots_to_look_at_are_of_other_scenes_and_splits_and_there_is_always
     dark = []
     for scene in range(9):  # a set of one split alone
         report.show(shot(scene, 1200, "LL-E"), dark)
-    assert len(dark) == evaluate.SHOWN
+    assert len(dark) == report.SHOWN
     report.show(shot(99, 100, "LL-N", labelled=False), nobody := [])
     assert nobody == []
 
