@@ -13,8 +13,8 @@ from models.data.crops import normalise
 from models.data.samples import PairSample
 from models.isp.gradient_refinement import climbed
 from models.isp.grid_search import HALVES, Trials, around, cached_trial, known_steps, trial
+from models.isp.learned import LearnedIsp
 from models.isp.learner import Input, light_of
-from models.learned_isp import LearnedIsp
 from models.pose.backbone import LOW
 from models.recognisers.inference import detect_in
 from models.recognisers.recogniser import Recogniser

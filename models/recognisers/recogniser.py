@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from isp_sim.rigfile import load_yaml
 from isp_sim.scenes import JOINTS
+from models.choices import EXTENTS
 from models.data.crops import (
     GROW,
     IMAGENET,
@@ -30,8 +31,6 @@ from models.recognisers.plugins import load_foreign, made_by
 
 Side = Annotated[int, Field(ge=32, le=4096)]
 Brightened = Literal["none", "imagenet"]
-EXTENTS = (0.5, 3.0)
-"""Smallest and largest extent of a person's crop over the grown box that is allowed."""
 Share = Annotated[float, Field(ge=0, le=2)]
 WELL_LIT = "well-lit"
 """Name of the shipped network as one that has never seen the dark."""

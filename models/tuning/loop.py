@@ -14,7 +14,7 @@ from models.tuning.shots import RawShot
 
 def tune(
     search: Search, record: Record, judging: Judging, shots: Sequence[RawShot], evaluations: int,
-    advance: Callable[[], None] = lambda: None,
+    reach: Callable[[int], None] = lambda _: None,
 ) -> list[Evaluation]:  # fmt: skip
     """Search until so many evaluations are told.
 
@@ -28,7 +28,7 @@ def tune(
         judging: over the same shots.
         shots: with people.
         evaluations: in all, those of the record included.
-        advance: called after each.
+        reach: called after each with how many are told.
 
     Returns:
         Them, in their order.
@@ -42,7 +42,7 @@ def tune(
         answered = []
         for one in _answers(asked[: evaluations - len(told)], len(told), record, judging, shots):
             answered.append(one)
-            advance()
+            reach(len(told) + len(answered))
         told += answered
         if len(answered) == len(asked):
             search.tell(answered)

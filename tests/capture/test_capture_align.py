@@ -419,9 +419,9 @@ def test_a_session_too_dark_to_register_is_refused_with_what_it_knows(rig, tmp_p
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        (["--workers", "0"], "capture.align: --workers 0: whole numbers from 1 are allowed\n"),
-        (["--summed", "-1"], "capture.align: --summed -1: whole numbers from 1 are allowed\n"),
-        (["--limit-px", "nan"], "capture.align: --limit-px nan: numbers above 0 are allowed\n"),
+        (["--workers", "0"], "capture.align: --workers 0: expected a whole number from 1\n"),
+        (["--summed", "-1"], "capture.align: --summed -1: expected a whole number from 1\n"),
+        (["--limit-px", "nan"], "capture.align: --limit-px nan: expected a number above 0\n"),
         (["--annotations", "nosuch"], "capture.align: --annotations nosuch: no such file or folder\n"),
         (["--reference", "other.dng"], "--reference other.dng: is no pair of"),
         (["--rig", "nosuch"], "nosuch: no such file, and no rigs file of that name"),

@@ -11,8 +11,8 @@ from models.data.samples import PairSample
 from models.enhance.comparison import AS_IT_IS, MEAN_SCALED, MEASURES, compare_enhancers, inputs, of_isp
 from models.enhance.enhancer import Enhancer
 from models.enhance.poses import enhanced_by
+from models.isp.learned import LearnedIsp
 from models.isp.table import labelled
-from models.learned_isp import LearnedIsp
 from models.pose.backbone import LOW
 from models.pose.network import Cpn
 from models.recognisers.inference import detect

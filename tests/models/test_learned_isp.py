@@ -12,8 +12,9 @@ from safetensors import safe_open
 from isp_sim import generate
 from isp_sim.isp.pipeline import Pipeline, load_pipeline
 from models.engine.weights_file import file_bytes
+from models.isp.learned import LearnedIsp, load_weights, read_image, save_weights
 from models.isp.predictor import Predictor
-from models.learned_isp import LearnedIsp, load_weights, main, read_image, save_weights
+from models.learned_isp import main
 
 
 def stream(seed=0):

@@ -25,6 +25,7 @@ from models.engine.training import CHECKPOINT, Recipe, Training, load_recipe
 from models.pose.backbone import LOW, WELL
 from models.pose.batches import Batches, CropPairs, GroupCrops
 from models.pose.network import Cpn
+from models.pose.training import PoseRecipe
 from models.pose.variants import VARIANTS, PoseLearner
 from models.pose.weights import SHIPPED, load_network, save_network
 from models.recognisers.recogniser import Recogniser, RecogniserFile, identity, load_recogniser, of_cpn
@@ -357,15 +358,15 @@ def test_torchscript_and_exported_networks_are_recognisers(tmp_path, ending):
 
 
 def test_a_factorys_recogniser_and_the_refusals(tmp_path):
-    assert load_recogniser("tests.test_pose_training:factory").input_size == (64, 64)
+    assert load_recogniser("tests.models.test_pose_training:factory").input_size == (64, 64)
     for name, said in (
-        ("tests.test_pose_training:nothing", "nothing"),
+        ("tests.models.test_pose_training:nothing", "nothing"),
         ("net.onnx", "is allowed"),
         (str(tmp_path / "net.pt"), "net.yaml beside it"),
-        ("tests.test_pose_training:someone", "missing 1 required"),
-        ("tests.test_pose_training:clumsy", "RuntimeError: no licence"),
-        ("tests.test_pose_training:broken", "not numbers"),
-        ("tests.test_pose_training:empty", "has no parameters"),
+        ("tests.models.test_pose_training:someone", "missing 1 required"),
+        ("tests.models.test_pose_training:clumsy", "RuntimeError: no licence"),
+        ("tests.models.test_pose_training:broken", "not numbers"),
+        ("tests.models.test_pose_training:empty", "has no parameters"),
     ):
         with pytest.raises(ValueError, match=said):
             load_recogniser(name)
@@ -436,7 +437,7 @@ def test_a_network_is_shown_crops_of_its_own_extent():
 
 def test_the_released_recipe_neither_turns_nor_mirrors_and_others_do():
     def drawn(name):
-        augmentation = load_recipe(train_pose.PoseRecipe, name, train_pose.KNOWN).augmentation
+        augmentation = load_recipe(PoseRecipe, name, train_pose.KNOWN).augmentation
         stream = np.random.default_rng(0)
         return [drawn_affine((0, 0, 50, 90), (256, 192), augmentation, stream) for _ in range(40)]
 

@@ -23,9 +23,11 @@ from models.data.crops import FLIP, crop_affine, joints_in_crop
 from models.data.samples import HeldPairs, JoinedPairs, PairSample, RigPairs
 from models.data.search_shots import condition, covering
 from models.engine.training import Recipe
+from models.isp import training
 from models.isp.fixed_settings import FIXED_SHOTS, best_fixed, start_fixed, training_shots
 from models.isp.gradient_refinement import climb, climbed
 from models.isp.grid_search import HALVES, Trials, around, cached_trial, trial
+from models.isp.learned import LearnedIsp
 from models.isp.learner import IspLearner, LowLightPictures, light_of, pose_loss
 from models.isp.predictor import Predictor
 from models.isp.region_crops import developed_crops
@@ -42,7 +44,6 @@ from models.isp.table import (
     half_labelled,
     mean_scaled,
 )
-from models.learned_isp import LearnedIsp
 from models.pose.backbone import LOW
 from models.pose.network import Cpn
 from models.recognisers.recogniser import Recogniser, RecogniserFile, of_cpn
@@ -398,8 +399,8 @@ RECIPE = "pictures_a_batch: 2\npeople_a_picture: 2\ntraining: {epochs: 3, learni
 
 def test_a_training_gives_the_same_weights_again_and_others_by_another_seed(tmp_path):
     def trained(name, seed):
-        recipe = train_isp.IspRecipe(pictures_a_batch=2, training=Recipe(epochs=1, bf16=False, seed=seed))
-        isp = train_isp.train(recipe, frozen(), Invented(), tmp_path / name, False, {}, Console(quiet=True))
+        recipe = training.IspRecipe(pictures_a_batch=2, training=Recipe(epochs=1, bf16=False, seed=seed))
+        isp = training.train(recipe, frozen(), Invented(), tmp_path / name, False, {}, Console(quiet=True))
         return isp.predictor.convolutions[0].weight
 
     assert torch.equal(trained("a", 0), trained("b", 0))
@@ -450,11 +451,11 @@ def test_the_command_killed_and_resumed_equals_the_uninterrupted_run(tmp_path):
         (["--data", "nowhere"], "holds no Annotations"),
         (["--device", "tpu"], "auto, cpu or cuda is allowed"),
         (["--epochs", "0"], "--epochs 0: whole numbers from 1 are allowed"),
-        (["--data", "here", "--judge", "here/"], "is learned from (--data); held-out pairs are allowed"),
+        (["--data", "here", "--judge", "here/"], "is learned from (--data); expected held-out pairs"),
     ],
 )
 def test_bad_arguments_get_one_sentence(tmp_path, capsys, more, told):
-    asked = ["--out", str(tmp_path / "out"), "--pose", "tests.test_train_isp:frozen", *more]
+    asked = ["--out", str(tmp_path / "out"), "--pose", "tests.models.test_train_isp:frozen", *more]
     assert train_isp.main(asked) == 1
     said = capsys.readouterr().err
     assert told in said and "Traceback" not in said
