@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from capture.alignment.align_session import align_session
+from capture.alignment.develop import Isps
 from capture.alignment.labels import joints_unread, read_labels
 from capture.alignment.session_fit import Session, Settings
 from capture.alignment.writer import AlignRun, Outcome, forget_refusals, write_alignments
@@ -145,7 +146,7 @@ def align(given: argparse.Namespace) -> list[Outcome]:
     rig = _rig(given)
     settings = Settings(
         _onto(given), given.resampler, given.match, given.limit_px, given.distortion, given.reference, given.summed,
-        photometry.expected_share(rig), photometry.black_of(rig),
+        photometry.expected_share(rig), Isps.of(rig), photometry.black_of(rig),
     )  # fmt: skip
     labels = read_labels(given.captures, given.annotations)
     for sentence in joints_unread(given.captures, given.annotations):

@@ -64,7 +64,7 @@ def align_session(
     write_report(
         writer.folder / f"report-{_plain(outcome.name)}.html",
         found,
-        settings.onto,
+        settings,
         reference,
         outcome.done,
         outcome.faults,

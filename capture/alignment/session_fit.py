@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from capture.alignment import develop
-from capture.alignment.develop import Frames
+from capture.alignment.develop import Frames, Isps, decoded
 from capture.captures import CapturedPair
 from capture.registration import coarse, geometry, photometry, register, residuals
 from capture.registration.observation import Observation
 from capture.registration.register import SCALES, Fit
 from isp_sim.raw import Raw
 from isp_sim.rectify import ArmMap, ArmName, Resampling, common_box, on_one_arm
+from isp_sim.units import Picture
 
 SHARE_FACTOR = 1.5
 """A share of light this many times off what the rig says is another filter."""
@@ -21,7 +21,7 @@ SHARE_FACTOR = 1.5
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command was told.
+    """How a session is aligned.
 
     Attributes:
         onto: the arm whose pixels the pictures lie on.
@@ -33,7 +33,8 @@ class Settings:
         reference: well-lit file of the one pair that fixes the map; None chooses.
         summed: most pairs summed.
         share: the low-light arm's share of the light, as the rig says.
-        black: of its raws, as the rig says.
+        isps: how raws are developed, as the rig says.
+        black: of the low-light arm's raws, as the rig says.
     """
 
     onto: ArmName
@@ -44,6 +45,7 @@ class Settings:
     reference: Path | None
     summed: int
     share: float
+    isps: Isps
     black: photometry.Black = field(default_factory=photometry.Black)
 
 
@@ -127,7 +129,7 @@ def fit_session(name: str, loaded: Sequence[tuple[CapturedPair, Frames]], settin
         )
     pair, frames = loaded[agreeing[0]]
     arms = fit.alignment.arm_map(*size)
-    well, low = on_one_arm(frames.linear, arms, settings.onto, common_box(arms, settings.onto), "linear")
+    well, low = on_one_arm(frames.linear(settings.isps), arms, settings.onto, common_box(arms, settings.onto), "linear")
     names = (pair.name, *(loaded[n][0].name for n in agreeing[1:]))
     return Session(name, names, size, fit, grid, photometry.match(well, low), sigma_px)
 
@@ -167,17 +169,19 @@ def _refuse_strangers(observation: Observation, rough: Fit) -> None:
 
 def refuse_swapped(pair: CapturedPair, frames: Frames) -> None:
     """Arms whose names are the wrong way round. Raises ValueError."""
-    bright, dark = frames.bright, frames.dark
-    if isinstance(bright, Raw) and isinstance(dark, Raw):
-        levels = [float(np.mean(raw.counts)) - float(np.mean(raw.black_level_dn)) for raw in (bright, dark)]
-        levels = [level / 10 ** (raw.gain_db / 20) for level, raw in zip(levels, (bright, dark), strict=True)]
-    else:
-        levels = [float(develop.linear(picture)[::4, ::4].mean()) for picture in (bright, dark)]
+    levels = [_level(frame) for frame in (frames.bright, frames.dark)]
     if levels[1] > levels[0]:
         raise ValueError(
             f"{pair.bright}: refused: its arms are swapped, the one named dark gets "
             f"{levels[1] / max(levels[0], 1e-9):.3g} times the light of the one named bright"
         )
+
+
+def _level(frame: Raw | Picture) -> float:
+    """Mean light of a frame at 0 dB, in units its partner shares."""
+    if isinstance(frame, Raw):
+        return (float(np.mean(frame.counts)) - float(np.mean(frame.black_level_dn))) / 10 ** (frame.gain_db / 20)
+    return float(decoded(frame)[::4, ::4].mean())
 
 
 def judge(

@@ -131,7 +131,7 @@ def _alignment(check: Check, share: float | None) -> AlignmentRecord:
 
 def _pictures(frames: develop.Frames, found: Session, settings: Settings, box: Box) -> tuple[Picture, Picture]:
     """Both arms on the crop, 8 bits; a picture that is only cropped keeps its codes."""
-    well, low = on_one_arm(frames.linear, found.arms, settings.onto, box, settings.resampler)
+    well, low = on_one_arm(frames.linear(settings.isps), found.arms, settings.onto, box, settings.resampler)
     if settings.match != "none":
         low = found.match.tint(low) if settings.match == "tint" else found.match.level(low)
     return srgb_codes(well), srgb_codes(low)
@@ -191,7 +191,9 @@ def write_alignments(folder: Path, outcomes: list[Outcome], settings: Settings) 
     """`alignment.json`: everything about every session that was decided."""
     document = {
         "isp_sim": isp_sim.__version__,
-        "settings": asdict(settings) | {"reference": str(settings.reference) if settings.reference else None},
+        "settings": asdict(settings)
+        | {"reference": str(settings.reference) if settings.reference else None}
+        | {"isps": {arm: isp.model_dump() for arm, isp in vars(settings.isps).items()}},
         "sessions": [_session_json(o) for o in outcomes],
     }
     write_atomically(folder / "alignment.json", json.dumps(document, indent=1, allow_nan=False).encode())

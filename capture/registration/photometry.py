@@ -3,15 +3,18 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float32
 from scipy.special import ndtr
 
-from capture.alignment.develop import Linear
 from capture.registration import register
 from capture.registration.geometry import Alignment
 from capture.registration.observation import Observation
 from isp_sim import optics
 from isp_sim.raw import Raw
 from isp_sim.rig import Rig
+
+Linear = Float32[np.ndarray, "height width 3"]
+"""Linear Rec. 709, white 1."""
 
 BRIGHT = 0.95
 """Linear well-lit values beyond this share of white are left out: they may be cut."""

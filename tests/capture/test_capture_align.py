@@ -16,12 +16,15 @@ from capture.align import SOME_REFUSED, main
 from capture.alignment import develop
 from capture.registration import geometry, photometry
 from capture.registration.observation import Observation
+from isp_sim import generate
 from isp_sim.dng import read_dng, write_dng
 from isp_sim.isp.codes import srgb_codes
 from isp_sim.manifest import read_manifest
 from isp_sim.pair import DualCamera
 from isp_sim.raw import Raw
 from isp_sim.rectify import crop
+from isp_sim.rig import Isp
+from isp_sim.rigfile import load_rig
 from isp_sim.scenes import JOINTS, Scene
 from isp_sim.schedule import Shot
 
@@ -196,9 +199,40 @@ def test_the_arm_that_is_kept_is_cropped_and_nothing_more(captured, tmp_path, on
     assert main([str(captured[0]), "--out", str(out), "--onto", onto]) == 0
     for record in list(read_manifest(out))[:2]:
         raw, picture = ("raw_dark", "dark") if onto == "low-light" else ("raw_bright", "bright")
-        developed = srgb_codes(develop.linear(read_dng(out / getattr(record, raw))))
+        isps = develop.Isps.of(load_rig(captured[0] / "rig.yaml"))
+        developed = srgb_codes(develop.linear(read_dng(out / getattr(record, raw)), getattr(isps, picture)))
         kept = cv2.imread(str(out / getattr(record, picture)))[..., ::-1]
         assert (kept == crop(developed, record.crop)).all()
+
+
+def test_a_generated_session_comes_back_with_the_simulators_own_low_light_pictures(rig, tmp_path):
+    """Arms that develop unlike each other and unlike the shipped rig: the rig that is given says how."""
+    bilinear = rig.low_light.model_copy(update={"isp": Isp(demosaic="bilinear", white_balance="before_demosaic")})
+    uneven = rig.model_copy(update={"name": "uneven", "low_light": bilinear})
+    file = tmp_path / "uneven.yaml"
+    file.write_text(yaml.safe_dump(uneven.model_dump(mode="json")), encoding="utf-8")
+    made, out = tmp_path / "made", tmp_path / "out"
+    assert generate.main(["--rig", str(file), "--count", "3", "--out", str(made)]) == 0
+    (made / "rig.yaml").unlink()
+    assert main([str(made), "--rig", str(file), "--out", str(out)]) == 0
+    truth = {record.dark: record for record in read_manifest(made)}
+    records = list(read_manifest(out))
+    assert len(records) == 3
+    for record in records:
+        x, y, width, height = common = overlap(record.crop, truth[record.dark].crop)
+        assert width > 0.9 * WIDTH and height > 0.9 * HEIGHT
+        ours, own = (
+            crop(cv2.imread(str(folder / record.dark)), (x - at[0], y - at[1], width, height))
+            for folder, at in ((out, record.crop), (made, truth[record.dark].crop))
+        )
+        assert own.std() > 0 and np.array_equal(ours, own), common
+
+
+def overlap(one, other):
+    """The box that two boxes share."""
+    left, top = (max(one[n], other[n]) for n in range(2))
+    right, bottom = (min(one[n] + one[n + 2], other[n] + other[n + 2]) for n in range(2))
+    return left, top, right - left, bottom - top
 
 
 def test_labels_for_frames_of_another_size_are_refused_and_unread_joints_are_told(captured, tmp_path, capsys):
