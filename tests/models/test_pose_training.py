@@ -357,15 +357,15 @@ def test_torchscript_and_exported_networks_are_recognisers(tmp_path, ending):
 
 
 def test_a_factorys_recogniser_and_the_refusals(tmp_path):
-    assert load_recogniser("tests.test_pose_training:factory").input_size == (64, 64)
+    assert load_recogniser("tests.models.test_pose_training:factory").input_size == (64, 64)
     for name, said in (
-        ("tests.test_pose_training:nothing", "nothing"),
+        ("tests.models.test_pose_training:nothing", "nothing"),
         ("net.onnx", "is allowed"),
         (str(tmp_path / "net.pt"), "net.yaml beside it"),
-        ("tests.test_pose_training:someone", "missing 1 required"),
-        ("tests.test_pose_training:clumsy", "RuntimeError: no licence"),
-        ("tests.test_pose_training:broken", "not numbers"),
-        ("tests.test_pose_training:empty", "has no parameters"),
+        ("tests.models.test_pose_training:someone", "missing 1 required"),
+        ("tests.models.test_pose_training:clumsy", "RuntimeError: no licence"),
+        ("tests.models.test_pose_training:broken", "not numbers"),
+        ("tests.models.test_pose_training:empty", "has no parameters"),
     ):
         with pytest.raises(ValueError, match=said):
             load_recogniser(name)

@@ -395,7 +395,7 @@ def words(small, tmp_path, out, *more):
             folder_of_dots(tmp_path / name, small, count, seed)
     return [
         "--data", str(tmp_path / "learn"), "--held-out", str(tmp_path / "held"), "--out", str(tmp_path / out),
-        "--pose", "tests.test_tune_isp:brightest", "--evaluations", "13", "--workers", "1", *more,
+        "--pose", "tests.models.test_tune_isp:brightest", "--evaluations", "13", "--workers", "1", *more,
     ]  # fmt: skip
 
 
@@ -430,7 +430,7 @@ def test_black_box_and_gradient_search_our_pipeline_from_the_same_defaults(small
 
 
 def test_a_killed_command_resumes_to_the_same_files_with_any_number_of_processes(small, tmp_path):
-    whole, cut = (words(small, tmp_path, name, "--isp", "tests.test_tune_isp:Slow") for name in ("whole", "cut"))
+    whole, cut = (words(small, tmp_path, name, "--isp", "tests.models.test_tune_isp:Slow") for name in ("whole", "cut"))
     assert tune_isp.main(whole) == 0
     cut[cut.index("--workers") + 1] = "2"
     command = [sys.executable, "-m", "models.tune_isp", *cut]
@@ -456,7 +456,7 @@ def test_a_killed_command_resumes_to_the_same_files_with_any_number_of_processes
     [
         (["--isp", "nothing"], "--isp nothing: libraw, pipeline, a YAML file or module:factory is allowed"),
         (["--isp", "gone.yaml"], "gone.yaml: no such file"),
-        (["--isp", "tests.test_tune_isp:brightest"], "gives no ISP with knobs"),
+        (["--isp", "tests.models.test_tune_isp:brightest"], "gives no ISP with knobs"),
         (["--search", "gradient"], "--isp libraw has no gradient; cma is allowed"),
         (["--evaluations", "0"], "--evaluations 0: whole numbers from 1"),
         (["--pose", "gone.safetensors"], "gone.safetensors"),
