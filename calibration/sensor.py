@@ -91,13 +91,15 @@ def read_shown(session: Session) -> Reading:
 
 
 def calibrated(session: Session) -> Results:
-    """Read a session and calibrate its camera; what is wrong with it is told with the path it was given by."""
+    """Read a session and calibrate its camera.
+
+    Raises:
+        ValueError: it cannot be calibrated; names the session.
+    """
     try:
         return characterise(session, read_shown(session))
     except ValueError as fault:
-        if session.path in str(fault):
-            raise
-        raise ValueError(f"{session.path}: {fault}") from None
+        raise ValueError(f"{session.path or session.name}: {fault}") from None
 
 
 def shown(found: Results) -> Table:

@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from capture.alignment.align_session import align_session
 from capture.alignment.develop import Isps
-from capture.alignment.labels import joints_unread, read_labels
+from capture.alignment.labels import joints_unread, labels_digest, read_labels
 from capture.alignment.session_fit import Session, Settings
 from capture.alignment.writer import AlignRun, Outcome, forget_refusals, write_alignments
 from capture.captures import CapturedPair, find_pairs
@@ -220,6 +220,7 @@ def run_of(given: argparse.Namespace, rig: Rig, pairs: list[CapturedPair]) -> Al
         distortion=given.distortion,
         reference=str(given.reference) if given.reference else None,
         summed=given.summed,
+        labels_digest=labels_digest(given.captures, given.annotations),
         subset=given.subset,
     )
 

@@ -31,7 +31,7 @@ class Setting(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Where a frame comes from: its name and what reads it."""
+    """Where a frame comes from: its name, of a file relative to the session, and what reads it."""
 
     name: str
     read: Callable[[], Frame]
@@ -49,7 +49,7 @@ class Session:
         cfa: colours of the 2×2 tile, `""` for monochrome.
         black_level_dn: the nominal one, where the files say.
         make, model: of the camera.
-        path: as it was given, for complaints; empty: simulated.
+        path: of its file or folder, for messages; empty: simulated.
     """
 
     name: str
@@ -93,13 +93,12 @@ def check(session: Session) -> None:
     Raises:
         ValueError: no darks, no flats, a single exposure.
     """
-    where = session.path or session.name
     flats = [setting for setting in session.frames if setting.kind == "flat"]
     darks = [setting for setting in session.frames if setting.kind == "dark"]
     if not darks or not flats:
         raise ValueError(
-            f"{where}: {len(flats)} settings of flats and {len(darks)} of darks; needed are both: "
-            "an evenly lit screen at several exposures, and the same with the lens capped"
+            f"{len(flats)} settings of flats and {len(darks)} of darks; expected both: an evenly lit screen at "
+            "several exposures, and the same with the lens capped"
         )
     most = max(
         len({(s.exposure_us, s.photons) for s in flats if s.gain_db == gain and len(session.frames[s]) > 1})
@@ -107,8 +106,8 @@ def check(session: Session) -> None:
     )
     if most < 3:
         raise ValueError(
-            f"{where}: the flats have {most} exposure{'s' if most != 1 else ''} with two or more frames at a "
-            "gain; the photon transfer needs 3 at least, 10 or more from dark to saturation are good"
+            f"the flats have {most} exposure{'s' if most != 1 else ''} with two or more frames at a gain; the photon "
+            "transfer needs at least 3, better 10 or more from dark to saturation"
         )
 
 

@@ -28,7 +28,11 @@ from isp_sim.units import Picture
 
 @dataclass(frozen=True, kw_only=True)
 class AlignRun(Run):
-    """What identifies an alignment: the captures, and what was asked of them."""
+    """What identifies an alignment: the captures, their labels, and how they are aligned.
+
+    Attributes:
+        labels_digest: hash of the file that labels the frames; None: none does.
+    """
 
     onto: str
     resampler: str
@@ -37,6 +41,7 @@ class AlignRun(Run):
     distortion: bool
     reference: str | None
     summed: int
+    labels_digest: str | None
 
 
 @dataclass(frozen=True)

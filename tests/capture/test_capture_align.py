@@ -155,6 +155,19 @@ def test_a_run_that_lost_files_resumes_to_the_same_data_set(captured, aligned, t
         assert (out / name).read_bytes() == (aligned / name).read_bytes()
 
 
+def test_a_resumed_run_refuses_other_labels(captured, tmp_path, capsys):
+    image = {"id": 7, "file_name": bright(captured[0], 0).name, "width": WIDTH, "height": HEIGHT}
+    labels, out = tmp_path / "labels.json", tmp_path / "out"
+    run = [str(captured[0]), "--out", str(out), "--annotations", str(labels), "--resume"]
+    for x in (300, 310):
+        person = {"id": 1, "image_id": 7, "category_id": 1, "bbox": [280, 150, 60, 120], "keypoints": [x, 200, 2] * 14}
+        labels.write_text(json.dumps({"images": [image], "annotations": [person], "categories": []}))
+        status = main(run)
+        assert status == (0 if x == 300 else 1), capsys.readouterr().err
+    (message,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("capture.align: "))
+    assert f"{out}: holds a run with labels_digest = " in message and "give --out another folder" in message
+
+
 def test_the_page_opens_offline(aligned):
     page = (aligned / "report-0212_lab.html").read_text(encoding="utf-8")
     assert "http://" not in page and "https://" not in page and "<script" not in page
