@@ -29,7 +29,7 @@ def write_sensor_page(path: Path, found: Results, name: str) -> None:
         html_report.text(
             f"{session.size} frames of {width}×{height} px, {session.cfa or 'monochrome'}, {session.adc_bits} bits, "
             f"{' '.join(f'{gain:.4g}' for gain in session.gains_db)} dB; {used} used. "
-            "Every figure stands with its 95 % interval, from leaving out each of 20 bands of rows in turn."
+            "Every figure is given with its 95 % interval, from leaving out each of 20 bands of rows in turn."
         ),
         html_report.text("", "Figures"),
         html_report.table(("figure", "value", "95 % interval", "unit", "how"), figures(found)),
@@ -39,7 +39,7 @@ def write_sensor_page(path: Path, found: Results, name: str) -> None:
         ),
         html_report.picture(
             _transfer(found),
-            "Photon transfer: temporal variance over signal, dark taken off; K is the slope up to 70 %.",
+            "Photon transfer: temporal variance over signal, dark subtracted; K is the slope up to 70 %.",
         ),
         html_report.picture(_linearity(found), "Signal over light, and how far it is from its line."),
         *_noise_blocks(found),
@@ -168,7 +168,7 @@ def _noise_blocks(found: Results) -> list[str]:
         html_report.table(NOISE_HEADINGS, [_noise_row(p) for p in found.points]),
         html_report.text(
             f"Over all gains the {law} law is the likelier. λ of the table is the likeliest under rounding and what "
-            "rows and fixed offsets add; the probability plot (PPCC) knows of neither and is shown for comparison."
+            "rows and fixed offsets add; the probability plot (PPCC) allows for neither and is shown for comparison."
         ),
         html_report.picture(
             _histogram(found), f"Darks at {first.gain_db:g} dB, first phase of the tile, and what both laws expect."
@@ -254,7 +254,7 @@ def _pixel_blocks(found: Results) -> list[str]:
     sentences = []
     if found.hot:
         places = ", ".join(f"({x}, {y})" for x, y in found.hot.brightest) or "none"
-        sentences.append(f"{found.hot.found} hot pixels found; the brightest stand at (x, y): {places}.")
+        sentences.append(f"{found.hot.found} hot pixels found; the brightest are at (x, y): {places}.")
     if found.dead is not None:
         sentences.append(f"{found.dead} dead pixels: they see less than half of what the others see.")
     if found.cut:

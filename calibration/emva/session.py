@@ -25,7 +25,7 @@ class Setting(NamedTuple):
     photons: float | None = None
 
     def __str__(self) -> str:
-        """In words, for complaints."""
+        """In words, for messages."""
         light = f", {self.photons:g} photons" if self.photons is not None else ""
         return f"{self.kind} at {self.gain_db:g} dB, {self.exposure_us:g} µs{light}"
 
@@ -47,7 +47,7 @@ class Session:
         white_level_dn: the ADC's top.
         adc_bits: its bits.
         cfa: colours of the 2×2 tile, `""` for monochrome.
-        black_level_dn: the nominal one, where the files say.
+        black_level_dn: the nominal one, where the files state it.
         make, model: of the camera.
         path: of its file or folder, for messages; empty: simulated.
     """
@@ -118,7 +118,7 @@ def read(session: Session, images: frozenset[Setting], threads: int, done: Calla
         session: checked.
         images: settings whose mean image is kept.
         threads: how many settings are read at once.
-        done: told how many frames have been read since it was last told.
+        done: called with the number of frames read since its last call.
 
     Raises:
         ValueError: frames of two sizes, or too small, or none at a setting can be read.
@@ -173,7 +173,7 @@ def _agreeing(session: Session, setting: Setting, reading: Reading, dropped: lis
             if _agrees(frame, middle):
                 yield frame
             else:
-                dropped.append(_told(source, setting, frame, middle))
+                dropped.append(_outlier(source, setting, frame, middle))
         elif frame is not None:
             kept.append((source, frame))
         if middle is None and (len(kept) == 3 or number == len(sources) - 1) and kept:
@@ -189,11 +189,11 @@ def _agreeing(session: Session, setting: Setting, reading: Reading, dropped: lis
                 if fits:
                     yield first
                 else:
-                    dropped.append(_told(source_, setting, first, middle))
+                    dropped.append(_outlier(source_, setting, first, middle))
             kept.clear()
 
 
-def _told(source: Source, setting: Setting, frame: Frame, middle: float) -> str:
+def _outlier(source: Source, setting: Setting, frame: Frame, middle: float) -> str:
     return f"{source.name}: mean {frame.mean():.1f} DN, the other {setting.kind}s of this setting have {middle:.1f}"
 
 
@@ -209,7 +209,7 @@ def _readable(session: Session, source: Source, reading: Reading, dropped: list[
         return None
     height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2
     if height < 4 * BANDS or width < 16:
-        raise ValueError(f"{source.name}: {frame.shape[1]}×{frame.shape[0]} px; at least 16×{4 * BANDS} are needed")
+        raise ValueError(f"{source.name}: {frame.shape[1]}×{frame.shape[0]} px; expected at least 16×{4 * BANDS}")
     if reading.shape == (0, 0):
         reading.shape = frame.shape
     if frame.shape != reading.shape:

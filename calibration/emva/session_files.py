@@ -22,12 +22,12 @@ BASE_ISO = 100
 
 
 def open_session(path: Path, cfa: str = "", bits: int | None = None) -> Session:
-    """A session by what stands at a path.
+    """The session at a path.
 
     Args:
         path: `*.txt` in EMVA 1288's data format, `*.csv` with columns file, kind (flat or dark), exposure_us, gain_db
             and, where known, photons; or a folder of raws with `flats` and `darks` in it.
-        cfa: of pictures; raws say it themselves. `""` is monochrome.
+        cfa: of pictures; of raws it is in their metadata. `""` is monochrome.
         bits: of the ADC, for CSV lists; else the fewest of 8, 10, 12, 14, 16 that hold the brightest flat.
 
     Raises:
@@ -157,7 +157,7 @@ def raw_session(folder: Path) -> Session:
 
 
 class _Metadata(NamedTuple):
-    """What a raw says of itself."""
+    """Metadata of a raw."""
 
     cfa: str
     black_dn: float

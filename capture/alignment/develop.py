@@ -60,7 +60,7 @@ def read(pair: CapturedPair) -> Frames:
     """Read a pair's files.
 
     Raises:
-        ValueError: a file is truncated or no such file as its name says.
+        ValueError: a file is truncated, or of another format than its name says.
         OSError: it cannot be read.
     """
     if pair.is_raw:
@@ -71,7 +71,7 @@ def read(pair: CapturedPair) -> Frames:
 def _picture(path: Path) -> Picture:
     codes = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     if codes is None:
-        raise ValueError(f"{path}: is not a whole picture: empty, truncated, damaged or of another format")
+        raise ValueError(f"{path}: not a readable picture: empty, truncated, damaged or of another format")
     return np.ascontiguousarray(codes[..., ::-1])
 
 

@@ -25,7 +25,7 @@ class Labels:
         planes: files of maps that cover `box`, by the name of their folder.
         labels: whatever else.
         truth: 3×3 low-light → well-lit, where a simulated rig made the frames.
-        size: (width, height) of the frame that the keypoint file speaks of; None: it does not say.
+        size: (width, height) of the frame, as the keypoint file has it; None: not stated.
     """
 
     people: tuple[Person, ...] = ()
@@ -41,7 +41,7 @@ def read_labels(where: Path, annotations: Path | None) -> dict[str, Labels]:
     """Labels by the stem of the well-lit file's name.
 
     Args:
-        where: folder of captures; a manifest of ours there tells all it knows, else a keypoint file in it or in its
+        where: folder of captures; the manifest of a run of ours there, else a keypoint file in it or in its
             `Annotations`, on the well-lit frames as captured.
         annotations: the keypoint file to take instead, or the folder of the run of ours that the frames come from.
 

@@ -95,12 +95,12 @@ def partner(file):
 
 def test_the_session_is_aligned_to_the_truth(captured, aligned):
     document = json.loads((aligned / "alignment.json").read_text())
-    (told,) = document["sessions"]
-    error = geometry.corner_error(np.array(told["low_to_well"]), captured[1], HEIGHT, WIDTH)
+    (session,) = document["sessions"]
+    error = geometry.corner_error(np.array(session["low_to_well"]), captured[1], HEIGHT, WIDTH)
     assert error < 0.1
-    assert told["aligned"] == 6 and told["refused"] == []
-    assert told["residual_px"]["before"] > 10 > 0.5 > told["residual_px"]["after"]
-    assert told["convergence"]["converged"] is True
+    assert session["aligned"] == 6 and session["refused"] == []
+    assert session["residual_px"]["before"] > 10 > 0.5 > session["residual_px"]["after"]
+    assert session["convergence"]["converged"] is True
     assert document["isp_sim"]
 
 
@@ -276,9 +276,9 @@ def test_pictures_with_exlposes_names_are_aligned_too(rig, captured, tmp_path):
             picture = camera.develop(read_dng(file), device)
             cv2.imwrite(str(folder / arm / file.with_suffix(".png").name), picture[..., ::-1])
     assert main([str(folder), "--out", str(tmp_path / "out")]) == 0
-    (told,) = json.loads((tmp_path / "out" / "alignment.json").read_text())["sessions"]
-    assert told["aligned"] == 6
-    assert geometry.corner_error(np.array(told["low_to_well"]), captured[1], HEIGHT, WIDTH) < 0.3
+    (session,) = json.loads((tmp_path / "out" / "alignment.json").read_text())["sessions"]
+    assert session["aligned"] == 6
+    assert geometry.corner_error(np.array(session["low_to_well"]), captured[1], HEIGHT, WIDTH) < 0.3
     assert next(iter(read_manifest(tmp_path / "out"))).raw_bright is None
 
 
@@ -293,9 +293,9 @@ def test_a_csv_names_pairs_and_sessions(captured, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "3 pairs aligned, 1 without partner or refused" in said
     assert "no people are labelled" in said and "--annotations FILE" in said and "data set for models" not in said
-    told = json.loads((tmp_path / "out" / "alignment.json").read_text())["sessions"]
-    assert [(s["session"], s["aligned"]) for s in told] == [("-", 0), ("mine", 3)]
-    assert "pairs.csv:5: no such file" in told[0]["refused"][0]
+    sessions = json.loads((tmp_path / "out" / "alignment.json").read_text())["sessions"]
+    assert [(s["session"], s["aligned"]) for s in sessions] == [("-", 0), ("mine", 3)]
+    assert "pairs.csv:5: no such file" in sessions[0]["refused"][0]
 
 
 def test_match_lifts_the_low_light_arm(captured, aligned, tmp_path):
@@ -312,11 +312,11 @@ def test_match_lifts_the_low_light_arm(captured, aligned, tmp_path):
 def refused(folder, tmp_path, capsys, expected, *more):
     """Run, and give stderr's sentences; `expected` pairs must be done."""
     status = main([str(folder), "--out", str(tmp_path / "out"), *more])
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("capture.align: ")]
-    assert status == ((SOME_REFUSED if told else 0) if expected else 1)
+    messages = [line for line in capsys.readouterr().err.splitlines() if line.startswith("capture.align: ")]
+    assert status == ((SOME_REFUSED if messages else 0) if expected else 1)
     if expected:
         assert len(list(read_manifest(tmp_path / "out"))) == expected
-    return told
+    return messages
 
 
 def swap_arms(folder, n):
@@ -331,15 +331,15 @@ def swap_arms(folder, n):
 
 def test_swapped_arms(copy, tmp_path, capsys):
     one = swap_arms(copy, 0)
-    (told,) = refused(copy, tmp_path, capsys, 5)
-    assert one.name in told and "arms are swapped, the one named dark gets" in told
+    (message,) = refused(copy, tmp_path, capsys, 5)
+    assert one.name in message and "arms are swapped, the one named dark gets" in message
 
 
 def test_swapped_arms_of_all_the_best_pairs_leave_the_others(copy, tmp_path, capsys):
     for n in (0, 3):  # ratio 1 of both scenes; with --summed 1 and 2 no other would be looked at first
         swap_arms(copy, n)
-    told = refused(copy, tmp_path, capsys, 4, "--summed", "2")
-    assert len(told) == 2 and all("arms are swapped" in sentence for sentence in told)
+    messages = refused(copy, tmp_path, capsys, 4, "--summed", "2")
+    assert len(messages) == 2 and all("arms are swapped" in sentence for sentence in messages)
 
 
 def test_a_session_refused_as_a_whole_leaves_its_reasons_and_can_be_run_again(copy, tmp_path, capsys):
@@ -347,12 +347,12 @@ def test_a_session_refused_as_a_whole_leaves_its_reasons_and_can_be_run_again(co
         swap_arms(copy, n)
     out = tmp_path / "out"
     for _ in range(2):  # the second time as the first
-        told = refused(copy, tmp_path, capsys, 0)
-        assert sum("arms are swapped" in sentence for sentence in told) == 6
+        messages = refused(copy, tmp_path, capsys, 0)
+        assert sum("arms are swapped" in sentence for sentence in messages) == 6
         assert [path.name for path in out.iterdir()] == ["alignment.json"]
         (session,) = json.loads((out / "alignment.json").read_text())["sessions"]
         assert session["aligned"] == 0
-        assert [f"capture.align: {sentence}" for sentence in session["refused"]] == told
+        assert [f"capture.align: {sentence}" for sentence in session["refused"]] == messages
     for n in range(6):
         swap_arms(copy, n)
     assert refused(copy, tmp_path, capsys, 6) == []
@@ -361,8 +361,8 @@ def test_a_session_refused_as_a_whole_leaves_its_reasons_and_can_be_run_again(co
 def test_a_folder_with_another_alignment_is_left_alone(captured, tmp_path, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "alignment.json").write_text('{"sessions": []}')
-    (told,) = refused(captured[0], tmp_path, capsys, 0)
-    assert "not empty and no run of this program" in told
+    (message,) = refused(captured[0], tmp_path, capsys, 0)
+    assert "not empty and no run of this program" in message
     assert (tmp_path / "out" / "alignment.json").read_text() == '{"sessions": []}'
 
 
@@ -370,8 +370,8 @@ def test_a_mirrored_arm(copy, tmp_path, capsys):
     for file in (copy / "raw").glob("*_dark_*"):
         raw = read_dng(file)
         write_dng(file, replace(raw, counts=np.ascontiguousarray(raw.counts[:, ::-1])))
-    (told,) = refused(copy, tmp_path, capsys, 0)
-    assert "session 0212_lab: refused: the low-light arm is mirrored left to right" in told
+    (message,) = refused(copy, tmp_path, capsys, 0)
+    assert "session 0212_lab: refused: the low-light arm is mirrored left to right" in message
 
 
 def test_a_wrong_nd_filter(copy, rig, tmp_path, capsys):
@@ -380,11 +380,11 @@ def test_a_wrong_nd_filter(copy, rig, tmp_path, capsys):
     shoot(copy, wrong, (41,))
     for file in (copy / "right").glob("*vid000040*"):
         file.rename(copy / "raw" / file.name)
-    told = refused(copy, tmp_path, capsys, 3)
-    assert len(told) == 3
-    for sentence in told:
+    messages = refused(copy, tmp_path, capsys, 3)
+    assert len(messages) == 3
+    for sentence in messages:
         assert "vid000041" in sentence
-        assert "% of the well-lit arm's light, the rig says 1 %: another ND filter" in sentence
+        assert "% of the well-lit arm's light, by the rig 1 %: another ND filter" in sentence
 
 
 def test_raws_cut_at_zero_too_dark_to_tell_their_filter_are_aligned(rig, tmp_path):
@@ -400,11 +400,11 @@ def test_raws_cut_at_zero_too_dark_to_tell_their_filter_are_aligned(rig, tmp_pat
 
 @pytest.mark.parametrize("binning", [1, 4])
 def test_the_share_of_light_is_told_through_the_cut_or_not_at_all(binning):
-    """Gaussian counts cut at zero pixel by pixel and summed: the share is what went in, as far down as it is told."""
+    """Gaussian counts cut at zero pixel by pixel and summed: the share is what went in, as far as it is known."""
     height, width, bias_dn, sigma_dn, white_dn = 200, 320, -1.5, 1.4, 4095
     stream, n = np.random.default_rng(5), binning
     well = np.kron(stream.uniform(0.02, 0.6, (height // 2, width // 2)), np.ones((2, 2))).astype(np.float32)
-    told = []
+    shares = []
     for per_light in (1.0, 0.25, 0.08, 0.02):
         light = np.kron(0.01 * per_light * well * white_dn, np.ones((n, n)))
         pixels = np.maximum(light + bias_dn + sigma_dn * stream.standard_normal(light.shape), 0)
@@ -420,35 +420,35 @@ def test_the_share_of_light_is_told_through_the_cut_or_not_at_all(binning):
             observation, dark, level, per_light, 0.01, photometry.Black(white_dn, bias_dn)
         )
         assert not share.refutes(0.01, 1.5)
-        told.append(share.value)
+        shares.append(share.value)
         if share.value is not None:
             assert share.value == pytest.approx(0.01, abs=4 * share.sigma / share.kept)
             assert share.refutes(0.03, 1.5) and share.refutes(0.0033, 1.5)
-    assert told[0] is not None and told[-1] is None
+    assert shares[0] is not None and shares[-1] is None
 
 
 def test_a_missing_partner(copy, tmp_path, capsys):
     file = bright(copy, 2)
     partner(file).unlink()
-    (told,) = refused(copy, tmp_path, capsys, 5)
-    assert told.endswith(f"{file}: its dark partner is missing")
+    (message,) = refused(copy, tmp_path, capsys, 5)
+    assert message.endswith(f"{file}: its dark partner is missing")
 
 
 def test_a_truncated_dng(copy, tmp_path, capsys):
     file = bright(copy, 1)
     file.write_bytes(file.read_bytes()[:100_000])
-    (told,) = refused(copy, tmp_path, capsys, 5)
-    assert str(file) in told and "truncated" in told
+    (message,) = refused(copy, tmp_path, capsys, 5)
+    assert str(file) in message and "truncated" in message
 
 
 def test_two_sessions_under_one_name(copy, rig, exlpose, tmp_path, capsys):
     """The rig was bumped: the smaller part lies off the map of the larger one."""
     bumped = misaligned(exlpose, shift_px=(-6.0, 9.0), rotation_deg=0.1)
     shoot(copy, bumped, (42,))
-    told = refused(copy, tmp_path, capsys, 6)
-    assert len(told) == 3
-    for sentence in told:
-        assert "vid000042" in sentence and "px off the map of session 0212_lab, 0.5 px allowed" in sentence
+    messages = refused(copy, tmp_path, capsys, 6)
+    assert len(messages) == 3
+    for sentence in messages:
+        assert "vid000042" in sentence and "px off the map of session 0212_lab, expected at most 0.5" in sentence
 
 
 def test_two_sessions_of_two_names_have_a_map_each(copy, rig, exlpose, tmp_path, capsys):
@@ -462,12 +462,12 @@ def test_two_sessions_of_two_names_have_a_map_each(copy, rig, exlpose, tmp_path,
 def test_a_session_too_dark_to_register_is_refused_with_what_it_knows(rig, tmp_path, capsys):
     black = rig.model_copy(update={"nd_filter": change(rig.nd_filter, transmittance=(1e-5, 1e-5, 1e-5))})
     shoot(tmp_path / "captures", black, (40,))
-    (told,) = refused(tmp_path / "captures", tmp_path, capsys, 0)
-    assert "session 0212_lab: refused: " in told and ("too dark" in told or "nothing in common" in told)
+    (message,) = refused(tmp_path / "captures", tmp_path, capsys, 0)
+    assert "session 0212_lab: refused: " in message and ("too dark" in message or "nothing in common" in message)
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [
         (["--workers", "0"], "capture.align: --workers 0: whole numbers from 1 are allowed\n"),
         (["--summed", "-1"], "capture.align: --summed -1: whole numbers from 1 are allowed\n"),
@@ -477,9 +477,9 @@ def test_a_session_too_dark_to_register_is_refused_with_what_it_knows(rig, tmp_p
         (["--rig", "nosuch"], "nosuch: no such file, and no rigs file of that name"),
     ],
 )
-def test_bad_arguments_get_one_sentence_and_leave_nothing(captured, tmp_path, capsys, more, told):
+def test_bad_arguments_get_one_sentence_and_leave_nothing(captured, tmp_path, capsys, more, message):
     assert main([str(captured[0]), "--out", str(tmp_path / "out"), *more]) == 1
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
