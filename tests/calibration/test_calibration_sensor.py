@@ -381,9 +381,9 @@ def test_a_session_of_pairs_alone_is_enough_for_the_photon_transfer():
         (session_of([9e4] * 1 + [1e5, 2e5, 3e5]), "saturated pixels"),
         (session_of(GOOD[:1]), "1 exposure with two or more frames"),
         (session_of(GOOD, leak=0.05), "light leaks into them"),
-        (Session("none", {Setting("flat", 0, 1): (Source("a", lambda: None),)}, 4095, 12), "needed are both"),
+        (Session("none", {Setting("flat", 0, 1): (Source("a", lambda: None),)}, 4095, 12), "expected both: "),
         (session_of([5000] * 12), "does not rise with the light|below 70 %"),
-        (session_of(GOOD, shape=(40, 60)), "at least 16×80 are needed"),
+        (session_of(GOOD, shape=(40, 60)), "expected at least 16×80"),
     ],
 )  # fmt: skip
 def test_a_bad_session_is_told_in_one_sentence(session, told):

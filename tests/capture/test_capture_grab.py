@@ -137,7 +137,7 @@ def test_what_went_wrong_is_taken_again_and_told(arms, fault):
     moment = take(bright, dark, shot(), Rules(apart_s=0.03))
     assert (moment.bright.counts == bright.device.shown.counts).all()
     assert len(moment.again) >= 1
-    words = {"timeout": "no frame", "lost": "incomplete", "late": "ms apart", "gain": "asked for 1000 µs and 5 dB"}
+    words = {"timeout": "no frame", "lost": "incomplete", "late": "ms apart", "gain": "requested 1000 µs and 5 dB"}
     assert words[fault] in moment.again[0]
 
 

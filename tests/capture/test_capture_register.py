@@ -238,7 +238,7 @@ def test_noise_has_no_peak():
         ).height
         for n in range(0, 160, 16)
     ]
-    assert max(heights) < coarse.SURE
+    assert max(heights) < coarse.SIGNIFICANT
 
 
 def test_arms_of_two_sizes_are_refused(pair):
