@@ -37,7 +37,7 @@ def test_it_scores_draws_and_says_how(tmp_path, capsys):
     assert sheet.shape[1] > 1500 and sheet.std() > 10
     html = (tmp_path / "report.html").read_text()
     assert "data:image/jpeg;base64," in html and "src='http" not in html and "href" not in html
-    assert "next: python -m models.train_isp" in capsys.readouterr().out
+    assert "next: isp-sim train-isp" in capsys.readouterr().out
 
 
 def test_movenet_comes_with_the_package_and_the_joints_that_count_are_named(tmp_path, capsys):
