@@ -4,7 +4,6 @@ python -m capture.align CAPTURES --out out/aligned
 """
 
 import argparse
-import hashlib
 import itertools
 import math
 import os
@@ -159,7 +158,7 @@ def align(args: argparse.Namespace) -> "list[Outcome]":
         raise ValueError(f"--reference {args.reference}: is no pair of {args.captures}")
     forget_refusals(args.out)
     writer = DatasetWriter(args.out)
-    finished = writer.open(run_of(args, rig, pairs), rig, args.resume)
+    finished = writer.open(run_of(args, rig, pairs), args.resume)
     outcomes = [Outcome("-", len(faults), faults=faults)] if faults else []
     numbered = list(enumerate(pairs))
     with Progress("pairs", len(pairs), len(finished)) as progress:
@@ -207,17 +206,17 @@ def _rig(args: argparse.Namespace) -> "Rig":
 def run_of(args: argparse.Namespace, rig: "Rig", pairs: "list[CapturedPair]") -> "AlignRun":
     """What identifies the run that the command line asks for."""
     from capture.alignment.writer import AlignRun
+    from isp_sim.run_spec import digest
 
     names = "\n".join(f"{pair.session} {pair.bright.name} {pair.dark.name}" for pair in pairs)
     return AlignRun(
-        rig=rig.name,
-        rig_digest=_digest(rig.model_dump_json()),
+        rig_json=rig.model_dump_json(),
+        out=args.out,
         seed=0,
-        scenes=str(args.captures.resolve()),
-        scene_files=_digest(names),
+        scenes=str(args.captures),
+        scene_files=digest(names),
         schedule=None,
         count=len(pairs),
-        device="cpu",
         onto=_onto(args),
         resampler=args.resampler,
         match=args.match,
@@ -227,10 +226,6 @@ def run_of(args: argparse.Namespace, rig: "Rig", pairs: "list[CapturedPair]") ->
         summed=args.summed,
         subset=args.subset,
     )
-
-
-def _digest(text: str) -> str:
-    return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
 
 def _demonstration(out: Path | None) -> Path:

@@ -22,8 +22,8 @@ from isp_sim.pair import DualCamera
 from isp_sim.progress import track
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
-from isp_sim.run import open_scenes
 from isp_sim.run_plan import plan
+from isp_sim.scenes.sources import open_scenes
 from isp_sim.schedule import Shot
 
 KINDS = ("simulated", "replay", "basler", "aravis")
@@ -72,7 +72,7 @@ class Setup:
     bright: Device
     dark: Device
     stage: Stage | None
-    shots: Sequence[tuple[int, Shot]]
+    shots: Sequence[Shot]
 
 
 def grab(session: SessionOptions) -> tuple[int, int]:
@@ -93,10 +93,10 @@ def grab(session: SessionOptions) -> tuple[int, int]:
     with ExitStack() as stack:
         setup = _setup(session, rig, stack)
         log = _Log(session.out, rig, setup, session.resume)
-        for number, shot in track(setup.shots, "pairs", sum(log.has(shot) for _, shot in setup.shots)):
+        for shot in track(setup.shots, "pairs", sum(map(log.has, setup.shots))):
             if not log.has(shot):
                 if setup.stage is not None:
-                    setup.stage.show(number, shot)
+                    setup.stage.show(shot)
                 log.keep(shot, take(setup.bright, setup.dark, shot, rules))
         return log.close()
 

@@ -5,7 +5,7 @@ from typing import Literal
 BUILT_IN = ("people", "charts")
 """Scenes that are no path."""
 DEFAULT_COUNT = 20
-"""Shots of a run that is asked for no number."""
+"""Shots of a run for which no number is given."""
 FROZEN = 1
 """Sub-frames of a picture in which nobody moves."""
 

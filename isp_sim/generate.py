@@ -4,7 +4,6 @@ python -m isp_sim.generate --rig rigs/exlpose.yaml
 """
 
 import argparse
-import hashlib
 import os
 import sys
 from collections.abc import Sequence
@@ -16,11 +15,10 @@ from isp_sim.command_line import run
 from isp_sim.generate_options import parser
 
 if TYPE_CHECKING:
-    from isp_sim.dataset import Run
-    from isp_sim.photo_pairs.frames import RawFrames
-    from isp_sim.photo_pairs.rig import RawPairs
+    from isp_sim.photo_pairs.frames import PhotoFrames
+    from isp_sim.photo_pairs.rig import PhotoPairRig
     from isp_sim.rig import Rig
-    from isp_sim.run import Job
+    from isp_sim.run_spec import RunSpec
     from isp_sim.scenes import SceneSource
     from isp_sim.scenes.photos import Photos
     from isp_sim.schedule import Shot
@@ -30,22 +28,22 @@ NOTES_SHOWN = 5
 
 
 def work(args: argparse.Namespace) -> int:
-    """Make the data set, then print how bright it is and where it lies. Raises as `isp_sim.run.generate`."""
-    job, plan, shots, workers = _prepare(args)
+    """Make the data set, then print how bright it is and where it lies. Raises as `isp_sim.run.carry_out`."""
+    spec, shots = _prepare(args)
     from rich.console import Console
 
     from isp_sim.rig import Rig
-    from isp_sim.run import generate
+    from isp_sim.run import carry_out
     from isp_sim.run_summary import means_table, summary
 
-    sheet = generate(job, plan, shots, workers, args.resume)
-    if isinstance(job.rig, Rig):
-        Console().print(means_table(job.out))
-    print(summary(job.out, sheet, "scene" if job.scenes in BUILT_IN else "photograph"))
+    sheet = carry_out(spec, shots, args.resume)
+    if isinstance(spec.rig, Rig):
+        Console().print(means_table(spec.out))
+    print(summary(spec.out, sheet, "scene" if spec.scenes in BUILT_IN else "photograph"))
     return 0
 
 
-def _prepare(args: argparse.Namespace) -> "tuple[Job, Run, list[tuple[int, Shot]], int]":
+def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
     cores = len(os.sched_getaffinity(0))
     workers = args.workers if args.workers is not None else (cores if args.device == "cpu" else 1)
     for name, value in (("workers", workers), ("count", args.count), ("scene-count", args.scene_count)):
@@ -55,56 +53,46 @@ def _prepare(args: argparse.Namespace) -> "tuple[Job, Run, list[tuple[int, Shot]
         raise ValueError("--shots-per-scene takes whole numbers from 1, and no --schedule, which lists its own shots")
     import torch
 
-    from isp_sim.dataset import Run
-    from isp_sim.photo_pairs.pairs import raw_shots
-    from isp_sim.photo_pairs.rig import RawPairs
+    from isp_sim.photo_pairs.pairs import photo_shots
+    from isp_sim.photo_pairs.rig import PhotoPairRig
     from isp_sim.rigfile import load_any_rig
-    from isp_sim.run import Job
     from isp_sim.run_plan import plan
+    from isp_sim.run_spec import RunSpec, digest
 
     if args.device != "cpu" and not torch.cuda.is_available():
         raise ValueError(f"--device {args.device}: torch finds no CUDA device here; expected cpu")
     rig = load_any_rig(args.rig)
-    source: SceneSource | RawFrames  # complains before the first picture
-    if isinstance(rig, RawPairs):
-        source = _raw_frames(args, rig)
-        shots = raw_shots(rig, len(source), DEFAULT_COUNT if args.count is None else args.count, args.seed)
+    source: SceneSource | PhotoFrames  # complains before the first picture
+    if isinstance(rig, PhotoPairRig):
+        source = _photo_frames(args, rig)
+        shots = photo_shots(rig, len(source), DEFAULT_COUNT if args.count is None else args.count, args.seed)
     else:
         shots = plan(rig, args.schedule, args.count, args.seed, args.shots_per_scene, args.scene_count)
         source = _scenes(args, rig, shots)
-    spec = Run(
-        rig=rig.name,
-        rig_digest=_digest(rig.model_dump_json()),
+    spec = RunSpec(
+        rig_json=rig.model_dump_json(),
         seed=args.seed,
-        scenes=args.scenes if args.scenes in BUILT_IN else str(Path(args.scenes).resolve()),
-        scene_files=_digest(*(str(path) for path in getattr(source, "files", ()))),
-        schedule=_digest(args.schedule.read_text(encoding="utf-8-sig")) if args.schedule else None,
+        scenes=args.scenes,
+        scene_files=digest(*(str(path) for path in getattr(source, "files", ()))),
+        schedule=digest(args.schedule.read_text(encoding="utf-8-sig")) if args.schedule else None,
         count=len(shots),
+        device=args.device,
         motion_samples=args.motion_samples,
         shots_per_scene=args.shots_per_scene,
-        device=torch.device(args.device).type,
         subset=args.subset,
         labels_orientation=args.labels_orientation,
-    )
-    job = Job(
-        rig_json=rig.model_dump_json(),
-        scenes=args.scenes,
-        annotations=args.annotations,
-        seed=args.seed,
-        motion_samples=args.motion_samples,
-        device=args.device,
         out=args.out or Path("out") / rig.name,
-        threads=max(1, cores // workers),
+        annotations=args.annotations,
         skip_unusable=args.skip_unusable,
-        labels_orientation=args.labels_orientation,
+        workers=workers,
     )
-    return job, spec, shots, workers
+    return spec, shots
 
 
-def _scenes(args: argparse.Namespace, rig: "Rig", shots: "list[tuple[int, Shot]]") -> "SceneSource":
+def _scenes(args: argparse.Namespace, rig: "Rig", shots: "list[Shot]") -> "SceneSource":
     """The scenes asked for; what is doubtful in photographs' labels is printed, what does not fit refused."""
-    from isp_sim.run import open_scenes
     from isp_sim.scenes.photos import Photos
+    from isp_sim.scenes.sources import open_scenes
 
     source = open_scenes(args.scenes, args.annotations, rig, args.seed, args.motion_samples, args.labels_orientation)
     if isinstance(source, Photos):
@@ -114,14 +102,14 @@ def _scenes(args: argparse.Namespace, rig: "Rig", shots: "list[tuple[int, Shot]]
     return source
 
 
-def _print_doubts(photos: "Photos", shots: "list[tuple[int, Shot]]", skip_unusable: bool) -> None:
+def _print_doubts(photos: "Photos", shots: "list[Shot]", skip_unusable: bool) -> None:
     """Print what of the photographs' labels is not read or was guessed; what does not fit is refused before any shot.
 
     Raises:
         ValueError: labels that do not fit their photograph, unless such photographs are left out.
     """
     doubts: list[str] = []
-    for index in sorted({shot.scene % len(photos) for _, shot in shots}):
+    for index in sorted({shot.scene % len(photos) for shot in shots}):
         try:
             doubt = photos.doubt(index)
         except ValueError:
@@ -136,8 +124,8 @@ def _print_doubts(photos: "Photos", shots: "list[tuple[int, Shot]]", skip_unusab
         print(f"isp_sim.generate: EXIF turns {len(doubts) - NOTES_SHOWN} more photographs like these", file=sys.stderr)
 
 
-def _raw_frames(args: argparse.Namespace, rig: "RawPairs") -> "RawFrames":
-    from isp_sim.photo_pairs.frames import RawFrames
+def _photo_frames(args: argparse.Namespace, rig: "PhotoPairRig") -> "PhotoFrames":
+    from isp_sim.photo_pairs.frames import PhotoFrames
 
     for name in ("schedule", "annotations", "shots_per_scene", "scene_count", "labels_orientation"):
         if getattr(args, name) is not None:
@@ -146,11 +134,7 @@ def _raw_frames(args: argparse.Namespace, rig: "RawPairs") -> "RawFrames":
             )
     if args.scenes in BUILT_IN or args.device != "cpu":
         raise ValueError(f"rig {rig.name} takes raw files, on the cpu: give --scenes a raw file or a folder of them")
-    return RawFrames(Path(args.scenes), rig.height_px, rig.width_px)
-
-
-def _digest(*texts: str) -> str:
-    return hashlib.blake2b("\n".join(texts).encode(errors="surrogateescape"), digest_size=16).hexdigest()
+    return PhotoFrames(Path(args.scenes), rig.height_px, rig.width_px)
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "python -m isp_sim.generate") -> int:

@@ -1,7 +1,6 @@
 """Which shots a run makes: replayed from a CSV, or drawn from the rig's schedule."""
 
 import itertools
-from collections import Counter
 from pathlib import Path
 
 from isp_sim import streams
@@ -17,8 +16,8 @@ def plan(
     seed: int,
     shots_per_scene: int | None = None,
     scene_count: int | None = None,
-) -> list[tuple[int, Shot]]:
-    """Every shot of a run as (number within its scene, shot): replayed from a CSV, or drawn from the rig.
+) -> list[Shot]:
+    """Every shot of a run: replayed from a CSV, or drawn from the rig.
 
     Args:
         rig: whose schedule is drawn from.
@@ -31,10 +30,16 @@ def plan(
     Raises:
         ValueError: two shots would have one file name, or a gain is beyond the sensor.
     """
-    shots = _shots(rig, schedule, count, seed, shots_per_scene, scene_count)
+    if schedule is not None:
+        shots = [shot for shot in replay(schedule) if scene_count is None or shot.scene < scene_count][:count]
+    else:
+        scenes = itertools.count() if scene_count is None else range(scene_count)
+        drawn = (shot for scene in scenes for shot in _shots_of(rig, scene, seed, shots_per_scene))
+        most = DEFAULT_COUNT if count is None and scene_count is None else count
+        shots = list(itertools.islice(drawn, most))
     names: set[str] = set()
     top = rig.sensor.max_gain_db.value
-    for _, shot in shots:
+    for shot in shots:
         name = shot.file_name("bright")
         if name in names:
             raise ValueError(f"{schedule or rig.name}: two shots have the file name {name}; each needs its own")
@@ -44,27 +49,6 @@ def plan(
     return shots
 
 
-def _shots(
-    rig: Rig,
-    schedule: Path | None,
-    count: int | None,
-    seed: int,
-    shots_per_scene: int | None,
-    scene_count: int | None,
-) -> list[tuple[int, Shot]]:
-    if schedule is not None:
-        seen: Counter[int] = Counter()
-        numbered = []
-        for shot in replay(schedule):
-            numbered.append((seen[shot.scene], shot))
-            seen[shot.scene] += 1
-        return [pair for pair in numbered if scene_count is None or pair[1].scene < scene_count][:count]
-
-    def numbered_shots(scene: int) -> list[tuple[int, Shot]]:
-        shots = scene_shots(rig.schedule, scene, streams.generator(seed, scene, "schedule"))
-        return some_of(shots, shots_per_scene, streams.generator(seed, scene, "shots of the scene"))
-
-    if scene_count is not None:
-        return [pair for scene in range(scene_count) for pair in numbered_shots(scene)]
-    drawn = (pair for scene in itertools.count() for pair in numbered_shots(scene))
-    return list(itertools.islice(drawn, DEFAULT_COUNT if count is None else count))
+def _shots_of(rig: Rig, scene: int, seed: int, count: int | None) -> list[Shot]:
+    shots = scene_shots(rig.schedule, scene, streams.generator(seed, scene, "schedule"))
+    return some_of(shots, count, streams.generator(seed, scene, "shots of the scene"))

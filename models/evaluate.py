@@ -66,7 +66,7 @@ def open_source(args: argparse.Namespace) -> "PairSource":
     if args.extent is not None and not EXTENTS[0] <= args.extent <= EXTENTS[1]:
         raise ValueError(f"--extent {args.extent}: expected a number from {EXTENTS[0]:g} to {EXTENTS[1]:g}")
     from isp_sim.rigfile import load_rig
-    from isp_sim.run import open_scenes
+    from isp_sim.scenes.sources import open_scenes
     from models.data.samples import FolderPairs, RigPairs
 
     if args.data:
