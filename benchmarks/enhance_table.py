@@ -37,9 +37,10 @@ from models.enhance.enhancer import CLASSICAL, Enhancer, load_enhancer
 from models.enhance.networks.sdag import Stem, stem_of
 from models.enhance.recipe import EnhancerRecipe, load_recipe
 from models.enhance.weights import load_sdag
-from models.learned_isp import load_weights
+from models.isp.learned import load_weights
 from models.pose.weights import SHIPPED, load_network
-from models.recognisers.recogniser import Recogniser, of_cpn
+from models.recognisers.loading import of_cpn
+from models.recognisers.recogniser import Recogniser
 from models.scoring.average_precision import Protocol
 from models.scoring.niqe import fit_pristine
 from models.train_enhancer import WEIGHTS, train

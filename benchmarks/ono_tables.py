@@ -45,7 +45,8 @@ from models.isp.table import (
     developed_by,
     labelled,
 )
-from models.recognisers.recogniser import Recogniser, load_recogniser
+from models.recognisers.loading import load_recogniser
+from models.recognisers.recogniser import Recogniser
 from models.scoring.average_precision import Protocol
 from models.train_isp import KNOWN, IspRecipe, train
 

@@ -23,9 +23,10 @@ from models import tune_isp
 from models.pose.weights import SHIPPED
 from models.scoring.average_precision import Protocol
 from models.tuning.judge import Seen, Task, judging
-from models.tuning.knobs import Settings, defaults, load_isp
+from models.tuning.loading import load_isp
 from models.tuning.record import Record
 from models.tuning.shots import RawShot, read_shots
+from models.tuning.tunable import Settings, defaults
 from models.tuning.verdict import average_precision, judge_all, verdicts
 
 SCALES = {"quick": (10, 20, 30, 30), "full": (40, 100, 300, 60)}
@@ -83,7 +84,9 @@ def compare(asked: argparse.Namespace, ways: Ways, console: Console) -> None:
     """Held-out AP of every way beside the ISP's defaults."""
     held = read_shots(asked.held_out or asked.out / "held-out", asked.judged)
     if asked.isp == "libraw":
-        ways = ways | {"defaults, automatic brightness": defaults(load_isp("libraw").knobs) | {"auto_bright": True}}
+        ways = ways | {
+            "defaults, automatic brightness": defaults(load_isp("libraw").parameters) | {"auto_bright": True}
+        }
     workers = asked.workers or 1
     with judging(Task(asked.isp, asked.pose, asked.flip, held), workers) as judges:
         seen = judge_all(ways, asked.out / "judged", judges, held)

@@ -19,13 +19,14 @@ from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
 from isp_sim.run import open_scenes
 from isp_sim.scenes import JOINTS
-from models.data.crops import Picture
+from models.data.normalisation import Picture
 from models.data.samples import FolderPairs, PairSample, PairSource, RigPairs, scene_of, shots
 from models.engine.distributed import pick_device
 from models.enhance.enhancer import Enhancer, load_enhancer
 from models.enhance.poses import enhanced_by
 from models.recognisers.inference import FLIPS
-from models.recognisers.recogniser import EXTENTS, load_recogniser
+from models.recognisers.loading import load_recogniser
+from models.recognisers.recogniser import EXTENTS
 from models.scoring.average_precision import Protocol, Score, figure
 from models.scoring.drawing import caption, draw_poses, lifted
 from models.scoring.poses import Poses, SplitScore, find_poses

@@ -15,7 +15,7 @@ from torch import nn
 
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes.people.semantics import CLASSES
-from models.data.crops import NormalisationName
+from models.data.normalisation import NormalisationName
 from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs, shots
 from models.engine.distributed import Processes, leads, pick_device
 from models.engine.training import CURVES, Batches, Training, told

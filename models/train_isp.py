@@ -19,6 +19,7 @@ from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSample,
 from models.engine.distributed import Processes, leads, pick_device
 from models.engine.training import CHECKPOINT, CURVES, Recipe, Training, load_recipe, told
 from models.isp.fixed_settings import best_fixed, start_fixed, training_shots
+from models.isp.learned import LearnedIsp, save_weights
 from models.isp.learner import Input, IspLearner, Loss, LowLightPictures
 from models.isp.predictor import Crop, Predictor
 from models.isp.report import print_rows, write_report
@@ -37,9 +38,9 @@ from models.isp.table import (
     mean_scaled,
     surest_near,
 )
-from models.learned_isp import LearnedIsp, save_weights
 from models.recognisers.inference import FLIPS
-from models.recognisers.recogniser import Recogniser, identity, load_recogniser
+from models.recognisers.loading import identity, load_recogniser
+from models.recognisers.recogniser import Recogniser
 from models.scoring.average_precision import Protocol
 
 KNOWN = {"isp": "isp.yaml", "isp-quick": "isp-quick.yaml"}
@@ -113,7 +114,7 @@ def train(
     training.open(resume)
     pictures = LowLightPictures(
         source, recogniser.input_size, recipe.pictures_a_batch, recipe.people_a_picture, recipe.training.seed,
-        device, recipe.input, recogniser.extent, recogniser.said.grow, processes.rank, processes.count,
+        device, recipe.input, recogniser.extent, recogniser.grow, processes.rank, processes.count,
     )  # fmt: skip
     training.run(pictures, lambda _: {}, console)
     if processes.first:

@@ -1,4 +1,4 @@
-"""Command: an ISP with knobs, low-light raws and a frozen pose network → the settings under which it sees most.
+"""Command: a tunable ISP, low-light raws and a frozen pose network → the settings under which it sees most.
 
 python -m models.tune_isp --isp libraw
 """
@@ -20,17 +20,18 @@ from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
 from models.evaluate import TEST_SEED
 from models.recognisers.inference import FLIPS
-from models.recognisers.recogniser import identity as recogniser_identity
-from models.recognisers.recogniser import load_recogniser
+from models.recognisers.loading import identity as recogniser_identity
+from models.recognisers.loading import load_recogniser
 from models.scoring.average_precision import Protocol
 from models.tuning.judge import AS_SHOT, Judge, Task, judging
-from models.tuning.knobs import BlackBoxIsp, Settings, defaults, load_isp
+from models.tuning.loading import load_isp
 from models.tuning.loop import best, tune
 from models.tuning.pipeline import PipelineIsp
 from models.tuning.record import Evaluation, Record, open_folder
 from models.tuning.report import HEADINGS, cells, examples, write_report
 from models.tuning.search import CmaSearch, GradientSearch, Search
 from models.tuning.shots import RawShot, digest, read_shots, shoot
+from models.tuning.tunable import BlackBoxIsp, Settings, defaults
 from models.tuning.verdict import Verdict, judge_all, verdicts
 
 SEARCH_SEED = 61
@@ -81,12 +82,12 @@ def searches_of(given: argparse.Namespace, isp: BlackBoxIsp) -> tuple[str, ...]:
     Raises:
         ValueError: the gradient of an ISP that has none.
     """
-    sloped = isinstance(isp, PipelineIsp)
-    if given.search in ("gradient", "both") and not sloped:
-        raise ValueError(f"--search {given.search}: --isp {given.isp} has no gradient; cma is allowed")
+    has_gradient = isinstance(isp, PipelineIsp)
+    if given.search in ("gradient", "both") and not has_gradient:
+        raise ValueError(f"--search {given.search}: --isp {given.isp} has no gradient, expected cma")
     if given.search in SEARCHES:
         return (given.search,)
-    return tuple(SEARCHES) if sloped else ("cma",)
+    return tuple(SEARCHES) if has_gradient else ("cma",)
 
 
 def shots_of(given: argparse.Namespace, workers: int) -> tuple[tuple[RawShot, ...], tuple[RawShot, ...]]:
@@ -112,12 +113,12 @@ def shots_of(given: argparse.Namespace, workers: int) -> tuple[tuple[RawShot, ..
 def identity(
     given: argparse.Namespace, isp: BlackBoxIsp, learn: tuple[RawShot, ...], held: tuple[RawShot, ...]
 ) -> dict[str, object]:
-    """What makes a search this one: ISP and knobs, network, shots, seed; not how long it goes on."""
+    """What makes a search this one: ISP and parameters, network, shots, seed; not how long it goes on."""
     file = Path(given.isp)
     content = [hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest()] if file.is_file() else []
     return {
         "isp": " ".join([given.isp, *content]),
-        "knobs": {knob.name: f"{knob.allowed} [{knob.default}]" for knob in isp.knobs},
+        "knobs": {parameter.name: f"{parameter.domain} [{parameter.default}]" for parameter in isp.parameters},
         "network": recogniser_identity(given.pose),
         "flip": given.flip,
         "shots": digest(learn),
@@ -136,8 +137,8 @@ def search_all(
     with Progress(*columns, console=console, transient=True) as progress:
         for kind in searches_of(given, isp):
             bar = progress.add_task(f"evaluations of {SEARCHES[kind]}", total=given.evaluations)
-            search: Search = CmaSearch(isp.knobs, given.seed) if kind == "cma" else GradientSearch(isp.knobs)
-            task = Task(given.isp, given.pose, given.flip, learn, slopes=kind == "gradient")
+            search: Search = CmaSearch(isp.parameters, given.seed) if kind == "cma" else GradientSearch(isp.parameters)
+            task = Task(given.isp, given.pose, given.flip, learn, gradients=kind == "gradient")
             record = Record(given.out / f"{kind}.jsonl")
             if len(record.lines) > given.evaluations:
                 raise ValueError(
@@ -157,7 +158,7 @@ def judge_found(
     held: tuple[RawShot, ...], workers: int,
 ) -> tuple[dict[str, Verdict], Path]:  # fmt: skip
     """Held-out shots under the defaults and what each search has found; the report with it."""
-    ways: dict[str, Settings] = {AS_THE_RIG: AS_SHOT, DEFAULTS: defaults(isp.knobs)} | tuned
+    ways: dict[str, Settings] = {AS_THE_RIG: AS_SHOT, DEFAULTS: defaults(isp.parameters)} | tuned
     task = Task(given.isp, given.pose, given.flip, held)
     with judging(task, workers) as judges:
         seen = judge_all(ways, given.out / "judged", judges, held)
@@ -179,7 +180,7 @@ def judge_found(
         "Every picture was warped onto the labels and normalised as the network wants low light, the defaults' and the "
         "tuned ones alike.",
     ]
-    return found, write_report(given.out, given.isp, isp.knobs, told, found, sheet, words)
+    return found, write_report(given.out, given.isp, isp.parameters, told, found, sheet, words)
 
 
 def run(given: argparse.Namespace, console: Console) -> tuple[dict[str, Verdict], Path]:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from isp_sim import streams
 from isp_sim.annotation_files import ANNOTATIONS
 from isp_sim.dng import read_dng
-from isp_sim.isp.develop import develop_raw, unclipped_srgb
+from isp_sim.isp.develop import DEMOSAIC, develop_raw, unclipped_srgb
 from isp_sim.manifest import PairRecord, read_manifest
 from isp_sim.pair import DualCamera, Pair
 from isp_sim.raw import Raw
@@ -27,7 +27,7 @@ from isp_sim.scenes.annotations import LabelledImage, check_size, read_keypoint_
 from isp_sim.scenes.people.source import People
 from isp_sim.schedule import FILE_NAME, Shot, scene_shots, some_of, split_of
 from isp_sim.units import LinearRgb
-from models.data.crops import Picture
+from models.data.normalisation import Picture
 
 
 @dataclass(frozen=True)
@@ -279,6 +279,16 @@ def shots(source: PairSource, console: Console | None = None) -> Iterator[PairSa
     with Progress(*columns, console=console, transient=True, disable=console is None) as progress:
         for index in progress.track(range(len(source)), description="groups of shots"):
             yield from source.group(index)
+
+
+def demosaic_of(folder: Path) -> str:
+    """How the low-light raws of a folder are demosaiced: as its `rig.yaml` says, without one as real raws are.
+
+    Raises:
+        ValueError: faults of the rig.
+    """
+    file = folder / "rig.yaml"
+    return load_rig(str(file)).low_light.isp.demosaic if file.is_file() else DEMOSAIC
 
 
 def _how(rig: Rig) -> tuple[str, Resampling]:

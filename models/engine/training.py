@@ -17,13 +17,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from rich.progress import Progress
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from isp_sim.files import remove_remnants, write_atomically
 from isp_sim.rigfile import load_yaml
 from models.engine.distributed import Processes
-from models.engine.weights_file import file_bytes
+from models.engine.weights_file import read_tensors, write_tensors
 
 CHECKPOINT, LOG, CURVES = "checkpoint.safetensors", "log.csv", "curves.png"
 
@@ -242,23 +241,17 @@ class Training:
         for name, parameter in self._trained.items():
             for key, value in self.optimiser.state[parameter].items():
                 tensors[f"adam.{key}.{name}"] = torch.as_tensor(value)
-        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-        said = {"about": json.dumps(self.about), "history": json.dumps(self.history)}
-        write_atomically(self.folder / CHECKPOINT, file_bytes(tensors, said))
+        metadata = {"about": json.dumps(self.about), "history": json.dumps(self.history)}
+        write_tensors(self.folder / CHECKPOINT, tensors, metadata)
         self._report()
 
     def _load(self, file: Path) -> None:
-        try:
-            with safe_open(file, "pt") as stored:
-                said = stored.metadata() or {}
-                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        except SafetensorError as fault:
-            raise ValueError(f"{file}: not a whole safetensors file: {fault}") from None
-        there = json.loads(said.get("about", "{}"))
+        tensors, metadata = read_tensors(file)
+        there = json.loads(metadata.get("about", "{}"))
         for field, value in self.about.items():
             if there.get(field) != value:
                 raise ValueError(
-                    f"{file}: of a training with {field} = {there.get(field)!r}, asked is {value!r}; give another --out"
+                    f"{file}: of a training with {field} = {there.get(field)!r}, expected {value!r}; give another --out"
                 )
         self.module.load_state_dict(
             {n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")}
@@ -275,7 +268,7 @@ class Training:
                     k: t if k == "step" else torch.empty_like(parameter, dtype=t.dtype).copy_(t)
                     for k, t in moments.items()
                 }
-        self.history = json.loads(said["history"])
+        self.history = json.loads(metadata["history"])
 
     def _report(self) -> None:
         if not self.history:

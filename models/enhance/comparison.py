@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from models.data.normalisation import LOW
 from models.data.samples import PairSample
 from models.enhance.enhancer import Enhancer, as_image, as_picture
+from models.isp.learned import LearnedIsp
 from models.isp.table import Row, labelled
-from models.learned_isp import LearnedIsp
-from models.pose.backbone import LOW
 from models.recognisers.inference import detect
 from models.recognisers.recogniser import Recogniser
 from models.scoring.average_precision import Protocol

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from isp_sim import streams
-from models.data.crops import NormalisationName, normalise
+from models.data.normalisation import NormalisationName, normalise
 from models.data.samples import PairSample, PairSource
 from models.enhance.networks.sllen_losses import VOID
 

@@ -1,12 +1,12 @@
 """An enhancer before a frozen pose network, as `models.scoring.poses.find_poses` and `models.isp.table` take it."""
 
+from models.data.normalisation import LOW
 from models.data.samples import PairSample
 from models.enhance.enhancer import Enhancer
 from models.isp.table import Way, labelled
-from models.pose.backbone import LOW
+from models.recognisers.detection import Detection
 from models.recognisers.inference import detect
 from models.recognisers.recogniser import Recogniser
-from models.scoring.average_precision import Detection
 
 
 def enhanced_by(enhancer: Enhancer, recogniser: Recogniser, flip: str, lighting: int = LOW) -> Way:

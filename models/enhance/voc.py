@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from isp_sim.transfer import srgb_decode, srgb_encode
-from models.data.crops import Picture
+from models.data.normalisation import Picture
 from models.data.samples import PairSample
 from models.enhance.networks.sllen_losses import VOID
 

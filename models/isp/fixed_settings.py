@@ -9,9 +9,9 @@ from isp_sim.isp.pipeline import Pipeline
 from models.data.samples import PairSample, PairSource
 from models.data.search_shots import covering
 from models.isp.grid_search import around, known_steps, trial
+from models.isp.learned import LearnedIsp
 from models.isp.learner import Input, light_of
 from models.isp.table import QUICK_GRID, Steps, labelled
-from models.learned_isp import LearnedIsp
 from models.recognisers.recogniser import Recogniser
 
 FIXED_SHOTS = 12

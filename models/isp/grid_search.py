@@ -20,13 +20,14 @@ from torch import Tensor
 from isp_sim.files import write_atomically
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import Person
+from models.data.normalisation import LOW
 from models.data.samples import PairSample
 from models.isp.learner import Input, light_of
 from models.isp.region_crops import developed_crop
-from models.pose.backbone import LOW
+from models.recognisers.detection import Detection
 from models.recognisers.inference import BATCH, heatmaps
 from models.recognisers.recogniser import Recogniser
-from models.scoring.average_precision import Detection, oks
+from models.scoring.average_precision import oks
 
 HALVES = (tuple(range(0, 14, 2)), tuple(range(1, 14, 2)))
 """Left and right of each joint fall into different halves: choose by one, judge by the other."""

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from isp_sim import streams
 from models.data.crops import GROW, Affine, crop_affine, joints_in_crop
+from models.data.normalisation import LOW
 from models.data.samples import PairSample, PairSource
+from models.isp.learned import LearnedIsp
 from models.isp.region_crops import developed_crops
-from models.learned_isp import LearnedIsp
-from models.pose.backbone import LOW
 from models.pose.heatmaps import SIGMAS, encode
 from models.pose.losses import hardest_joints
 from models.recognisers.recogniser import Recogniser

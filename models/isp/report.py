@@ -12,8 +12,9 @@ from rich.table import Table
 
 from isp_sim import html_report
 from isp_sim.files import write_atomically
-from models.data.crops import Picture
+from models.data.normalisation import WELL, Picture
 from models.data.samples import PairSample
+from models.isp.learned import LearnedIsp
 from models.isp.learner import Input, light_of
 from models.isp.table import (
     ASCENT,
@@ -32,8 +33,6 @@ from models.isp.table import (
     gap_closed,
     labelled,
 )
-from models.learned_isp import LearnedIsp
-from models.pose.backbone import WELL
 from models.recognisers.inference import detect
 from models.recognisers.recogniser import Recogniser
 from models.scoring.average_precision import Score, figure

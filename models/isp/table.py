@@ -9,16 +9,16 @@ import torch
 
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import Person
-from models.data.crops import normalise
+from models.data.normalisation import LOW, normalise
 from models.data.samples import PairSample
 from models.isp.gradient_refinement import climbed
 from models.isp.grid_search import HALVES, Trials, around, cached_trial, known_steps, trial
+from models.isp.learned import LearnedIsp
 from models.isp.learner import Input, light_of
-from models.learned_isp import LearnedIsp
-from models.pose.backbone import LOW
+from models.recognisers.detection import Detection
 from models.recognisers.inference import detect_in
 from models.recognisers.recogniser import Recogniser
-from models.scoring.average_precision import Detection, Protocol, Score, score
+from models.scoring.average_precision import Protocol, Score, score
 
 LOW_SPLITS = ("LL-N", "LL-H", "LL-E", "LL-A")
 BASELINE, OURS, ORACLE = "mean 0.4 (Lee)", "learned ISP", "oracle: grid"

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from isp_sim import streams
-from models.data.crops import NORMALISATION, Augmentation, Levels, crop, drawn_affine, joints_in_crop, levels
+from models.data.crops import Augmentation, crop, drawn_affine, joints_in_crop
+from models.data.normalisation import LOW, NORMALISATION, WELL, Levels, levels
 from models.data.samples import PairSample, PairSource
-from models.pose.backbone import LOW, WELL
 from models.pose.heatmaps import SIGMAS, encode
 from models.pose.network import HEATMAP_STRIDE
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.pose.backbone import LOW, WELL, Residual, ResNet
+from models.data.normalisation import LOW, WELL
+from models.pose.backbone import Residual, ResNet
 
 HEATMAP_STRIDE = 4
 SPREAD = 0.06

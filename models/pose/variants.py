@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from models.data.normalisation import LOW, WELL
 from models.pose.adversary import Adversary, FeatureAdversary, OutputAdversary
-from models.pose.backbone import LOW, WELL
 from models.pose.batches import CropPairs, targets
 from models.pose.losses import LUPI_WEIGHT, feature_loss, heatmap_loss, lupi_loss
 from models.pose.network import Cpn, PoseOutput

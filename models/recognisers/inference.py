@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from isp_sim.scenes import Person
-from models.data.crops import FLIP, RELEASED_FLIP, Affine, Picture, crop, normalise
+from models.data.crops import FLIP, RELEASED_FLIP, Affine, crop
+from models.data.normalisation import Picture, normalise
 from models.recognisers.decoding import mirrored
+from models.recognisers.detection import Detection
 from models.recognisers.movenet import Heads
 from models.recognisers.recogniser import Recogniser, Seen
-from models.scoring.average_precision import Detection
 
 FLIPS = {"none": None, "right": FLIP, "released": RELEASED_FLIP}
 BATCH = 32

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from isp_sim.annotation_files import AREA_SHARE, SPLITS, annotation_file
 from isp_sim.scenes import JOINTS, SKELETON, Person
 from isp_sim.scenes.annotations import read_annotations
+from models.recognisers.detection import Detection
 
 SIGMAS = (0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089, 0.079, 0.079)
 """Spread of the annotators for each joint in ExLPose's order (CrowdPose, Li et al., CVPR 2019)."""
@@ -46,14 +47,6 @@ class Protocol:
     area_share: float = AREA_SHARE
     max_detections: int = MAX_DETECTIONS
     joints: tuple[str, ...] = JOINTS
-
-
-@dataclass(frozen=True)
-class Detection:
-    """One estimated pose: 14 × (x, y, score) in picture px, x and y NaN for a joint the network lacks; its score."""
-
-    keypoints: tuple[tuple[float, float, float], ...]
-    score: float
 
 
 @dataclass(frozen=True)

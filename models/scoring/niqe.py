@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from models.data.crops import Picture
+from models.data.normalisation import Picture
 
 BLOCK_PX = 96
 """Side of a block at full size; half of it at the half size."""

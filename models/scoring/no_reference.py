@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.crops import Picture
+from models.data.normalisation import Picture
 
 LOE_SIDE_PX = 50
 """The shorter side of the pictures whose order is compared."""

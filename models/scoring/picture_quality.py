@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.data.crops import Picture
+from models.data.normalisation import Picture
 
 LUMA = (0.299, 0.587, 0.114)
 """Y of R, G, B (BT.601)."""

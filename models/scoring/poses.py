@@ -6,11 +6,12 @@ from typing import Any
 
 from isp_sim.annotation_files import SPLITS
 from isp_sim.scenes import Person
+from models.data.normalisation import LOW, WELL
 from models.data.samples import PairSample, scene_of
-from models.pose.backbone import LOW, WELL
+from models.recognisers.detection import Detection
 from models.recognisers.inference import detect
 from models.recognisers.recogniser import Recogniser
-from models.scoring.average_precision import Detection, Protocol, Score, or_null, score
+from models.scoring.average_precision import Protocol, Score, or_null, score
 from models.scoring.over_scenes import OverScenes, over_scenes
 from models.scoring.pck import pck
 

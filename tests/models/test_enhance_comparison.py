@@ -7,16 +7,16 @@ import torch
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import Person
 from models import evaluate
+from models.data.normalisation import LOW
 from models.data.samples import PairSample
 from models.enhance.comparison import AS_IT_IS, MEAN_SCALED, MEASURES, compare_enhancers, inputs, of_isp
 from models.enhance.enhancer import Enhancer
 from models.enhance.poses import enhanced_by
+from models.isp.learned import LearnedIsp
 from models.isp.table import labelled
-from models.learned_isp import LearnedIsp
-from models.pose.backbone import LOW
 from models.pose.network import Cpn
 from models.recognisers.inference import detect
-from models.recognisers.recogniser import of_cpn
+from models.recognisers.loading import of_cpn
 from models.scoring.average_precision import Protocol
 from models.scoring.poses import find_poses
 

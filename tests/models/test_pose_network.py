@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from models.data.normalisation import LOW, WELL
 from models.pose import losses
-from models.pose.backbone import LOW, WELL, LightingNorm, ResNet
+from models.pose.backbone import LightingNorm, ResNet
 from models.pose.heatmaps import SIGMAS, decode, encode
 from models.pose.network import Cpn, PoseOutput
 

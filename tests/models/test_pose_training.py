@@ -16,16 +16,17 @@ from torch import nn
 from isp_sim.rigfile import load_yaml
 from isp_sim.scenes import Person
 from models import train_pose
-from models.data.crops import IMAGENET_MEAN, IMAGENET_STD, Augmentation, crop_affine, drawn_affine, normalise
+from models.data.crops import Augmentation, crop_affine, drawn_affine
+from models.data.normalisation import IMAGENET_MEAN, IMAGENET_STD, LOW, WELL, normalise
 from models.data.samples import FolderPairs, JoinedPairs, PairSample
 from models.engine.training import CHECKPOINT, Recipe, Training, load_recipe
-from models.pose.backbone import LOW, WELL
 from models.pose.batches import Batches, CropPairs, GroupCrops
 from models.pose.network import Cpn
 from models.pose.variants import VARIANTS, PoseLearner
 from models.pose.weights import SHIPPED, load_network, save_network
-from models.recognisers.recogniser import Recogniser, RecogniserFile, identity, load_recogniser, of_cpn
-from models.scoring.average_precision import Detection
+from models.recognisers.detection import Detection
+from models.recognisers.loading import identity, load_recogniser, of_cpn
+from models.recognisers.recogniser import Recogniser, RecogniserFile
 from models.scoring.pck import pck
 
 QUIET = Console(quiet=True)

@@ -20,12 +20,14 @@ from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Person
 from models import train_isp
 from models.data.crops import FLIP, crop_affine, joints_in_crop
+from models.data.normalisation import LOW
 from models.data.samples import HeldPairs, JoinedPairs, PairSample, RigPairs
 from models.data.search_shots import condition, covering
 from models.engine.training import Recipe
 from models.isp.fixed_settings import FIXED_SHOTS, best_fixed, start_fixed, training_shots
 from models.isp.gradient_refinement import climb, climbed
 from models.isp.grid_search import HALVES, Trials, around, cached_trial, trial
+from models.isp.learned import LearnedIsp
 from models.isp.learner import IspLearner, LowLightPictures, light_of, pose_loss
 from models.isp.predictor import Predictor
 from models.isp.region_crops import developed_crops
@@ -42,11 +44,11 @@ from models.isp.table import (
     half_labelled,
     mean_scaled,
 )
-from models.learned_isp import LearnedIsp
-from models.pose.backbone import LOW
 from models.pose.network import Cpn
-from models.recognisers.recogniser import Recogniser, RecogniserFile, of_cpn
-from models.scoring.average_precision import SIGMAS, Detection, Protocol, oks
+from models.recognisers.detection import Detection
+from models.recognisers.loading import of_cpn
+from models.recognisers.recogniser import Recogniser, RecogniserFile
+from models.scoring.average_precision import SIGMAS, Protocol, oks
 
 CPU = torch.device("cpu")
 

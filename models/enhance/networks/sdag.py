@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.data.crops import IMAGENET_MEAN, IMAGENET_STD
-from models.pose.backbone import WELL, LightingNorm
+from models.data.normalisation import IMAGENET_MEAN, IMAGENET_STD, WELL
+from models.pose.backbone import LightingNorm
 from models.pose.network import Cpn
 
 BLOCKS = 3
