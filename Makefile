@@ -21,6 +21,7 @@ check: $(READY)  ## lint, types, architecture
 
 bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/developing.py
 	$(BIN)/python benchmarks/dark_blocks.py
 	$(BIN)/python benchmarks/means.py
 	$(BIN)/python benchmarks/means.py --source people

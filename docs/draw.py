@@ -47,7 +47,8 @@ def photon_transfer() -> None:
         sigma, _ = readout.noise_at(rig.sensor.read_noise.value, k, rig.well_lit.serial, "read noise")
         row, _ = readout.noise_at(rig.sensor.row_noise.value, k, rig.well_lit.serial, "row noise")
         line = np.geomspace(1, 4000, 100)
-        axes.loglog(line, k * (line + 1.55) + sigma**2 + row**2 + 1 / 12, color=colour, lw=1)
+        black = rig.sensor.black_level_dn.value + rig.sensor.black_bias_dn.value[0]
+        axes.loglog(line, k * (line - black) + sigma**2 + row**2 + 1 / 12, color=colour, lw=1)
         axes.loglog(means, variances, "o", color=colour, ms=4, label=f"{gain_db:.0f} dB, K = {k:.2f} DN/e⁻")
     axes.set(xlabel="mean, DN", ylabel="temporal variance, DN²", title="photon transfer of the simulated IMX392")
     axes.legend()

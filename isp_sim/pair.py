@@ -138,7 +138,7 @@ class DualCamera:
         )
 
     def _linear(self, raw: Raw, arm: SimulatedArm) -> np.ndarray:
-        light = develop_raw(raw, arm.arm.isp.demosaic, self.device)
+        light = develop_raw(raw, arm.arm.isp, self.device)
         return np.ascontiguousarray(light[0].permute(1, 2, 0).cpu().numpy())
 
     def develop(self, raw: Raw, arm: SimulatedArm) -> Picture:

@@ -16,6 +16,7 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Opening = Annotated[float, Field(gt=0, le=1)]
 PerBand = tuple[Opening, Opening, Opening]
+WhiteBalance = Literal["before_demosaic", "after_demosaic"]
 Matrix = tuple[tuple[Finite, Finite, Finite], tuple[Finite, Finite, Finite], tuple[Finite, Finite, Finite]]
 
 
@@ -203,9 +204,12 @@ class Isp(Model):
 
     Attributes:
         demosaic: `bilinear`, or `malvar2004` (5×5 linear, Malvar, He & Cutler, ICASSP 2004).
+        white_balance: of the mosaic, before the demosaic, cut at white; or of the three planes after it, cut at
+            black and at white, as with unsigned integers.
     """
 
     demosaic: Literal["bilinear", "malvar2004"]
+    white_balance: WhiteBalance = "before_demosaic"
 
 
 class Arm(Model):

@@ -211,7 +211,7 @@ def test_the_ideal_rig_is_the_closed_form(ideal):
     electrons = 0.5 * mixed * 20 * 1000 * np.array(rig.sensor.quantum_efficiency.value)
     due = np.floor(electrons * k + 64.5)
     assert [raw.counts[0, 0], raw.counts[0, 1], raw.counts[1, 1]] == due.tolist()
-    linear = isp.develop_raw(raw, rig.well_lit.isp.demosaic)
+    linear = isp.develop_raw(raw, rig.well_lit.isp)
     # White balanced and unmixed, the picture is the scene again, up to one common factor and the ADC's step.
     seen = linear[0, :, 16, 16].numpy()
     assert seen / seen.sum() == pytest.approx(colour / colour.sum(), abs=2e-3)

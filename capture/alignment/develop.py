@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from capture.captures import CapturedPair
 from capture.registration.observation import Observation, of_pictures, of_raws
 from isp_sim.dng import read_dng
-from isp_sim.isp.develop import DEMOSAIC, develop_raw
+from isp_sim.isp.develop import UNCUT, develop_raw
 from isp_sim.raw import Raw
 from isp_sim.transfer import srgb_decode
 from isp_sim.units import Picture
@@ -69,4 +69,4 @@ def linear(frame: Raw | Picture) -> Linear:
     if not isinstance(frame, Raw):
         table = srgb_decode(torch.linspace(0, 1, 256, dtype=torch.float64)).numpy().astype(np.float32)
         return np.asarray(cv2.LUT(frame, table), np.float32)
-    return np.ascontiguousarray(develop_raw(frame, DEMOSAIC)[0].permute(1, 2, 0).numpy())
+    return np.ascontiguousarray(develop_raw(frame, UNCUT)[0].permute(1, 2, 0).numpy())

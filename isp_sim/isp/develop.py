@@ -1,7 +1,7 @@
-"""Raw → sRGB: white balance, demosaic, colour matrix, sRGB curve."""
+"""Raw → sRGB: white balance and demosaic in either order, colour matrix, sRGB curve."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -9,13 +9,14 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from isp_sim.isp.demosaic import demosaic
-from isp_sim.isp.operators import colour_matrix, white_balance
+from isp_sim.isp.operators import channel_gains, colour_matrix, white_balance
 from isp_sim.raw import Raw, normalise
+from isp_sim.rig import Isp, WhiteBalance
 from isp_sim.transfer import REC709_TO_XYZ, SRGB_SLOPE, srgb_encode
 from isp_sim.units import LinearRgb, Mosaic, Srgb
 
-DEMOSAIC = "malvar2004"
-"""Of a raw whose rig is not known."""
+UNCUT = Isp(demosaic="malvar2004")
+"""How a raw is developed whose rig is not known, or from which nothing may be lost: noise below black is kept."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,14 @@ class DevelopParams:
         method: demosaic method.
         gains: `(batch, 3)`, white balance of R, G, B.
         matrix: `(batch, 3, 3)`, white-balanced camera RGB → linear Rec. 709.
+        balance: whether the mosaic is balanced or the demosaiced planes; see `isp_sim.rig.Isp`.
     """
 
     cfa: str
     method: str
     gains: Tensor
     matrix: Tensor
+    balance: WhiteBalance = field(default="before_demosaic", kw_only=True)
 
 
 def balance(
@@ -52,47 +55,55 @@ def balance(
     return gains, matrix / matrix.sum(axis=1, keepdims=True)
 
 
-def from_metadata(raw: Raw, method: str, device: str = "cpu") -> DevelopParams:
-    """How a raw says it is developed, batch 1: `balance` of its own metadata.
+def from_metadata(raw: Raw, isp: Isp, device: str = "cpu") -> DevelopParams:
+    """How a raw is developed, batch 1: `balance` of its own metadata, and what no raw says.
 
     Args:
         raw: with its metadata.
-        method: demosaic method, which no raw tells.
+        isp: demosaic, and where the white balance stands.
         device: of the tensors.
     """
     gains, matrix = balance(raw.neutral, raw.xyz_to_camera)
     at = {"dtype": torch.float32, "device": device}
     return DevelopParams(
         cfa=raw.cfa,
-        method=method,
+        method=isp.demosaic,
         gains=torch.tensor(gains[None], **at),  # type: ignore[arg-type]
         matrix=torch.tensor(matrix[None], **at),  # type: ignore[arg-type]
+        balance=isp.white_balance,
     )
 
 
-def develop_raw(raw: Raw, method: str, device: str = "cpu") -> LinearRgb:
-    """A raw by its own metadata → linear Rec. 709, `(1, 3, height, width)`; nothing is clipped.
+def develop_raw(raw: Raw, isp: Isp, device: str = "cpu") -> LinearRgb:
+    """A raw by its own metadata → linear Rec. 709, `(1, 3, height, width)`; see `develop_linear` for what is cut.
 
     Args:
         raw: as captured.
-        method: demosaic method.
+        isp: what no raw says, see `from_metadata`.
         device: where it is developed.
     """
     with torch.no_grad():
         mosaic = normalise(raw.counts, raw.black_level_dn, raw.white_level_dn)
-        return develop_linear(Mosaic(mosaic.to(device)), from_metadata(raw, method, device))
+        return develop_linear(Mosaic(mosaic.to(device)), from_metadata(raw, isp, device))
 
 
 def develop_linear(mosaic: Mosaic, params: DevelopParams) -> LinearRgb:
-    """Mosaic → linear Rec. 709: white balance, demosaic, colour matrix; nothing is cut at black.
+    """Mosaic → linear Rec. 709: white balance g, demosaic D, colour matrix M.
+
+        before_demosaic:  M · D(min(g·m, 1))            nothing is cut at black
+        after_demosaic:   M · min(max(g·D(m), 0), 1)    what the demosaic takes below black is lost
 
     Args:
         mosaic: `(batch, 1, height, width)`, black 0, white 1.
         params: for the batch, or for one image and broadcast.
     """
     batch = mosaic.shape[0]
-    balanced = white_balance(mosaic, params.gains.expand(batch, 3), params.cfa)
-    return colour_matrix(demosaic(balanced, params.cfa, params.method), params.matrix.expand(batch, 3, 3))
+    gains, matrix = params.gains.expand(batch, 3), params.matrix.expand(batch, 3, 3)
+    if params.balance == "before_demosaic":
+        planes = demosaic(white_balance(mosaic, gains, params.cfa), params.cfa, params.method)
+    else:
+        planes = LinearRgb(channel_gains(demosaic(mosaic, params.cfa, params.method), gains).clamp(0, 1))
+    return colour_matrix(planes, matrix)
 
 
 def encode_srgb(image: LinearRgb) -> Srgb:

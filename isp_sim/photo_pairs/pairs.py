@@ -24,6 +24,7 @@ from isp_sim.pair import Pair
 from isp_sim.photo_pairs.frames import RawFrames
 from isp_sim.photo_pairs.rig import CONTRAST_END, RawPairs
 from isp_sim.raw import Raw
+from isp_sim.rig import Isp
 from isp_sim.schedule import Shot
 from isp_sim.transfer import srgb_encode, tone
 from isp_sim.units import Counts, Srgb
@@ -175,7 +176,7 @@ def dimmed(
 def finish(rig: RawPairs, raw: Raw, drawn: Drawn | None, kind: str) -> np.ndarray:
     """A frame as an 8-bit picture; without `drawn` the well-lit one."""
     with torch.inference_mode():
-        linear = develop_raw(raw, rig.demosaic)
+        linear = develop_raw(raw, Isp(demosaic=rig.demosaic))
         share = rig.tone_strength.value
         image = srgb_encode((1 - share) * linear + share * tone(linear))
         if drawn is not None and kind in ("colour", "grey"):

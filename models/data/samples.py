@@ -15,12 +15,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from isp_sim import streams
 from isp_sim.annotation_files import ANNOTATIONS
 from isp_sim.dng import read_dng
-from isp_sim.isp.develop import DEMOSAIC, develop_raw, unclipped_srgb
+from isp_sim.isp.develop import UNCUT, develop_raw, unclipped_srgb
 from isp_sim.manifest import PairRecord, read_manifest
 from isp_sim.pair import DualCamera, Pair
 from isp_sim.raw import Raw
 from isp_sim.rectify import Resampling, crop, warp
-from isp_sim.rig import Rig
+from isp_sim.rig import Isp, Rig
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Person, SceneSource
 from isp_sim.scenes.annotations import LabelledImage, check_size, read_keypoint_file
@@ -281,33 +281,38 @@ def shots(source: PairSource, console: Console | None = None) -> Iterator[PairSa
             yield from source.group(index)
 
 
-def demosaic_of(folder: Path) -> str:
-    """How the low-light raws of a folder are demosaiced: as its `rig.yaml` says, without one as real raws are.
+def uncut(rig: Rig) -> Isp:
+    """How a rig's low-light raws are developed with nothing cut: demosaiced as they are for its pictures."""
+    return Isp(demosaic=rig.low_light.isp.demosaic)
+
+
+def uncut_in(folder: Path) -> Isp:
+    """As `uncut`, by the `rig.yaml` of a folder of raws; without one as raws of an unknown rig.
 
     Raises:
         ValueError: faults of the rig.
     """
     file = folder / "rig.yaml"
-    return load_rig(str(file)).low_light.isp.demosaic if file.is_file() else DEMOSAIC
+    return uncut(load_rig(str(file))) if file.is_file() else UNCUT
 
 
-def _how(rig: Rig) -> tuple[str, Resampling]:
-    """How a rig's low-light raws are developed, and resampled where the other arm's pixels are kept."""
-    return rig.low_light.isp.demosaic, rig.resampling
+def _how(rig: Rig) -> tuple[Isp, Resampling]:
+    """How a rig's low-light raws are developed with nothing cut, and resampled where the well-lit arm is kept."""
+    return uncut(rig), rig.resampling
 
 
 def before_8_bits(
-    raw: Raw, demosaic: str, resampling: Resampling, pair: Pair | PairRecord
+    raw: Raw, isp: Isp, resampling: Resampling, pair: Pair | PairRecord
 ) -> Float32[np.ndarray, "height width 3"]:
     """A low-light raw as its pair's picture before quantisation: sRGB, 1 is white, noise below black kept.
 
     Args:
         raw: of the low-light arm.
-        demosaic: method.
+        isp: how it is developed.
         resampling: where the pair lies on the well-lit arm's pixels.
         pair: its crop and the arm whose pixels were kept.
     """
-    light = np.ascontiguousarray(develop_raw(raw, demosaic)[0].permute(1, 2, 0).numpy())
+    light = np.ascontiguousarray(develop_raw(raw, isp)[0].permute(1, 2, 0).numpy())
     if pair.onto == "low_light":
         light = crop(light, pair.crop)
     else:

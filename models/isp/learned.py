@@ -13,6 +13,7 @@ from isp_sim.files import write_atomically
 from isp_sim.isp.develop import develop_raw, unclipped_srgb
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.rigfile import load_rig
+from models.data.samples import uncut
 from models.engine.weights_file import fill, read_tensors, write_tensors
 from models.isp.predictor import Crop, Predictor
 
@@ -102,7 +103,7 @@ def read_raw(path: Path, rig: str) -> Tensor:
         ValueError: not a DNG that is read, or no such rig.
         FileNotFoundError: no such file.
     """
-    return unclipped_srgb(develop_raw(read_dng(path), load_rig(rig).low_light.isp.demosaic))
+    return unclipped_srgb(develop_raw(read_dng(path), uncut(load_rig(rig))))
 
 
 def read_image(path: Path) -> Tensor:

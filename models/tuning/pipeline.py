@@ -15,7 +15,7 @@ from isp_sim.isp.params import ParamSpec
 from isp_sim.isp.pipeline import Pipeline
 from models.data.crops import joints_in_crop, seen_part
 from models.data.normalisation import LOW, normalise_tensor
-from models.data.samples import demosaic_of
+from models.data.samples import uncut_in
 from models.isp.learner import pose_loss
 from models.isp.region_crops import blurred, warped
 from models.recognisers.recogniser import Recogniser
@@ -101,4 +101,4 @@ def _light(raw: Path) -> Tensor:
         ValueError: not a DNG that is read.
     """
     with torch.inference_mode(False), torch.no_grad():  # kept, and differentiated through later
-        return unclipped_srgb(develop_raw(read_dng(raw), demosaic_of(raw.parent.parent)))
+        return unclipped_srgb(develop_raw(read_dng(raw), uncut_in(raw.parent.parent)))

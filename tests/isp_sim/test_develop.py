@@ -61,7 +61,7 @@ def params_of(rig):
     """As a raw of the rig's says; its counts do not matter."""
     arm = SimulatedArm(rig.model_copy(update={"width_px": 64, "height_px": 64}), rig.well_lit)
     raw = arm.describe(Counts(np.zeros((2, 2), np.uint16)), 1000.0, 0.0, {})
-    return isp.from_metadata(raw, rig.well_lit.isp.demosaic)
+    return isp.from_metadata(raw, rig.well_lit.isp)
 
 
 def test_white_is_white_and_clipped_light_too(exlpose):
@@ -91,7 +91,8 @@ def test_a_batch_is_its_images(exlpose):
         assert torch.allclose(isp.develop(Mosaic(one[None]), params)[0], picture, atol=1e-7)
 
 
-def test_gradients_reach_the_mosaic_and_every_parameter(exlpose):
+@pytest.mark.parametrize("balance", ["before_demosaic", "after_demosaic"])
+def test_gradients_reach_the_mosaic_and_every_parameter(exlpose, balance):
     params = params_of(exlpose)
     stream = torch.Generator().manual_seed(2)
     mosaic = torch.rand(2, 1, 6, 6, generator=stream, dtype=torch.float64) * 0.6 + 0.05
@@ -99,9 +100,46 @@ def test_gradients_reach_the_mosaic_and_every_parameter(exlpose):
     matrix = params.matrix.double().repeat(2, 1, 1).requires_grad_()
 
     def run(mosaic, gains, matrix):
-        return isp.develop_linear(mosaic, isp.DevelopParams("RGGB", "malvar2004", gains, matrix))
+        return isp.develop_linear(mosaic, isp.DevelopParams("RGGB", "malvar2004", gains, matrix, balance=balance))
 
     assert torch.autograd.gradcheck(run, (mosaic.requires_grad_(), gains, matrix))
+
+
+LONE = {  # colour: codes about a single count of 1 in the dark, as 61 to 93 places of a real ExLPose picture show them
+    "R": ([[0, 1, 0], [1, 1, 1], [0, 1, 0]], [[0] * 3] * 3, [[0, 0, 0], [0, 2, 0], [0, 0, 0]]),
+    "G": ([[0] * 3] * 3, [[0, 0, 0], [0, 1, 0], [0, 0, 0]], [[0, 0, 0], [0, 1, 0], [0, 0, 0]]),
+    "B": ([[0] * 3] * 3, [[0] * 3] * 3, [[1, 1, 1], [1, 2, 1], [1, 1, 1]]),
+}
+
+
+@pytest.mark.parametrize("colour", LONE)
+def test_a_lone_count_gives_the_codes_of_the_real_picture(exlpose, colour):
+    params = params_of(exlpose)
+    mosaic = torch.zeros(1, 1, 12, 12)
+    y, x = divmod("RGGB".index(colour), 2)
+    mosaic[0, 0, 6 + y, 6 + x] = 1 / exlpose.sensor.white_level_dn
+    codes = isp.to_8bit(isp.develop(Mosaic(mosaic), params)).transpose(2, 0, 1)
+    due = np.zeros((3, 12, 12), int)
+    due[:, 5 + y : 8 + y, 5 + x : 8 + x] = LONE[colour]
+    assert np.array_equal(codes, due)
+
+
+def test_the_order_of_white_balance_and_demosaic_matters_only_where_colours_mix_or_something_is_cut():
+    mosaic = Mosaic(torch.rand(2, 1, 12, 12, generator=torch.Generator().manual_seed(3), dtype=torch.float64) * 0.3)
+    gains = torch.tensor([[2.0, 1.0, 1.5]], dtype=torch.float64)
+    unmixed = torch.eye(3, dtype=torch.float64)[None]
+    first, after = (
+        {
+            method: isp.develop_linear(mosaic, isp.DevelopParams("RGGB", method, gains, unmixed, balance=balance))
+            for method in REFERENCE
+        }
+        for balance in ("before_demosaic", "after_demosaic")
+    )
+    assert torch.allclose(first["bilinear"], after["bilinear"], atol=1e-12)
+    assert (first["malvar2004"] - after["malvar2004"]).abs().max() > 0.01
+    by_hand = demosaic(mosaic, "RGGB", "malvar2004") * gains[..., None, None]
+    assert by_hand.min() < 0
+    assert torch.equal(after["malvar2004"], by_hand.clamp(0, 1))
 
 
 def test_white_balance_knows_every_tile():

@@ -88,7 +88,7 @@ def test_the_low_light_picture_is_the_developed_raw_cropped_and_nothing_more(exl
     """As ExLPose's are: a warp would average the noise, differently at each place of the mosaic's tile."""
     rig = sized(misaligned(exlpose), *SIZE)
     (pair,) = DualCamera(rig).shoot(Scene("t", texture(*SIZE)), [(0, shot())], 0)
-    linear = develop_raw(pair.low_light_raw, rig.low_light.isp.demosaic)[0].permute(1, 2, 0).numpy()
+    linear = develop_raw(pair.low_light_raw, rig.low_light.isp)[0].permute(1, 2, 0).numpy()
     assert np.array_equal(pair.low_light, srgb_codes(crop(np.ascontiguousarray(linear), pair.crop)))
     assert [side % 2 for side in pair.crop] == [0, 0, 0, 0]
     assert pair.onto == "low_light"

@@ -90,7 +90,8 @@ def test_the_full_well_cuts(quiet):
 
 
 def test_fixed_maps_have_their_spread_and_belong_to_the_serial(exlpose):
-    maps = sensor.fixed_maps(exlpose.sensor, "A", 1000, 1000)
+    chip = change(exlpose.sensor, dsnu_row_e=0.0)  # rows have a test of their own
+    maps = sensor.fixed_maps(chip, "A", 1000, 1000)
     n = maps.gain.size
     for plane, sigma in (
         (maps.gain - 1, exlpose.sensor.prnu_percent.value / 100),
@@ -101,7 +102,7 @@ def test_fixed_maps_have_their_spread_and_belong_to_the_serial(exlpose):
     hot = (maps.hot_e_per_s > 0).sum()
     due = exlpose.sensor.hot_pixels_per_million.value * n / 1e6
     assert abs(hot - due) < 5 * math.sqrt(due)
-    again, other = (sensor.fixed_maps(exlpose.sensor, serial, 1000, 1000) for serial in "AB")
+    again, other = (sensor.fixed_maps(chip, serial, 1000, 1000) for serial in "AB")
     assert (again.gain == maps.gain).all()
     assert abs(np.corrcoef(other.gain.ravel(), maps.gain.ravel())[0, 1]) < 5 / math.sqrt(n)
 

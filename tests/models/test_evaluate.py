@@ -19,7 +19,7 @@ from models.scoring.average_precision import Protocol
 from models.scoring.drawing import LEFT, TRUE, draw_poses, lifted
 from models.scoring.poses import Poses
 
-FROZEN = "tests.test_train_isp:frozen"
+FROZEN = "tests.models.test_train_isp:frozen"
 
 
 def test_it_scores_draws_and_says_how(tmp_path, capsys):

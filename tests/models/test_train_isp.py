@@ -456,7 +456,7 @@ def test_the_command_killed_and_resumed_equals_the_uninterrupted_run(tmp_path):
     ],
 )
 def test_bad_arguments_get_one_sentence(tmp_path, capsys, more, told):
-    asked = ["--out", str(tmp_path / "out"), "--pose", "tests.test_train_isp:frozen", *more]
+    asked = ["--out", str(tmp_path / "out"), "--pose", "tests.models.test_train_isp:frozen", *more]
     assert train_isp.main(asked) == 1
     said = capsys.readouterr().err
     assert told in said and "Traceback" not in said
