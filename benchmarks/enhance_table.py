@@ -24,9 +24,9 @@ from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
 from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs, shots
 from models.enhance.comparison import (
-    AS_IT_IS,
     MEAN_SCALED,
     MEASURES,
+    NOT_ENHANCED,
     PROTOCOL,
     EnhancedRow,
     compare_enhancers,
@@ -213,7 +213,7 @@ def verdicts(bench: Bench, rows: Mapping[str, EnhancedRow], protocol: Protocol) 
     said = []
     psnr = {name: row.means()["PSNR"] for name, row in rows.items()}
     if "gladnet" in rows:
-        for name in (AS_IT_IS, MEAN_SCALED):
+        for name in (NOT_ENHANCED, MEAN_SCALED):
             gain = psnr["gladnet"] - psnr[name]
             held = "held" if gain >= GAIN_ASKED_DB else "missed"
             said.append(f"GLADNet over its input {name}: {gain:+.2f} dB PSNR (asked {GAIN_ASKED_DB:g}): {held}")

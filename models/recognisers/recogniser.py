@@ -1,5 +1,6 @@
 """Any frozen network that gives heatmaps, as the recogniser behind an ISP; `models.recognisers.loading` makes one."""
 
+import hashlib
 from typing import Annotated, Literal, Self, get_args
 
 import torch
@@ -163,6 +164,15 @@ class Recogniser(nn.Module):
             places, scores = decode(seen)
             joints = places * self.stride + (self.stride - 1) / 2
         return joints.masked_fill(~self.known[:, None], float("nan")), scores * self.known
+
+    def digest(self) -> str:
+        """What makes it this recogniser: of its weights, its input and its output."""
+        shape = (self.input_size, self.stride, self.extent, self.grow, self._channels, self.known.tolist())
+        whole = hashlib.blake2b(repr((*shape, self.normalisation, self._brightened)).encode(), digest_size=16)
+        for name, tensor in self.network.state_dict().items():
+            whole.update(name.encode())
+            whole.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return whole.hexdigest()
 
     def crop_affine(self, box: tuple[float, float, float, float]) -> Affine:
         """Picture px → px of the crop in which this network is shown the person of a box, (x, y, width, height) px."""

@@ -10,10 +10,10 @@ import numpy as np
 from isp_sim import html_report
 from isp_sim.files import write_atomically
 from models.data.normalisation import Picture
-from models.isp.grid_search import found
-from models.isp.table import LOW_SPLITS
+from models.recognisers.detection import Detection
 from models.scoring.average_precision import figure
 from models.scoring.drawing import caption, draw_poses, lifted
+from models.scoring.poses import LOW_SPLITS
 from models.tuning.judge import Judge, Seen
 from models.tuning.record import Evaluation
 from models.tuning.shots import RawShot
@@ -87,7 +87,9 @@ def examples(
         shot, tiles = shots[number], []
         for name, settings in candidates.items():
             codes = (255 * judge.picture(settings, shot).clip(0, None)).astype(np.float32)
-            tile = draw_poses(lifted(codes), shot.people, [found(joints) for joints in seen[name][number].joints])
+            tile = draw_poses(
+                lifted(codes), shot.people, [Detection.of(joints) for joints in seen[name][number].joints]
+            )
             caption(tile, f"{shot.split}  {name}")
             tiles.append(tile)
         well_lit = cv2.imread(str(shot.well_lit), cv2.IMREAD_COLOR)

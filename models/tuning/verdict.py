@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from isp_sim.files import write_atomically
-from models.isp.grid_search import found
-from models.isp.table import LOW_SPLITS
+from models.recognisers.detection import Detection
 from models.scoring.average_precision import Protocol, Score
-from models.scoring.poses import Poses
+from models.scoring.poses import LOW_SPLITS, Poses
 from models.tuning.judge import Judging, Seen
 from models.tuning.loop import each_oks
 from models.tuning.shots import RawShot
@@ -88,11 +87,9 @@ def average_precision(seen: Sequence[Seen], shots: Sequence[RawShot], protocol: 
     """AP of each low-light split."""
     poses = Poses()
     for number, (one, shot) in enumerate(zip(seen, shots, strict=True)):
-        people = [found(joints) for joints in one.joints]
-        for split in (shot.split, "LL-A"):
-            poses.add(split, f"{number:06d} {shot.name}", shot.people, people)
-    scores = poses.scores(protocol)
-    return {split: scores[split] for split in LOW_SPLITS}
+        detections = [Detection.of(joints) for joints in one.joints]
+        poses.add_low_light(shot.split, f"{number:06d} {shot.name}", shot.people, detections)
+    return poses.scores(protocol, LOW_SPLITS)
 
 
 def paired(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> tuple[float, float]:

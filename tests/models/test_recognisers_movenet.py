@@ -179,7 +179,7 @@ def test_a_loss_through_it_reaches_the_picture_and_leaves_head_and_neck_out():
     labels = torch.cat([joints, torch.full((1, 14, 1), 2.0)], dim=2)
     moved = labels.clone()
     moved[:, 12:, :2] += 20
-    for kind in ("heatmaps", "places"):
+    for kind in ("heatmaps", "spatial-cross-entropy"):
         loss = pose_loss(recogniser, crops, labels, kind)
         assert torch.equal(loss, pose_loss(recogniser, crops, moved, kind))
         (gradient,) = torch.autograd.grad(loss, crops)
@@ -198,9 +198,9 @@ def test_settings_of_an_isp_before_it_are_chosen_by_the_joints_it_knows():
         recogniser, pipeline, sample, "picture", around(pipeline, base, {"exposure.gain": (0.1, 1.0)}), "right"
     )
     assert np.isnan(tried.keypoints[:, :, 12:, :2]).all() and np.isfinite(tried.keypoints[:, :, :12]).all()
-    gains = tried.gain()
+    gains = tried.mean_oks()
     assert gains[0] > 0.6 and gains[0] > gains[1]
-    assert tried.surest().tolist() == [0]
+    assert tried.selected().tolist() == [0]
 
 
 def test_it_stays_frozen_and_is_known_by_its_weights():
