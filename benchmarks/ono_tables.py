@@ -29,7 +29,7 @@ from isp_sim.scenes.photos import Photos
 from models import train_isp
 from models.data.samples import FolderPairs, HeldPairs, PairSource, RigPairs, shots
 from models.engine.distributed import pick_device
-from models.engine.training import load_recipe, told
+from models.engine.training import load_recipe, with_options
 from models.enhance.enhancer import CLASSICAL, load_enhancer
 from models.enhance.poses import enhanced_by
 from models.isp.grid_search import GRID, QUICK_GRID
@@ -88,7 +88,9 @@ def recipe_of(scale: str, name: str, seed: int, small: bool = False, epochs: int
         steps = [STEP[letter] for letter in name.split(",")]
         recipe = recipe.model_copy(update={"pipeline": Pipeline.model_validate({"steps": steps})})
     quick = scale == "quick"
-    training = told((first_look if quick else paper).training, seed, EPOCHS if quick and epochs is None else epochs)
+    training = with_options(
+        (first_look if quick else paper).training, seed, EPOCHS if quick and epochs is None else epochs
+    )
     people = first_look.people_a_picture if quick else recipe.people_a_picture
     look = "thumbnail" if small else recipe.look
     return recipe.model_copy(update={"training": training, "people_a_picture": people, "look": look})

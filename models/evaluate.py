@@ -20,7 +20,7 @@ from isp_sim.rigfile import load_rig
 from isp_sim.run import open_scenes
 from isp_sim.scenes import JOINTS
 from models.data.normalisation import Picture
-from models.data.samples import FolderPairs, PairSample, PairSource, RigPairs, scene_of, shots
+from models.data.samples import TEST_SEED, FolderPairs, PairSample, PairSource, RigPairs, scene_of, shots
 from models.engine.distributed import pick_device
 from models.enhance.enhancer import Enhancer, load_enhancer
 from models.enhance.poses import enhanced_by
@@ -31,8 +31,6 @@ from models.scoring.average_precision import Protocol, Score, figure
 from models.scoring.drawing import caption, draw_poses, lifted
 from models.scoring.poses import Poses, SplitScore, find_poses
 
-TEST_SEED = 31
-"""Of the built-in test set's scenes and noise; no training that comes with the package uses it."""
 TEST_SCENES = 16
 SHOWN = 6
 HEADINGS = ("split", "scenes", "pictures", "people", "AP", "AP50", "AP75", "PCK@0.2 torso")
@@ -146,7 +144,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def counted(score: Score) -> str:
-    """Which joints a score counts, where they are not all 14: "; 12 of 14 joints (no head, neck)"."""
+    """Which joints a score counts, where they are not all: "; 12 of 14 joints (no head, neck)"."""
     absent = [joint for joint in JOINTS if joint not in score.protocol.joints]
     return f"; {len(score.protocol.joints)} of {len(JOINTS)} joints (no {', '.join(absent)})" if absent else ""
 

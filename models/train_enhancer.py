@@ -18,7 +18,7 @@ from isp_sim.scenes.people.semantics import CLASSES
 from models.data.normalisation import NormalisationName
 from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs, shots
 from models.engine.distributed import Processes, leads, pick_device
-from models.engine.training import CURVES, Batches, Training, told
+from models.engine.training import CURVES, Batches, Training, with_options
 from models.enhance.enhancer import as_image, of_network
 from models.enhance.learners import Guidance, sllen_batches
 from models.enhance.networks.sdag import Sdag, Stem, stem_of
@@ -170,7 +170,7 @@ def parser() -> argparse.ArgumentParser:
 def asked_recipe(given: argparse.Namespace) -> EnhancerRecipe:
     """The recipe with what the command line says instead."""
     recipe = load_recipe(given.recipe, given.model)
-    training = told(recipe.training, given.seed, given.epochs).model_dump()
+    training = with_options(recipe.training, given.seed, given.epochs).model_dump()
     if given.without and given.model != "sllen":
         raise ValueError(f"--without {' '.join(given.without)}: these are parts of --model sllen")
     said: dict[str, object] = {"training": training} | dict.fromkeys(given.without, False)

@@ -15,9 +15,9 @@ from rich.console import Console
 
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.rigfile import load_rig
-from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSample, PairSource, RigPairs, shots
+from models.data.samples import TEST_SEED, FolderPairs, HeldPairs, JoinedPairs, PairSample, PairSource, RigPairs, shots
 from models.engine.distributed import Processes, leads, pick_device
-from models.engine.training import CHECKPOINT, CURVES, Recipe, Training, load_recipe, told
+from models.engine.training import CHECKPOINT, CURVES, Recipe, Training, load_recipe, with_options
 from models.isp.fixed_settings import best_fixed, start_fixed, training_shots
 from models.isp.grid_search import GRID, QUICK_GRID, Steps
 from models.isp.learned import LearnedIsp, save_weights
@@ -36,7 +36,6 @@ KNOWN = {"isp": "isp.yaml", "isp-quick": "isp-quick.yaml"}
 WEIGHTS = "isp.safetensors"
 LEARN_SCENES, JUDGE_SCENES, SHOTS = 16, 5, 3
 """Built-in scenes, where no data is given: enough for a first table in two minutes on two cores."""
-JUDGE_SEED = 31
 
 
 class IspRecipe(BaseModel):
@@ -189,7 +188,7 @@ def asked_recipe(given: argparse.Namespace) -> IspRecipe:
         if not 0 <= getattr(given, name) < 2**63:
             raise ValueError(f"--{name} {getattr(given, name)}: whole numbers from 0 to 2⁶³ − 1 are allowed")
     recipe = load_recipe(IspRecipe, given.recipe, KNOWN)
-    return recipe.model_copy(update={"training": told(recipe.training, given.seed, given.epochs)})
+    return recipe.model_copy(update={"training": with_options(recipe.training, given.seed, given.epochs)})
 
 
 def sources(given: argparse.Namespace, raw: bool) -> tuple[PairSource, PairSource, dict[str, object]]:
@@ -207,7 +206,7 @@ def sources(given: argparse.Namespace, raw: bool) -> tuple[PairSource, PairSourc
         about["data"] = f"rig {rig.name}, {LEARN_SCENES} built-in scenes"
     if given.judge:
         return learn, FolderPairs(given.judge, pre_quantisation=raw, labelled=True), about
-    judged = HeldPairs(RigPairs(rig, JUDGE_SEED, JUDGE_SCENES, pre_quantisation=raw, shots_per_scene=SHOTS))
+    judged = HeldPairs(RigPairs(rig, TEST_SEED, JUDGE_SCENES, pre_quantisation=raw, shots_per_scene=SHOTS))
     return learn, judged, about
 
 

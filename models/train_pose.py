@@ -18,7 +18,7 @@ from isp_sim.rigfile import load_rig
 from models.data.crops import Augmentation
 from models.data.samples import FolderPairs, JoinedPairs, PairSample, PairSource, RigPairs, shots
 from models.engine.distributed import Processes, leads, pick_device
-from models.engine.training import CURVES, Recipe, Training, load_recipe, told
+from models.engine.training import CURVES, Recipe, Training, load_recipe, with_options
 from models.pose.batches import Batches, GroupCrops
 from models.pose.network import Cpn
 from models.pose.variants import VARIANTS, PoseLearner
@@ -181,7 +181,7 @@ def parser() -> argparse.ArgumentParser:
 def asked_recipe(given: argparse.Namespace) -> PoseRecipe:
     """The recipe with what the command line says instead."""
     recipe = load_recipe(PoseRecipe, given.recipe, KNOWN)
-    training = told(recipe.training, given.seed, given.epochs).model_dump()
+    training = with_options(recipe.training, given.seed, given.epochs).model_dump()
     said = {"variant": given.variant or recipe.variant, "training": training}
     return PoseRecipe.model_validate(recipe.model_dump() | said)
 

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
-from models.evaluate import TEST_SEED
+from models.data.samples import TEST_SEED
 from models.recognisers.inference import FLIPS
 from models.recognisers.loading import identity as recogniser_identity
 from models.recognisers.loading import load_recogniser

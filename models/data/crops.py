@@ -152,7 +152,9 @@ def crop(
     return np.ascontiguousarray(warped.transpose(2, 0, 1))
 
 
-def joints_in_crop(person: Person, affine: Affine, size: tuple[int, int], flip: bool) -> Float32[np.ndarray, "14 3"]:
+def joints_in_crop(
+    person: Person, affine: Affine, size: tuple[int, int], flip: bool
+) -> Float32[np.ndarray, "joints 3"]:
     """Joints in crop pixels with COCO's visibility; those that left the crop are unlabelled.
 
     Args:

@@ -29,6 +29,9 @@ from isp_sim.schedule import FILE_NAME, Shot, scene_shots, some_of, split_of
 from isp_sim.units import LinearRgb
 from models.data.normalisation import Picture
 
+TEST_SEED = 31
+"""Of the scenes and noise of a built-in test set; no training that comes with the package uses it."""
+
 
 @dataclass(frozen=True)
 class PairSample:

@@ -61,8 +61,8 @@ class Recipe(BaseModel):
         return self.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * min(epoch / self.epochs, 1.0)))
 
 
-def told(recipe: Recipe, seed: int, epochs: int | None) -> Recipe:
-    """A recipe with what the command line says instead.
+def with_options(recipe: Recipe, seed: int, epochs: int | None) -> Recipe:
+    """A recipe with the seed and the epochs of the command line.
 
     Raises:
         ValueError: `--epochs` below 1.
@@ -70,7 +70,7 @@ def told(recipe: Recipe, seed: int, epochs: int | None) -> Recipe:
     if epochs is None:
         return recipe.model_copy(update={"seed": seed})
     if epochs < 1:
-        raise ValueError(f"--epochs {epochs}: whole numbers from 1 are allowed")
+        raise ValueError(f"--epochs {epochs}: expected a whole number from 1")
     return recipe.model_copy(update={"seed": seed, "epochs": epochs})
 
 
@@ -91,7 +91,7 @@ def load_recipe(kind: type[AnyRecipe], name: str, known: Mapping[str, str]) -> A
     """
     path = RECIPES / known[name] if name in known else Path(name)
     if not path.is_file():
-        raise ValueError(f"--recipe {name}: no such file; that come with the package: {', '.join(known)}")
+        raise ValueError(f"--recipe {name}: no such file, expected one or one of {', '.join(known)}")
     return load_yaml(kind, path)
 
 
@@ -127,7 +127,7 @@ class Training:
         processes: Processes | None = None,
     ) -> None:
         if folder.exists() and not folder.is_dir():
-            raise ValueError(f"--out {folder}: is a file; a folder, there or not, is allowed")
+            raise ValueError(f"--out {folder}: is a file, expected a folder")
         self.module, self.losses, self.recipe, self.folder, self.device = (
             module.to(device),
             losses,
@@ -148,7 +148,7 @@ class Training:
         """Make the folder, or go on where it stopped.
 
         Raises:
-            ValueError: there is a checkpoint and `resume` was not asked, or it is another training's.
+            ValueError: there is a checkpoint and `resume` is not set, or it is another training's.
         """
         file = self.folder / CHECKPOINT
         if file.exists():
@@ -166,7 +166,7 @@ class Training:
 
         Args:
             batches: those of an epoch.
-            scores: asked after each epoch.
+            scores: called after each epoch.
             console: for the bar and a line an epoch.
 
         Raises:

@@ -34,7 +34,7 @@ def build(model: str, seed: int = 0, **settings: object) -> nn.Module:
         ValueError: an unknown name.
     """
     if model not in NETWORKS:
-        raise ValueError(f"enhancer {model!r}: allowed are {', '.join(NETWORKS)}")
+        raise ValueError(f"enhancer {model!r}: expected one of {', '.join(NETWORKS)}")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return NETWORKS[model](**settings)
@@ -55,7 +55,7 @@ def save_enhancer(
     Args:
         network: of `NETWORKS`.
         model: its name there.
-        scaling: what it was trained on: `none`, pictures as they are; `mean-0.4`, each channel brought to that mean.
+        scaling: what it was trained on: `none`, pictures unchanged; `mean-0.4`, each channel brought to that mean.
         path: ends on .safetensors.
         about: how it was trained; kept beside the weights.
     """

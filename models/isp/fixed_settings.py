@@ -14,7 +14,7 @@ from models.isp.learner import Input, light_of
 from models.recognisers.recogniser import Recogniser
 
 FIXED_SHOTS = 12
-"""Training shots over which the best fixed setting is looked for."""
+"""Training shots over which the best fixed setting is searched."""
 
 
 def training_shots(source: PairSource) -> list[PairSample]:

@@ -29,7 +29,7 @@ class LearnedIsp(nn.Module):
     def __init__(self, predictor: Predictor | None, pipeline: Pipeline) -> None:
         super().__init__()
         if predictor is not None and predictor.pipeline != pipeline:
-            raise ValueError(f"the predictor speaks for {predictor.pipeline.names}, the pipeline has {pipeline.names}")
+            raise ValueError(f"the predictor gives {predictor.pipeline.names}, expected {pipeline.names}")
         self.predictor, self.pipeline = predictor, pipeline
 
     def forward(self, image: Tensor, values: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
@@ -51,17 +51,17 @@ class LearnedIsp(nn.Module):
         return found
 
     def explain(self, image: Tensor, values: Tensor) -> list[Table]:
-        """A table of the parameters for each image, beside where they start and what is allowed."""
+        """A table of the parameters for each image, beside where they start and their ranges."""
         tables = []
         for place, (start, chosen) in enumerate(zip(self.pipeline.base(image), values, strict=True)):
             table = Table(title=f"image {place}" if len(image) > 1 else None)
-            for heading in ("parameter", "value", "start", "allowed", "unit", ""):
+            for heading in ("parameter", "value", "start", "range", "unit", ""):
                 words = heading in ("parameter", "unit", "")
                 table.add_column(heading, justify="left" if words else "right", no_wrap=heading != "")
             specs = [(spec, number) for spec in self.pipeline.specs for number in range(spec.size)]
             for name, (spec, number), now, then in zip(self.pipeline.names, specs, chosen, start, strict=True):
-                said = spec.says if number == 0 else ""
-                table.add_row(name, f"{now:.4g}", f"{then:.4g}", f"{spec.low:g} … {spec.high:g}", spec.unit, said)
+                note = spec.says if number == 0 else ""
+                table.add_row(name, f"{now:.4g}", f"{then:.4g}", f"{spec.low:g} … {spec.high:g}", spec.unit, note)
             tables.append(table)
         return tables
 
@@ -116,7 +116,7 @@ def read_image(path: Path) -> Tensor:
     data = np.frombuffer(path.read_bytes(), np.uint8)
     picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if len(data) else None
     if picture is None or picture.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"{path}: no picture of 8 or 16 bits that OpenCV reads")
+        raise ValueError(f"{path}: not a readable picture of 8 or 16 bits")
     scaled = picture[..., ::-1].astype(np.float32) / (255 if picture.dtype == np.uint8 else 65535)
     return torch.from_numpy(scaled).permute(2, 0, 1)[None].contiguous()
 
@@ -125,7 +125,7 @@ def write_image(image: Tensor, path: Path) -> None:
     """One picture, cut to 0 … 1, as 8 bits in the format its name says."""
     codes = (image[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()[..., ::-1]
     if not cv2.haveImageWriter(path.name):
-        raise ValueError(f"--out {path}: OpenCV writes no files of that ending; .png is one it does")
+        raise ValueError(f"--out {path}: OpenCV does not write this format, expected for instance .png")
     written, data = cv2.imencode(path.suffix, codes)
     if not written:
         raise ValueError(f"--out {path}: OpenCV could not encode it")

@@ -30,7 +30,7 @@ class LowLightBatch:
     Attributes:
         pictures: `(3, height, width)` each, sRGB, 1 is white.
         affines: picture px → crop px, for each person of each picture.
-        joints: `(people, 14, 3)`, all pictures' in their order: x, y in crop px, COCO visibility.
+        joints: `(people, joints, 3)`, all pictures' in their order: x, y in crop px, COCO visibility.
         key: seeds what the predictor draws: (seed, epoch, number of the batch).
     """
 
@@ -103,7 +103,7 @@ class LowLightPictures:
                     number += 1
 
     def batch(self, shots: list[PairSample], key: tuple[int, int]) -> LowLightBatch:
-        """A batch of these shots; who is looked at in a crowd is drawn by the key."""
+        """A batch of these shots; who of a crowd is used is drawn by the key."""
         stream = streams.generator(self.seed, "people", *key)
         affines, joints = [], []
         for shot in shots:
@@ -122,12 +122,12 @@ def pose_loss(recogniser: Recogniser, crops: Tensor, joints: Tensor, kind: Loss)
     `heatmaps`: mean over people of the squared error of their 8 hardest joints (as the network was trained). Where the
     network is unsure, a fainter map has the smaller error, so an ISP can win by showing less.
     `spatial-cross-entropy`: `−Σ_p t_p · ln softmax(20·h)_p` of each labelled joint, t the four pixels around it: what
-    counts is how far a map's right place stands out from all others (ours; a full peak stands out by e²⁰).
+    counts is how far a map's right place rises above all others (ours; a full peak rises by e²⁰).
 
     Args:
         recogniser: frozen; the gradient passes through it to the crops.
         crops: `(people, 3, height, width)`.
-        joints: `(people, 14, 3)` in crop px.
+        joints: `(people, joints, 3)` in crop px.
         kind: which of the two.
     """
     maps = recogniser(crops.contiguous(memory_format=torch.channels_last), LOW).float()

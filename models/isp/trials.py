@@ -42,11 +42,11 @@ class Trials:
 
     def detections(self, setting: int) -> list[Detection]:
         """What the network found under one setting."""
-        return [Detection.of(joints) for joints in self.keypoints[setting]]
+        return detections(self.keypoints[setting])
 
     def of_each(self, settings: Int[np.ndarray, " people"]) -> list[Detection]:
         """What the network found of each person under a setting of their own."""
-        return [Detection.of(self.keypoints[setting, person]) for person, setting in enumerate(settings)]
+        return detections(self.keypoints[settings, np.arange(len(settings))])
 
     def mean_oks(self, joints: Sequence[int] = ALL_JOINTS) -> Float[np.ndarray, " settings"]:
         """Mean OKS over the people of the shot, of these joints alone; 0 if none is labelled."""
@@ -78,6 +78,11 @@ class Trials:
         agreement = np.array([sum(np.nan_to_num(oks(other, pose, areas)) for other in seen) for pose in self.keypoints])
         confidence = np.maximum(self.keypoints[..., 2].mean(axis=2), 0)
         return np.asarray(np.nan_to_num(agreement * confidence).argmax(axis=0))
+
+
+def detections(people: Float[np.ndarray, "people joints 3"]) -> list[Detection]:
+    """Poses as arrays of x, y and peak as detections."""
+    return [Detection.of(joints[:, :2], joints[:, 2]) for joints in people]
 
 
 def trial_key(

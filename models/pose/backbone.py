@@ -1,4 +1,4 @@
-"""ResNet (He et al., CVPR 2016) as the pose network's backbone, with batch norm for two lightings if asked.
+"""ResNet (He et al., CVPR 2016) as the pose network's backbone, with batch norm for two lightings as an option.
 
 LSBN (Lee et al., CVPR 2023, §4.1): every batch norm of the backbone is there twice, once for low-light and once for
 well-lit input; convolutions are shared. A layer's two norms never see each other's statistics.

@@ -19,6 +19,7 @@ class Detection:
     score: float
 
     @staticmethod
-    def of(joints: Float[np.ndarray, "joints 3"]) -> "Detection":
-        """From x, y and the heatmap's peak of each joint; its score is the peaks' mean."""
-        return Detection(tuple((float(x), float(y), float(s)) for x, y, s in joints), float(joints[:, 2].mean()))
+    def of(places: Float[np.ndarray, "joints 2"], peaks: Float[np.ndarray, " joints"]) -> "Detection":
+        """From x and y of each joint and its heatmap's peak; the pose's score is the peaks' mean."""
+        joints = zip(places, peaks, strict=True)
+        return Detection(tuple((float(x), float(y), float(peak)) for (x, y), peak in joints), float(peaks.mean()))

@@ -34,8 +34,8 @@ class RecogniserFile(BaseModel):
         low_light, well_lit: how a picture is normalised before the crop: a name, or a mean and a standard deviation of
             each channel.
         grow: shares of its width and height that a person's box grows by on each side, then to the crop's aspect.
-        channels: heatmap channel of each of the 14 joints in ExLPose's order, null for a joint the network does not
-            know; without it the first 14.
+        channels: heatmap channel of each of `JOINTS`, in ExLPose's order, null for a joint the network does not
+            know; without it the first of them.
         brightened: how a low-light crop is normalised once its picture was brought to a mean of 0.4, or developed by an
             ISP: `imagenet`, or a mean and a standard deviation, for a network that was trained on well-lit pictures.
     """
@@ -108,7 +108,7 @@ class Recogniser(nn.Module):
         self._brightened = IMAGENET if file.brightened == "imagenet" else file.brightened
         known = [channel is not None for channel in file.channels]
         self.register_buffer("known", torch.tensor(known), persistent=False)
-        self._channels = [channel or 0 for channel in file.channels]  # what a missing joint is given is never looked at
+        self._channels = [channel or 0 for channel in file.channels]  # a missing joint's map is not used
         self.train(False)
         for parameter in self.parameters():
             parameter.requires_grad_(False)

@@ -81,7 +81,7 @@ def score(truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[De
         truth: people of each picture; those without a labelled joint are not counted, as in CrowdPose.
         found: detections of each picture.
         protocol: sigmas, area and number of detections; the rest is only recorded. Its joints become those that the
-            detections know; labels of others are not looked at.
+            detections know; labels of others are ignored.
 
     Raises:
         ValueError: detections on a picture that has no truth.
@@ -196,7 +196,7 @@ def oks(
         truth: x, y, COCO visibility.
         found: x, y, score; a joint whose x is NaN is not counted.
         areas: of the boxes, w·h px²; 0.53 of it counts.
-        joints: which of the 14 these are.
+        joints: which of `JOINTS` these are.
     """
     sigmas = np.array(SIGMAS)[list(joints)]
     d2 = ((truth[..., :2] - found[..., :2]) ** 2).sum(axis=2)
@@ -213,5 +213,5 @@ def read_split(folder: Path, split: str) -> dict[str, tuple[Person, ...]]:
         ValueError: an unknown split, or a fault in the file.
     """
     if split not in SPLITS:
-        raise ValueError(f"split {split!r}: allowed are {', '.join(SPLITS)}")
+        raise ValueError(f"split {split!r}: expected one of {', '.join(SPLITS)}")
     return read_annotations(annotation_file(folder, split))

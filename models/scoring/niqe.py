@@ -45,7 +45,7 @@ def fit_pristine(pictures: Iterable[Picture]) -> Pristine:
     """The Gaussian of the sharp blocks of well-lit pictures.
 
     Raises:
-        ValueError: fewer blocks than features; no covariance could be told from them.
+        ValueError: fewer blocks than features; too few for a covariance.
     """
     found: list[Array] = []
     for picture in pictures:

@@ -54,11 +54,11 @@ class Seen:
     """What the network saw in one shot.
 
     Attributes:
-        joints: `(people, 14, 3)`: x, y in the cropped picture's pixels, peak of the heatmap.
+        joints: `(people, joints, 3)`: x, y in the cropped picture's pixels, peak of the heatmap.
         gradient: pose loss summed over the people, then its derivative by each parameter's share; if computed.
     """
 
-    joints: Float32[np.ndarray, "people 14 3"]
+    joints: Float32[np.ndarray, "people joints 3"]
     gradient: tuple[float, ...] = ()
 
 
@@ -73,7 +73,7 @@ class Judge:
         self.recogniser = load_recogniser(task.pose)
 
     def see(self, settings: Settings, number: int) -> Seen:
-        """Shot `number` developed with settings, and looked at.
+        """Shot `number` developed with settings, and what the network finds in it.
 
         Raises:
             ValueError, OSError: the ISP cannot; one sentence.
@@ -128,21 +128,21 @@ def judging(task: Task, workers: int) -> Iterator[Judging]:
     shots = range(len(task.shots))
     if workers == 1:
         judge = Judge(task)
-        yield lambda asked: ([judge.see(settings, n) for n in shots] for settings in asked)
+        yield lambda several: ([judge.see(settings, n) for n in shots] for settings in several)
         return
     context = multiprocessing.get_context("spawn")  # a forked child hangs once LibRaw has developed
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(task,))
 
-    def judge_all(asked: Sequence[Settings]) -> Iterator[list[Seen]]:
+    def judge_all(several: Sequence[Settings]) -> Iterator[list[Seen]]:
         futures: list[list[Future[Seen]]] = []
         try:
             with left_alone_by_ctrl_c():
-                futures += [[pool.submit(_see, settings, n) for n in shots] for settings in asked]
+                futures += [[pool.submit(_see, settings, n) for n in shots] for settings in several]
             for one in futures:
                 yield [future.result() for future in one]
         except BrokenProcessPool:
-            said = "a judging process was killed (out of memory?); what is told stays: add --resume"
-            raise OSError(said) from None
+            message = "a judging process was killed (out of memory?); evaluations are kept: add --resume"
+            raise OSError(message) from None
 
     try:
         yield judge_all

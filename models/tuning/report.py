@@ -10,7 +10,7 @@ import numpy as np
 from isp_sim import html_report
 from isp_sim.files import write_atomically
 from models.data.normalisation import Picture
-from models.recognisers.detection import Detection
+from models.isp.trials import detections
 from models.scoring.average_precision import figure
 from models.scoring.drawing import caption, draw_poses, lifted
 from models.scoring.poses import LOW_SPLITS
@@ -87,9 +87,7 @@ def examples(
         shot, tiles = shots[number], []
         for name, settings in candidates.items():
             codes = (255 * judge.picture(settings, shot).clip(0, None)).astype(np.float32)
-            tile = draw_poses(
-                lifted(codes), shot.people, [Detection.of(joints) for joints in seen[name][number].joints]
-            )
+            tile = draw_poses(lifted(codes), shot.people, detections(seen[name][number].joints))
             caption(tile, f"{shot.split}  {name}")
             tiles.append(tile)
         well_lit = cv2.imread(str(shot.well_lit), cv2.IMREAD_COLOR)

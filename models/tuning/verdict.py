@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from isp_sim.files import write_atomically
-from models.recognisers.detection import Detection
+from models.isp.trials import detections
 from models.scoring.average_precision import Protocol, Score
 from models.scoring.poses import LOW_SPLITS, Poses
 from models.tuning.judge import Judging, Seen
@@ -87,8 +87,7 @@ def average_precision(seen: Sequence[Seen], shots: Sequence[RawShot], protocol: 
     """AP of each low-light split."""
     poses = Poses()
     for number, (one, shot) in enumerate(zip(seen, shots, strict=True)):
-        detections = [Detection.of(joints) for joints in one.joints]
-        poses.add_low_light(shot.split, f"{number:06d} {shot.name}", shot.people, detections)
+        poses.add_low_light(shot.split, f"{number:06d} {shot.name}", shot.people, detections(one.joints))
     return poses.scores(protocol, LOW_SPLITS)
 
 
