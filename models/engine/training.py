@@ -91,7 +91,7 @@ def load_recipe(kind: type[AnyRecipe], name: str, known: Mapping[str, str]) -> A
     """
     path = RECIPES / known[name] if name in known else Path(name)
     if not path.is_file():
-        raise ValueError(f"--recipe {name}: no such file, expected one or one of {', '.join(known)}")
+        raise ValueError(f"--recipe {name}: no such file, expected a file or one of {', '.join(known)}")
     return load_yaml(kind, path)
 
 

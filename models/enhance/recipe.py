@@ -89,7 +89,7 @@ def load_recipe(name: str, model: str) -> EnhancerRecipe:
     known = RECIPES / f"{family}-{name}.yaml"
     path = known if known.is_file() else Path(name)
     if not path.is_file():
-        raise ValueError(f"--recipe {name}: no such file, expected one or quick or full")
+        raise ValueError(f"--recipe {name}: no such file, expected a file, quick or full")
     return load_yaml(EnhancerRecipe, path)
 
 

@@ -9,15 +9,13 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from isp_sim.annotation_files import AREA_SHARE, SPLITS, annotation_file
+from isp_sim.annotation_files import AREA_SHARE
 from isp_sim.scenes import JOINTS, SKELETON, Person
-from isp_sim.scenes.annotations import read_annotations
 from models.recognisers.detection import Detection
 
 SIGMAS = (0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089, 0.079, 0.079)
@@ -204,14 +202,3 @@ def oks(
     labelled = (truth[..., 2] > 0) & np.isfinite(d2)
     count = labelled.sum(axis=1)
     return np.where(count > 0, np.where(labelled, close, 0).sum(axis=1) / np.maximum(count, 1), np.nan)
-
-
-def read_split(folder: Path, split: str) -> dict[str, tuple[Person, ...]]:
-    """People of a split's pictures, by the path the annotation file gives.
-
-    Raises:
-        ValueError: an unknown split, or a fault in the file.
-    """
-    if split not in SPLITS:
-        raise ValueError(f"split {split!r}: expected one of {', '.join(SPLITS)}")
-    return read_annotations(annotation_file(folder, split))

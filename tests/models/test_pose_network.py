@@ -40,7 +40,7 @@ def test_heatmaps_are_a_quarter_of_the_input(small):
 
 
 def test_an_unknown_size_is_refused():
-    with pytest.raises(ValueError, match="pose network size 'huge': allowed are resnet50, small, tiny"):
+    with pytest.raises(ValueError, match="pose network size 'huge': expected one of resnet50, small, tiny"):
         Cpn("huge")
 
 

@@ -466,11 +466,11 @@ def test_the_command_killed_and_resumed_equals_the_uninterrupted_run(tmp_path):
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        (["--recipe", "nowhere.yaml"], "no such file; that come with the package: isp, isp-quick"),
+        (["--recipe", "nowhere.yaml"], "no such file, expected a file or one of isp, isp-quick"),
         (["--pose", "nowhere.safetensors"], "nowhere.safetensors: not a whole safetensors file"),
         (["--data", "nowhere"], "holds no Annotations"),
-        (["--device", "tpu"], "auto, cpu or cuda is allowed"),
-        (["--epochs", "0"], "--epochs 0: whole numbers from 1 are allowed"),
+        (["--device", "tpu"], "expected auto, cpu or cuda"),
+        (["--epochs", "0"], "--epochs 0: expected a whole number from 1"),
         (["--data", "here", "--judge", "here/"], "is learned from (--data); held-out pairs are allowed"),
     ],
 )
