@@ -4,7 +4,6 @@ python -m capture.align CAPTURES --out out/aligned
 """
 
 import argparse
-import hashlib
 import itertools
 import math
 import os
@@ -30,6 +29,7 @@ from isp_sim.manifest import read_manifest
 from isp_sim.rectify import ArmName
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
+from isp_sim.run_spec import digest
 
 SOME_REFUSED = 3
 """Exit status where some pairs are aligned and others are not; 2 is argparse's own."""
@@ -157,7 +157,7 @@ def align(given: argparse.Namespace) -> list[Outcome]:
         raise ValueError(f"--reference {given.reference}: is no pair of {given.captures}")
     forget_refusals(given.out)
     writer = DatasetWriter(given.out)
-    finished = writer.open(run_of(given, rig, pairs), rig, given.resume)
+    finished = writer.open(run_of(given, rig, pairs), given.resume)
     outcomes = [Outcome("-", len(faults), faults=faults)] if faults else []
     numbered = list(enumerate(pairs))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -204,14 +204,13 @@ def run_of(given: argparse.Namespace, rig: Rig, pairs: list[CapturedPair]) -> Al
     """What identifies the run that was asked for."""
     names = "\n".join(f"{pair.session} {pair.bright.name} {pair.dark.name}" for pair in pairs)
     return AlignRun(
-        rig=rig.name,
-        rig_digest=_digest(rig.model_dump_json()),
+        rig_json=rig.model_dump_json(),
+        out=given.out,
         seed=0,
-        scenes=str(given.captures.resolve()),
-        scene_files=_digest(names),
+        scenes=str(given.captures),
+        scene_files=digest(names),
         schedule=None,
         count=len(pairs),
-        device="cpu",
         onto=_onto(given),
         resampler=given.resampler,
         match=given.match,
@@ -221,10 +220,6 @@ def run_of(given: argparse.Namespace, rig: Rig, pairs: list[CapturedPair]) -> Al
         summed=given.summed,
         subset=given.subset,
     )
-
-
-def _digest(text: str) -> str:
-    return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=16).hexdigest()
 
 
 def _demonstration(out: Path | None) -> Path:

@@ -25,11 +25,11 @@ from capture.trigger import Moment, Rules, take
 from isp_sim.camera import SimulatedArm
 from isp_sim.dng import write_dng
 from isp_sim.files import remove_remnants, write_atomically
-from isp_sim.generate import plan
 from isp_sim.pair import DualCamera
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
-from isp_sim.run import open_scenes
+from isp_sim.run import plan
+from isp_sim.scenes.sources import open_scenes
 from isp_sim.schedule import Shot
 
 KINDS = ("simulated", "replay", "basler", "aravis")
@@ -44,7 +44,7 @@ class Setup:
     bright: Device
     dark: Device
     stage: Stage | None
-    shots: Sequence[tuple[int, Shot]]
+    shots: Sequence[Shot]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -115,10 +115,10 @@ def grab(given: argparse.Namespace) -> tuple[int, int]:
         log = _Log(given.out, rig, setup, given.resume)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True)) as progress:
-            for number, shot in progress.track(setup.shots, description="pairs"):
+            for shot in progress.track(setup.shots, description="pairs"):
                 if not log.has(shot):
                     if setup.stage is not None:
-                        setup.stage.show(number, shot)
+                        setup.stage.show(shot)
                     log.keep(shot, take(setup.bright, setup.dark, shot, rules))
         return log.close()
 

@@ -7,9 +7,7 @@ from typing import get_args
 from isp_sim.annotation_files import Subset
 from isp_sim.scenes.orientation import Orientation
 from isp_sim.scenes.people.source import FROZEN
-
-DEFAULT_COUNT = 20
-"""Shots of a run that is asked for no number."""
+from isp_sim.schedule import DEFAULT_COUNT
 
 
 def parser() -> argparse.ArgumentParser:

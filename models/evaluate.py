@@ -17,8 +17,8 @@ from rich.table import Table
 from isp_sim import html_report
 from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
-from isp_sim.run import open_scenes
 from isp_sim.scenes import JOINTS
+from isp_sim.scenes.sources import open_scenes
 from models.data.normalisation import Picture
 from models.data.samples import TEST_SEED, FolderPairs, PairSample, PairSource, RigPairs, scene_of, shots
 from models.engine.distributed import pick_device

@@ -198,7 +198,7 @@ class RigPairs:
 
     def names(self, index: int) -> list[str]:
         """Names of the shots of scene `index`."""
-        return [shot.file_name("bright") for _, shot in self._shots(self._built().rig, index)]
+        return [shot.file_name("bright") for shot in self._shots(self._built().rig, index)]
 
     def group(self, index: int) -> list[PairSample]:
         """All shots of scene `index`: a base drawn from the rig's schedule, then each of its ratios."""
@@ -206,7 +206,7 @@ class RigPairs:
         rig = camera.rig
         source = self._source or People(rig.height_px, rig.width_px, self.seed)
         shots = self._shots(rig, index)
-        scene = source.scene(index % len(source), shots[0][1].daylight)
+        scene = source.scene(index % len(source), shots[0].daylight)
         return [
             PairSample(
                 pair.shot.file_name("bright"),
@@ -225,7 +225,7 @@ class RigPairs:
             self._camera = DualCamera(Rig.model_validate_json(self._rig_json))
         return self._camera
 
-    def _shots(self, rig: Rig, index: int) -> list[tuple[int, Shot]]:
+    def _shots(self, rig: Rig, index: int) -> list[Shot]:
         of_scene = scene_shots(rig.schedule, index, streams.generator(self.seed, index, "schedule"))
         return some_of(of_scene, self.shots_per_scene, streams.generator(self.seed, index, "shots of the scene"))
 

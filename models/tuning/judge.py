@@ -6,10 +6,8 @@ is gained by brightness alone; what counts is noise, detail and the shape of the
 """
 
 import contextlib
-import multiprocessing
+import functools
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
 import cv2
@@ -17,7 +15,7 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from isp_sim.run import end_with_parent, left_alone_by_ctrl_c
+from isp_sim.workers import spawned
 from models.data.normalisation import LOW, normalise
 from models.recognisers.inference import detect_in
 from models.recognisers.loading import load_recogniser
@@ -100,18 +98,9 @@ def _read(shot: RawShot) -> np.ndarray:
     return np.ascontiguousarray(picture[..., ::-1])
 
 
-_judge: Judge | None = None
-
-
-def _start(task: Task) -> None:
-    global _judge
-    end_with_parent()
-    _judge = Judge(task)
-
-
-def _see(settings: Settings, number: int) -> Seen:
-    assert _judge is not None
-    return _judge.see(settings, number)
+def _seeing(task: Task) -> Callable[[tuple[Settings, int]], Seen]:
+    judge = Judge(task)
+    return lambda call: judge.see(*call)
 
 
 Judging = Callable[[Sequence[Settings]], Iterator[list[Seen]]]
@@ -128,23 +117,18 @@ def judging(task: Task, workers: int) -> Iterator[Judging]:
     shots = range(len(task.shots))
     if workers == 1:
         judge = Judge(task)
-        yield lambda several: ([judge.see(settings, n) for n in shots] for settings in several)
+        yield lambda candidates: ([judge.see(settings, n) for n in shots] for settings in candidates)
         return
-    context = multiprocessing.get_context("spawn")  # a forked child hangs once LibRaw has developed
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(task,))
+    with spawned(workers, functools.partial(_seeing, task)) as carry_out:
 
-    def judge_all(several: Sequence[Settings]) -> Iterator[list[Seen]]:
-        futures: list[list[Future[Seen]]] = []
-        try:
-            with left_alone_by_ctrl_c():
-                futures += [[pool.submit(_see, settings, n) for n in shots] for settings in several]
-            for one in futures:
-                yield [future.result() for future in one]
-        except BrokenProcessPool:
-            message = "a judging process was killed (out of memory?); evaluations are kept: add --resume"
-            raise OSError(message) from None
+        def judge_all(candidates: Sequence[Settings]) -> Iterator[list[Seen]]:
+            seen: dict[int, Seen] = {}
+            results = carry_out((settings, n) for settings in candidates for n in shots)
+            for number in range(len(candidates)):
+                own = range(number * len(shots), (number + 1) * len(shots))
+                while not seen.keys() >= set(own):
+                    place, one = next(results)
+                    seen[place] = one
+                yield [seen.pop(n) for n in own]
 
-    try:
         yield judge_all
-    finally:
-        pool.shutdown(cancel_futures=True)

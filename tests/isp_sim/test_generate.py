@@ -172,10 +172,10 @@ def test_a_finished_run_resumes_to_itself(asked, whole):
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        ([], "holds this very run; add --resume"),
-        (["--seed", "9", "--resume"], "holds a run with seed = 0, asked is 9"),
-        (["--count", "3", "--resume"], "holds a run with count = 7, asked is 3"),
-        (["--rig", "exlpose-small", "--resume"], "holds a run with rig = 'tiny', asked is 'exlpose-small'"),
+        ([], "holds this same run; add --resume"),
+        (["--seed", "9", "--resume"], "holds a run with seed = 0, not 9"),
+        (["--count", "3", "--resume"], "holds a run with count = 7, not 3"),
+        (["--rig", "exlpose-small", "--resume"], "holds a run with rig = 'tiny', not 'exlpose-small'"),
     ],
 )
 def test_a_folder_with_another_run_is_refused(asked, whole, capsys, more, told):

@@ -281,7 +281,7 @@ def test_shots_the_rig_took_come_under_their_labels_and_a_whole_folder_is_left_a
         for dy in (-1, 0, 1)
     }
     assert max(fits, key=fits.__getitem__) == (0, 0) and fits[0, 0] > 0.9
-    with pytest.raises(ValueError, match="holds a run with seed = 7, asked is 8"):
+    with pytest.raises(ValueError, match="holds a run with seed = 7, not 8"):
         shoot(tmp_path / "shots", small, 8, 1, 1, 1)
 
 
