@@ -28,7 +28,7 @@ from models.engine.distributed import pick_device
 from models.engine.training import Recipe, load_recipe
 from models.pose.training import PoseRecipe, train
 from models.pose.variants import VARIANTS
-from models.recognisers.recogniser import load_recogniser
+from models.recognisers.loading import load_recogniser
 from models.scoring.average_precision import Protocol
 from models.scoring.poses import find_poses
 from models.train_pose import KNOWN

@@ -19,7 +19,8 @@ from isp_sim.rigfile import load_rig
 from isp_sim.scenes.photos import Photos
 from models.choices import TEST_SEED
 from models.data.samples import PairSource, RigPairs, shots
-from models.recognisers.recogniser import EXTENTS, Recogniser, load_recogniser
+from models.recognisers.loading import load_recogniser
+from models.recognisers.recogniser import EXTENTS, Recogniser
 from models.scoring.average_precision import Protocol
 from models.scoring.poses import find_poses
 from models.scoring.report import ERRORS, HEADINGS, rows

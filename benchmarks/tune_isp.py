@@ -25,9 +25,10 @@ from models.pose.weights import SHIPPED
 from models.scoring.average_precision import Protocol
 from models.tuning import session
 from models.tuning.judge import Seen, Task, judging
-from models.tuning.knobs import Settings, defaults, load_isp
+from models.tuning.loading import load_isp
 from models.tuning.record import Record
 from models.tuning.shots import RawShot, read_shots
+from models.tuning.tunable import Settings, defaults
 from models.tuning.verdict import average_precision, judge_all, verdicts
 
 SCALES = {"quick": (10, 20, 30, 30), "full": (40, 100, 300, 60)}
@@ -84,7 +85,9 @@ def compare(tuning: session.Tuning, ways: Ways, console: Console) -> None:
     """Held-out AP of every way beside the ISP's defaults."""
     held = read_shots(tuning.held_out or tuning.out / "held-out", tuning.judged)
     if tuning.isp == "libraw":
-        ways = ways | {"defaults, automatic brightness": defaults(load_isp("libraw").knobs) | {"auto_bright": True}}
+        ways = ways | {
+            "defaults, automatic brightness": defaults(load_isp("libraw").parameters) | {"auto_bright": True}
+        }
     workers = tuning.workers or 1
     with judging(Task(tuning.isp, tuning.pose, tuning.flip, held), workers) as judges:
         seen = judge_all(ways, tuning.out / "judged", judges, held)

@@ -88,7 +88,7 @@ def work(args: argparse.Namespace) -> int:
     from models.engine.distributed import pick_device
     from models.enhance.enhancer import load_enhancer
     from models.enhance.poses import enhanced_by
-    from models.recognisers.recogniser import load_recogniser
+    from models.recognisers.loading import load_recogniser
     from models.scoring.average_precision import Protocol
     from models.scoring.poses import find_poses
     from models.scoring.report import counted, poses_sheet, score_table, show, write_report

@@ -65,18 +65,18 @@ def recipe_from(args: argparse.Namespace) -> "IspRecipe":
     for name in ("climb", "seed"):
         if not 0 <= getattr(args, name) < 2**63:
             raise ValueError(f"--{name} {getattr(args, name)}: expected a whole number from 0 to 2⁶³ − 1")
-    from models.engine.training import load_recipe, told
+    from models.engine.training import load_recipe, with_options
     from models.isp.training import IspRecipe
 
     recipe = load_recipe(IspRecipe, args.recipe, KNOWN)
-    return recipe.model_copy(update={"training": told(recipe.training, args.seed, args.epochs)})
+    return recipe.model_copy(update={"training": with_options(recipe.training, args.seed, args.epochs)})
 
 
 def sources(args: argparse.Namespace, raw: bool) -> "tuple[PairSource, PairSource, dict[str, object]]":
     """What to learn from, what to be judged on, and what the former is."""
     from isp_sim.rigfile import load_rig
     from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs
-    from models.recognisers.recogniser import identity
+    from models.recognisers.loading import identity
 
     if args.judge and args.judge.resolve() in [folder.resolve() for folder in args.data or ()]:
         raise ValueError(f"--judge {args.judge}: is learned from (--data); expected held-out pairs")
@@ -84,14 +84,14 @@ def sources(args: argparse.Namespace, raw: bool) -> "tuple[PairSource, PairSourc
     about: dict[str, object] = {"pose": identity(args.pose)}
     learn: PairSource
     if args.data:
-        learn = JoinedPairs([FolderPairs(folder, unrounded=raw, labelled=True) for folder in args.data])
+        learn = JoinedPairs([FolderPairs(folder, pre_quantisation=raw, labelled=True) for folder in args.data])
         about["data"] = [str(folder.resolve()) for folder in args.data]
     else:
-        learn = HeldPairs(RigPairs(rig, args.seed, LEARN_SCENES, unrounded=raw, shots_per_scene=SHOTS))
+        learn = HeldPairs(RigPairs(rig, args.seed, LEARN_SCENES, pre_quantisation=raw, shots_per_scene=SHOTS))
         about["data"] = f"rig {rig.name}, {LEARN_SCENES} built-in scenes"
     if args.judge:
-        return learn, FolderPairs(args.judge, unrounded=raw, labelled=True), about
-    judged = HeldPairs(RigPairs(rig, TEST_SEED, JUDGE_SCENES, unrounded=raw, shots_per_scene=SHOTS))
+        return learn, FolderPairs(args.judge, pre_quantisation=raw, labelled=True), about
+    judged = HeldPairs(RigPairs(rig, TEST_SEED, JUDGE_SCENES, pre_quantisation=raw, shots_per_scene=SHOTS))
     return learn, judged, about
 
 
@@ -102,10 +102,10 @@ def work(args: argparse.Namespace) -> int:
     from models.data.samples import shots
     from models.engine.distributed import leads, pick_device
     from models.engine.training import CURVES
+    from models.isp.grid_search import GRID, QUICK_GRID
     from models.isp.report import print_rows, write_report
-    from models.isp.table import GRID, QUICK_GRID
     from models.isp.training import WEIGHTS, judge, train
-    from models.recognisers.recogniser import load_recogniser
+    from models.recognisers.loading import load_recogniser
     from models.scoring.average_precision import Protocol
 
     console = Console()

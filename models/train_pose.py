@@ -48,11 +48,11 @@ def parser(prog: str = "python -m models.train_pose") -> argparse.ArgumentParser
 
 def recipe_from(args: argparse.Namespace) -> "PoseRecipe":
     """The recipe with what the command line replaces in it."""
-    from models.engine.training import load_recipe, told
+    from models.engine.training import load_recipe, with_options
     from models.pose.training import PoseRecipe
 
     recipe = load_recipe(PoseRecipe, args.recipe, KNOWN)
-    training = told(recipe.training, args.seed, args.epochs).model_dump()
+    training = with_options(recipe.training, args.seed, args.epochs).model_dump()
     return PoseRecipe.model_validate(
         recipe.model_dump() | {"variant": args.variant or recipe.variant, "training": training}
     )

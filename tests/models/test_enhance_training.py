@@ -184,7 +184,7 @@ def test_recipes_that_come_with_the_package_can_be_read(model, name):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--recipe", "no"], "quick, full"),
+        (["--recipe", "no"], "quick or full"),
         (["--model", "sci", "--without", "fusion"], "parts of --model sllen"),
         (["--model", "sci", "--guidance", "sdag", "--sdag", "nowhere"], "--model sdag"),
         (["--data", "nowhere"], "nowhere"),

@@ -13,9 +13,10 @@ from isp_sim.scenes import JOINTS, Person
 from models import evaluate
 from models.data.samples import PairSample
 from models.pose.weights import SHIPPED
-from models.recognisers.recogniser import load_recogniser
+from models.recognisers.detection import Detection
+from models.recognisers.loading import load_recogniser
 from models.scoring import report
-from models.scoring.average_precision import Detection, Protocol
+from models.scoring.average_precision import Protocol
 from models.scoring.drawing import LEFT, TRUE, draw_poses, lifted
 from models.scoring.poses import Poses
 
