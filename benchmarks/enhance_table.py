@@ -37,12 +37,12 @@ from models.enhance.comparison import (
 from models.enhance.enhancer import CLASSICAL, Enhancer, load_enhancer
 from models.enhance.networks.sdag import Stem, stem_of
 from models.enhance.recipe import EnhancerRecipe, load_recipe
-from models.enhance.training import train
 from models.enhance.weights import load_sdag
 from models.isp.learned import load_weights
 from models.pose.weights import SHIPPED, load_network
 from models.recognisers.loading import of_cpn
 from models.recognisers.recogniser import Recogniser
+from models.runs.enhancer_training import train
 from models.scoring.average_precision import Protocol
 from models.scoring.niqe import fit_pristine
 

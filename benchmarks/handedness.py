@@ -55,7 +55,7 @@ def built_in(rig: str, scenes: int, seed: int) -> Iterator[tuple[Picture, tuple[
 def photographs(folder: Path, count: int) -> Iterator[tuple[Picture, tuple[Person, ...]]]:
     """The last photographs by name, with their people."""
     people = {Path(name).name: found for name, found in read_annotations(folder / "annotations.json").items()}
-    for path in track(sorted((folder / "images").iterdir())[-count:], "photographs", console=console, transient=True):
+    for path in track(sorted((folder / "images").iterdir())[-count:], "photographs"):
         picture = np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
         yield picture, tuple(p for p in people.get(path.name, ()) if p.labelled)
 

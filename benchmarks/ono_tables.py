@@ -33,9 +33,9 @@ from models.enhance.enhancer import CLASSICAL, load_enhancer
 from models.enhance.poses import enhanced_by
 from models.isp.grid_search import GRID, QUICK_GRID
 from models.isp.table import Method, Row, developed_by, gaps
-from models.isp.training import IspRecipe, judge, train
 from models.recognisers.loading import load_recogniser
 from models.recognisers.recogniser import Recogniser
+from models.runs.isp_training import IspRecipe, judge, train
 from models.scoring.average_precision import Protocol
 from models.scoring.poses import LOW_SPLITS, Detector, Poses
 from models.train_isp import KNOWN

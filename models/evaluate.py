@@ -89,9 +89,9 @@ def work(args: argparse.Namespace) -> int:
     from models.enhance.enhancer import load_enhancer
     from models.enhance.poses import enhanced_by
     from models.recognisers.loading import load_recogniser
+    from models.runs.evaluation import counted, poses_sheet, score_table, show, write_report
     from models.scoring.average_precision import Protocol
     from models.scoring.poses import find_poses
-    from models.scoring.report import counted, poses_sheet, score_table, show, write_report
 
     console = Console()
     device = pick_device(args.device)

@@ -118,12 +118,12 @@ def frozen_parts(args: argparse.Namespace, recipe: "EnhancerRecipe") -> "tuple[S
 
 
 def work(args: argparse.Namespace) -> int:
-    """Train, then print where the weights lie. Raises as `models.enhance.training.train`."""
+    """Train, then print where the weights lie. Raises as `models.runs.enhancer_training.train`."""
     from rich.console import Console
 
     from models.engine.distributed import leads, pick_device
     from models.engine.training import CURVES
-    from models.enhance.training import train
+    from models.runs.enhancer_training import train
 
     console = Console()
     recipe, device = recipe_from(args), pick_device(args.device)

@@ -14,7 +14,7 @@ from models.choices import FLIPS, TEST_SEED
 
 if TYPE_CHECKING:
     from models.data.samples import PairSource
-    from models.isp.training import IspRecipe
+    from models.runs.isp_training import IspRecipe
 
 KNOWN = {"isp": "isp.yaml", "isp-quick": "isp-quick.yaml"}
 """Recipes that come with the package: the paper's, and a first look."""
@@ -66,7 +66,7 @@ def recipe_from(args: argparse.Namespace) -> "IspRecipe":
         if not 0 <= getattr(args, name) < 2**63:
             raise ValueError(f"--{name} {getattr(args, name)}: expected a whole number from 0 to 2⁶³ − 1")
     from models.engine.training import load_recipe, with_options
-    from models.isp.training import IspRecipe
+    from models.runs.isp_training import IspRecipe
 
     recipe = load_recipe(IspRecipe, args.recipe, KNOWN)
     return recipe.model_copy(update={"training": with_options(recipe.training, args.seed, args.epochs)})
@@ -96,7 +96,7 @@ def sources(args: argparse.Namespace, raw: bool) -> "tuple[PairSource, PairSourc
 
 
 def work(args: argparse.Namespace) -> int:
-    """Train, judge, print the table and where the report lies. Raises as `models.isp.training.train`."""
+    """Train, judge, print the table and where the report lies. Raises as `models.runs.isp_training.train`."""
     from rich.console import Console
 
     from models.data.samples import shots
@@ -104,8 +104,8 @@ def work(args: argparse.Namespace) -> int:
     from models.engine.training import CURVES
     from models.isp.grid_search import GRID, QUICK_GRID
     from models.isp.report import print_rows, write_report
-    from models.isp.training import WEIGHTS, judge, train
     from models.recognisers.loading import load_recogniser
+    from models.runs.isp_training import WEIGHTS, judge, train
     from models.scoring.average_precision import Protocol
 
     console = Console()

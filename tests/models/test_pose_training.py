@@ -25,12 +25,12 @@ from models.data.samples import FolderPairs, JoinedPairs, PairSample
 from models.engine.training import CHECKPOINT, Recipe, Training, load_recipe
 from models.pose.batches import Batches, CropPairs, GroupCrops
 from models.pose.network import Cpn
-from models.pose.training import PoseRecipe
 from models.pose.variants import VARIANTS, PoseLearner
 from models.pose.weights import SHIPPED, load_network, save_network
 from models.recognisers.detection import Detection
 from models.recognisers.loading import identity, load_recogniser, of_cpn
 from models.recognisers.recogniser import Recogniser, RecogniserFile
+from models.runs.pose_training import PoseRecipe
 from models.scoring.pck import pck
 
 QUIET = Console(quiet=True)

@@ -24,7 +24,7 @@ from models.data.normalisation import LOW
 from models.data.samples import HeldPairs, JoinedPairs, PairSample, RigPairs
 from models.data.search_shots import condition, covering
 from models.engine.training import Recipe
-from models.isp import gradient_refinement, grid_search, training
+from models.isp import gradient_refinement, grid_search
 from models.isp.fixed_settings import FIXED_SHOTS, best_fixed, start_fixed, training_shots
 from models.isp.gradient_refinement import kept_refinement, refine
 from models.isp.grid_search import QUICK_GRID, around, kept_trial, trial
@@ -38,6 +38,7 @@ from models.pose.network import Cpn
 from models.recognisers.detection import Detection
 from models.recognisers.loading import of_cpn
 from models.recognisers.recogniser import Recogniser, RecogniserFile
+from models.runs import isp_training
 from models.scoring.average_precision import SIGMAS, Protocol, oks
 from models.scoring.poses import LOW_SPLITS, Poses
 
@@ -418,8 +419,8 @@ RECIPE = "pictures_a_batch: 2\npeople_a_picture: 2\ntraining: {epochs: 3, learni
 
 def test_a_training_gives_the_same_weights_again_and_others_by_another_seed(tmp_path):
     def trained(name, seed):
-        recipe = training.IspRecipe(pictures_a_batch=2, training=Recipe(epochs=1, bf16=False, seed=seed))
-        isp = training.train(recipe, frozen(), Invented(), tmp_path / name, False, {}, Console(quiet=True))
+        recipe = isp_training.IspRecipe(pictures_a_batch=2, training=Recipe(epochs=1, bf16=False, seed=seed))
+        isp = isp_training.train(recipe, frozen(), Invented(), tmp_path / name, False, {}, Console(quiet=True))
         return isp.predictor.convolutions[0].weight
 
     assert torch.equal(trained("a", 0), trained("b", 0))
