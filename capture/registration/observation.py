@@ -15,7 +15,7 @@ from isp_sim.raw import Raw, normalise
 from isp_sim.units import Mosaic, Picture
 
 SATURATED = 0.98
-"""Share of the range from which a well-lit pixel no longer tells the light."""
+"""Share of the range from which a well-lit pixel no longer shows the light."""
 LUMA = (0.299, 0.587, 0.114)
 """Y′ of 8-bit pictures (ITU-R BT.601-7)."""
 
@@ -60,7 +60,7 @@ class Observation:
         return height, width
 
     def level(self, step: int) -> Level:
-        """The pair at 1/step of its size; at 1 a mosaic keeps its pixels apart, a tile's sum stands for it above."""
+        """The pair at 1/step of its size; at 1 a mosaic keeps its pixels apart, else a tile's sum is a pixel."""
         if step == 1 and self.cfa:
             return self._mosaic()
         planes = [_shrunk(plane, step) for plane in (_unsaturated(self.bright), self.dark)]
