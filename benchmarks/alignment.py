@@ -15,7 +15,7 @@ import argparse
 import json
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -143,8 +143,9 @@ def session(rig: Rig, photos: Photos | None, seed: int) -> dict[tuple[str, str],
     for number in range(2):
         scene = wall(photos, rig, 2 * seed + number) if photos and seed % 2 == 0 else people.scene(number)
         if light is None:
-            (light,) = camera.shoot(scene, [(0, base)], seed)
-        dark += list(camera.shoot(scene, [(n, extreme) for n in range(3 * number, 3 * number + 3)], seed))
+            (light,) = camera.shoot(scene, [base], seed)
+        three = [replace(extreme, number=n) for n in range(3 * number, 3 * number + 3)]
+        dark += camera.shoot(scene, three, seed)
     assert light is not None
     found = {}
     for name, pair in (("base", light), ("LL-E", dark[0])):

@@ -165,7 +165,7 @@ def photographs(rig: Rig) -> list[np.ndarray]:
     for folder in ("photos/coco", "photos/crowdpose"):
         source = Photos(DATA / folder, None, rig.height_px, rig.width_px)
         for index in range(len(source)):
-            for pair in camera.shoot(source.scene(index), [(n, shot) for n in range(4)], 0):
+            for pair in camera.shoot(source.scene(index), [dataclasses.replace(shot, number=n) for n in range(4)], 0):
                 picture = camera.develop(pair.low_light_raw, camera.low_light)[1:, 1:]
                 found += [b for b in blocks(picture) if bounds[0] <= b.mean() <= bounds[1]]
     return found

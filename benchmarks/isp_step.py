@@ -24,11 +24,12 @@ from torch import Tensor
 from isp_sim.isp.pipeline import Pipeline
 from models.data.crops import crop_affine
 from models.engine.distributed import pick_device
+from models.isp.learned import LearnedIsp
 from models.isp.learner import IspLearner, LowLightBatch, pose_loss
 from models.isp.predictor import Predictor
-from models.learned_isp import LearnedIsp
 from models.pose.network import SIZES, Cpn
-from models.recognisers.recogniser import Recogniser, of_cpn
+from models.recognisers.loading import of_cpn
+from models.recognisers.recogniser import Recogniser
 
 PICTURES, HEIGHT, WIDTH = 8, 1200, 1920
 PERSON_PX = 300

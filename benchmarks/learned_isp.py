@@ -18,8 +18,8 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from isp_sim.isp.pipeline import Pipeline
+from models.isp.learned import LearnedIsp
 from models.isp.predictor import Predictor
-from models.learned_isp import LearnedIsp
 
 ASKED_MS = 150
 """For predictor and pipeline together, filter included."""

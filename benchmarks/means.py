@@ -23,12 +23,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from isp_sim import readout, sensor
 from isp_sim.metering import level
 from isp_sim.pair import DualCamera
+from isp_sim.progress import track
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
 from isp_sim.run import tasks
@@ -122,7 +122,7 @@ def measure(
     rig: Rig, seed: int, scenes: int | None = None, source: str = "photos", black_in_electrons: bool = False
 ) -> dict[str, list[Level]]:
     """Levels of every picture by split, over the replayed shots (of `scenes` of the scenes)."""
-    work = tasks([(0, shot) for shot in replay(DATA / "exlpose/schedule.csv")], set())
+    work = tasks(replay(DATA / "exlpose/schedule.csv"), set())
     if scenes is not None:  # spread over the schedule, whose places differ
         work = [work[i] for i in np.linspace(0, len(work) - 1, min(scenes, len(work))).round().astype(int)]
     known = source_of(source, rig, len(work))
@@ -132,10 +132,10 @@ def measure(
     chosen = np.linspace(0, len(known) - 1, len(work)).round().astype(int)
     for number_of_scene, (task, choice) in enumerate(zip(track(work, "scenes"), chosen, strict=True)):
         drawn, index = known[choice]
-        shots = [(number, shot) for number, (_, _, shot) in enumerate(task.shots)]
+        shots = [shot for _, shot in task.shots]
         if black_in_electrons:
-            camera = DualCamera(with_black(rig, shots[0][1].base_gain_db))
-        for pair in camera.shoot(drawn.scene(index, shots[0][1].daylight), shots, seed):
+            camera = DualCamera(with_black(rig, shots[0].base_gain_db))
+        for pair in camera.shoot(drawn.scene(index, shots[0].daylight), shots, seed):
             shot = pair.shot
             level = Level(
                 number_of_scene,

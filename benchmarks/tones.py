@@ -15,14 +15,14 @@ from collections import defaultdict
 import numpy as np
 from means import DATA, source_of
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from isp_sim import optics, readout, sensor
-from isp_sim.generate import tasks
 from isp_sim.metering import meter
 from isp_sim.pair import DualCamera
+from isp_sim.progress import track
 from isp_sim.rigfile import load_rig
+from isp_sim.run import tasks
 from isp_sim.scenes import Scene
 from isp_sim.schedule import Shot, replay
 
@@ -46,7 +46,7 @@ def measure(source: str, size: tuple[int, int], count: int) -> dict[str, list[np
     """Metered scenes by kind of place."""
     rig = load_rig("exlpose").model_copy(update={"width_px": size[0], "height_px": size[1]})
     camera = DualCamera(rig)
-    shots = [task.shots[0][2] for task in tasks([(0, shot) for shot in replay(DATA / "exlpose/schedule.csv")], set())]
+    shots = [task.shots[0][1] for task in tasks(replay(DATA / "exlpose/schedule.csv"), set())]
     known = source_of(source, rig, count)
     chosen = np.linspace(0, len(known) - 1, count).round().astype(int)
     found: dict[str, list[np.ndarray]] = defaultdict(list)

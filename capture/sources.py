@@ -27,18 +27,18 @@ class SimulatedStage:
         self.rig, self.scenes, self.seed = rig, scenes, seed
         self._at: tuple[int, Scene] | None = None
 
-    def show(self, number: int, shot: Shot) -> None:
-        """Put a shot's scene before both arms, metered; `number` is the shot's within its scene."""
+    def show(self, shot: Shot) -> None:
+        """Put a shot's scene before both arms, metered."""
         if self._at is None or self._at[0] != shot.scene:
             self._at = shot.scene, self.scenes.scene(shot.scene % len(self.scenes), shot.daylight)
-        self.rig.prepare(self._at[1], number, shot, self.seed)
+        self.rig.prepare(self._at[1], shot, self.seed)
 
 
 class FolderStage:
     """Frames of a folder before two cameras that can be shown one.
 
     Attributes:
-        shots: what the folder holds, in the order of the names: (0, shot).
+        shots: what the folder holds, in the order of the names.
     """
 
     def __init__(self, folder: Path, bright: Shown, dark: Shown) -> None:
@@ -47,9 +47,9 @@ class FolderStage:
             raise ValueError("\n".join(faults) or f"{folder}: holds pictures; frames to play are DNGs")
         self.bright, self.dark = bright, dark
         self._pairs: dict[str, CapturedPair] = {pair.shot.file_name("bright"): pair for pair in pairs}
-        self.shots: Sequence[tuple[int, Shot]] = [(0, pair.shot) for pair in pairs]
+        self.shots: Sequence[Shot] = [pair.shot for pair in pairs]
 
-    def show(self, number: int, shot: Shot) -> None:
+    def show(self, shot: Shot) -> None:
         """Put the frames of a shot before the cameras."""
         pair = self._pairs[shot.file_name("bright")]
         self.bright.show(read_dng(pair.bright))

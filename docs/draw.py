@@ -65,7 +65,7 @@ def planes() -> None:
     from isp_sim.schedule import scene_shots
 
     scene = colorchecker(rig.height_px, rig.width_px, "D65")
-    shots = list(enumerate(scene_shots(rig.schedule, 3, streams.generator(0, 3, "schedule"))))
+    shots = scene_shots(rig.schedule, 3, streams.generator(0, 3, "schedule"))
     camera = DualCamera(rig)
     pair = list(camera.shoot(scene, shots, 0))[1]
     shown = (

@@ -2,10 +2,10 @@
 
     bright/  dark/        8-bit sRGB PNG on the low-light arm's pixels, ExLPose's file names
     raw/                  DNG of both arms as captured, neither warped nor cropped
-    Annotations/, annotations/   COCO JSON with 14 joints in the files that loaders open (isp_sim/annotation_files.py)
+    Annotations/, annotations/   COCO JSON in the files that loaders open (isp_sim/annotation_files.py)
     semantic/  instances/  depth/   maps on the pictures, where the scenes have them: class, person, mm; PNG
     manifest.jsonl        every true parameter and key of every shot, a line a pair (`isp_sim.manifest`)
-    run.json, rig.yaml    what was asked, and the rig as used
+    run.json, rig.yaml    what identifies the run, and the rig as used
 
 While a run goes on, `.pairs/` holds the manifest lines of finished pairs: a pair's line is written after its
 files, so whatever has a line is whole. Closing the run gathers them.
@@ -15,21 +15,19 @@ import fcntl
 import json
 import math
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import yaml
-from pydantic import BaseModel
 
-from isp_sim.annotation_files import ANNOTATION_FOLDERS, Subset, write_annotations
+from isp_sim.annotation_files import ANNOTATION_FOLDERS, write_annotations
 from isp_sim.dng import write_dng
 from isp_sim.files import remove_remnants, write_atomically
-from isp_sim.manifest import FILE, VERSION, PairRecord, PersonRecord, from_line, read_manifest, shot_fields, to_line
+from isp_sim.manifest import FILE, PairRecord, PersonRecord, from_line, read_manifest, shot_fields, to_line
 from isp_sim.pair import Pair
-from isp_sim.scenes.orientation import Orientation
+from isp_sim.run_spec import RunSpec
 from isp_sim.schedule import split_of
 from isp_sim.units import Picture
 
@@ -39,57 +37,28 @@ PLANES = ("semantic", "instances", "depth")
 """Folders of a scene's planes; made when the first one comes."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """What identifies a run: the same values give the same bytes.
-
-    Attributes:
-        rig_digest: hash of the rig as used.
-        scene_files: hash of the names of the scenes' files, labels included; empty for built-in scenes.
-        motion_samples: sub-frames over each exposure.
-        device: `cpu` or the kind of device; kinds draw different numbers from the same law.
-        shots_per_scene: of each scene; None means all.
-        version: of the manifest.
-        subset: what the data set is for; names the annotation files.
-        labels_orientation: what the labels of pictures turned by EXIF were said to mean; None: nothing was said.
-    """
-
-    rig: str
-    rig_digest: str
-    seed: int
-    scenes: str
-    scene_files: str
-    schedule: str | None
-    count: int
-    device: str
-    motion_samples: int = 1
-    shots_per_scene: int | None = None
-    version: int = VERSION
-    subset: Subset = "test"
-    labels_orientation: Orientation | None = None
-
-
 class DatasetWriter:
     """Writes pairs into a folder; what a killed run finished is kept and skipped."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def open(self, run: Run, rig: BaseModel, resume: bool) -> set[int]:
+    def open(self, spec: RunSpec, resume: bool) -> set[int]:
         """Make or re-enter the folder.
 
         Returns:
             Numbers of the pairs that are already whole.
 
         Raises:
-            ValueError: the folder holds something else, or the same run and `resume` was not asked.
+            ValueError: the folder holds something else, or the same run and not `resume`.
         """
-        self._subset = run.subset
-        asked = json.dumps(vars(run), indent=1).encode()
-        self._refuse_other(run, resume)
+        self._subset = spec.subset
+        identity = spec.identity
+        self._refuse_other(identity, resume)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock()
-        write_atomically(self.folder / "run.json", asked)  # first: with it the folder is ours, whatever fails next
+        # First: with it the folder is ours, whatever fails next.
+        write_atomically(self.folder / "run.json", json.dumps(identity, indent=1).encode())
         for name in FOLDERS:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
             remove_remnants(self.folder / name)
@@ -97,7 +66,7 @@ class DatasetWriter:
             if (self.folder / name).is_dir():
                 remove_remnants(self.folder / name)
         remove_remnants(self.folder)
-        text = yaml.safe_dump(rig.model_dump(mode="json"), sort_keys=False, width=110)
+        text = yaml.safe_dump(spec.rig.model_dump(mode="json"), sort_keys=False, width=110)
         write_atomically(self.folder / "rig.yaml", text.encode())
         return self._whole_pairs()
 
@@ -126,7 +95,7 @@ class DatasetWriter:
                 path.unlink()
         return whole
 
-    def _refuse_other(self, run: Run, resume: bool) -> None:
+    def _refuse_other(self, identity: dict[str, object], resume: bool) -> None:
         if self.folder.exists() and not self.folder.is_dir():
             raise ValueError(f"{self.folder}: is a file; --out takes a folder")
         file = self.folder / "run.json"
@@ -135,14 +104,14 @@ class DatasetWriter:
                 raise ValueError(f"{self.folder}: not empty and no run of this program; give --out an empty folder")
             return
         there = _read_json(file)
-        for field, value in vars(run).items():
+        for field, value in identity.items():
             if there.get(field) != value:
                 raise ValueError(
-                    f"{self.folder}: holds a run with {field} = {there.get(field)!r}, asked is {value!r}; "
+                    f"{self.folder}: holds a run with {field} = {there.get(field)!r}, not {value!r}; "
                     "give --out another folder"
                 )
         if not resume:
-            raise ValueError(f"{self.folder}: holds this very run; add --resume to finish it")
+            raise ValueError(f"{self.folder}: holds this same run; add --resume to finish it")
 
     def write(self, number: int, pair: Pair) -> None:
         """Write one pair: two PNG, two DNG, the planes, then its manifest line.
@@ -229,7 +198,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as fault:
         raise ValueError(f"{path}:{fault.lineno}: not JSON: {fault.msg}") from None
     if not isinstance(document, dict):
-        raise ValueError(f"{path}: holds no JSON object")
+        raise ValueError(f"{path}: not a JSON object")
     return document
 
 

@@ -34,12 +34,12 @@ _CFA, _D65, _RECOMMENDED_EXPOSURE_INDEX = 32803, 21, 2
 """Values of PhotometricInterpretation, of Exif's LightSource and of Exif's SensitivityType."""
 
 _ISO_SHORT_MAX = 65535
-"""Exif 2.3: PhotographicSensitivity has 16 bits; at its top, RecommendedExposureIndex tells the ISO.
+"""Exif 2.3: PhotographicSensitivity has 16 bits; at its top, RecommendedExposureIndex has the ISO.
 
 LibRaw looks there for Sony and Canon only: to it, another maker's ISO ends at 65535."""
 
-_FOREIGN_ISO_AT_0DB = 100
-"""Assumed of a DNG that is not ours: no DNG tag tells the ISO at 0 dB, and 100 is the usual base ISO."""
+_OTHERS_ISO_AT_0DB = 100
+"""Assumed of a DNG that is not ours: no DNG tag holds the ISO at 0 dB, and 100 is the usual base ISO."""
 
 _UNASSIGNED_TAG, _EXIF_TAG = 34664, 34665
 """tifffile refuses to write tag 34665, so its unassigned neighbour keeps the place in the sorted IFD."""
@@ -90,7 +90,7 @@ def write_dng(path: Path, raw: Raw) -> None:
 
 
 def read_dng(path: Path) -> Raw:
-    """Read a DNG: ours exactly as written, another's as far as its tags tell.
+    """Read a DNG: ours exactly as written, another's as far as its tags go.
 
     A tag of our file that was edited wins over the note in ImageDescription. In a file that is not ours, the
     gain is `20·log10(ISO / 100)` dB, the neutral is scaled to a maximum of 1, and what is absent is the DNG
@@ -105,7 +105,7 @@ def read_dng(path: Path) -> Raw:
 
     Raises:
         ValueError: no DNG, a truncated one, or a tag is missing or not supported; names file, tag and what
-            is allowed.
+            was expected.
         OSError: the file cannot be read.
     """
     content = path.read_bytes()
@@ -145,13 +145,13 @@ def _check(raw: Raw) -> None:
     """Refuse, by name, what a DNG cannot carry and `read_dng` could not give back."""
     counts = raw.counts
     if counts.dtype != np.uint16 or counts.ndim != 2 or counts.size == 0:
-        raise ValueError(f"counts are {counts.dtype} {counts.shape}; allowed: uint16 (height, width)")
+        raise ValueError(f"counts are {counts.dtype} {counts.shape}; expected uint16 (height, width)")
     if raw.cfa not in _TILES:
-        raise ValueError(f"cfa is {raw.cfa!r}; allowed: {', '.join(_TILES)}")
+        raise ValueError(f"cfa is {raw.cfa!r}; expected one of {', '.join(_TILES)}")
     for field, low, high in (("white_level_dn", 1, 65535), ("iso", 0, 2**32 - 1)):
         number = getattr(raw, field)
         if number != int(number) or not low <= number <= high:
-            raise ValueError(f"{field} is {number}; allowed: whole numbers {low} … {high}")
+            raise ValueError(f"{field} is {number}; expected whole numbers {low} … {high}")
     shapes: dict[str, tuple[tuple[int, ...], ...]] = {
         "black_level_dn": ((4,),),
         "neutral": ((3,),),
@@ -163,15 +163,15 @@ def _check(raw: Raw) -> None:
     for field, allowed in shapes.items():
         value = np.asarray(getattr(raw, field), dtype=np.float64)
         if value.shape not in allowed or not np.isfinite(value).all():
-            raise ValueError(f"{field} is {getattr(raw, field)}; allowed: finite, of shape {allowed[0]}")
+            raise ValueError(f"{field} is {getattr(raw, field)}; expected finite numbers of shape {allowed[0]}")
     if 0 in _as_tag("neutral", raw.neutral)[::2]:
-        raise ValueError(f"neutral is {raw.neutral}; allowed: above 0")
+        raise ValueError(f"neutral is {raw.neutral}; expected numbers above 0")
     try:
         kept = json.loads(json.dumps(raw.provenance, allow_nan=False)) == raw.provenance
     except (TypeError, ValueError) as error:
         raise ValueError(f"provenance does not fit JSON: {error}") from error
     if not kept:
-        raise ValueError("provenance would change in JSON; allowed: lists, not tuples; strings as keys")
+        raise ValueError("provenance would change in JSON; expected lists, not tuples, and strings as keys")
 
 
 def _extratags(raw: Raw) -> list[tuple[Any, ...]]:
@@ -232,7 +232,7 @@ def _ratios(values: Iterable[float], field: str, unit: int, signed: bool) -> tup
     ratios: list[int] = []
     for value in map(float, values):
         if not low <= value / unit <= high:
-            raise ValueError(f"{field} has {value}; allowed: {low * unit} … {high * unit}")
+            raise ValueError(f"{field} has {value}; expected {low * unit} … {high * unit}")
         exact = Fraction(repr(value)) / unit
         ratios += exact.limit_denominator(int(high / max(abs(exact), Fraction(1)))).as_integer_ratio()
     return tuple(ratios)
@@ -244,18 +244,18 @@ def _parse(content: bytes) -> tuple[dict[str, Any], Counts]:
         first = file.pages.first
         page = next((page for page in (first, *(first.pages or ())) if page.photometric == _CFA), None)
         if page is None:
-            raise ValueError(f"PhotometricInterpretation is {first.photometric}; allowed: {_CFA} (CFA)")
+            raise ValueError(f"PhotometricInterpretation is {first.photometric}; expected {_CFA} (CFA)")
         pixels, sizes = math.prod(page.shape), page.databytecounts
         tags: dict[str, Any] = {tag.name: tag.value for ifd in (first, page) for tag in ifd.tags}
         exif = tags.get("ExifTag", {})
         if not isinstance(exif, dict):
-            raise ValueError("truncated: ExifTag points behind the end; needed: the whole Exif IFD")
+            raise ValueError("truncated: ExifTag points behind the end; expected the whole Exif IFD")
         # By name: Exif has a CFAPattern of its own, laid out differently. Exif 2.3 renamed ISOSpeedRatings.
-        told = {"ExposureTime", "ISOSpeedRatings", "PhotographicSensitivity", "RecommendedExposureIndex"}
-        tags |= {name: exif[name] for name in told & exif.keys()}
+        names = {"ExposureTime", "ISOSpeedRatings", "PhotographicSensitivity", "RecommendedExposureIndex"}
+        tags |= {name: exif[name] for name in names & exif.keys()}
         for name, only in _ONLY.items():
             if tags.get(name, only) != only:
-                raise ValueError(f"{name} is {tags[name]}; allowed: {only}")
+                raise ValueError(f"{name} is {tags[name]}; expected {only}")
         ends = [start + size for start, size in zip(page.dataoffsets, sizes, strict=True)]
         if max(ends, default=0) > len(content) or sum(sizes) < 2 * pixels:
             raise ValueError(f"truncated: {len(content)} bytes do not hold all {pixels} pixels")
@@ -263,22 +263,22 @@ def _parse(content: bytes) -> tuple[dict[str, Any], Counts]:
 
 
 def _decode(tags: dict[str, Any], counts: Counts) -> Raw:
-    """The frame the tags tell of, and what the note says where a tag only rounds it."""
+    """The frame as the tags describe it, and as the note does where a tag only rounds it."""
     if "ActiveArea" in tags:
         top, left, bottom, right = tags["ActiveArea"]
         counts = Counts(np.ascontiguousarray(counts[top:bottom, left:right]))
     cfa = next((cfa for cfa, pattern in _TILES.items() if pattern == tags.get("CFAPattern")), None)
     if cfa is None:
-        raise ValueError(f"CFAPattern is {tags.get('CFAPattern')}; allowed: {', '.join(_TILES)}")
+        raise ValueError(f"CFAPattern is {tags.get('CFAPattern')}; expected {', '.join(_TILES)}")
     iso, neutral = _iso(tags), _numbers(tags, "AsShotNeutral", 3)
     if min(neutral) <= 0:
-        raise ValueError(f"AsShotNeutral is {neutral}; allowed: above 0")
+        raise ValueError(f"AsShotNeutral is {neutral}; expected numbers above 0")
     fields: dict[str, Any] = {
         "black_level_dn": _black_level(tags),
         "neutral": tuple(share / max(neutral) for share in neutral),
         "xyz_to_camera": _xyz_to_camera(tags),
         "exposure_us": _numbers(tags, "ExposureTime", 1)[0] * 1e6,
-        "gain_db": 20 * math.log10(max(iso, 1) / _FOREIGN_ISO_AT_0DB),
+        "gain_db": 20 * math.log10(max(iso, 1) / _OTHERS_ISO_AT_0DB),
         **{field: tags.get(_NOTED[field], "") for field in ("make", "model", "serial")},
         **_noted(tags),
     }
@@ -314,7 +314,7 @@ def _numbers(tags: dict[str, Any], name: str, count: int) -> tuple[float, ...]:
         flat = tuple(above / below for above, below in zip(flat[::2], flat[1::2], strict=True))
     if value is None or len(flat) != count:
         found = "missing or cut off" if value is None else value
-        raise ValueError(f"{name} is {found}; needed: {count} number(s)")
+        raise ValueError(f"{name} is {found}; expected {count} number(s)")
     return tuple(map(float, flat))
 
 
@@ -325,7 +325,7 @@ def _iso(tags: dict[str, Any]) -> int:
         iso = tags.get("RecommendedExposureIndex", iso)
     if not isinstance(iso, int):
         found = "missing or cut off" if iso is None else iso
-        raise ValueError(f"PhotographicSensitivity is {found}; needed: one whole number")
+        raise ValueError(f"PhotographicSensitivity is {found}; expected one whole number")
     return iso
 
 
@@ -333,7 +333,7 @@ def _black_level(tags: dict[str, Any]) -> tuple[float, ...]:
     """BlackLevel of each pixel of the 2×2 tile, row by row, DN."""
     rows, columns = tags.get("BlackLevelRepeatDim", (1, 1))
     if not {rows, columns} <= {1, 2}:
-        raise ValueError(f"BlackLevelRepeatDim is {(rows, columns)}; allowed: 1 or 2 rows and columns")
+        raise ValueError(f"BlackLevelRepeatDim is {(rows, columns)}; expected 1 or 2 rows and columns")
     levels = _numbers({"BlackLevel": (0,) * rows * columns} | tags, "BlackLevel", rows * columns)
     return tuple(np.broadcast_to(np.reshape(levels, (rows, columns)), (2, 2)).ravel().tolist())
 
@@ -345,13 +345,13 @@ def _xyz_to_camera(tags: dict[str, Any]) -> tuple[tuple[float, ...], ...]:
         if illuminant == _D65:
             flat = _numbers(tags, f"ColorMatrix{number}", 9)
             return flat[:3], flat[3:6], flat[6:]
-    raise ValueError(f"CalibrationIlluminant1 is {found[1]}; needed: a ColorMatrix for {_D65} (D65)")
+    raise ValueError(f"CalibrationIlluminant1 is {found[1]}; expected a ColorMatrix for {_D65} (D65)")
 
 
 def _noise_profile(tags: dict[str, Any]) -> tuple[tuple[float, float], ...]:
-    """(S, O) of R, G and B; a single pair counts for all; `()` if the file tells none."""
+    """(S, O) of R, G and B; a single pair counts for all; `()` if the file has none."""
     flat = tags.get("NoiseProfile", ())
     if len(flat) not in (0, 2, 6):
-        raise ValueError(f"NoiseProfile has {len(flat)} numbers; allowed: 2 or 6")
+        raise ValueError(f"NoiseProfile has {len(flat)} numbers; expected 2 or 6")
     pairs = tuple(zip(flat[::2], flat[1::2], strict=True))
     return pairs * 3 if len(pairs) == 1 else pairs

@@ -130,12 +130,6 @@ class PairRecord(Record):
     alignment: AlignmentRecord | None = None
 
     @property
-    def shot(self) -> Shot:
-        """Exposure and gains."""
-        fields = {name: getattr(self, name) for name in Shot.__dataclass_fields__ if name != "scene"}
-        return Shot(scene=self.scene_number, **fields)
-
-    @property
     def arm_map(self) -> ArmMap:
         """Where the low-light arm's pixels lie on the well-lit arm, frames as captured."""
         return ArmMap(np.array(self.low_to_well), (self.frame_height, self.frame_width), self.distortion)
@@ -154,7 +148,8 @@ class PairRecord(Record):
 
 def shot_fields(shot: Shot) -> dict[str, Any]:
     """A shot as a record's fields."""
-    return {name: value for name, value in vars(shot).items() if name != "scene"} | {"scene_number": shot.scene}
+    fields = {name: value for name, value in vars(shot).items() if name not in ("scene", "number")}
+    return fields | {"scene_number": shot.scene}
 
 
 def to_line(record: PairRecord) -> str:

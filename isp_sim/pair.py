@@ -1,6 +1,6 @@
 """Two arms, one scene → a pair: both raws as captured, both pictures on the low-light arm's pixels, labels on them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -69,26 +69,25 @@ class DualCamera:
         self._metered: tuple[Scene, float, float] | None = None  # with the base it was metered at
         self._light = 0.0
 
-    def shoot(self, scene: Scene, shots: Sequence[tuple[int, Shot]], seed: int) -> Iterator[Pair]:
+    def shoot(self, scene: Scene, shots: Iterable[Shot], seed: int) -> Iterator[Pair]:
         """Shots of one scene, one pair at a time; what moves in it does so for as long as each shot's exposure.
 
         Args:
             scene: what stands before the lens.
-            shots: (number of the shot within its scene, shot); they share a base, at which the scene is metered.
+            shots: of that scene; they share a base, at which it is metered.
             seed: of the run.
         """
         planes = self.place_planes(scene)
-        for number, shot in shots:
-            light = self.prepare(scene, number, shot, seed)
+        for shot in shots:
+            light = self.prepare(scene, shot, seed)
             yield self._pair(scene, shot, light, planes)
 
-    def prepare(self, scene: Scene, number: int, shot: Shot, seed: int) -> float:
+    def prepare(self, scene: Scene, shot: Shot, seed: int) -> float:
         """Put a shot's light before both arms, and the key of its noise: the next grab of either takes it.
 
         Args:
             scene: what stands before the lens; metered when it, or the shot's base, is another than before.
-            number: of the shot within its scene.
-            shot: its exposure and its scene's base.
+            shot: its exposure, its scene's base, its number.
             seed: of the run.
 
         Returns:
@@ -106,7 +105,7 @@ class DualCamera:
         if scene.during is not None:
             self._look_at(scene.during(shot.exposure_us * 1e-6))
         for arm in (self.well_lit, self.low_light):
-            arm.light, arm.next_frame = self._light, Frame(seed, shot.scene, number)
+            arm.light, arm.next_frame = self._light, Frame(seed, shot.scene, shot.number)
         return self._light
 
     def _look_at(self, radiance: Radiance) -> None:

@@ -176,7 +176,7 @@ class BeamSplitter(Model):
     def _makes_no_light(self) -> Self:
         for band, out in zip("RGB", np.add(self.transmittance.value, self.reflectance.value), strict=True):
             if out > 1 + 1e-9:
-                raise ValueError(f"transmittance + reflectance of {band} is {out:.3f}: allowed is at most 1")
+                raise ValueError(f"transmittance + reflectance of {band} is {out:.3f}, expected at most 1")
         return self
 
 
@@ -200,7 +200,7 @@ class Geometry(Model):
 
 
 class Isp(Model):
-    """The camera's own developing: what `isp_sim.isp.develop` is told.
+    """The camera's own developing: what `isp_sim.isp.develop` takes from the rig.
 
     Attributes:
         demosaic: `bilinear`, or `malvar2004` (5×5 linear, Malvar, He & Cutler, ICASSP 2004).
@@ -267,11 +267,12 @@ class Rig(Model):
     def _fits_the_sensor(self) -> Self:
         top = self.sensor.white_level_dn * self.binning**2
         if top > 65535:
-            raise ValueError(f"binning {self.binning} of {self.sensor.adc_bits.value} bits sums to {top}: 65535 fit")
+            bits = self.sensor.adc_bits.value
+            raise ValueError(f"binning {self.binning} of {bits} bits sums to {top}, expected at most 65535")
         for side in ("width_px", "height_px"):
-            asked, there = getattr(self, side) * self.binning, getattr(self.sensor, side).value
-            if asked > there:
-                raise ValueError(f"{side} × binning is {asked}: the sensor has {there} pixels")
+            needed, there = getattr(self, side) * self.binning, getattr(self.sensor, side).value
+            if needed > there:
+                raise ValueError(f"{side} × binning is {needed}: the sensor has {there} pixels")
         return self
 
     @model_validator(mode="after")
@@ -288,5 +289,5 @@ class Rig(Model):
             top = max(gain for _, gain in mix.bases) + 20 * math.log10(max(mix.ratios))
             if top > self.sensor.max_gain_db.value:
                 limit = self.sensor.max_gain_db.value
-                raise ValueError(f"schedule mix {mix.name!r} asks {top:.2f} dB: the sensor ends at {limit} dB")
+                raise ValueError(f"schedule mix {mix.name!r} needs {top:.2f} dB: the sensor's maximum is {limit} dB")
         return self

@@ -1,4 +1,4 @@
-"""YAML → models, with every fault of a file told at once, by path and line."""
+"""YAML → models, with every fault of a file reported at once, by path and line."""
 
 import contextlib
 import difflib
@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from isp_sim.photo_pairs.rig import RawPairs
+from isp_sim.photo_pairs.rig import PhotoPairRig
 from isp_sim.rig import Rig, Sensor
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -31,30 +31,30 @@ def rigs_folder() -> Path:
     return installed if installed.is_dir() else Path(__file__).resolve().parent.parent / "rigs"
 
 
-def is_raw_pairs(document: dict[str, object]) -> bool:
-    """Whether a rig file tells of pairs from raw photographs, not of a camera."""
+def is_photo_pairs(document: dict[str, object]) -> bool:
+    """Whether a rig file is for pairs from raw photographs, not for a camera."""
     return document.get("kind") == "raw-pairs"
 
 
-def load_any_rig(name: str | Path) -> Rig | RawPairs:
+def load_any_rig(name: str | Path) -> Rig | PhotoPairRig:
     """Read a rig of either kind: two arms, or pairs from raw photographs. Raises as `load_rig`."""
     path = _find(str(name), rigs_folder(), beside=None)
     document, origins = _read_extended(path)
-    return _validate(RawPairs, document, origins, path) if is_raw_pairs(document) else load_rig(name)
+    return _validate(PhotoPairRig, document, origins, path) if is_photo_pairs(document) else load_rig(name)
 
 
 def load_rig(name: str | Path) -> Rig:
     """Read a rig: a path to a YAML file, or the name of one that comes with the package.
 
     Raises:
-        ValueError: every fault of the file, each with path, line and what is allowed.
+        ValueError: every fault of the file, each with path, line and what was expected.
         FileNotFoundError: neither a file nor a known name.
     """
     path = _find(str(name), rigs_folder(), beside=None)
     document, origins = _read_extended(path)
     named = document.get("sensor")
     if isinstance(named, str):
-        # A sensor that is not found stays a name, and is told with the file's other faults.
+        # A sensor that is not found stays a name, and is reported with the file's other faults.
         with contextlib.suppress(FileNotFoundError):
             _graft(document, origins, "sensor", _find(named, rigs_folder() / "sensors", path))
     return _validate(Rig, document, origins, path)
@@ -102,7 +102,7 @@ def _read(path: Path) -> tuple[dict[str, object], dict[Keys, _Origin]]:
     twice = []
     for keys, line in found:
         if keys in origins:
-            twice.append(f"{path}:{line}: {_dotted(keys)} stands twice (first in line {origins[keys].line})")
+            twice.append(f"{path}:{line}: {_dotted(keys)} is duplicated (first in line {origins[keys].line})")
         origins[keys] = _Origin(path, line)
     if twice:
         raise ValueError("\n".join(twice))
@@ -167,7 +167,7 @@ def _validate(model: type[ModelT], document: dict[str, object], origins: dict[Ke
         lines: list[tuple[_Origin, str]] = []
         typos = [str(f["loc"][-1]) for f in faults if f["type"] == "extra_forbidden" and len(f["loc"]) == 1]
         if "extends" in model.model_fields and difflib.get_close_matches("extends", typos):
-            faults = [f for f in faults if f["type"] != "missing"]  # what the other rig would have given
+            faults = [f for f in faults if f["type"] != "missing"]  # what the other rig would have set
         for fault in faults:
             keys = tuple(fault["loc"])
             # A list that is too short only because its items are at fault says nothing new.
@@ -175,35 +175,34 @@ def _validate(model: type[ModelT], document: dict[str, object], origins: dict[Ke
             if fault["type"] == "too_short" and beneath:
                 continue
             origin = next((origins[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in origins), _Origin(path, 1))
-            told = f"{_dotted(keys)}{_allowed(model, fault)}".removeprefix(": ")
-            lines.append((origin, told))
+            lines.append((origin, f"{_dotted(keys)}{_message(model, fault)}".removeprefix(": ")))
         lines.sort(key=lambda one: (one[0].file != path, str(one[0].file), one[0].line))  # this file's come first
-        raise ValueError("\n".join(f"{origin.file}:{origin.line}: {told}" for origin, told in lines)) from None
+        raise ValueError("\n".join(f"{origin.file}:{origin.line}: {message}" for origin, message in lines)) from None
 
 
 def _dotted(keys: Keys) -> str:
     return ".".join(str(key) for key in keys)
 
 
-def _allowed(model: type[BaseModel], fault: ErrorDetails) -> str:
-    """What the fault is and what is allowed, in words."""
+def _message(model: type[BaseModel], fault: ErrorDetails) -> str:
+    """What the fault is and what was expected, in words."""
     keys: Keys = tuple(fault["loc"])
     if fault["type"] == "extra_forbidden":
         fields = _fields_at(model, keys[:-1])
         near = difflib.get_close_matches(str(keys[-1]), fields, n=1)
         hint = f" did you mean {near[0]!r}?" if near else ""
-        return f": unknown field;{hint} allowed are {', '.join(fields)}"
+        return f": unknown field;{hint} expected one of {', '.join(fields)}"
     if fault["type"] == "missing":
         return ": missing, and it has no default"
-    given = "" if isinstance(fault["input"], dict | list) else f" = {fault['input']!r}"
+    value = "" if isinstance(fault["input"], dict | list) else f" = {fault['input']!r}"
     if fault["type"] in ("model_type", "model_attributes_type", "dict_type"):
         if keys == ("sensor",):
             known = ", ".join(sorted(p.stem for p in (rigs_folder() / "sensors").glob("*.yaml")))
-            return f"{given}: no such sensor file; known are {known}"
+            return f"{value}: no such sensor file; known are {known}"
         fields = _fields_at(model, keys)
-        return f"{given}: should be a block {{{', '.join(f'{name}: …' for name in fields)}}}"
+        return f"{value}: should be a block {{{', '.join(f'{name}: …' for name in fields)}}}"
     message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    return f"{given}: {message}"
+    return f"{value}: {message}"
 
 
 def _fields_at(model: type[BaseModel], keys: Keys) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a finished run tells: how much it made of how much, who is labelled, and how bright it is."""
+"""What a finished run reports: how much it made of how much, who is labelled, and how bright it is."""
 
 from pathlib import Path
 
@@ -40,14 +40,14 @@ def summary(folder: Path, sheet: Path, kind: str) -> str:
     records = list(read_manifest(folder))
     people = {record.scene: sum(person.labelled for person in record.persons) for record in records}
     labelled = sum(map(bool, people.values()))
-    told = f"{_many(sum(people.values()), 'labelled person', 'labelled people')} in {labelled} of them"
+    people_labelled = f"{_many(sum(people.values()), 'labelled person', 'labelled people')} in {labelled} of them"
     poses = "Annotations/ holds the poses, docs/loaders.md says for whom"
     if not labelled:
-        told = "nobody in them is labelled"
+        people_labelled = "nobody in them is labelled"
         poses = "Annotations/ lists the pictures without a pose (photographs take labels from --annotations)"
     of_what = _many(len(people), kind, f"{kind}s")
     return (
-        f"{_many(len(records), 'pair', 'pairs')} of {of_what}, {told}, in {folder}, contact sheet {sheet}\n"
+        f"{_many(len(records), 'pair', 'pairs')} of {of_what}, {people_labelled}, in {folder}, contact sheet {sheet}\n"
         f"next: look at the contact sheet; open raw/*.dng in any raw developer; {poses}"
     )
 

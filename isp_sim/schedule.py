@@ -37,6 +37,7 @@ class Shot:
         exposure_us: of both arms, µs.
         base_exposure_us, base_gain_db: at which the scene is metered; the same for all of its shots.
         well_lit_gain_db, low_light_gain_db: gains.
+        number: of the shot within its scene; keys its random numbers.
     """
 
     scene: int
@@ -50,6 +51,7 @@ class Shot:
     base_gain_db: float
     well_lit_gain_db: float
     low_light_gain_db: float
+    number: int = 0
 
     @property
     def daylight(self) -> float:
@@ -104,17 +106,17 @@ def scene_shots(schedule: Schedule, scene: int, stream: np.random.Generator) -> 
             base_gain_db=base_gain_db,
             well_lit_gain_db=round(base_gain_db + 20 * math.log10(ratio), 2),
             low_light_gain_db=base_gain_db,
+            number=number,
         )
-        for ratio in mix.ratios
+        for number, ratio in enumerate(mix.ratios)
     ]
 
 
-def some_of(shots: list[Shot], count: int | None, stream: np.random.Generator) -> list[tuple[int, Shot]]:
-    """So many of a scene's shots, drawn, each with its number within the scene; None takes all."""
-    numbered = list(enumerate(shots))
+def some_of(shots: list[Shot], count: int | None, stream: np.random.Generator) -> list[Shot]:
+    """So many of a scene's shots, drawn; None takes all."""
     if count is None:
-        return numbered
-    return [numbered[n] for n in sorted(stream.permutation(len(shots))[:count].tolist())]
+        return shots
+    return [shots[n] for n in sorted(stream.permutation(len(shots))[:count].tolist())]
 
 
 def replay(path: Path) -> list[Shot]:
@@ -140,9 +142,9 @@ def replay(path: Path) -> list[Shot]:
         absent = [column for column in needed if column not in (table.fieldnames or ())]
         rows = list(table)
     except (UnicodeDecodeError, csv.Error) as fault:
-        raise ValueError(f"{path}: is no CSV in UTF-8: {fault}") from None
+        raise ValueError(f"{path}: not a CSV in UTF-8: {fault}") from None
     if absent:
-        raise ValueError(f"{path}: lacks the column(s) {', '.join(absent)}; needed are {', '.join(needed)}")
+        raise ValueError(f"{path}: lacks the column(s) {', '.join(absent)}; expected {', '.join(needed)}")
     shots: list[Shot] = []
     faults: list[str] = []
     scenes: dict[tuple[str, ...], int] = {}
@@ -158,12 +160,15 @@ def replay(path: Path) -> list[Shot]:
 
 
 def _share_bases(shots: list[Shot]) -> list[Shot]:
-    metered: dict[int, Shot] = {}
-    for shot in sorted(shots, key=lambda one: one.ratio):
-        metered.setdefault(shot.scene, shot)
+    by_scene: dict[int, list[Shot]] = {}
+    based = []
+    for shot in shots:
+        by_scene.setdefault(shot.scene, []).append(shot)
+        based.append(replace(shot, number=len(by_scene[shot.scene]) - 1))
+    metered = {scene: min(of_scene, key=lambda one: one.ratio) for scene, of_scene in by_scene.items()}
     return [
         replace(shot, base_exposure_us=base.base_exposure_us, base_gain_db=base.low_light_gain_db)
-        for shot in shots
+        for shot in based
         for base in (metered[shot.scene],)
     ]
 
@@ -182,10 +187,10 @@ def _shot(row: dict[str, str], scene: int) -> Shot:
         except (TypeError, ValueError):
             value[column] = math.nan
         if not low <= value[column] <= high:
-            raise ValueError(f"{column} = {row[column]!r}: allowed are numbers from {low:g} to {high:g}")
+            raise ValueError(f"{column} = {row[column]!r}: expected numbers from {low:g} to {high:g}")
     for column in ("session", "place", "scene", "frame"):
         if not re.fullmatch(r"[\w.-]*", row[column] or ""):
-            raise ValueError(f"{column} = {row[column]!r}: allowed are letters, digits, '_', '-' and '.'")
+            raise ValueError(f"{column} = {row[column]!r}: expected letters, digits, '_', '-' and '.'")
     gain_db = max(0.0, value["dark_gain_db"])
     return Shot(
         scene=scene,

@@ -1,4 +1,4 @@
-"""A predictor before the ISP: image → parameters → image. As a command, it develops one picture and explains itself.
+"""Command: one picture, developed with parameters of its own that a predictor finds for it; it explains them.
 
 python -m models.learned_isp photo.png --explain --out brighter.png
 """
@@ -8,199 +8,72 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
-import torch
-from rich.console import Console
-from rich.table import Table
-from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
-
-from isp_sim.dng import read_dng
-from isp_sim.files import write_atomically
-from isp_sim.isp.develop import develop_raw, unclipped_srgb
-from isp_sim.isp.pipeline import Pipeline, load_pipeline
-from isp_sim.rig import Isp
-from isp_sim.rigfile import load_rig
-from models.engine.weights_file import file_bytes
-from models.isp.predictor import Crop, Predictor
+from isp_sim.command_line import run
 
 
-class LearnedIsp(nn.Module):
-    """Image → parameters → image.
-
-    Args:
-        predictor: gives each image its parameters; `None` if the caller does.
-        pipeline: the ISP.
-    """
-
-    def __init__(self, predictor: Predictor | None, pipeline: Pipeline) -> None:
-        super().__init__()
-        if predictor is not None and predictor.pipeline != pipeline:
-            raise ValueError(f"the predictor speaks for {predictor.pipeline.names}, the pipeline has {pipeline.names}")
-        self.predictor, self.pipeline = predictor, pipeline
-
-    def forward(self, image: Tensor, values: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
-        """The image after the ISP.
-
-        Args:
-            image: `(batch, 3, height, width)`, 1 is white.
-            values: parameters, `(batch, size)`, instead of the predictor's: an `nn.Parameter` learns, a tensor does
-                not, `(1, size)` serves all images. `pipeline.base` and `pipeline.steer` make good ones.
-            generator: for the predictor's crops and dropout.
-        """
-        return self.pipeline(image, self.values(image, generator) if values is None else values)
-
-    def values(self, image: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """The parameters of each image: the predictor's, or without one `pipeline.base`."""
-        if self.predictor is None:
-            return self.pipeline.base(image)
-        found: Tensor = self.predictor(image, generator)
-        return found
-
-    def explain(self, image: Tensor, values: Tensor) -> list[Table]:
-        """A table of the parameters for each image, beside where they start and what is allowed."""
-        tables = []
-        for place, (start, chosen) in enumerate(zip(self.pipeline.base(image), values, strict=True)):
-            table = Table(title=f"image {place}" if len(image) > 1 else None)
-            for heading in ("parameter", "value", "start", "allowed", "unit", ""):
-                words = heading in ("parameter", "unit", "")
-                table.add_column(heading, justify="left" if words else "right", no_wrap=heading != "")
-            specs = [(spec, number) for spec in self.pipeline.specs for number in range(spec.size)]
-            for name, (spec, number), now, then in zip(self.pipeline.names, specs, chosen, start, strict=True):
-                said = spec.says if number == 0 else ""
-                table.add_row(name, f"{now:.4g}", f"{then:.4g}", f"{spec.low:g} … {spec.high:g}", spec.unit, said)
-            tables.append(table)
-        return tables
-
-
-def save_weights(isp: LearnedIsp, path: Path, what: str = "picture") -> None:
-    """Write a learned ISP, pipeline and predictor, as safetensors; `what` is what it learned to develop."""
-    state = {name: value.contiguous() for name, value in isp.state_dict().items()}
-    said = {"pipeline": isp.pipeline.model_dump_json(exclude_unset=True), "input": what}
-    write_atomically(path, file_bytes(state, said))
-
-
-def learned_from(path: Path) -> str:
-    """What the weights of a file that `load_weights` takes learned to develop: `picture` or `raw`."""
-    with safe_open(path, framework="pt") as file:
-        return str((file.metadata() or {}).get("input", "picture"))
-
-
-def load_weights(path: Path, crop: Crop = "whole") -> LearnedIsp:
-    """Read what `save_weights` wrote; ready to be trained on or, after `.eval()`, used.
-
-    Raises:
-        ValueError: not such a file, or its weights do not fit its pipeline.
-        FileNotFoundError: no such file.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            said = (file.metadata() or {}).get("pipeline")
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as fault:
-        raise ValueError(f"{path}: not a safetensors file: {fault}") from None
-    if said is None:
-        raise ValueError(f"{path}: says nothing of a pipeline; these are no weights of a learned ISP")
-    pipeline = Pipeline.model_validate_json(said)
-    isp = LearnedIsp(Predictor(pipeline, torch.Generator(), crop=crop), pipeline)
-    try:
-        isp.load_state_dict(state)
-    except RuntimeError as fault:
-        raise ValueError(f"{path}: {fault}") from None
-    return isp
-
-
-def read_raw(path: Path, rig: str) -> Tensor:
-    """A low-light DNG, developed but not quantised, as `(1, 3, height, width)`, sRGB, 1 is white.
-
-    Args:
-        path: of the DNG.
-        rig: that shot it; tells how its raws are demosaiced.
-
-    Raises:
-        ValueError: not a DNG that is read, or no such rig.
-        FileNotFoundError: no such file.
-    """
-    return unclipped_srgb(develop_raw(read_dng(path), Isp(demosaic=load_rig(rig).low_light.isp.demosaic)))
-
-
-def read_image(path: Path) -> Tensor:
-    """A picture of 8 or 16 bits as `(1, 3, height, width)`, 1 is white.
-
-    Raises:
-        ValueError: not a picture.
-        FileNotFoundError: no such file.
-    """
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if len(data) else None
-    if picture is None or picture.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"{path}: no picture of 8 or 16 bits that OpenCV reads")
-    scaled = picture[..., ::-1].astype(np.float32) / (255 if picture.dtype == np.uint8 else 65535)
-    return torch.from_numpy(scaled).permute(2, 0, 1)[None].contiguous()
-
-
-def write_image(image: Tensor, path: Path) -> None:
-    """One picture, cut to 0 … 1, as 8 bits in the format its name says."""
-    codes = (image[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()[..., ::-1]
-    if not cv2.haveImageWriter(path.name):
-        raise ValueError(f"--out {path}: OpenCV writes no files of that ending; .png is one it does")
-    written, data = cv2.imencode(path.suffix, codes)
-    if not written:
-        raise ValueError(f"--out {path}: OpenCV could not encode it")
-    write_atomically(path, data.tobytes())
-
-
-def parser() -> argparse.ArgumentParser:
-    """What the command understands."""
-    asked = argparse.ArgumentParser(
-        prog="python -m models.learned_isp",
+def parser(prog: str = "python -m models.learned_isp") -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
         description="Develop one picture with parameters of its own, which a predictor finds for it.",
-        epilog="example: python -m models.learned_isp out/small/raw/FILE_dark_….dng --rig exlpose-small "
+        epilog="example: %(prog)s out/small/raw/FILE_dark_….dng --rig exlpose-small "
         "--weights out/isp/isp.safetensors --out lit.png",
     )
-    asked.add_argument("image", type=Path, help="a PNG, JPEG or TIFF, or a low-light DNG that --rig shot")
-    asked.add_argument("--explain", action="store_true", help="print its parameters as a table (also without --out)")
-    asked.add_argument("--out", type=Path, help="write the result [only the parameters are printed]")
-    asked.add_argument("--weights", type=Path, help="a learned ISP (.safetensors) [nothing is learned yet]")
-    asked.add_argument("--pipeline", type=Path, help="steps as YAML, without weights [exposure, gamma, smoothing]")
-    asked.add_argument("--rig", default="exlpose", help="that shot a DNG [%(default)s]")
-    asked.add_argument(
-        "--crop", choices=("whole", "thumbnail"), default="whole", help="what the predictor looks at [%(default)s]"
+    parser.add_argument("image", type=Path, help="a PNG, JPEG or TIFF, or a low-light DNG that --rig shot")
+    parser.add_argument("--explain", action="store_true", help="print its parameters as a table (also without --out)")
+    parser.add_argument("--out", type=Path, help="write the result [only the parameters are printed]")
+    parser.add_argument("--weights", type=Path, help="a learned ISP (.safetensors) [nothing is learned yet]")
+    parser.add_argument("--pipeline", type=Path, help="steps as YAML, without weights [exposure, gamma, smoothing]")
+    parser.add_argument("--rig", default="exlpose", help="rig that shot a DNG [%(default)s]")
+    parser.add_argument(
+        "--crop", choices=("whole", "thumbnail"), default="whole", help="what the predictor sees of it [%(default)s]"
     )
-    return asked
+    return parser
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
-    given = parser().parse_args(arguments)
+def work(args: argparse.Namespace) -> int:
+    """Develop the picture; print the parameters or write the result.
+
+    Raises:
+        ValueError, OSError: bad input; one sentence.
+    """
+    if args.weights and args.pipeline:
+        raise ValueError("--weights brings its own pipeline: leave out --pipeline")
+    if args.out and not args.out.resolve().parent.is_dir():
+        raise ValueError(f"--out {args.out}: its folder does not exist")
+    import torch
+    from rich.console import Console
+
+    from isp_sim.isp.pipeline import Pipeline, load_pipeline
+    from models.isp.learned import LearnedIsp, learned_from, load_weights, read_image, read_raw, write_image
+    from models.isp.predictor import Predictor
+
     console = Console()
-    try:
-        if given.weights and given.pipeline:
-            raise ValueError("--weights brings its own pipeline: leave out --pipeline")
-        if given.out and not given.out.resolve().parent.is_dir():
-            raise ValueError(f"--out {given.out}: its folder does not exist")
-        raw = given.image.suffix.lower() == ".dng"
-        image = read_raw(given.image, given.rig) if raw else read_image(given.image)
-        if given.weights:
-            isp = load_weights(given.weights, given.crop)
-            if learned_from(given.weights) == "raw" and not raw:
-                console.print("note: these weights learned from raws; give a DNG and --rig for what they are good at")
+    raw = args.image.suffix.lower() == ".dng"
+    image = read_raw(args.image, args.rig) if raw else read_image(args.image)
+    if args.weights:
+        isp = load_weights(args.weights, args.crop)
+        if learned_from(args.weights) == "raw" and not raw:
+            console.print("note: these weights learned from raws; give a DNG and --rig for what they are good at")
+    else:
+        pipeline = load_pipeline(args.pipeline) if args.pipeline else Pipeline()
+        isp = LearnedIsp(Predictor(pipeline, torch.Generator(), crop=args.crop), pipeline)
+        console.print("untrained: these are the parameters that training starts from")
+    with torch.inference_mode():
+        values = isp.eval().values(image)
+        if args.explain or not args.out:
+            console.print(*isp.explain(image, values))
+        if args.out:
+            write_image(isp(image, values), args.out)
+            console.print(f"wrote {args.out}", soft_wrap=True)
         else:
-            pipeline = load_pipeline(given.pipeline) if given.pipeline else Pipeline()
-            isp = LearnedIsp(Predictor(pipeline, torch.Generator(), crop=given.crop), pipeline)
-            console.print("untrained: these are the parameters that training starts from")
-        with torch.inference_mode():
-            values = isp.eval().values(image)
-            if given.explain or not given.out:
-                console.print(*isp.explain(image, values))
-            if given.out:
-                write_image(isp(image, values), given.out)
-                console.print(f"wrote {given.out}", soft_wrap=True)
-    except (ValueError, OSError) as fault:
-        print(f"models.learned_isp: {fault}", file=sys.stderr)
-        return 1
+            console.print("next: add --out FILE to write the developed picture")
     return 0
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m models.learned_isp") -> int:
+    """Entry point; returns the exit status."""
+    return run(parser(prog), work, arguments)
 
 
 if __name__ == "__main__":

@@ -15,19 +15,20 @@ from capture.alignment.session_fit import Session, Settings
 from capture.captures import CapturedPair
 from capture.registration import geometry
 from capture.registration.residuals import Check
-from isp_sim.dataset import DatasetWriter, Run, write_plane, write_png
+from isp_sim.dataset import DatasetWriter, write_plane, write_png
 from isp_sim.files import write_atomically
 from isp_sim.isp.codes import srgb_codes
 from isp_sim.manifest import AlignmentRecord, PairRecord, shot_fields
 from isp_sim.raw import Raw
 from isp_sim.rectify import ArmName, Box, on_one_arm
+from isp_sim.run_spec import RunSpec
 from isp_sim.scenes.annotations import check_size
 from isp_sim.schedule import Shot, split_of
 from isp_sim.units import Picture
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlignRun(Run):
+class AlignRun(RunSpec):
     """What identifies an alignment: the captures, their labels, and how they are aligned.
 
     Attributes:

@@ -37,7 +37,7 @@ def bilateral(image: Tensor, sigma_space: Tensor, sigma_range: Tensor, window: i
         ValueError: a window or a shape that does not fit; on the CPU also a σ that is not above 0.
     """
     if window not in WINDOWS:
-        raise ValueError(f"bilateral window {window}: allowed are {', '.join(map(str, WINDOWS))} pixels")
+        raise ValueError(f"bilateral window {window}: expected one of {', '.join(map(str, WINDOWS))} pixels")
     if image.ndim != 4:
         raise ValueError(f"bilateral image of shape {tuple(image.shape)}: (batch, channels, height, width) is expected")
     batch, channels = image.shape[:2]

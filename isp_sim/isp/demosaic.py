@@ -37,7 +37,7 @@ def demosaic(mosaic: Mosaic, cfa: str, method: str) -> LinearRgb:
         ValueError: odd size, or an unknown method.
     """
     if method not in FILTERS:
-        raise ValueError(f"demosaic {method!r}: allowed are {', '.join(FILTERS)}")
+        raise ValueError(f"demosaic {method!r}: expected one of {', '.join(FILTERS)}")
     height, width = mosaic.shape[-2:]
     if height % 2 or width % 2:
         raise ValueError(f"a mosaic of {height}×{width} pixels: both must be even")

@@ -21,7 +21,7 @@ UNCUT = Isp(demosaic="malvar2004")
 
 @dataclass(frozen=True)
 class DevelopParams:
-    """What the developing of a batch is told; tensors may be parameters that learn.
+    """How a batch is developed; tensors may be parameters that learn.
 
     Attributes:
         cfa: colours of the 2×2 tile, row by row.

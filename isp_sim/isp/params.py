@@ -1,4 +1,4 @@
-"""What a step of the ISP can be told: name, size, range, scale. Everything that numbers parameters asks here.
+"""The tunable parameters of an ISP step: name, size, range, scale. Everything that numbers parameters asks here.
 
 One spec feeds the predictor's head (`steer`), a black-box tuner (`to_unit`, `from_unit`), the command line and the
 docs.
@@ -106,5 +106,5 @@ class ParamSpec:
             image, number = wrong[0].tolist()
             raise ValueError(
                 f"{self.names[number]} of image {image} is {value[image, number].item():g} {self.unit}: "
-                f"allowed are {self.low:g} … {self.high:g}"
+                f"expected {self.low:g} … {self.high:g}"
             )

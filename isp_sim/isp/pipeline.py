@@ -1,4 +1,4 @@
-"""Steps of the ISP in any order, told by one vector an image: what a predictor steers and a search searches.
+"""Steps of the ISP in any order, controlled by one vector an image: what a predictor steers and a search searches.
 
 A file lists them, each with its settings if they are not the usual ones:
 
@@ -58,7 +58,7 @@ class Entry(Model):
     @model_validator(mode="after")
     def _one_step(self) -> Self:
         if len(self.model_fields_set) != 1:
-            raise ValueError(f"{len(self.model_fields_set)} steps in one line of the list: one is allowed")
+            raise ValueError(f"{len(self.model_fields_set)} steps in one line of the list, expected one")
         return self
 
     @property
@@ -93,9 +93,9 @@ class Pipeline(Model):
         names = [entry.name for entry in listed]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
-            raise ValueError(f"{twice} stands {names.count(twice)} times; each step is allowed once")
+            raise ValueError(f"{twice} is listed {names.count(twice)} times; each step may appear once")
         if not names:
-            raise ValueError("no step is listed; at least one is needed")
+            raise ValueError("no step is listed; expected at least one")
         return listed
 
     @property
@@ -121,7 +121,7 @@ class Pipeline(Model):
     def split(self, vector: Tensor) -> tuple[Tensor, ...]:
         """A vector's parts, one for each spec."""
         if vector.ndim != 2 or vector.shape[1] != self.size:
-            raise ValueError(f"parameters of shape {tuple(vector.shape)}: (batch, {self.size}) is expected")
+            raise ValueError(f"parameters of shape {tuple(vector.shape)}: expected (batch, {self.size})")
         return torch.split(vector, [spec.size for spec in self.specs], dim=1)
 
     def base(self, image: Tensor) -> Tensor:
@@ -181,9 +181,9 @@ class Pipeline(Model):
     def _check(self, image: Tensor, values: Tensor) -> None:
         """One look at all numbers; if something is wrong, a second one to say what."""
         if image.ndim != 4 or image.shape[1] != 3:
-            raise ValueError(f"image of shape {tuple(image.shape)}: (batch, 3, height, width) is expected")
+            raise ValueError(f"image of shape {tuple(image.shape)}: expected (batch, 3, height, width)")
         if image.shape[0] != values.shape[0] and 1 not in (image.shape[0], values.shape[0]):
-            raise ValueError(f"{image.shape[0]} images and parameters for {values.shape[0]}: give as many, or one")
+            raise ValueError(f"{image.shape[0]} images and parameters for {values.shape[0]}: expected as many, or one")
         with torch.no_grad():
             nan = image.sum(dim=(1, 2, 3)).isnan()  # a sum is NaN if any of it is
             if nan.any():
@@ -199,7 +199,7 @@ def load_pipeline(path: str | Path) -> Pipeline:
     """Read a pipeline from YAML.
 
     Raises:
-        ValueError: every fault of the file, each with path, line and what is allowed.
+        ValueError: every fault of the file, each with path, line and what was expected.
         FileNotFoundError: no such file.
     """
     return load_yaml(Pipeline, Path(path))

@@ -21,16 +21,16 @@ class Step(Model):
 
     Attributes:
         operator: its function of `isp_sim.isp.operators`.
-        told: specs of the function's parameters, in their order.
+        param_specs: specs of the function's parameters, in their order.
     """
 
     operator: ClassVar[Callable[..., Tensor]]
-    told: ClassVar[tuple[ParamSpec, ...]]
+    param_specs: ClassVar[tuple[ParamSpec, ...]]
 
     @property
     def specs(self) -> tuple[ParamSpec, ...]:
-        """`told`, with these settings."""
-        return self.told
+        """`param_specs`, with these settings."""
+        return self.param_specs
 
     @property
     def settings(self) -> dict[str, int]:
@@ -43,7 +43,7 @@ class Step(Model):
         return 0
 
     def base(self, image: Tensor) -> Tensor:
-        """Values to start from, `(batch, size)`: the specs' own, unless the image tells better."""
+        """Values to start from, `(batch, size)`: the specs' own, unless the image gives better ones."""
         start = [value for spec in self.specs for value in spec.initial]
         return image.new_tensor(start).expand(image.shape[0], -1)
 
@@ -59,8 +59,8 @@ class ChannelStep(Step):
 
     @property
     def specs(self) -> tuple[ParamSpec, ...]:
-        """`told`, for the channels if they have their own."""
-        return tuple(spec.for_channels() for spec in self.told) if self.per_channel else self.told
+        """`param_specs`, for the channels if they have their own."""
+        return tuple(spec.for_channels() for spec in self.param_specs) if self.per_channel else self.param_specs
 
 
 class WindowStep(ChannelStep):
@@ -72,7 +72,7 @@ class WindowStep(ChannelStep):
     @classmethod
     def _window_is_known(cls, window: int) -> int:
         if window not in WINDOWS:
-            raise ValueError(f"allowed are {', '.join(map(str, WINDOWS))} pixels")
+            raise ValueError(f"expected one of {', '.join(map(str, WINDOWS))} pixels")
         return window
 
     @property
@@ -90,7 +90,7 @@ class Exposure(ChannelStep):
     """Starts at the gain that brings the image's mean (of each channel, if each has its own) to 0.4."""
 
     operator = staticmethod(operators.exposure)
-    told = (operators.GAIN,)
+    param_specs = (operators.GAIN,)
 
     def base(self, image: Tensor) -> Tensor:
         """0.4 over the mean, as far as the range goes; a black image gets its end."""
@@ -104,14 +104,14 @@ class Gamma(ChannelStep):
     """Power curve."""
 
     operator = staticmethod(operators.gamma)
-    told = (operators.GAMMA,)
+    param_specs = (operators.GAMMA,)
 
 
 class Smoothing(WindowStep):
-    """Bilateral filter; each channel has its own σs, as in Ono et al. (VISAPP 2024), unless told otherwise."""
+    """Bilateral filter; each channel has its own σs, as in Ono et al. (VISAPP 2024), unless set otherwise."""
 
     operator = staticmethod(operators.smoothing)
-    told = (operators.SIGMA_SPACE, operators.SIGMA_RANGE)
+    param_specs = (operators.SIGMA_SPACE, operators.SIGMA_RANGE)
     per_channel: bool = True
     window: int = 7
 
@@ -120,28 +120,28 @@ class WhiteBalance(Step):
     """Gains of R, G and B."""
 
     operator = staticmethod(operators.channel_gains)
-    told = (operators.GAINS,)
+    param_specs = (operators.GAINS,)
 
 
 class ColourMatrix(Step):
     """Mixing of the channels."""
 
     operator = staticmethod(operators.colour_matrix)
-    told = (operators.MATRIX,)
+    param_specs = (operators.MATRIX,)
 
 
 class Contrast(ChannelStep):
     """S-shaped tone curve."""
 
     operator = staticmethod(operators.contrast)
-    told = (operators.CONTRAST,)
+    param_specs = (operators.CONTRAST,)
 
 
 class Sharpening(WindowStep):
     """Unsharp mask."""
 
     operator = staticmethod(operators.sharpening)
-    told = (operators.SHARPENING, operators.RADIUS)
+    param_specs = (operators.SHARPENING, operators.RADIUS)
     window: int = 9
 
 
@@ -149,4 +149,4 @@ class Saturation(Step):
     """Distance from grey."""
 
     operator = staticmethod(operators.saturation)
-    told = (operators.SATURATION,)
+    param_specs = (operators.SATURATION,)

@@ -17,7 +17,7 @@ from isp_sim.units import Counts
 TOP_DN = 65535
 
 
-class RawFrames:
+class PhotoFrames:
     """The raw files of a folder in the order of their names, or a single one; of a data set of ours the well-lit arm's.
 
     Args:
@@ -36,7 +36,7 @@ class RawFrames:
         files = [folder_or_file] if folder_or_file.is_file() else list_files(folder_or_file, SUFFIXES)
         self.paths = [path for path in files if not _is_low_light(path)]
         if not self.paths or any(path.suffix.lower() not in SUFFIXES for path in self.paths):
-            raise ValueError(f"{folder_or_file} holds no raw files; files ending in {' '.join(SUFFIXES)} are allowed")
+            raise ValueError(f"{folder_or_file} holds no raw files; expected files ending in {' '.join(SUFFIXES)}")
         self.max_height, self.max_width = max_height, max_width
         for path in self.paths:
             if path.suffix.lower() == MOSAIC:
@@ -63,8 +63,8 @@ class RawFrames:
 
 
 def _is_low_light(path: Path) -> bool:
-    said = FILE_NAME.fullmatch(f"{path.stem}.png")
-    return said is not None and said["arm"] == "dark"
+    name = FILE_NAME.fullmatch(f"{path.stem}.png")
+    return name is not None and name["arm"] == "dark"
 
 
 def open_frame(path: Path) -> Raw:
@@ -83,12 +83,12 @@ def open_frame(path: Path) -> Raw:
     return _of_libraw(path)
 
 
-def _of_sidecar(path: Path, said: Sidecar) -> Raw:
-    counts = np.fromfile(path, said.dtype).reshape(said.height_px, said.width_px).astype(np.uint16)
-    to_rec709 = np.eye(3) if said.camera_to_rec709 is None else np.array(said.camera_to_rec709.value)
-    camera = np.diag(said.neutral.value) @ np.linalg.inv(to_rec709) @ np.linalg.inv(np.array(REC709_TO_XYZ))
-    black = said.black_level_dn.value
-    return _frame(path, counts, said.cfa, (black,) * 4, said.white_level_dn.value, said.neutral.value, camera)
+def _of_sidecar(path: Path, sidecar: Sidecar) -> Raw:
+    counts = np.fromfile(path, sidecar.dtype).reshape(sidecar.height_px, sidecar.width_px).astype(np.uint16)
+    to_rec709 = np.eye(3) if sidecar.camera_to_rec709 is None else np.array(sidecar.camera_to_rec709.value)
+    camera = np.diag(sidecar.neutral.value) @ np.linalg.inv(to_rec709) @ np.linalg.inv(np.array(REC709_TO_XYZ))
+    black = sidecar.black_level_dn.value
+    return _frame(path, counts, sidecar.cfa, (black,) * 4, sidecar.white_level_dn.value, sidecar.neutral.value, camera)
 
 
 def _of_libraw(path: Path) -> Raw:
@@ -96,7 +96,9 @@ def _of_libraw(path: Path) -> Raw:
         with rawpy.imread(str(path)) as raw:
             pattern = raw.raw_pattern
             if pattern is None or pattern.shape != (2, 2):
-                raise ValueError(f"{path}: its mosaic is {getattr(pattern, 'shape', None)}; Bayer, 2×2, is allowed")
+                raise ValueError(
+                    f"{path}: its mosaic is {getattr(pattern, 'shape', None)}; expected a Bayer mosaic, 2×2"
+                )
             counts = np.array(raw.raw_image_visible, np.uint16)
             counts = counts[: counts.shape[0] // 2 * 2, : counts.shape[1] // 2 * 2]
             letters = raw.color_desc.decode()
@@ -108,7 +110,7 @@ def _of_libraw(path: Path) -> Raw:
     except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
         reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
         raise ValueError(f"{path} cannot be read by LibRaw: {reason}") from None
-    if not camera.any():  # of a DNG LibRaw tells the way to Rec. 709 instead, of balanced camera RGB
+    if not camera.any():  # of a DNG LibRaw gives the matrix from balanced camera RGB to Rec. 709 instead
         if not to_rec709.any() or min(gains) <= 0:
             raise ValueError(f"{path}: LibRaw knows no colour matrix of its camera; convert it to DNG")
         camera = np.diag(1 / gains) @ np.linalg.inv(to_rec709) @ np.linalg.inv(np.array(REC709_TO_XYZ))

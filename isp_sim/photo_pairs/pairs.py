@@ -21,8 +21,8 @@ from torch import Tensor
 from isp_sim import streams
 from isp_sim.isp.develop import develop_raw, to_8bit
 from isp_sim.pair import Pair
-from isp_sim.photo_pairs.frames import RawFrames
-from isp_sim.photo_pairs.rig import CONTRAST_END, RawPairs
+from isp_sim.photo_pairs.frames import PhotoFrames
+from isp_sim.photo_pairs.rig import CONTRAST_END, PhotoPairRig
 from isp_sim.raw import Raw
 from isp_sim.rig import Isp
 from isp_sim.schedule import Shot
@@ -50,7 +50,7 @@ class Drawn:
     saturation: float
 
 
-def draw(rig: RawPairs, seed: int, scene: int, number: int) -> Drawn:
+def draw(rig: PhotoPairRig, seed: int, scene: int, number: int) -> Drawn:
     """A pair's kind and numbers, keyed (seed, number of the raw, number of its pair)."""
     stream = streams.generator(seed, scene, number, "raw pair")
     chance = stream.random()
@@ -62,7 +62,7 @@ def draw(rig: RawPairs, seed: int, scene: int, number: int) -> Drawn:
     return Drawn(kind, float(exposure), float(contrast), float(saturation))  # type: ignore[arg-type]
 
 
-def raw_shots(rig: RawPairs, frames: int, count: int, seed: int) -> list[tuple[int, Shot]]:
+def photo_shots(rig: PhotoPairRig, frames: int, count: int, seed: int) -> list[Shot]:
     """The shots of a run: each raw in turn, then each again with other numbers."""
     shots = []
     for pair in range(count):
@@ -81,24 +81,23 @@ def raw_shots(rig: RawPairs, frames: int, count: int, seed: int) -> list[tuple[i
             base_gain_db=0.0,
             well_lit_gain_db=0.0,
             low_light_gain_db=0.0,
+            number=number,
         )
-        shots.append((number, shot))
+        shots.append(shot)
     return shots
 
 
-def shoot_raw(
-    rig: RawPairs, frames: RawFrames, scene: int, shots: Sequence[tuple[int, Shot]], seed: int
-) -> Iterator[Pair]:
+def photo_pairs(rig: PhotoPairRig, frames: PhotoFrames, scene: int, shots: Sequence[Shot], seed: int) -> Iterator[Pair]:
     """The pairs of one raw, as `isp_sim.pair.DualCamera.shoot` gives those of a scene."""
     index = scene % len(frames)
     well = clipped(frames.frame(index))
     name = frames.files[index].name
-    for number, shot in shots:
-        drawn = draw(rig, seed, scene, number)
-        yield _pair(rig, well, name, shot, drawn, streams.generator(seed, scene, number, "raw pair noise"))
+    for shot in shots:
+        drawn = draw(rig, seed, scene, shot.number)
+        yield _pair(rig, well, name, shot, drawn, streams.generator(seed, scene, shot.number, "raw pair noise"))
 
 
-def _pair(rig: RawPairs, well: Raw, name: str, shot: Shot, drawn: Drawn, stream: np.random.Generator) -> Pair:
+def _pair(rig: PhotoPairRig, well: Raw, name: str, shot: Shot, drawn: Drawn, stream: np.random.Generator) -> Pair:
     key: dict[str, object] = vars(drawn) | {"rig": rig.name, "raw": name}
     if drawn.kind in ("black", "white"):
         well = even(well, drawn.kind)
@@ -173,7 +172,7 @@ def dimmed(
     return replace(raw, counts=Counts(np.rint(counts).clip(0, raw.white_level_dn).astype(np.uint16)))
 
 
-def finish(rig: RawPairs, raw: Raw, drawn: Drawn | None, kind: str) -> np.ndarray:
+def finish(rig: PhotoPairRig, raw: Raw, drawn: Drawn | None, kind: str) -> np.ndarray:
     """A frame as an 8-bit picture; without `drawn` the well-lit one."""
     with torch.inference_mode():
         linear = develop_raw(raw, Isp(demosaic=rig.demosaic))

@@ -16,14 +16,14 @@ class Noise(Model):
 
     Attributes:
         added: whether it is.
-        profile: (S, O) of the variance `S·x + O` at x = 0 … 1 of the range, where a raw does not tell its own.
+        profile: (S, O) of the variance `S·x + O` at x = 0 … 1 of the range, where a raw has none of its own.
     """
 
     added: bool
     profile: Figure[tuple[NonNegative, NonNegative]]
 
 
-class RawPairs(Model):
+class PhotoPairRig(Model):
     """What a rig file of `kind: raw-pairs` says.
 
     Attributes:
@@ -67,9 +67,9 @@ class RawPairs(Model):
         ):
             if not least <= low <= high <= most:
                 raise ValueError(
-                    f"{name}: is {[low, high]}; a low and a high end within {least:g} … {most:g} is allowed"
+                    f"{name}: is {[low, high]}; expected a low end and a high end within {least:g} … {most:g}"
                 )
         shares = self.black_share.value + self.white_share.value + self.grey_share.value
         if shares > 1:
-            raise ValueError(f"black_share + white_share + grey_share is {shares:g}; at most 1 is allowed")
+            raise ValueError(f"black_share + white_share + grey_share is {shares:g}; expected at most 1")
         return self

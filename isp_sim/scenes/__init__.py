@@ -24,7 +24,7 @@ JOINTS = (
     "head",
     "neck",
 )
-"""The 14 joints in ExLPose's (and CrowdPose's) order."""
+"""ExLPose's (and CrowdPose's) joints in their order; all that counts joints takes `len(JOINTS)`."""
 
 SKELETON = (
     (12, 13), (13, 0), (13, 1), (0, 2), (2, 4), (1, 3), (3, 5),
@@ -38,7 +38,7 @@ class Person:
     """One labelled person in a scene.
 
     Attributes:
-        keypoints: 14 × (x, y, v) in `JOINTS` order, scene pixels, (0, 0) at the centre of the first pixel;
+        keypoints: (x, y, v) of each of `JOINTS`, in their order, scene pixels, (0, 0) at the centre of the first pixel;
             v is COCO's visibility: 0 not labelled, 1 labelled but hidden, 2 visible.
         bbox: (x, y, width, height), scene pixels.
         iscrowd: COCO's flag.
@@ -92,7 +92,7 @@ class SceneSource(Protocol):
 
         Args:
             index: number.
-            daylight: light on the scene over a sunlit one's, as its base exposure and gain tell
+            daylight: light on the scene over a sunlit one's, from its base exposure and gain
                 (`Shot.daylight`). Scenes made to order heed it; what was photographed is as it was.
 
         Raises:

@@ -47,7 +47,7 @@ class KeypointFile:
     notes: tuple[str, ...]
 
     def of(self, path: Path) -> LabelledImage | None:
-        """What is said of a picture: its name with as many of its folders as the file has; None: nothing."""
+        """The labels of a picture: its name with as many of its folders as the file has; None: it has none."""
         parts = path.parts
         names = ("/".join(parts[-depth:]) for depth in range(len(parts), 0, -1))
         return next((self.images[name] for name in names if name in self.images), None)
@@ -64,7 +64,7 @@ def read_annotations(path: Path) -> dict[str, tuple[Person, ...]]:
 def read_keypoint_file(path: Path) -> KeypointFile:
     """Everything a keypoint file says.
 
-    A category that names its keypoints gives the joints' order; otherwise 14 joints are `JOINTS`, 17 are
+    A category that names its keypoints gives the joints' order; otherwise as many as `JOINTS` has are those, 17 are
     COCO's. A joint the file does not have (COCO: head and neck) becomes (0, 0, 0), not labelled.
 
     Args:
@@ -88,20 +88,21 @@ def read_keypoint_file(path: Path) -> KeypointFile:
     return KeypointFile(_by_name(images), tuple(f"{path}: {note}" for note in notes))
 
 
-def check_size(picture: Path, said: tuple[int, int] | None, *sizes: tuple[int, int]) -> None:
+def check_size(picture: Path, labels_size: tuple[int, int] | None, *sizes: tuple[int, int]) -> None:
     """Refuse labels that were made for a picture of another size.
 
     Args:
         picture: its file, for the sentence.
-        said: (width, height) in the keypoint file, px; None where it has none, which fits any picture.
+        labels_size: (width, height) in the keypoint file, px; None where it has none, which fits any picture.
         sizes: (width, height) that fit, the picture's own first.
 
     Raises:
         ValueError: naming the picture and both sizes.
     """
-    if said is not None and said not in sizes:
+    if labels_size is not None and labels_size not in sizes:
         raise ValueError(
-            f"{picture}: its annotations say {said[0]}×{said[1]}, the picture has {sizes[0][0]}×{sizes[0][1]} px; "
+            f"{picture}: its annotations say {labels_size[0]}×{labels_size[1]}, "
+            f"the picture has {sizes[0][0]}×{sizes[0][1]} px; "
             "expected labels for the picture as it is: scale them, or give the picture they were drawn on"
         )
 
@@ -134,20 +135,20 @@ def _load(path: Path) -> dict[str, list[object]]:
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise ValueError(f"{path} is not whole JSON: {error.msg} at {where}; is it truncated?") from None
-    allowed = "a JSON object with the lists images and annotations is allowed"
+    expected = "expected a JSON object with the lists images and annotations"
     if not isinstance(document, dict):
-        raise ValueError(f"{path} is a JSON {type(document).__name__} (detections?); {allowed}")
+        raise ValueError(f"{path} is a JSON {type(document).__name__} (detections?); {expected}")
     for field in ("images", "annotations"):
         if not isinstance(document.get(field), list):
-            raise ValueError(f"{path} has no list {field}; {allowed}")
+            raise ValueError(f"{path} has no list {field}; {expected}")
     if not isinstance(document.setdefault("categories", []), list):
-        raise ValueError(f"{path}: categories is {document['categories']!r}; a list is allowed")
+        raise ValueError(f"{path}: categories is {document['categories']!r}; expected a list")
     return document
 
 
 def _record(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
-        raise ValueError(f"is {value!r}; an object is allowed")
+        raise ValueError(f"is {value!r}; expected an object")
     return value
 
 
@@ -160,7 +161,7 @@ def _field(record: dict[str, object], name: str) -> object:
 def _identity(record: dict[str, object], name: str) -> int | str:
     value = _field(record, name)
     if not isinstance(value, int | str):
-        raise ValueError(f"{name} is {value!r}; a whole number or a string is allowed")
+        raise ValueError(f"{name} is {value!r}; expected a whole number or a string")
     return value
 
 
@@ -172,14 +173,14 @@ def _file_names(document: dict[str, list[object]], faults: list[str]) -> dict[ob
             record = _record(image)
             image_id, name = _identity(record, "id"), _field(record, "file_name")
             if not isinstance(name, str) or not name:
-                raise ValueError(f"file_name is {name!r}; a file's name is allowed")
+                raise ValueError(f"file_name is {name!r}; expected a file's name")
             if image_id in names:
-                raise ValueError(f"id is {image_id!r}, which another image has; each id once is allowed")
+                raise ValueError(f"id is {image_id!r}, which another image has; expected each id once")
             names[image_id] = name.replace("\\", "/")  # written under Windows
         except ValueError as fault:
             faults.append(f"image number {number}: {fault}")
     twice = [name for name, count in Counter(names.values()).items() if count > 1]
-    faults.extend(f"file_name {name} is listed more than once; once is allowed" for name in twice)
+    faults.extend(f"file_name {name} is listed more than once; expected once" for name in twice)
     return names
 
 
@@ -209,7 +210,7 @@ def _joint_orders(
             if not names:
                 continue
             if not isinstance(names, list):
-                raise ValueError(f"keypoints is {names!r}; a list of joint names is allowed")
+                raise ValueError(f"keypoints is {names!r}; expected a list of joint names")
             order, unread = read_names([str(name) for name in names])
             orders[_identity(record, "id")] = order
             absent = [joint for joint in JOINTS if joint not in order]
@@ -228,10 +229,10 @@ def _person(annotation: dict[str, object], order: tuple[str | None, ...] | None)
     if order is None:
         order = {3 * len(JOINTS): JOINTS, 3 * len(COCO_JOINTS): COCO_JOINTS}.get(len(values))
     if order is None or len(values) != 3 * len(order):
-        allowed = f"{3 * len(order)}" if order else "42 (14 joints) and 51 (COCO's 17 joints)"
-        raise ValueError(f"keypoints has {len(values)} numbers; {allowed} are allowed")
+        known = f"{3 * len(JOINTS)} ({len(JOINTS)} joints) or {3 * len(COCO_JOINTS)} (COCO's {len(COCO_JOINTS)} joints)"
+        raise ValueError(f"keypoints has {len(values)} numbers; expected {3 * len(order) if order else known}")
     if not set(values[2::3]) <= {0, 1, 2}:
-        raise ValueError(f"keypoints has visibility {sorted(set(values[2::3]) - {0, 1, 2})}; 0, 1 and 2 are allowed")
+        raise ValueError(f"keypoints has visibility {sorted(set(values[2::3]) - {0, 1, 2})}; expected 0, 1 or 2")
     keypoints = {
         joint: (values[3 * place], values[3 * place + 1], int(values[3 * place + 2]))
         for place, joint in enumerate(order)
@@ -239,10 +240,10 @@ def _person(annotation: dict[str, object], order: tuple[str | None, ...] | None)
     }
     x, y, width, height = _box(annotation)
     if keypoints and min(width, height) <= 0:
-        raise ValueError(f"bbox is {[x, y, width, height]} round labelled joints; a width and a height > 0 are allowed")
+        raise ValueError(f"bbox is {[x, y, width, height]} round labelled joints; expected a width and a height > 0")
     crowd = annotation.get("iscrowd", 0)
     if crowd not in (0, 1):
-        raise ValueError(f"iscrowd is {crowd!r}; 0 and 1 are allowed")
+        raise ValueError(f"iscrowd is {crowd!r}; expected 0 or 1")
     labelled = tuple(keypoints.get(joint, (0.0, 0.0, 0)) for joint in JOINTS)
     return Person(keypoints=labelled, bbox=(x, y, width, height), iscrowd=1 if crowd else 0)
 
@@ -250,17 +251,17 @@ def _person(annotation: dict[str, object], order: tuple[str | None, ...] | None)
 def _box(annotation: dict[str, object]) -> list[float]:
     box = _numbers(annotation, "bbox")
     if len(box) != 4 or min(box[2:]) < 0:
-        raise ValueError(f"bbox is {box}; x, y, width ≥ 0 and height ≥ 0 are allowed")
+        raise ValueError(f"bbox is {box}; expected x, y, width ≥ 0 and height ≥ 0")
     return box
 
 
 def _numbers(annotation: dict[str, object], name: str) -> list[float]:
     values = _field(annotation, name)
     if not isinstance(values, list):
-        raise ValueError(f"{name} is {values!r}; a list of numbers is allowed")
+        raise ValueError(f"{name} is {values!r}; expected a list of numbers")
     for place, value in enumerate(values):
         if type(value) not in (int, float) or not math.isfinite(value):
-            raise ValueError(f"{name}[{place}] is {value!r}; finite numbers are allowed")
+            raise ValueError(f"{name}[{place}] is {value!r}; expected finite numbers")
     return [float(value) for value in values]
 
 
@@ -279,7 +280,7 @@ def _people(
             called = f"annotation {record.get('id', f'number {number}')}"
             image_id = _identity(record, "image_id")
             if image_id not in people:
-                raise ValueError(f"image_id is {image_id!r}; only ids listed under images are allowed")
+                raise ValueError(f"image_id is {image_id!r}; expected an id listed under images")
             order = orders.get(_identity(record, "category_id")) if "category_id" in record else None
             people[image_id].append(_person(record, order))
         except ValueError as fault:

@@ -45,7 +45,7 @@ class Charts:
     def __init__(self, height: int, width: int, illuminant: str = "D65") -> None:
         for name, value in (("height", height), ("width", width)):
             if value < 64 or value % 2:
-                raise ValueError(f"a chart's {name} is {value} px; even numbers from 64 are allowed")
+                raise ValueError(f"a chart's {name} is {value} px; expected even numbers from 64")
         white(illuminant)
         self._size, self._illuminant = (height, width), illuminant
         self._charts: tuple[Callable[[int, int, str], Scene], ...] = (
@@ -64,7 +64,7 @@ class Charts:
     def scene(self, index: int, daylight: float | None = None) -> Scene:
         """Chart `index`; its radiance is read-only."""
         if not 0 <= index < len(self):
-            raise IndexError(f"chart {index}: 0 … {len(self) - 1} are allowed")
+            raise IndexError(f"chart {index}: expected 0 … {len(self) - 1}")
         return self._charts[index](*self._size, self._illuminant)
 
 
@@ -197,7 +197,7 @@ def _rec709_weights(illuminant: str) -> NDArray[np.float64]:
     grid = colour.SDS_COLOURCHECKERS["BabelColor Average"]["white 9.5 (.05 D)"].wavelengths
     usable = {name: sd for name, sd in colour.SDS_ILLUMINANTS.items() if set(grid) <= set(np.round(sd.wavelengths, 6))}
     if illuminant not in usable:
-        raise ValueError(f"illuminant is {illuminant!r}; {', '.join(usable)} are allowed")
+        raise ValueError(f"illuminant is {illuminant!r}; expected one of {', '.join(usable)}")
     observer = colour.MSDS_CMFS["CIE 1931 2 Degree Standard Observer"]
     weights = np.array(usable[illuminant][grid]) * np.array(observer[grid]).T
     to_rgb = np.array(colour.models.RGB_COLOURSPACE_BT709.matrix_XYZ_to_RGB)

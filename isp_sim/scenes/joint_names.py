@@ -1,4 +1,4 @@
-"""What other annotation files call the 14 joints.
+"""What other annotation files call `JOINTS`.
 
 Sides come before or after, spelt out or as a letter: `left_hip`, `Left Hip`, `leftHip`, `l_hip`, `lhip`, `hip_left`.
 
@@ -50,7 +50,7 @@ def read_names(names: Sequence[str]) -> tuple[tuple[str | None, ...], list[str]]
         joint = joint_of(name)
         if joint is not None and (joint not in taken or _rank(joint, name) < _rank(joint, names[taken[joint]])):
             taken[joint] = place
-    if missing := [joint for joint in JOINTS[:12] if joint not in taken]:
+    if missing := [joint for joint in JOINTS if joint not in ALIASES and joint not in taken]:
         raise ValueError(f"keypoints does not name {', '.join(missing)}")
     joints = {place: joint for joint, place in taken.items()}
     order = tuple(joints.get(place) for place in range(len(names)))

@@ -1,4 +1,4 @@
-"""Which pixels a picture's labels speak of, where EXIF turns the picture.
+"""Which pixels a picture's labels are for, where EXIF turns the picture.
 
 A camera held upright stores its sensor's rows and notes in EXIF how a viewer has to turn them. Tools that label do
 either: draw on the turned picture, or on the stored one. A picture is always read turned; its labels follow.
@@ -7,16 +7,13 @@ either: draw on the turned picture, or on the stored one. A picture is always re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from PIL import Image
 from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
+from isp_sim.choices import Orientation
 from isp_sim.scenes import Person
 from isp_sim.scenes.annotations import check_size
-
-Orientation = Literal["upright", "stored"]
-"""What labels mean: the picture as EXIF turns it, or the rows as the file stores them."""
 
 ORIENTATION_TAG = 0x0112
 CLOCKWISE = {1: 0, 6: 1, 3: 2, 8: 3}
@@ -60,9 +57,9 @@ def read_header(path: Path) -> Header | None:
 
 
 def meaning(
-    path: Path, header: Header, said: tuple[int, int] | None, asked: Orientation | None
+    path: Path, header: Header, labels_size: tuple[int, int] | None, requested: Orientation | None
 ) -> tuple[Orientation, str | None]:
-    """What a picture's labels speak of.
+    """Which pixels a picture's labels are for.
 
     Where EXIF turns the picture, the caller's word counts first, then the size beside the labels where it fits one
     of the two alone, then `upright`.
@@ -70,8 +67,8 @@ def meaning(
     Args:
         path: of the picture, for the sentences.
         header: the file's.
-        said: (width, height) in the annotation file; None where it has none.
-        asked: what the caller knows of the labels; None: nothing.
+        labels_size: (width, height) in the annotation file; None where it has none.
+        requested: what the caller knows of the labels; None: unknown.
 
     Returns:
         The meaning, and a sentence for the user where it was guessed.
@@ -81,17 +78,17 @@ def meaning(
             picture that EXIF mirrors.
     """
     upright, stored = header.upright, header.stored
-    check_size(path, said, upright, stored)
+    check_size(path, labels_size, upright, stored)
     if header.orientation == 1:
         return "upright", None
-    fits = said if upright != stored else None
-    found = asked or ("stored" if fits == stored else "upright")
+    fits = labels_size if upright != stored else None
+    found = requested or ("stored" if fits == stored else "upright")
     if found == "stored" and header.orientation not in CLOCKWISE:
         raise ValueError(
             f"{path}: EXIF orientation {header.orientation} mirrors it and its labels are for the stored rows; "
             f"expected {', '.join(map(str, sorted(CLOCKWISE)))}, or labels on the upright picture"
         )
-    if asked:
+    if requested:
         return found, None
     because = f"because the annotations say {_size(fits)}" if fits else "though nothing says so"
     return found, (

@@ -20,9 +20,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from isp_sim.choices import Orientation
 from isp_sim.scenes import Person, Scene
 from isp_sim.scenes.annotations import KeypointFile, LabelledImage, find_annotations, read_keypoint_file
-from isp_sim.scenes.orientation import Header, Orientation, meaning, read_header, turned
+from isp_sim.scenes.orientation import Header, meaning, read_header, turned
 from isp_sim.transfer import inverse_tone, srgb_decode, srgb_encode, tone
 from isp_sim.units import Radiance
 
@@ -45,9 +46,9 @@ class CameraCurve:
 
     def __post_init__(self) -> None:
         if not 0 < self.knee < 1:
-            raise ValueError(f"knee is {self.knee}; above 0 and below 1 is allowed")
+            raise ValueError(f"knee is {self.knee}; expected a number above 0 and below 1")
         if not 0 <= self.headroom_ev <= 16:
-            raise ValueError(f"headroom_ev is {self.headroom_ev} EV; 0 … 16 is allowed")
+            raise ValueError(f"headroom_ev is {self.headroom_ev} EV; expected 0 … 16")
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         if min(self.max_height, self.max_width) < 2:
-            raise ValueError(f"max_height {self.max_height}, max_width {self.max_width} px: 2 and more are allowed")
+            raise ValueError(f"max_height {self.max_height}, max_width {self.max_width} px: expected at least 2")
 
     def fit(self, light: NDArray[np.float32], path: Path) -> tuple[Radiance, tuple[float, float]]:
         """Average light down to the limits, keeping its aspect, and crop to even sides; never enlarge.
@@ -80,7 +81,7 @@ class Limits:
         scale = min(1.0, self.max_height / height, self.max_width / width)
         size = (round(width * scale), round(height * scale))
         if min(size) < 2:
-            raise ValueError(f"{path} would become {size[0]}×{size[1]} px; sides of 2 and more are allowed")
+            raise ValueError(f"{path} would become {size[0]}×{size[1]} px; expected sides of at least 2")
         if scale < 1:
             light = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_AREA), np.float32)
         even = light[: size[1] // 2 * 2, : size[0] // 2 * 2]
@@ -118,7 +119,7 @@ class Photos:
         self._limits = Limits(max_height, max_width)
         self._files = list_files(folder, SUFFIXES) or list_files(folder / "images", SUFFIXES)
         if not self._files:
-            raise ValueError(f"{folder} holds no photographs; files ending in {' '.join(SUFFIXES)} are allowed")
+            raise ValueError(f"{folder} holds no photographs; expected files ending in {' '.join(SUFFIXES)}")
         annotations = annotations or find_annotations(folder)
         self._labels = (annotations,) if annotations else ()
         known = read_keypoint_file(annotations) if annotations else KeypointFile({}, ())
@@ -139,7 +140,7 @@ class Photos:
     def scene(self, index: int, daylight: float | None = None) -> Scene:
         """Photograph `index` as light, with the people in it."""
         if not 0 <= index < len(self):
-            raise IndexError(f"scene {index} of {self._folder}: 0 … {len(self) - 1} are allowed")
+            raise IndexError(f"scene {index} of {self._folder}: expected 0 … {len(self) - 1}")
         path = self._files[index]
         codes = _decode(path)
         height, width = codes.shape[:2]
@@ -251,7 +252,7 @@ def _decode(path: Path) -> NDArray[np.integer]:
     if codes is None:
         raise ValueError(f"{path} is not a whole picture: empty, truncated, damaged or of another format")
     if codes.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"{path} holds {codes.dtype}; 8- and 16-bit whole numbers are allowed")
+        raise ValueError(f"{path} holds {codes.dtype}; expected 8- or 16-bit whole numbers")
     return np.asarray(cv2.cvtColor(codes, cv2.COLOR_BGR2RGB))
 
 

@@ -53,13 +53,13 @@ class Sidecar(Model):
     def _levels_and_white_hold_together(self) -> Self:
         black, saturated = self.black_level_dn.value, self.white_level_dn.value
         if black >= saturated:
-            raise ValueError(f"black_level_dn is {black}; values below white_level_dn, {saturated}, are allowed")
+            raise ValueError(f"black_level_dn is {black}; expected a value below white_level_dn, {saturated}")
         if max(self.neutral.value) != 1:
-            raise ValueError(f"neutral: is {self.neutral.value}; values of which the largest is 1 are allowed")
+            raise ValueError(f"neutral: is {self.neutral.value}; expected values of which the largest is 1")
         if self.camera_to_rec709 is not None:
             sums = [sum(row) for row in self.camera_to_rec709.value]
             if max(abs(total - 1) for total in sums) > 1e-3:
-                raise ValueError(f"camera_to_rec709: rows sum to {sums}; a sum of 1 ± 0.001 is allowed")
+                raise ValueError(f"camera_to_rec709: rows sum to {sums}; expected a sum of 1 ± 0.001")
         return self
 
 
@@ -83,7 +83,7 @@ class Raws:
         self._origin = folder_or_file
         self._files = [folder_or_file] if folder_or_file.is_file() else list_files(folder_or_file, SUFFIXES)
         if not self._files:
-            raise ValueError(f"{folder_or_file} holds no raw files; files ending in {' '.join(SUFFIXES)} are allowed")
+            raise ValueError(f"{folder_or_file} holds no raw files; expected files ending in {' '.join(SUFFIXES)}")
         self._sidecars = {path: read_sidecar(path) for path in self._files if path.suffix.lower() == MOSAIC}
 
     def __len__(self) -> int:
@@ -98,7 +98,7 @@ class Raws:
     def scene(self, index: int, daylight: float | None = None) -> Scene:
         """Photograph `index` as light."""
         if not 0 <= index < len(self):
-            raise IndexError(f"scene {index} of {self._origin}: 0 … {len(self) - 1} are allowed")
+            raise IndexError(f"scene {index} of {self._origin}: expected 0 … {len(self) - 1}")
         path = self._files[index]
         sidecar = self._sidecars.get(path)
         light = develop_mosaic(path, sidecar) if sidecar else self._develop(path)
@@ -136,17 +136,17 @@ def read_sidecar(path: Path) -> Sidecar:
     """The sidecar of a headerless mosaic: `<stem>.yaml` beside it, or in the rigs' `mosaics`.
 
     Raises:
-        ValueError: there is none, it is wrong, or the mosaic's size is not the one it tells.
+        ValueError: there is none, it is wrong, or the mosaic's size is not the one it gives.
     """
     places = [path.with_suffix(".yaml"), rigs_folder() / "mosaics" / f"{path.stem}.yaml"]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
-        raise ValueError(f"{path} has no header and no sidecar; {places[0]} or {places[1]} is allowed")
+        raise ValueError(f"{path} has no header and no sidecar; expected {places[0]} or {places[1]}")
     sidecar = load_yaml(Sidecar, found)
-    size, told_size = path.stat().st_size, 2 * sidecar.width_px * sidecar.height_px
-    if size != told_size:
+    size, expected_size = path.stat().st_size, 2 * sidecar.width_px * sidecar.height_px
+    if size != expected_size:
         shape = f"width_px {sidecar.width_px} × height_px {sidecar.height_px} × 2 bytes"
-        raise ValueError(f"{path} is {size} bytes long, but {found} says {shape}; {told_size} bytes are allowed")
+        raise ValueError(f"{path} is {size} bytes long, but {found} says {shape}; expected {expected_size} bytes")
     return sidecar
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from isp_sim.dataset import Run
-from isp_sim.generate import generate, plan
 from isp_sim.manifest import read_manifest
 from isp_sim.rectify import Box, crop
 from isp_sim.rig import Rig
-from isp_sim.run import Job
+from isp_sim.run import carry_out
+from isp_sim.run_plan import plan
+from isp_sim.run_spec import RunSpec
 from isp_sim.scenes import Person
-from isp_sim.scenes.people.source import FROZEN
 from models.data.search_shots import covering
 
 
@@ -113,33 +112,20 @@ def shoot(folder: Path, rig: Rig, seed: int, count: int, of_a_scene: int, worker
     Raises:
         ValueError: the folder holds another run.
     """
-    rig_json = rig.model_dump_json()
-    digest = hashlib.blake2b(rig_json.encode(), digest_size=16).hexdigest()
-    run = Run(
-        rig=rig.name,
-        rig_digest=digest,
+    spec = RunSpec(
+        rig_json=rig.model_dump_json(),
         seed=seed,
         scenes="people",
         scene_files="",
         schedule=None,
         count=count,
-        motion_samples=FROZEN,
-        device="cpu",
         shots_per_scene=of_a_scene,
-    )
-    if (folder / "manifest.jsonl").is_file() and json.loads((folder / "run.json").read_text("utf-8")) == vars(run):
-        return
-    job = Job(
-        rig_json=rig_json,
-        scenes="people",
-        annotations=None,
-        seed=seed,
-        motion_samples=FROZEN,
-        device="cpu",
         out=folder,
-        threads=1,
+        workers=workers,
     )
-    generate(job, run, plan(rig, None, count, seed, of_a_scene), workers, resume=True)
+    if (folder / "manifest.jsonl").is_file() and json.loads((folder / "run.json").read_text("utf-8")) == spec.identity:
+        return
+    carry_out(spec, plan(rig, None, count, seed, of_a_scene), resume=True)
 
 
 def digest(shots: tuple[RawShot, ...]) -> str:

@@ -33,11 +33,8 @@ RATIOS = (1.0, 2.0, 4.0)
 
 def shots(scene, session="0212", ratios=RATIOS):
     return [
-        (
-            n,
-            Shot(scene, session, "lab", f"{scene:06d}", "000001", ratio, round(5000 / ratio), 5000.0, 5.2,
-                 round(5.2 + 20 * math.log10(ratio), 2), 5.2),
-        )
+        Shot(scene, session, "lab", f"{scene:06d}", "000001", ratio, round(5000 / ratio), 5000.0, 5.2,
+             round(5.2 + 20 * math.log10(ratio), 2), 5.2, n)
         for n, ratio in enumerate(ratios)
     ]  # fmt: skip
 
@@ -148,7 +145,7 @@ def test_a_run_that_lost_files_resumes_to_the_same_data_set(captured, aligned, t
     (out / lines[2].dark).unlink()
     kept = (out / lines[0].dark).stat().st_mtime_ns
     assert main([str(captured[0]), "--out", str(out)]) == 1
-    assert "holds this very run; add --resume" in capsys.readouterr().err
+    assert "holds this same run; add --resume" in capsys.readouterr().err
     assert main([str(captured[0]), "--out", str(out), "--resume"]) == 0
     assert (out / lines[0].dark).stat().st_mtime_ns == kept
     for name in ("manifest.jsonl", "alignment.json", lines[2].dark):
@@ -469,9 +466,9 @@ def test_a_session_too_dark_to_register_is_refused_with_what_it_knows(rig, tmp_p
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        (["--workers", "0"], "capture.align: --workers 0: whole numbers from 1 are allowed\n"),
-        (["--summed", "-1"], "capture.align: --summed -1: whole numbers from 1 are allowed\n"),
-        (["--limit-px", "nan"], "capture.align: --limit-px nan: numbers above 0 are allowed\n"),
+        (["--workers", "0"], "capture.align: --workers 0: expected a whole number from 1\n"),
+        (["--summed", "-1"], "capture.align: --summed -1: expected a whole number from 1\n"),
+        (["--limit-px", "nan"], "capture.align: --limit-px nan: expected a number above 0\n"),
         (["--annotations", "nosuch"], "capture.align: --annotations nosuch: no such file or folder\n"),
         (["--reference", "other.dng"], "--reference other.dng: is no pair of"),
         (["--rig", "nosuch"], "nosuch: no such file, and no rigs file of that name"),

@@ -250,7 +250,7 @@ def test_a_session_of_the_simulated_rig_resumes_and_is_complete(tiny, tmp_path, 
             "--frames: replaying and emulated cameras, two of them, need a folder",
         ),
         (["--bright", "replay", "--frames", "."], "a simulated camera sees scenes, a replaying or emulated one frames"),
-        (["--tries", "0"], "--tries and --count take whole numbers from 1"),
+        (["--tries", "0"], "--tries and --count: expected whole numbers from 1"),
         (["--rig", "nosuch"], "nosuch: no such file, and no rigs file of that name"),
     ],
 )

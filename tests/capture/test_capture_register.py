@@ -42,7 +42,7 @@ def shot(ratio=1.0, base_us=5000.0, gain_db=5.2):
 
 
 def shoot(rig, seed, **settings):
-    (pair,) = DualCamera(rig).shoot(Scene(f"fractal {seed}", fractal(seed)), [(0, shot(**settings))], seed)
+    (pair,) = DualCamera(rig).shoot(Scene(f"fractal {seed}", fractal(seed)), [shot(**settings)], seed)
     return pair
 
 

@@ -180,7 +180,7 @@ def test_nan_stays_in_reach_of_its_window():
 @pytest.mark.parametrize(
     ("image", "sigma_space", "sigma_range", "window", "told"),
     [
-        ((1, 3, 8, 8), (1, 1), (1, 1), 4, "bilateral window 4: allowed are 3, 5, 7, 9, 11, 13, 15 pixels"),
+        ((1, 3, 8, 8), (1, 1), (1, 1), 4, "bilateral window 4: expected one of 3, 5, 7, 9, 11, 13, 15 pixels"),
         ((1, 3, 8, 8), (1, 1), (1, 1), 17, "bilateral window 17"),
         ((3, 8, 8), (1, 1), (1, 1), 7, r"image of shape \(3, 8, 8\)"),
         ((2, 3, 8, 8), (3, 1), (1, 1), 7, r"sigma_space of shape \(3, 1\): \(2, 3\) or \(2, 1\) is expected"),

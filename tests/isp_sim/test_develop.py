@@ -39,7 +39,7 @@ def test_measured_samples_stay_as_they_are():
 
 
 def test_an_unknown_method_and_an_odd_size_are_refused():
-    with pytest.raises(ValueError, match="demosaic 'ahd': allowed are bilinear, malvar2004"):
+    with pytest.raises(ValueError, match="demosaic 'ahd': expected one of bilinear, malvar2004"):
         demosaic(Mosaic(torch.zeros(1, 1, 4, 4)), "RGGB", "ahd")
     with pytest.raises(ValueError, match="5×4 pixels: both must be even"):
         demosaic(Mosaic(torch.zeros(1, 1, 5, 4)), "RGGB", "bilinear")

@@ -172,10 +172,10 @@ def test_a_finished_run_resumes_to_itself(asked, whole):
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        ([], "holds this very run; add --resume"),
-        (["--seed", "9", "--resume"], "holds a run with seed = 0, asked is 9"),
-        (["--count", "3", "--resume"], "holds a run with count = 7, asked is 3"),
-        (["--rig", "exlpose-small", "--resume"], "holds a run with rig = 'tiny', asked is 'exlpose-small'"),
+        ([], "holds this same run; add --resume"),
+        (["--seed", "9", "--resume"], "holds a run with seed = 0, not 9"),
+        (["--count", "3", "--resume"], "holds a run with count = 7, not 3"),
+        (["--rig", "exlpose-small", "--resume"], "holds a run with rig = 'tiny', not 'exlpose-small'"),
     ],
 )
 def test_a_folder_with_another_run_is_refused(asked, whole, capsys, more, told):
@@ -200,8 +200,8 @@ def test_a_folder_of_something_else_is_refused(asked, tmp_path, capsys):
         (["--schedule", "nothing.csv"], "nothing.csv"),
         (["--annotations", "nothing.json"], "nothing.json"),
         (["--scenes", "charts", "--annotations", "nothing.json"], "--scenes charts brings its own labels"),
-        (["--workers", "0"], "--workers 0: whole numbers from 1 are allowed"),
-        (["--count", "0"], "--count 0: whole numbers from 1 are allowed"),
+        (["--workers", "0"], "--workers 0: expected a whole number from 1"),
+        (["--count", "0"], "--count 0: expected a whole number from 1"),
     ],
 )
 def test_bad_arguments_get_one_sentence_and_leave_nothing(asked, tmp_path, capsys, more, told):

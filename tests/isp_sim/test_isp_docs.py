@@ -13,7 +13,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "isp.md"
 @pytest.mark.parametrize("name", Entry.model_fields)
 def test_every_step_has_its_parameters_and_its_picture(name):
     text = PAGE.read_text(encoding="utf-8")
-    for spec in Entry.model_validate(name).step.told:
+    for spec in Entry.model_validate(name).step.param_specs:
         start = "identity" if isinstance(spec.init, tuple) else f"{spec.init:g}"
         row = [name, spec.name, spec.size, f"{spec.low:g} … {spec.high:g}", start, spec.scale, spec.unit, spec.says]
         assert f"| {' | '.join(map(str, row))} |" in text

@@ -62,7 +62,7 @@ def test_a_residual_of_one_hundredth_is_about_a_hundredth_of_the_range_in_its_mi
 
 def test_a_value_outside_names_image_channel_and_range():
     spec = operators.SIGMA_RANGE.for_channels()
-    with pytest.raises(ValueError, match=r"sigma_range\.G of image 1 is 3 of white: allowed are 0\.005 … 2"):
+    with pytest.raises(ValueError, match=r"sigma_range\.G of image 1 is 3 of white: expected 0\.005 … 2"):
         spec.check(torch.tensor([[0.1, 0.1, 0.1], [0.1, 3.0, 0.1]]))
     with pytest.raises(ValueError, match="image 0 is nan"):
         operators.GAMMA.check(torch.tensor([[math.nan]]))

@@ -152,7 +152,7 @@ def test_nan_names_its_image():
 def test_values_that_do_not_fit_are_told():
     pipeline, image = Pipeline(), random_images(3)
     values = pipeline.base(image)
-    with pytest.raises(ValueError, match=r"parameters of shape \(3, 7\): \(batch, 8\) is expected"):
+    with pytest.raises(ValueError, match=r"parameters of shape \(3, 7\): expected \(batch, 8\)"):
         pipeline(image, values[:, :7])
     with pytest.raises(ValueError, match="3 images and parameters for 2"):
         pipeline(image, values[:2])
@@ -160,7 +160,7 @@ def test_values_that_do_not_fit_are_told():
         pipeline(image[:, :1], values)
     values = values.clone()
     values[1, 7] = 9
-    with pytest.raises(ValueError, match=r"sigma_range\.B of image 1 is 9 of white: allowed are 0\.005 … 2"):
+    with pytest.raises(ValueError, match=r"sigma_range\.B of image 1 is 9 of white: expected 0\.005 … 2"):
         pipeline(image, values)
 
 
@@ -178,11 +178,14 @@ def test_a_file_gives_steps_in_its_order_with_its_settings(tmp_path):
     [
         ("steps:\n  - exposure\n  - smoothin\n", "mine.yaml:3: steps.1.smoothin: unknown field; did you mean 'smooth"),
         ("steps:\n  - gamma: {per_chanel: true}\n", "mine.yaml:2: steps.0.gamma.per_chanel: unknown field; did you"),
-        ("steps:\n  - smoothing:\n      window: 8\n", "mine.yaml:3: steps.0.smoothing.window = 8: allowed are 3, 5"),
+        (
+            "steps:\n  - smoothing:\n      window: 8\n",
+            "mine.yaml:3: steps.0.smoothing.window = 8: expected one of 3, 5",
+        ),
         ("steps:\n  - smoothing: {window: wide}\n", "mine.yaml:2: steps.0.smoothing.window = 'wide'"),
-        ("steps: []\n", "mine.yaml:1: steps: no step is listed; at least one is needed"),
+        ("steps: []\n", "mine.yaml:1: steps: no step is listed; expected at least one"),
         ("steps:\n  - gamma: {}\n    exposure: {}\n", "mine.yaml:2: steps.0: 2 steps in one line"),
-        ("steps: [gamma, exposure, gamma]\n", "gamma stands 2 times; each step is allowed once"),
+        ("steps: [gamma, exposure, gamma]\n", "gamma is listed 2 times; each step may appear once"),
         ("step: [gamma]\n", "mine.yaml:1: step: unknown field; did you mean 'steps'?"),
         ("- gamma\n", "holds no mapping"),
         ("steps:\n  - 3\n", "mine.yaml:2: steps.0"),

@@ -15,7 +15,7 @@ from isp_sim.scenes import Scene
 @pytest.fixture(scope="module")
 def pair(ideal):
     rig = sized(ideal, 120, 160)
-    (pair,) = DualCamera(rig).shoot(Scene("t", texture(120, 160), (person(40.0, 30.0, 60.0),)), [(3, shot(4))], 5)
+    (pair,) = DualCamera(rig).shoot(Scene("t", texture(120, 160), (person(40.0, 30.0, 60.0),)), [shot(4, number=3)], 5)
     return pair
 
 
@@ -27,7 +27,7 @@ def line(pair):
 def test_a_line_read_back_is_the_record(pair, line):
     record = from_line(line, "here")
     assert record == record_of(8, pair)
-    assert record.id == 9 and record.shot == pair.shot and record.persons == pair.people
+    assert record.id == 9 and record.exposure_us == pair.shot.exposure_us and record.persons == pair.people
     assert np.array_equal(record.arm_map.low_to_well, pair.low_to_well)
     assert record.arm_map.size == (120, 160)
     assert to_line(record) == line

@@ -236,7 +236,7 @@ def test_each_shot_is_blurred_over_its_own_exposure(ideal):
 
     scene = Scene("square", during(0.0), during=during)
     shots = [
-        (n, Shot(0, "0101", "sim", "0", "0", ratio, round(32_000 / ratio), 32_000.0, 0.0, 20 * np.log10(ratio), 0.0))
+        Shot(0, "0101", "sim", "0", "0", ratio, round(32_000 / ratio), 32_000.0, 0.0, 20 * np.log10(ratio), 0.0, n)
         for n, ratio in enumerate((1.0, 4.0))
     ]
     long, short = DualCamera(rig).shoot(scene, shots, 0)
@@ -272,7 +272,7 @@ def test_maps_lie_on_the_warped_picture(exlpose):
     rig = exlpose.model_copy(update={"height_px": 300, "width_px": 480, "well_lit": well})
     plan, scene = lay_out(0, 2), People(300, 480).scene(2)
     shot = Shot(0, "0101", "sim", "000000", "000000", 1.0, 10_000, 10_000.0, 6.0, 6.0, 6.0)
-    (pair,) = DualCamera(rig).shoot(scene, [(0, shot)], 0)
+    (pair,) = DualCamera(rig).shoot(scene, [shot], 0)
     inside = 0
     for facts, person in zip(scene.labels["people"], pair.people, strict=True):
         one = plan.people[facts["instance"] - 1]

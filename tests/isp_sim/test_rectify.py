@@ -87,7 +87,7 @@ def test_a_box_keeps_within_a_crop_and_within_what_is_there():
 def test_the_low_light_picture_is_the_developed_raw_cropped_and_nothing_more(exlpose):
     """As ExLPose's are: a warp would average the noise, differently at each place of the mosaic's tile."""
     rig = sized(misaligned(exlpose), *SIZE)
-    (pair,) = DualCamera(rig).shoot(Scene("t", texture(*SIZE)), [(0, shot())], 0)
+    (pair,) = DualCamera(rig).shoot(Scene("t", texture(*SIZE)), [shot()], 0)
     linear = develop_raw(pair.low_light_raw, rig.low_light.isp)[0].permute(1, 2, 0).numpy()
     assert np.array_equal(pair.low_light, srgb_codes(crop(np.ascontiguousarray(linear), pair.crop)))
     assert [side % 2 for side in pair.crop] == [0, 0, 0, 0]
@@ -102,7 +102,7 @@ def test_labels_and_maps_lie_on_the_low_light_arm(ideal):
     someone = Person(((220.0, 150.0, 2),) * 14, (200.0, 100.0, 60.0, 80.0))
     rig = sized(misaligned(ideal), *SIZE)
     camera = DualCamera(rig)
-    (pair,) = camera.shoot(Scene("dot", scene, (someone,), planes={"semantic": plane}), [(0, shot())], 0)
+    (pair,) = camera.shoot(Scene("dot", scene, (someone,), planes={"semantic": plane}), [shot()], 0)
     x, y, _ = pair.people[0].keypoints[0]
     yy, xx = np.mgrid[: pair.crop[3], : pair.crop[2]]
     for picture in (pair.well_lit, pair.low_light):

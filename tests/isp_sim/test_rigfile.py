@@ -34,7 +34,7 @@ def test_every_figure_has_a_source_that_is_no_placeholder(exlpose):
     assert not [name for name, figure in found if "placeholder" in figure.source]
 
 
-def test_two_faults_are_told_together_with_line_and_what_is_allowed(tmp_path):
+def test_two_faults_are_reported_together_with_line_and_what_was_expected(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text(
         "extends: exlpose\nwidht_px: 1920\nlens:\n  f_number: {value: -2, status: assumed, source: mine}\n"
@@ -44,7 +44,9 @@ def test_two_faults_are_told_together_with_line_and_what_is_allowed(tmp_path):
         load_rig(path)
     told = str(fault.value).splitlines()
     assert len(told) == 4
-    assert f"{path}:2: widht_px: unknown field; did you mean 'width_px'? allowed are name, extends" in str(fault.value)
+    assert f"{path}:2: widht_px: unknown field; did you mean 'width_px'? expected one of name, extends" in str(
+        fault.value
+    )
     assert f"{path}:4: lens.f_number.value = -2: should be greater than 0" in told
     assert f"{path}:6: nd_filter.transmittance.value.1 = 2: should be less than or equal to 1" in told
     assert any("status = 'guessed': should be 'measured', 'published', 'proxy' or 'assumed'" in line for line in told)
@@ -94,7 +96,7 @@ def test_a_fault_in_the_sensor_file_names_the_sensor_file(tmp_path):
         ("a: [1", "not YAML"),
         ("- 1\n", "holds no mapping"),
         ("", "holds no mapping"),
-        ("name: a\nname: b\n", "mine.yaml:2: name stands twice (first in line 1)"),
+        ("name: a\nname: b\n", "mine.yaml:2: name is duplicated (first in line 1)"),
         ("extends: mine.yaml\n", "extends itself"),
         ("extends: [exlpose]\n", "mine.yaml:1: extends = ['exlpose']: should be one rig's name or file"),
         (
@@ -128,7 +130,7 @@ def test_light_cannot_be_made_by_the_splitter(tmp_path):
     path.write_text(
         "extends: exlpose\nbeam_splitter:\n  transmittance: {value: [0.5, 0.6, 0.5], status: assumed, source: mine}\n"
     )
-    with pytest.raises(ValueError, match=r"transmittance \+ reflectance of G is 1.100: allowed is at most 1"):
+    with pytest.raises(ValueError, match=r"transmittance \+ reflectance of G is 1.100, expected at most 1"):
         load_rig(path)
 
 

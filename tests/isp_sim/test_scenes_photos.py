@@ -177,7 +177,7 @@ def test_a_damaged_png_is_refused(tmp_path):
 
 def test_floating_point_pictures_are_refused(tmp_path):
     cv2.imwrite(str(tmp_path / "a.tif"), np.ones((4, 4, 3), np.float32))
-    with pytest.raises(ValueError, match=r"a\.tif holds float32; 8- and 16-bit"):
+    with pytest.raises(ValueError, match=r"a\.tif holds float32; expected 8- or 16-bit"):
         Photos(tmp_path, None, HUGE, HUGE).scene(0)
 
 

@@ -102,7 +102,7 @@ def test_the_colour_matrix_is_applied_and_keeps_grey(tmp_path):
 def test_a_mosaic_of_another_size_is_refused_in_one_sentence(tmp_path):
     path = save(tmp_path, np.zeros((8, 8), np.uint16))
     path.write_bytes(bytes(100))
-    with pytest.raises(ValueError, match=r"a\.raw is 100 bytes long, but .*a\.yaml says .*128 bytes are allowed"):
+    with pytest.raises(ValueError, match=r"a\.raw is 100 bytes long, but .*a\.yaml says .*expected 128 bytes"):
         Raws(tmp_path, HUGE, HUGE)
 
 

@@ -55,8 +55,8 @@ def test_every_wrong_row_is_named(tmp_path):
     )
     with pytest.raises(ValueError) as fault:
         schedule.replay(path)
-    assert "shots.csv:3: exposure_ratio = 'x': allowed are numbers from 1 to 10000" in str(fault.value)
-    assert "shots.csv:4: exposure_us = '0': allowed are numbers from 1 to 1e+08" in str(fault.value)
+    assert "shots.csv:3: exposure_ratio = 'x': expected numbers from 1 to 10000" in str(fault.value)
+    assert "shots.csv:4: exposure_us = '0': expected numbers from 1 to 1e+08" in str(fault.value)
 
 
 def test_shots_of_a_scene_share_the_base_of_its_smallest_ratio(shared):
@@ -73,7 +73,7 @@ def test_a_place_cannot_lead_out_of_the_folder(tmp_path):
         "\ufeffsession,place,scene,frame,exposure_ratio,bright_gain_db,dark_gain_db,exposure_us\n"
         "0101,../x,1,0,1,5,5,1000\n"
     )
-    with pytest.raises(ValueError, match=r"shots.csv:2: place = '../x': allowed are letters, digits"):
+    with pytest.raises(ValueError, match=r"shots.csv:2: place = '../x': expected letters, digits"):
         schedule.replay(path)
 
 

@@ -11,8 +11,8 @@ DEPTH_LIMIT_MM = 65535
 
 
 def joints_visible(
-    spots: Float64[np.ndarray, "14 3"], slack_m: Float64[np.ndarray, " 14"], rendered: Rendered
-) -> Bool[np.ndarray, " 14"]:
+    spots: Float64[np.ndarray, "joints 3"], slack_m: Float64[np.ndarray, " joints"], rendered: Rendered
+) -> Bool[np.ndarray, " joints"]:
     """A joint is visible when it is in the picture and its pixel's surface is not more than `slack_m` before it.
 
     Args:
@@ -29,8 +29,8 @@ def joints_visible(
 
 def person(
     instance: int,
-    joints: Float64[np.ndarray, "14 3"],
-    slack_m: Float64[np.ndarray, " 14"],
+    joints: Float64[np.ndarray, "joints 3"],
+    slack_m: Float64[np.ndarray, " joints"],
     camera: Camera,
     rendered: Rendered,
 ) -> Person | None:

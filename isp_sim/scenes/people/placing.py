@@ -50,7 +50,7 @@ class Someone:
     visible: int = 0
     box: tuple[float, float, float, float] = (0, 0, 0, 0)
 
-    def body(self, time_s: float = 0.0) -> tuple[Shapes, Float64[np.ndarray, "14 3"]]:
+    def body(self, time_s: float = 0.0) -> tuple[Shapes, Float64[np.ndarray, "joints 3"]]:
         """Solids and joints in the world, m, at a moment of the exposure (0 is its middle)."""
         figure = pose_figure(self.build, self.pose.at(time_s))
         turn = turn_y(self.heading_deg)
@@ -158,7 +158,9 @@ class Placer:
         box = (left, max(spot[:, 1].min(), 0.0), right - left, tall)
         return replace(one, x=float(x), z=float(z), box=box) if right - left > 0.3 * tall * wide / crown[1] else None
 
-    def _visible(self, build: Build, shapes: Shapes, joints: Float64[np.ndarray, "14 3"]) -> Bool[np.ndarray, " 14"]:
+    def _visible(
+        self, build: Build, shapes: Shapes, joints: Float64[np.ndarray, "joints 3"]
+    ) -> Bool[np.ndarray, " joints"]:
         """Joints in the frame with nothing before them, themselves included."""
         spot = self.view.project(joints)
         width, height = self.view.width, self.view.height

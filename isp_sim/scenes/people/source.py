@@ -5,6 +5,7 @@ import functools
 import numpy as np
 from jaxtyping import Float64
 
+from isp_sim.choices import FROZEN
 from isp_sim.scenes import JOINTS, Scene
 from isp_sim.scenes.people import labels
 from isp_sim.scenes.people.body import joint_radii
@@ -15,8 +16,6 @@ from isp_sim.scenes.people.semantics import CLASSES
 from isp_sim.scenes.people.shapes import Shapes, gather
 from isp_sim.units import Radiance
 
-FROZEN = 1
-"""Sub-frames of a picture in which nobody moves."""
 SCENES = 1_000_000
 
 SHADES = (
@@ -49,9 +48,9 @@ class People:
     def __init__(self, height: int, width: int, seed: int = 0, motion_blur_samples: int = FROZEN) -> None:
         for name, value in (("height", height), ("width", width)):
             if value < 32 or value % 2:
-                raise ValueError(f"a scene's {name} is {value} px; even numbers from 32 are allowed")
+                raise ValueError(f"a scene's {name} is {value} px; expected even numbers from 32")
         if motion_blur_samples < 1:
-            raise ValueError(f"motion_blur_samples is {motion_blur_samples}; whole numbers from 1 are allowed")
+            raise ValueError(f"motion_blur_samples is {motion_blur_samples}; expected whole numbers from 1")
         self._size, self._seed = (height, width), seed
         self._samples = motion_blur_samples
 
@@ -68,7 +67,7 @@ class People:
                 `layout.INDOOR_BELOW` in a room. Without it places of all kinds are drawn.
         """
         if not 0 <= index < SCENES:
-            raise IndexError(f"scene {index}: 0 … {SCENES - 1} are allowed")
+            raise IndexError(f"scene {index}: expected 0 … {SCENES - 1}")
         layout = lay_out(self._seed, index, daylight)
         rendered, joints = picture(layout, *self._size, 0.0)
         camera = layout.view(*self._size)
@@ -96,10 +95,10 @@ class People:
 
 def picture(
     layout: Layout, height: int, width: int, time_s: float
-) -> tuple[Rendered, list[Float64[np.ndarray, "14 3"]]]:
+) -> tuple[Rendered, list[Float64[np.ndarray, "joints 3"]]]:
     """Render a layout at a moment; also everybody's joints in the world, m."""
     lots: list[Shapes] = [layout.things]
-    joints: list[Float64[np.ndarray, "14 3"]] = []
+    joints: list[Float64[np.ndarray, "joints 3"]] = []
     shades: list[tuple[float, ...]] = [(*ball, 0) for ball in layout.shades]
     for number, one in enumerate(layout.people, start=1):
         shapes, places = one.body(time_s)

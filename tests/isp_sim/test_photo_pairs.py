@@ -11,7 +11,7 @@ import torch
 from isp_sim.dng import read_dng, write_dng
 from isp_sim.generate import main
 from isp_sim.manifest import read_manifest
-from isp_sim.photo_pairs.frames import RawFrames, open_frame, shrunk
+from isp_sim.photo_pairs.frames import PhotoFrames, open_frame, shrunk
 from isp_sim.photo_pairs.pairs import clipped, dimmed, draw, even, finish, key_of, lower_contrast, saturate
 from isp_sim.raw import Raw
 from isp_sim.rigfile import load_any_rig, load_rig
@@ -180,7 +180,7 @@ def test_what_the_rig_cannot_take_is_told(arguments, told, raws, tmp_path, capsy
 
 def test_a_folder_without_raws_is_told(tmp_path):
     with pytest.raises(ValueError, match="holds no raw files"):
-        RawFrames(tmp_path, 100, 100)
+        PhotoFrames(tmp_path, 100, 100)
 
 
 def test_a_rig_of_one_kind_is_not_taken_for_the_other():

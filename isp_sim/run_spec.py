@@ -1,0 +1,73 @@
+"""What a run is: the values that identify it, which `run.json` keeps, and those that only carry it out."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from isp_sim.choices import BUILT_IN, FROZEN, Orientation, Subset
+from isp_sim.manifest import VERSION
+from isp_sim.photo_pairs.rig import PhotoPairRig
+from isp_sim.rig import Rig
+from isp_sim.rigfile import is_photo_pairs
+
+CARRIES_OUT = ("rig_json", "out", "annotations", "skip_unusable", "workers")
+"""Fields that are not in `run.json`: no byte of a pair depends on them (of the rig it keeps name and digest)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """A run. The same `identity` gives the same bytes.
+
+    Attributes:
+        rig_json: the rig; as text, because pydantic's generic models do not travel between processes.
+        scenes: `people`, `charts` or a path; see `isp_sim.scenes.sources.open_scenes`.
+        scene_files: digest of the names of the scenes' files, labels included.
+        schedule: digest of the CSV that is replayed; None: shots are drawn from the rig's schedule.
+        count: of pairs.
+        device: `cpu` or the kind of device; kinds draw different numbers from the same distribution.
+        motion_samples: sub-frames over each exposure.
+        shots_per_scene: of each scene; None means all.
+        version: of the manifest.
+        subset: what the data set is for; names the annotation files.
+        labels_orientation: what the labels of pictures turned by EXIF mean; None: unknown.
+        out: the data set's folder.
+        annotations: file of the pictures' labels; None: the one beside them.
+        skip_unusable: a scene that cannot be read or metered is reported and left out; otherwise it stops the run.
+        workers: processes that share the work.
+    """
+
+    rig_json: str
+    seed: int
+    scenes: str
+    scene_files: str
+    schedule: str | None
+    count: int
+    device: str = "cpu"
+    motion_samples: int = FROZEN
+    shots_per_scene: int | None = None
+    version: int = VERSION
+    subset: Subset = "test"
+    labels_orientation: Orientation | None = None
+    out: Path
+    annotations: Path | None = None
+    skip_unusable: bool = False
+    workers: int = 1
+
+    @property
+    def rig(self) -> Rig | PhotoPairRig:
+        """The rig, read from its text."""
+        kind = PhotoPairRig if is_photo_pairs(json.loads(self.rig_json)) else Rig
+        return kind.model_validate_json(self.rig_json)
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """What `run.json` keeps, JSON-able."""
+        fields = {name: value for name, value in vars(self).items() if name not in CARRIES_OUT}
+        scenes = self.scenes if self.scenes in BUILT_IN else str(Path(self.scenes).resolve())
+        return {"rig": self.rig.name, "rig_digest": digest(self.rig_json)} | fields | {"scenes": scenes}
+
+
+def digest(*texts: str) -> str:
+    """BLAKE2b-128 of lines of text, hexadecimal."""
+    return hashlib.blake2b("\n".join(texts).encode(errors="surrogateescape"), digest_size=16).hexdigest()

@@ -1,0 +1,61 @@
+"""Opening a source of scenes by its name."""
+
+from pathlib import Path
+
+from isp_sim.choices import BUILT_IN, FROZEN, Orientation
+from isp_sim.rig import Rig
+from isp_sim.scenes import SceneSource
+from isp_sim.scenes.charts import Charts
+from isp_sim.scenes.people.source import People
+from isp_sim.scenes.photos import SUFFIXES, Photos, list_files
+from isp_sim.scenes.raws import SUFFIXES as RAW_SUFFIXES
+from isp_sim.scenes.raws import Raws
+
+
+def open_scenes(
+    scenes: str,
+    annotations: Path | None,
+    rig: Rig,
+    seed: int,
+    motion_samples: int = FROZEN,
+    labels_orientation: Orientation | None = None,
+) -> SceneSource:
+    """`people`, `charts`, a folder of pictures, or a raw file or folder of raw files.
+
+    Args:
+        scenes: which.
+        annotations: COCO JSON of the pictures' people.
+        rig: gives the size.
+        seed: of the run; other seeds show other people.
+        motion_samples: sub-frames over each exposure, in which people move.
+        labels_orientation: what the labels of pictures turned by EXIF mean; None: unknown.
+
+    Raises:
+        ValueError: no such source, or nothing usable in it.
+    """
+    if motion_samples != FROZEN and scenes != "people":
+        raise ValueError(
+            f"--motion-samples {motion_samples}: only --scenes people move; expected {FROZEN} with --scenes {scenes}"
+        )
+    if scenes in BUILT_IN:
+        if annotations is not None:
+            raise ValueError(f"--annotations {annotations}: --scenes {scenes} brings its own labels")
+        if scenes == "people":
+            return People(rig.height_px, rig.width_px, seed, motion_samples)
+        return Charts(rig.height_px, rig.width_px)
+    path = Path(scenes)
+    if not path.exists():
+        raise ValueError(f"--scenes {scenes}: neither 'people' nor 'charts' nor an existing file or folder")
+    if path.is_file() and path.suffix.lower() in SUFFIXES:
+        raise ValueError(f"--scenes {scenes}: is a single picture; expected the folder that holds it")
+    pictures = path.is_dir() and any(list_files(folder, SUFFIXES) for folder in (path, path / "images"))
+    raws = path.is_file() or bool(list_files(path, RAW_SUFFIXES))
+    if pictures and raws:
+        raise ValueError(f"--scenes {scenes}: holds pictures and raw files; expected a folder with one kind")
+    if pictures:
+        return Photos(path, annotations, rig.height_px, rig.width_px, labels_orientation=labels_orientation)
+    if not raws:
+        raise ValueError(f"--scenes {scenes}: holds neither pictures ({' '.join(SUFFIXES)}) nor raw files")
+    if annotations is not None:
+        raise ValueError(f"--annotations {annotations}: raw files take no labels; a folder of pictures does")
+    return Raws(path, rig.height_px, rig.width_px)
