@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from isp_sim import streams
-from models.data.crops import Picture
+from models.data.normalisation import Picture
 from models.enhance.enhancer import CLASSICAL, Enhancer, as_image, of_network
 from models.enhance.tiles import SIDE, enhance_in_tiles
 from models.enhance.weights import NETWORKS, build

@@ -25,9 +25,9 @@ from isp_sim.rigfile import load_rig
 from models.choices import WEIGHTS
 from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs, shots
 from models.enhance.comparison import (
-    AS_IT_IS,
     MEAN_SCALED,
     MEASURES,
+    NOT_ENHANCED,
     PROTOCOL,
     EnhancedRow,
     compare_enhancers,
@@ -37,11 +37,12 @@ from models.enhance.comparison import (
 from models.enhance.enhancer import CLASSICAL, Enhancer, load_enhancer
 from models.enhance.networks.sdag import Stem, stem_of
 from models.enhance.recipe import EnhancerRecipe, load_recipe
-from models.enhance.training import train
 from models.enhance.weights import load_sdag
 from models.isp.learned import load_weights
 from models.pose.weights import SHIPPED, load_network
-from models.recognisers.recogniser import Recogniser, of_cpn
+from models.recognisers.loading import of_cpn
+from models.recognisers.recogniser import Recogniser
+from models.runs.enhancer_training import train
 from models.scoring.average_precision import Protocol
 from models.scoring.niqe import fit_pristine
 
@@ -213,7 +214,7 @@ def verdicts(bench: Bench, rows: Mapping[str, EnhancedRow], protocol: Protocol) 
     said = []
     psnr = {name: row.means()["PSNR"] for name, row in rows.items()}
     if "gladnet" in rows:
-        for name in (AS_IT_IS, MEAN_SCALED):
+        for name in (NOT_ENHANCED, MEAN_SCALED):
             gain = psnr["gladnet"] - psnr[name]
             held = "held" if gain >= GAIN_ASKED_DB else "missed"
             said.append(f"GLADNet over its input {name}: {gain:+.2f} dB PSNR (asked {GAIN_ASKED_DB:g}): {held}")

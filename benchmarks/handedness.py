@@ -26,12 +26,13 @@ from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Person
 from isp_sim.scenes.annotations import read_annotations
 from models.choices import TEST_SEED
-from models.data.crops import FLIP, Picture
+from models.data.crops import FLIP
+from models.data.normalisation import WELL, Picture
 from models.data.samples import RigPairs, shots
-from models.pose.backbone import WELL
+from models.recognisers.detection import Detection
 from models.recognisers.inference import detect
-from models.recognisers.recogniser import MOVENETS, Recogniser, load_recogniser
-from models.scoring.average_precision import Detection
+from models.recognisers.loading import MOVENETS, load_recogniser
+from models.recognisers.recogniser import Recogniser
 from models.scoring.pck import pck
 
 PHOTOS = Path("../shared/data/photos/lspet")

@@ -28,7 +28,8 @@ from models.isp.learned import LearnedIsp
 from models.isp.learner import IspLearner, LowLightBatch, pose_loss
 from models.isp.predictor import Predictor
 from models.pose.network import SIZES, Cpn
-from models.recognisers.recogniser import Recogniser, of_cpn
+from models.recognisers.loading import of_cpn
+from models.recognisers.recogniser import Recogniser
 
 PICTURES, HEIGHT, WIDTH = 8, 1200, 1920
 PERSON_PX = 300

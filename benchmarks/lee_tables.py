@@ -26,9 +26,9 @@ from models.choices import WEIGHTS
 from models.data.samples import FolderPairs, HeldPairs, PairSource, RigPairs, shots
 from models.engine.distributed import pick_device
 from models.engine.training import Recipe, load_recipe
-from models.pose.training import PoseRecipe, train
 from models.pose.variants import VARIANTS
-from models.recognisers.recogniser import load_recogniser
+from models.recognisers.loading import load_recogniser
+from models.runs.pose_training import PoseRecipe, train
 from models.scoring.average_precision import Protocol
 from models.scoring.poses import find_poses
 from models.train_pose import KNOWN

@@ -25,8 +25,8 @@ from rich.table import Table
 
 from models.data.crops import crop
 from models.recognisers.decoding import decode
+from models.recognisers.loading import movenet
 from models.recognisers.movenet import KEYPOINTS, STRIDE, MoveNet, SizeName, load_movenet, shipped_weights
-from models.recognisers.recogniser import movenet
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.models.drawn_figure import figure

@@ -19,10 +19,11 @@ from isp_sim.rigfile import load_rig
 from isp_sim.scenes.photos import Photos
 from models.choices import TEST_SEED
 from models.data.samples import PairSource, RigPairs, shots
-from models.recognisers.recogniser import EXTENTS, Recogniser, load_recogniser
+from models.recognisers.loading import load_recogniser
+from models.recognisers.recogniser import EXTENTS, Recogniser
+from models.runs.evaluation import ERRORS, HEADINGS, rows
 from models.scoring.average_precision import Protocol
 from models.scoring.poses import find_poses
-from models.scoring.report import ERRORS, HEADINGS, rows
 
 PHOTOS = Path("../shared/data/photos/lspet")
 HELD_OUT = 300

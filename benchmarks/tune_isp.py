@@ -22,12 +22,13 @@ from rich.table import Table
 from isp_sim import streams
 from models import tune_isp
 from models.pose.weights import SHIPPED
+from models.runs.tuning import DEFAULTS, Tuning, run, searches_of
 from models.scoring.average_precision import Protocol
-from models.tuning import session
 from models.tuning.judge import Seen, Task, judging
-from models.tuning.knobs import Settings, defaults, load_isp
+from models.tuning.loading import load_isp
 from models.tuning.record import Record
 from models.tuning.shots import RawShot, read_shots
+from models.tuning.tunable import Settings, defaults
 from models.tuning.verdict import average_precision, judge_all, verdicts
 
 SCALES = {"quick": (10, 20, 30, 30), "full": (40, 100, 300, 60)}
@@ -56,7 +57,7 @@ def bootstrap(ours: Sequence[Seen], theirs: Sequence[Seen], shots: Sequence[RawS
     return low, high
 
 
-def tune(isp: str, evaluations: int, given: argparse.Namespace, console: Console) -> tuple[session.Tuning, Ways]:
+def tune(isp: str, evaluations: int, given: argparse.Namespace, console: Console) -> tuple[Tuning, Ways]:
     """One tuning through the command's own function and what an evaluation cost; gives what was asked and found."""
     images, judged, _, _ = SCALES[given.scale]
     out = given.out / given.scale / isp
@@ -67,34 +68,36 @@ def tune(isp: str, evaluations: int, given: argparse.Namespace, console: Console
     if given.workers:
         words += ["--workers", given.workers]
     args = tune_isp.parser().parse_args([*map(str, words), "--pose", str(given.pose), "--resume"])
-    tuning = session.Tuning(**vars(args))
-    for kind in (kinds := session.searches_of(tuning, load_isp(isp))):
+    tuning = Tuning(**vars(args))
+    for kind in (kinds := searches_of(tuning, load_isp(isp))):
         record = out / f"{kind}.jsonl"
         before, start = len(Record(record).lines), processor_seconds()
-        found, _ = session.run(replace(tuning, search=kind))
+        found, _ = run(replace(tuning, search=kind))
         if made := len(Record(record).lines) - before:
             cost = (processor_seconds() - start) / made
             console.print(f"{isp}, {kind}: {made} evaluations made now, {cost:.2f} s of processor each, all included")
     if len(kinds) > 1:
-        found, _ = session.run(replace(tuning, search="both"))  # the report over all
+        found, _ = run(replace(tuning, search="both"))  # the report over all
     return tuning, {name: one.settings for name, one in found.items()}
 
 
-def compare(tuning: session.Tuning, ways: Ways, console: Console) -> None:
+def compare(tuning: Tuning, ways: Ways, console: Console) -> None:
     """Held-out AP of every way beside the ISP's defaults."""
     held = read_shots(tuning.held_out or tuning.out / "held-out", tuning.judged)
     if tuning.isp == "libraw":
-        ways = ways | {"defaults, automatic brightness": defaults(load_isp("libraw").knobs) | {"auto_bright": True}}
+        ways = ways | {
+            "defaults, automatic brightness": defaults(load_isp("libraw").parameters) | {"auto_bright": True}
+        }
     workers = tuning.workers or 1
     with judging(Task(tuning.isp, tuning.pose, tuning.flip, held), workers) as judges:
         seen = judge_all(ways, tuning.out / "judged", judges, held)
     table = Table(title=f"{tuning.isp}: {len(held)} held-out shots, {sum(len(s.people) for s in held)} people")
     for heading in ("", "LL-N", "LL-H", "LL-E", "LL-A", "over the defaults", "95 %", "mean OKS over the defaults"):
         table.add_column(heading, justify="right" if heading else "left")
-    found = verdicts(ways, seen, held, session.DEFAULTS, Protocol(flip=tuning.flip))
-    base = found[session.DEFAULTS].scores["LL-A"].ap
+    found = verdicts(ways, seen, held, DEFAULTS, Protocol(flip=tuning.flip))
+    base = found[DEFAULTS].scores["LL-A"].ap
     for name, one in found.items():
-        low, high = bootstrap(seen[name], seen[session.DEFAULTS], held)
+        low, high = bootstrap(seen[name], seen[DEFAULTS], held)
         table.add_row(
             name, *(f"{score.ap:.1f}" for score in one.scores.values()), f"{one.scores['LL-A'].ap - base:+.2f}",
             f"{low:+.2f} … {high:+.2f}", f"{one.gain:+.4f} ± {one.error:.4f}",

@@ -14,8 +14,9 @@ from scipy import optimize
 
 from calibration.arms import extended, read_picture, read_stack
 from calibration.emva.confidence import NORMAL, Array, Estimate
-from calibration.page import INK, PALE, SECOND, Heading, Part, Picture, Table, Text, new_figure, write_page
+from calibration.plots import INK, PALE, SECOND, new_figure
 from calibration.sensor_yaml import figure
+from isp_sim import html_report
 from isp_sim.files import write_atomically
 from isp_sim.optics import homography
 from isp_sim.pair import DualCamera
@@ -234,7 +235,7 @@ def write_geometry_page(
     lens: tuple[Estimate, Estimate, float] | None,
     name: str,
 ) -> None:
-    """Write the page; see `page.write_page`."""
+    """Write the page, whole or not at all."""
     rows = [
         (
             f"{field}{(' x', ' y')[n] if len(parts) > 1 else ''}",
@@ -251,23 +252,23 @@ def write_geometry_page(
         ]
     rms = float(np.sqrt((found.residual**2).sum(axis=1).mean()))
     x, y, width, height = box
-    matrix = [(*(f"{v:.7g}" for v in row), "") for row in found.low_to_well]
-    parts: list[Part] = [
-        Text(
+    matrix = [tuple(f"{v:.7g}" for v in row) for row in found.low_to_well]
+    blocks = [
+        html_report.text(
             f"{len(found.well)} points seen by both arms; the six numbers leave {rms:.3f} px rms. Pictures are valid "
             f"in {width}×{height} px from ({x}, {y}) of the well-lit frame on."
         ),
-        Heading("Low-light arm"),
-        Table(("figure", "value", "95 %", "unit"), rows),
-        Heading("Low-light pixels → well-lit pixels"),
-        Table(("", "", "", ""), matrix),
-        Picture(
+        html_report.text("", "Low-light arm"),
+        html_report.table(("figure", "value", "95 %", "unit"), rows),
+        html_report.text("", "Low-light pixels → well-lit pixels"),
+        html_report.table(("", "", ""), matrix),
+        html_report.picture(
             _residuals(found),
             "Where the points lie in the well-lit frame, and the mean residual of those in each cell of a grid; the "
             "arrow at the top tells the length.",
         ),
     ]
-    write_page(path, f"Geometry calibration: {name}", parts)
+    write_atomically(path, html_report.page(f"Geometry calibration: {name}", blocks))
 
 
 def _residuals(found: Alignment) -> Figure:

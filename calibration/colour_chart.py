@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from calibration.arms import read_picture, read_stack, tiles
 from calibration.emva.confidence import Array, Estimate
-from calibration.page import Heading, Part, Picture, Table, Text, new_figure, write_page
+from calibration.plots import new_figure
 from calibration.sensor_yaml import figure, sensor_yaml
+from isp_sim import html_report
 from isp_sim.files import write_atomically
 from isp_sim.rig import Sensor
 from isp_sim.rigfile import load_rig, load_sensor
@@ -189,35 +190,37 @@ def colour_file(found: Colours, sensor: Sensor, name: str, source: str, illumina
 
 
 def write_colour_page(path: Path, found: Colours, chart: Chart, name: str) -> None:
-    """Write the page; see `page.write_page`."""
+    """Write the page, whole or not at all."""
     matrix = [
-        (f"camera {'RGB'[row]}", *(f"{found.matrix[row, b]:.4f} ± {found.errors[row, b]:.4f}" for b in range(3)), "")
+        (f"camera {'RGB'[row]}", *(f"{found.matrix[row, b]:.4f} ± {found.errors[row, b]:.4f}" for b in range(3)))
         for row in range(3)
     ]
     names = [patch for patch, _ in patch_colours("D65")]
-    rows = [(patch, f"{value:.2f}", "") for patch, value in zip(names, found.delta_e, strict=True)]
-    parts: list[Part] = [
-        Text(
+    rows = [(patch, f"{value:.2f}") for patch, value in zip(names, found.delta_e, strict=True)]
+    blocks = [
+        html_report.text(
             "Each interval is of 95 %: the matrix's from leaving out each patch in turn, the balance's from four greys."
         ),
-        Heading("Colour matrix: linear Rec. 709 → camera, efficiencies apart"),
-        Table(("", "R", "G", "B", ""), matrix),
-        Heading("White balance"),
-        Table(("camera", "over G"), [("RGB"[n], str(one)) for n, one in enumerate(found.neutral)]),
-        Heading("Patches"),
-        Text(
+        html_report.text("", "Colour matrix: linear Rec. 709 → camera, efficiencies apart"),
+        html_report.table(("", "R", "G", "B"), matrix),
+        html_report.text("", "White balance"),
+        html_report.table(("camera", "over G"), [("RGB"[n], str(one)) for n, one in enumerate(found.neutral)]),
+        html_report.text("", "Patches"),
+        html_report.text(
             f"ΔE2000 when the others make the matrix: mean {found.delta_e.mean():.2f}, worst {found.delta_e.max():.2f}."
         ),
-        Picture(_swatches(found), "Outside: as the chart reflects; middle: as the camera sees it through the matrix."),
-        Picture(
+        html_report.picture(
+            _swatches(found), "Outside: as the chart reflects; middle: as the camera sees it through the matrix."
+        ),
+        html_report.picture(
             _outline(chart, found.to_rec709),
             "Where the chart was found; the first corner is the dark skin's. Developed as the patches above, through "
             "the matrix of all, but with the shading of lamp and lens, which the patches are freed of. A raw has rims "
             "of colour: the pixels of a tile lie apart.",
         ),
-        Table(("patch", "ΔE2000", ""), rows),
+        html_report.table(("patch", "ΔE2000"), rows),
     ]
-    write_page(path, f"Colour calibration: {name}", parts)
+    write_atomically(path, html_report.page(f"Colour calibration: {name}", blocks))
 
 
 def _display(rgb: Array) -> Array:

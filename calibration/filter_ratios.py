@@ -13,8 +13,9 @@ from scipy import stats
 
 from calibration.arms import extended, linear, tiles
 from calibration.emva.confidence import CONFIDENCE, Array, Estimate
-from calibration.page import Heading, Part, Picture, Table, Text, new_figure, write_page
+from calibration.plots import new_figure
 from calibration.sensor_yaml import figure
+from isp_sim import html_report
 from isp_sim.dng import read_dng
 from isp_sim.files import write_atomically
 from isp_sim.raw import Raw
@@ -266,22 +267,24 @@ def figures(found: Filters) -> list[tuple[str, str, str]]:
             rows.append(
                 (f"splitter, low-light over well-lit, {band}", _words([found.splitter[n]]), "pairs without the filter")
             )
-    leak = _words([found.leak]) if found.leak else "not told: take frames with and without an IR-cut filter"
+    leak = _words([found.leak]) if found.leak else "not measured: take frames with and without an IR-cut filter"
     rows.append(("near infrared over luminance", leak, "what a missing IR-cut filter lets in"))
     return rows
 
 
 def write_filter_page(path: Path, found: Filters, name: str) -> None:
-    """Write the page; see `page.write_page`."""
-    rows = [(p.name, "yes" if p.nd_filter else "no", p.light, *(f"{r:.6f}" for r in p.ratio), "") for p in found.pairs]
-    parts: list[Part] = [
-        Text(f"{len(found.pairs)} pairs; intervals are of 95 % over them."),
-        Table(("figure", "value", "what"), figures(found)),
-        Heading("Pairs"),
-        Picture(_ratios(found), "Low-light over well-lit signal of each pair, per unit of exposure and gain."),
-        Table(("pair", "ND filter", "light", "R", "G", "B", ""), rows),
+    """Write the page, whole or not at all."""
+    rows = [(p.name, "yes" if p.nd_filter else "no", p.light, *(f"{r:.6f}" for r in p.ratio)) for p in found.pairs]
+    blocks = [
+        html_report.text(f"{len(found.pairs)} pairs; intervals are of 95 % over them."),
+        html_report.table(("figure", "value", "what"), figures(found)),
+        html_report.text("", "Pairs"),
+        html_report.picture(
+            _ratios(found), "Low-light over well-lit signal of each pair, per unit of exposure and gain."
+        ),
+        html_report.table(("pair", "ND filter", "light", "R", "G", "B"), rows),
     ]
-    write_page(path, f"Filter calibration: {name}", parts)
+    write_atomically(path, html_report.page(f"Filter calibration: {name}", blocks))
 
 
 def _ratios(found: Filters) -> Figure:

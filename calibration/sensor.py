@@ -86,7 +86,11 @@ def open_requested(args: argparse.Namespace) -> "Session":
 
 
 def calibrated(session: "Session") -> "Results":
-    """Read a session, with its progress, and calibrate its camera; a fault names the path the session came from."""
+    """Read a session, with its progress, and calibrate its camera.
+
+    Raises:
+        ValueError: it cannot be calibrated; names the session.
+    """
     from calibration.emva.characterise import characterise, kept_images
     from calibration.emva.session import check, read
 
@@ -96,9 +100,7 @@ def calibrated(session: "Session") -> "Results":
             reading = read(session, kept_images(session), min(4, len(os.sched_getaffinity(0))), progress.advance)
         return characterise(session, reading)
     except ValueError as fault:
-        if session.path in str(fault):
-            raise
-        raise ValueError(f"{session.path}: {fault}") from None
+        raise ValueError(f"{session.path or session.name}: {fault}") from None
 
 
 def shown(found: "Results") -> "Table":

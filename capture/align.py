@@ -135,6 +135,7 @@ def align(args: argparse.Namespace) -> "list[Outcome]":
     if not 0 < args.limit_px < math.inf:
         raise ValueError(f"--limit-px {args.limit_px:g}: expected a number above 0")
     from capture.alignment.align_session import align_session
+    from capture.alignment.develop import Isps
     from capture.alignment.labels import joints_unread, read_labels
     from capture.alignment.session_fit import Settings
     from capture.alignment.writer import Outcome, forget_refusals, write_alignments
@@ -146,7 +147,7 @@ def align(args: argparse.Namespace) -> "list[Outcome]":
     rig = _rig(args)
     settings = Settings(
         _onto(args), args.resampler, args.match, args.limit_px, args.distortion, args.reference, args.summed,
-        photometry.expected_share(rig), photometry.black_of(rig),
+        photometry.expected_share(rig), Isps.of(rig), photometry.black_of(rig),
     )  # fmt: skip
     labels = read_labels(args.captures, args.annotations)
     for sentence in joints_unread(args.captures, args.annotations):
@@ -205,6 +206,7 @@ def _rig(args: argparse.Namespace) -> "Rig":
 
 def run_of(args: argparse.Namespace, rig: "Rig", pairs: "list[CapturedPair]") -> "AlignRun":
     """What identifies the run that the command line asks for."""
+    from capture.alignment.labels import labels_digest
     from capture.alignment.writer import AlignRun
     from isp_sim.run_spec import digest
 
@@ -224,6 +226,7 @@ def run_of(args: argparse.Namespace, rig: "Rig", pairs: "list[CapturedPair]") ->
         distortion=args.distortion,
         reference=str(args.reference) if args.reference else None,
         summed=args.summed,
+        labels_digest=labels_digest(args.captures, args.annotations),
         subset=args.subset,
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 from calibration.emva import session as sessions
 from calibration.emva.characterise import Results, characterise, kept_images
 from calibration.emva.simulated import simulated_session
-from calibration.page import ACCENT, INK, SECOND, new_figure
+from calibration.plots import ACCENT, INK, SECOND, new_figure
 from isp_sim.rigfile import load_sensor
 
 PICTURE = Path(__file__).resolve().parent / "pictures" / "calibration.png"

@@ -14,7 +14,7 @@ from isp_sim import generate
 from isp_sim.files import write_atomically
 from isp_sim.manifest import read_manifest
 from isp_sim.rigfile import load_rig
-from models.data.crops import Picture
+from models.data.normalisation import Picture
 from models.data.samples import RigPairs
 from models.enhance.comparison import inputs
 from models.enhance.enhancer import CLASSICAL, Enhancer, load_enhancer

@@ -88,10 +88,10 @@ def work(args: argparse.Namespace) -> int:
     from models.engine.distributed import pick_device
     from models.enhance.enhancer import load_enhancer
     from models.enhance.poses import enhanced_by
-    from models.recognisers.recogniser import load_recogniser
+    from models.recognisers.loading import load_recogniser
+    from models.runs.evaluation import counted, poses_sheet, score_table, show, write_report
     from models.scoring.average_precision import Protocol
     from models.scoring.poses import find_poses
-    from models.scoring.report import counted, poses_sheet, score_table, show, write_report
 
     console = Console()
     device = pick_device(args.device)

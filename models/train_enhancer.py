@@ -55,11 +55,11 @@ def parser(prog: str = "python -m models.train_enhancer") -> argparse.ArgumentPa
 
 def recipe_from(args: argparse.Namespace) -> "EnhancerRecipe":
     """The recipe with what the command line replaces in it."""
-    from models.engine.training import told
+    from models.engine.training import with_options
     from models.enhance.recipe import EnhancerRecipe, load_recipe
 
     recipe = load_recipe(args.recipe, args.model)
-    training = told(recipe.training, args.seed, args.epochs).model_dump()
+    training = with_options(recipe.training, args.seed, args.epochs).model_dump()
     if args.without and args.model != "sllen":
         raise ValueError(f"--without {' '.join(args.without)}: these are parts of --model sllen")
     return EnhancerRecipe.model_validate(
@@ -118,12 +118,12 @@ def frozen_parts(args: argparse.Namespace, recipe: "EnhancerRecipe") -> "tuple[S
 
 
 def work(args: argparse.Namespace) -> int:
-    """Train, then print where the weights lie. Raises as `models.enhance.training.train`."""
+    """Train, then print where the weights lie. Raises as `models.runs.enhancer_training.train`."""
     from rich.console import Console
 
     from models.engine.distributed import leads, pick_device
     from models.engine.training import CURVES
-    from models.enhance.training import train
+    from models.runs.enhancer_training import train
 
     console = Console()
     recipe, device = recipe_from(args), pick_device(args.device)

@@ -14,7 +14,7 @@ from models.choices import FLIPS, TEST_SEED
 
 if TYPE_CHECKING:
     from models.data.samples import PairSource
-    from models.isp.training import IspRecipe
+    from models.runs.isp_training import IspRecipe
 
 KNOWN = {"isp": "isp.yaml", "isp-quick": "isp-quick.yaml"}
 """Recipes that come with the package: the paper's, and a first look."""
@@ -65,18 +65,18 @@ def recipe_from(args: argparse.Namespace) -> "IspRecipe":
     for name in ("climb", "seed"):
         if not 0 <= getattr(args, name) < 2**63:
             raise ValueError(f"--{name} {getattr(args, name)}: expected a whole number from 0 to 2⁶³ − 1")
-    from models.engine.training import load_recipe, told
-    from models.isp.training import IspRecipe
+    from models.engine.training import load_recipe, with_options
+    from models.runs.isp_training import IspRecipe
 
     recipe = load_recipe(IspRecipe, args.recipe, KNOWN)
-    return recipe.model_copy(update={"training": told(recipe.training, args.seed, args.epochs)})
+    return recipe.model_copy(update={"training": with_options(recipe.training, args.seed, args.epochs)})
 
 
 def sources(args: argparse.Namespace, raw: bool) -> "tuple[PairSource, PairSource, dict[str, object]]":
     """What to learn from, what to be judged on, and what the former is."""
     from isp_sim.rigfile import load_rig
     from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs
-    from models.recognisers.recogniser import identity
+    from models.recognisers.loading import identity
 
     if args.judge and args.judge.resolve() in [folder.resolve() for folder in args.data or ()]:
         raise ValueError(f"--judge {args.judge}: is learned from (--data); expected held-out pairs")
@@ -84,28 +84,28 @@ def sources(args: argparse.Namespace, raw: bool) -> "tuple[PairSource, PairSourc
     about: dict[str, object] = {"pose": identity(args.pose)}
     learn: PairSource
     if args.data:
-        learn = JoinedPairs([FolderPairs(folder, unrounded=raw, labelled=True) for folder in args.data])
+        learn = JoinedPairs([FolderPairs(folder, pre_quantisation=raw, labelled=True) for folder in args.data])
         about["data"] = [str(folder.resolve()) for folder in args.data]
     else:
-        learn = HeldPairs(RigPairs(rig, args.seed, LEARN_SCENES, unrounded=raw, shots_per_scene=SHOTS))
+        learn = HeldPairs(RigPairs(rig, args.seed, LEARN_SCENES, pre_quantisation=raw, shots_per_scene=SHOTS))
         about["data"] = f"rig {rig.name}, {LEARN_SCENES} built-in scenes"
     if args.judge:
-        return learn, FolderPairs(args.judge, unrounded=raw, labelled=True), about
-    judged = HeldPairs(RigPairs(rig, TEST_SEED, JUDGE_SCENES, unrounded=raw, shots_per_scene=SHOTS))
+        return learn, FolderPairs(args.judge, pre_quantisation=raw, labelled=True), about
+    judged = HeldPairs(RigPairs(rig, TEST_SEED, JUDGE_SCENES, pre_quantisation=raw, shots_per_scene=SHOTS))
     return learn, judged, about
 
 
 def work(args: argparse.Namespace) -> int:
-    """Train, judge, print the table and where the report lies. Raises as `models.isp.training.train`."""
+    """Train, judge, print the table and where the report lies. Raises as `models.runs.isp_training.train`."""
     from rich.console import Console
 
     from models.data.samples import shots
     from models.engine.distributed import leads, pick_device
     from models.engine.training import CURVES
+    from models.isp.grid_search import GRID, QUICK_GRID
     from models.isp.report import print_rows, write_report
-    from models.isp.table import GRID, QUICK_GRID
-    from models.isp.training import WEIGHTS, judge, train
-    from models.recognisers.recogniser import load_recogniser
+    from models.recognisers.loading import load_recogniser
+    from models.runs.isp_training import WEIGHTS, judge, train
     from models.scoring.average_precision import Protocol
 
     console = Console()

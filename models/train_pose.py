@@ -13,7 +13,7 @@ from isp_sim.command_line import run
 from models.choices import VARIANTS, WEIGHTS
 
 if TYPE_CHECKING:
-    from models.pose.training import PoseRecipe
+    from models.runs.pose_training import PoseRecipe
 
 KNOWN = {name: f"pose-{name}.yaml" for name in ("quick", "small-start", "small", "exlpose")}
 """Recipes that come with the package."""
@@ -48,25 +48,25 @@ def parser(prog: str = "python -m models.train_pose") -> argparse.ArgumentParser
 
 def recipe_from(args: argparse.Namespace) -> "PoseRecipe":
     """The recipe with what the command line replaces in it."""
-    from models.engine.training import load_recipe, told
-    from models.pose.training import PoseRecipe
+    from models.engine.training import load_recipe, with_options
+    from models.runs.pose_training import PoseRecipe
 
     recipe = load_recipe(PoseRecipe, args.recipe, KNOWN)
-    training = told(recipe.training, args.seed, args.epochs).model_dump()
+    training = with_options(recipe.training, args.seed, args.epochs).model_dump()
     return PoseRecipe.model_validate(
         recipe.model_dump() | {"variant": args.variant or recipe.variant, "training": training}
     )
 
 
 def work(args: argparse.Namespace) -> int:
-    """Train, then print where the weights lie. Raises as `models.pose.training.train`."""
+    """Train, then print where the weights lie. Raises as `models.runs.pose_training.train`."""
     from rich.console import Console
 
     from isp_sim.rigfile import load_rig
     from models.data.samples import FolderPairs, JoinedPairs, PairSource, RigPairs
     from models.engine.distributed import leads, pick_device
     from models.engine.training import CURVES
-    from models.pose.training import train
+    from models.runs.pose_training import train
 
     console = Console()
     recipe, device = recipe_from(args), pick_device(args.device)

@@ -46,12 +46,12 @@ def parser(prog: str = "python -m models.tune_isp") -> argparse.ArgumentParser:
 
 
 def work(args: argparse.Namespace) -> int:
-    """Tune, then print the held-out scores and where the settings lie. Raises as `models.tuning.session.run`."""
+    """Tune, then print the held-out scores and where the settings lie. Raises as `models.runs.tuning.run`."""
     from rich.console import Console
     from rich.table import Table
 
+    from models.runs.tuning import TUNED, Tuning, run
     from models.tuning.report import HEADINGS, cells
-    from models.tuning.session import TUNED, Tuning, run
 
     found, report = run(Tuning(**vars(args)))
     table = Table(title=f"{args.isp}, tuned for the network")

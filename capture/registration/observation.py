@@ -16,7 +16,7 @@ from isp_sim.transfer import REC601_LUMA
 from isp_sim.units import Mosaic, Picture
 
 SATURATED = 0.98
-"""Share of the range from which a well-lit pixel no longer tells the light."""
+"""Share of the range from which a well-lit pixel no longer shows the light."""
 
 
 class Level(NamedTuple):
@@ -59,7 +59,7 @@ class Observation:
         return height, width
 
     def level(self, step: int) -> Level:
-        """The pair at 1/step of its size; at 1 a mosaic keeps its pixels apart, a tile's sum stands for it above."""
+        """The pair at 1/step of its size; at 1 a mosaic keeps its pixels apart, else a tile's sum is a pixel."""
         if step == 1 and self.cfa:
             return self._mosaic()
         planes = [_shrunk(plane, step) for plane in (_unsaturated(self.bright), self.dark)]

@@ -1,28 +1,23 @@
-"""Pictures → the network's input: lighting normalisation of the whole picture, one crop a person, augmentation.
+"""Pictures → the network's input: one crop a person, augmented in training.
 
 As the released ExLPose code does (Lee et al., CVPR 2023): the box grows 10 % to each side and 15 % up and down, then to
-the network's aspect; in training by a drawn extent, at most 1.25. Low-light pictures are brought to a mean of 0.4, each
-channel over the whole picture, before the crop; well-lit ones get a mean and a standard deviation, ours ImageNet's.
-docs/pose.md compares the rest with the released code.
+the network's aspect; in training by a drawn extent, at most 1.25. docs/pose.md compares the rest.
 """
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+from jaxtyping import Float, Float32
 
 from isp_sim.scenes import JOINTS, Person
-from models.pose.backbone import LOW, WELL
+from models.data.normalisation import Levels
 
 GROW = (0.10, 0.15)
 WIDEST_EXTENT = 1.25
 """Of a training crop over the grown box: the released code cuts so much of the picture before it draws."""
-LOW_LIGHT_MEAN = 0.4
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 FLIP = tuple(
     JOINTS.index(name.replace("left", "right") if name.startswith("left") else name.replace("right", "left"))
     for name in JOINTS
@@ -32,27 +27,6 @@ RELEASED_FLIP = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 13)
 """What the released flip test swaps instead: COCO's pairs (1, 2) … (11, 12), wrong for these joints."""
 
 
-class MeanStd(BaseModel):
-    """`(x − mean) / std` for each channel, x = code / 255, R first.
-
-    Attributes:
-        mean: three finite numbers.
-        std: three, each above 0.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    mean: Annotated[tuple[FiniteFloat, ...], Field(min_length=3, max_length=3)]
-    std: Annotated[tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...], Field(min_length=3, max_length=3)]
-
-
-IMAGENET = MeanStd(mean=IMAGENET_MEAN, std=IMAGENET_STD)
-NormalisationName = Literal["mean-0.4", "imagenet", "none"]
-Normalisation = NormalisationName | MeanStd
-NORMALISATION: dict[int, NormalisationName] = {LOW: "mean-0.4", WELL: "imagenet"}
-"""How our networks are trained on each lighting; for well-lit pictures the released code has figures of its own."""
-
-Picture = UInt8[np.ndarray, "height width 3"]
 Affine = Float[np.ndarray, "2 3"]
 
 
@@ -69,39 +43,6 @@ class Augmentation:
     scale: tuple[float, float] = (0.7, 1.35)
     rotation_deg: float = 20.0
     flip: float = 0.5
-
-
-class Levels(NamedTuple):
-    """A line for each channel: `scale · code + offset`."""
-
-    scale: Float32[np.ndarray, " 3"]
-    offset: Float32[np.ndarray, " 3"]
-
-    def __call__(self, codes: np.ndarray) -> Float32[np.ndarray, "height width 3"]:
-        """Codes, or a part of them, on the line."""
-        return np.asarray(codes * self.scale + self.offset)
-
-
-def levels(picture: Picture, how: Normalisation) -> Levels:
-    """How the whole picture is normalised, from `x = code / 255`.
-
-    `mean-0.4`: `0.4 · x_c / mean(x_c)`, not clipped, no further statistics; a channel that is black throughout stays
-    black. A `MeanStd`: `(x − mean) / std`; `imagenet` is that with ImageNet's figures. `none`: x.
-    """
-    nothing = np.zeros(3, np.float32)
-    if how == "mean-0.4":
-        means = np.array(cv2.mean(picture)[:3]) / 255
-        return Levels((LOW_LIGHT_MEAN / np.maximum(means, 1e-6) / 255).astype(np.float32), nothing)
-    if how == "none":
-        return Levels(np.full(3, 1 / 255, np.float32), nothing)
-    figures = IMAGENET if how == "imagenet" else how
-    mean, std = np.array(figures.mean, np.float32), np.array(figures.std, np.float32)
-    return Levels(1 / (255 * std), -mean / std)
-
-
-def normalise(picture: Picture, how: Normalisation) -> Float32[np.ndarray, "height width 3"]:
-    """The whole picture as a network wants it; see `levels`."""
-    return levels(picture, how)(picture)
 
 
 def crop_affine(
@@ -211,7 +152,9 @@ def crop(
     return np.ascontiguousarray(warped.transpose(2, 0, 1))
 
 
-def joints_in_crop(person: Person, affine: Affine, size: tuple[int, int], flip: bool) -> Float32[np.ndarray, "14 3"]:
+def joints_in_crop(
+    person: Person, affine: Affine, size: tuple[int, int], flip: bool
+) -> Float32[np.ndarray, "joints 3"]:
     """Joints in crop pixels with COCO's visibility; those that left the crop are unlabelled.
 
     Args:

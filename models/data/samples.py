@@ -1,4 +1,4 @@
-"""Shots to learn from and to be judged on: one typed sample, from a folder or from a rig, rendered when asked for."""
+"""Shots to learn from and to be judged on: one typed sample, from a folder or from a rig, rendered on demand."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from jaxtyping import Float32
 from isp_sim import streams
 from isp_sim.annotation_files import ANNOTATIONS
 from isp_sim.dng import read_dng
-from isp_sim.isp.develop import develop_raw, unclipped_srgb
+from isp_sim.isp.develop import UNCUT, develop_raw, unclipped_srgb
 from isp_sim.manifest import PairRecord, read_manifest
 from isp_sim.pair import DualCamera, Pair
 from isp_sim.progress import track
@@ -26,7 +26,7 @@ from isp_sim.scenes.annotations import LabelledImage, check_size, read_keypoint_
 from isp_sim.scenes.people.source import People
 from isp_sim.schedule import FILE_NAME, Shot, scene_shots, some_of, split_of
 from isp_sim.units import LinearRgb
-from models.data.crops import Picture
+from models.data.normalisation import Picture
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class PairSample:
         low_light, well_lit: uint8 `(height, width, 3)`, R first, aligned.
         people: labels on both.
         split: LL-N, LL-H or LL-E, by the well-lit arm's gain.
-        unrounded: the low-light picture before it was rounded to 8 bits, float32, 1 is white; where a raw is at hand.
+        pre_quantisation: the low-light picture before 8 bits, float32, 1 is white; where there is a raw.
         semantic: class of each pixel, uint8, where the scene knows it.
     """
 
@@ -47,8 +47,13 @@ class PairSample:
     well_lit: Picture
     people: tuple[Person, ...]
     split: str
-    unrounded: np.ndarray | None = None
+    pre_quantisation: np.ndarray | None = None
     semantic: np.ndarray | None = None
+
+    @property
+    def labelled(self) -> tuple[Person, ...]:
+        """The people with a labelled joint."""
+        return tuple(person for person in self.people if person.labelled)
 
 
 class PairSource(Protocol):
@@ -80,10 +85,10 @@ class FolderPairs:
     Args:
         folder: holds `bright/`, `dark/`, `Annotations/`.
         start, stop: which of the pairs, in the order of their names; as of a slice.
-        unrounded: whether the low-light pictures also come before they are rounded to 8 bits, developed from `raw/` by
-            the `rig.yaml` that shot them, cropped (and warped, where the well-lit arm's pixels were kept) as
+        pre_quantisation: whether the low-light pictures also come before quantisation to 8 bits, developed from
+            `raw/` by the `rig.yaml` that shot them, cropped (and warped, where the well-lit arm's pixels were kept) as
             `manifest.jsonl` says.
-        semantic: whether the maps of `semantic/` come along, where there are some.
+        semantic: whether the maps of `semantic/` come too, where there are some.
         labelled: whether somebody must have a labelled joint.
 
     Raises:
@@ -96,29 +101,29 @@ class FolderPairs:
         folder: Path,
         start: int | None = None,
         stop: int | None = None,
-        unrounded: bool = False,
+        pre_quantisation: bool = False,
         semantic: bool = False,
         labelled: bool = False,
     ) -> None:
         files = sorted((folder / ANNOTATIONS).glob("*WL.json"))
         if not files:
-            raise ValueError(f"{folder}: holds no {ANNOTATIONS}/*WL.json; ExLPose's layout is allowed")
+            raise ValueError(f"{folder}: holds no {ANNOTATIONS}/*WL.json; expected ExLPose's layout")
         self.folder, self._semantic = folder, semantic
-        self._how = _how(load_rig(str(folder / "rig.yaml"))) if unrounded else None
-        self._records = {Path(one.dark).name: one for one in read_manifest(folder)} if unrounded else {}
+        self._how = _how(load_rig(str(folder / "rig.yaml"))) if pre_quantisation else None
+        self._records = {Path(one.dark).name: one for one in read_manifest(folder)} if pre_quantisation else {}
         partners = {shot_of(path.name): path.name for path in sorted((folder / "dark").glob("*.png"))}
         self._pairs: list[tuple[str, str, float, LabelledImage]] = []
         for file in files:
             named = read_keypoint_file(file).images
             for name in sorted({Path(name).name for name in named}):
-                said = FILE_NAME.fullmatch(name)
+                parts = FILE_NAME.fullmatch(name)
                 dark = partners.get(shot_of(name))
-                if said is None or dark is None:
+                if parts is None or dark is None:
                     raise ValueError(f"{file}: {name} has no low-light partner in {folder / 'dark'}")
-                self._pairs.append((name, dark, float(said["gain_db"]), named[name]))
+                self._pairs.append((name, dark, float(parts["gain_db"]), named[name]))
         self._pairs = self._pairs[start:stop]
         if not self._pairs:
-            raise ValueError(f"{folder}: no pair in {files[0]}, or none in the range asked for")
+            raise ValueError(f"{folder}: no pair in {files[0]}, or none from {start} to {stop}")
         if labelled and not any(person.labelled for *_, image in self._pairs for person in image.people):
             raise ValueError(f"{files[0]}: nobody in {len(self._pairs)} pictures has a labelled joint; poses need one")
 
@@ -137,14 +142,14 @@ class FolderPairs:
         if low.shape != well.shape:
             raise ValueError(f"{self.folder / 'dark' / dark}: {low.shape[:2]} px, its partner has {well.shape[:2]}")
         check_size(self.folder / "bright" / bright, image.size, (well.shape[1], well.shape[0]))
-        unrounded, semantic = self._unrounded(dark), self._classes(bright)
-        return [PairSample(bright, low, well, image.people, split_of(gain_db), unrounded, semantic)]
+        pre_quantisation, semantic = self._developed(dark), self._classes(bright)
+        return [PairSample(bright, low, well, image.people, split_of(gain_db), pre_quantisation, semantic)]
 
     def _classes(self, bright: str) -> np.ndarray | None:
         path = self.folder / "semantic" / bright
         return _read(path, cv2.IMREAD_GRAYSCALE) if self._semantic and path.is_file() else None
 
-    def _unrounded(self, dark: str) -> np.ndarray | None:
+    def _developed(self, dark: str) -> np.ndarray | None:
         if self._how is None:
             return None
         record = self._records.get(dark)
@@ -154,14 +159,14 @@ class FolderPairs:
 
 
 class RigPairs:
-    """Pairs a simulated rig shoots as they are asked for, a group a scene; nothing is written.
+    """Pairs that a simulated rig shoots on demand, a group a scene; nothing is written.
 
     Args:
         rig: whose; given as JSON it travels between processes.
         seed: another seed, other scenes and other noise.
         scenes: how many.
         source: of the scenes; without it the built-in people.
-        unrounded: whether the low-light pictures also come before they are rounded to 8 bits.
+        pre_quantisation: whether the low-light pictures also come before quantisation to 8 bits.
         shots_per_scene: of a scene's shots so many, drawn; None takes all.
     """
 
@@ -171,11 +176,11 @@ class RigPairs:
         seed: int,
         scenes: int,
         source: SceneSource | None = None,
-        unrounded: bool = False,
+        pre_quantisation: bool = False,
         shots_per_scene: int | None = None,
     ) -> None:
         self._rig_json = rig if isinstance(rig, str) else rig.model_dump_json()
-        self.seed, self.scenes, self._source, self.unrounded = seed, scenes, source, unrounded
+        self.seed, self.scenes, self._source, self.pre_quantisation = seed, scenes, source, pre_quantisation
         self.shots_per_scene = shots_per_scene
         self._camera: DualCamera | None = None
 
@@ -205,7 +210,7 @@ class RigPairs:
                 pair.well_lit,
                 pair.people,
                 split_of(pair.shot.well_lit_gain_db),
-                before_8_bits(pair.low_light_raw, *_how(rig), pair) if self.unrounded else None,
+                before_8_bits(pair.low_light_raw, *_how(rig), pair) if self.pre_quantisation else None,
                 pair.planes.get("semantic"),
             )
             for pair in camera.shoot(scene, shots, self.seed)
@@ -247,7 +252,7 @@ class JoinedPairs:
 
 
 class HeldPairs:
-    """A small source whose groups stay in memory once they were asked for.
+    """A small source whose groups stay in memory once they were shot or read.
 
     Args:
         source: behind it.
@@ -278,9 +283,24 @@ def shots(source: PairSource, shown: bool = False) -> Iterator[PairSample]:
         yield from source.group(index)
 
 
+def uncut(rig: Rig) -> Isp:
+    """How a rig's low-light raws are developed with nothing cut: demosaiced as they are for its pictures."""
+    return Isp(demosaic=rig.low_light.isp.demosaic)
+
+
+def uncut_in(folder: Path) -> Isp:
+    """As `uncut`, by the `rig.yaml` of a folder of raws; without one as raws of an unknown rig.
+
+    Raises:
+        ValueError: faults of the rig.
+    """
+    file = folder / "rig.yaml"
+    return uncut(load_rig(str(file))) if file.is_file() else UNCUT
+
+
 def _how(rig: Rig) -> tuple[Isp, Resampling]:
     """How a rig's low-light raws are developed with nothing cut, and resampled where the well-lit arm is kept."""
-    return Isp(demosaic=rig.low_light.isp.demosaic), rig.resampling
+    return uncut(rig), rig.resampling
 
 
 def before_8_bits(
@@ -304,8 +324,8 @@ def before_8_bits(
 
 def shot_of(name: str) -> tuple[str, ...]:
     """What both pictures of a pair share in their names; a name of another form stands for itself."""
-    said = FILE_NAME.fullmatch(name)
-    return said.group("place", "video", "ratio", "frame", "exposure_us") if said else (name,)
+    parts = FILE_NAME.fullmatch(name)
+    return parts.group("place", "video", "ratio", "frame", "exposure_us") if parts else (name,)
 
 
 def scene_of(name: str) -> tuple[str, ...]:
@@ -315,9 +335,9 @@ def scene_of(name: str) -> tuple[str, ...]:
 
 def _read(path: Path, how: int = cv2.IMREAD_COLOR) -> Picture:
     if not path.is_file():
-        raise ValueError(f"{path}: is not there, though the annotations or its partner speak of it")
+        raise ValueError(f"{path}: no such file, though the annotations or its partner name it")
     data = np.frombuffer(path.read_bytes(), np.uint8)
     picture = cv2.imdecode(data, how) if len(data) else None
     if picture is None:
-        raise ValueError(f"{path}: no picture that OpenCV reads; is it truncated?")
+        raise ValueError(f"{path}: not a readable picture; is it truncated?")
     return np.ascontiguousarray(picture[..., ::-1]) if picture.ndim == 3 else picture

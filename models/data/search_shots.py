@@ -12,10 +12,10 @@ Condition = tuple[tuple[str, ...], str, str]
 
 def condition(name: str) -> Condition:
     """What the name of a well-lit picture says; one of another form is a scene of its own, without split and ratio."""
-    said = FILE_NAME.fullmatch(name)
-    if said is None:
+    parts = FILE_NAME.fullmatch(name)
+    if parts is None:
         return scene_of(name), "", ""
-    return scene_of(name), split_of(float(said["gain_db"])), said["ratio"]
+    return scene_of(name), split_of(float(parts["gain_db"])), parts["ratio"]
 
 
 def covering(names: Sequence[str], wanted: int, usable: Callable[[int], bool] = lambda _: True) -> list[int]:
@@ -28,7 +28,7 @@ def covering(names: Sequence[str], wanted: int, usable: Callable[[int], bool] = 
     Args:
         names: of the well-lit pictures.
         wanted: how many; more are taken where so few cannot show every split and ratio, fewer where there are no more.
-        usable: whether shot `number` has what the search needs; asked only of those about to be taken.
+        usable: whether shot `number` has what the search needs; called only for those about to be taken.
     """
     conditions = [condition(name) for name in names]
     left = set(range(len(names)))

@@ -16,9 +16,9 @@ def pick_device(name: str) -> torch.device:
     """
     cuda = torch.cuda.is_available()
     if name not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"--device {name}: auto, cpu or cuda is allowed")
+        raise ValueError(f"--device {name}: expected auto, cpu or cuda")
     if name == "cuda" and not cuda:
-        raise ValueError("--device cuda: torch sees no CUDA device here; allowed is cpu")
+        raise ValueError("--device cuda: torch finds no CUDA device, expected cpu")
     if name == "cpu" or not cuda:
         return torch.device("cpu")
     return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
@@ -64,11 +64,11 @@ class Processes:
             dist.barrier()
             dist.destroy_process_group()
 
-    def all(self, said: bool) -> bool:
-        """Whether all say so."""
+    def all(self, here: bool) -> bool:
+        """Whether it is true in all of them."""
         if self.count == 1:
-            return said
-        agreed = torch.tensor(float(said), device=_device())
+            return here
+        agreed = torch.tensor(float(here), device=_device())
         dist.all_reduce(agreed, dist.ReduceOp.MIN)
         return bool(agreed > 0)
 

@@ -17,14 +17,13 @@ from typing import Any, Literal, TypeVar
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from isp_sim.files import remove_remnants, write_atomically
 from isp_sim.progress import Progress
 from isp_sim.rigfile import load_yaml
 from models.engine.distributed import Processes
-from models.engine.weights_file import file_bytes
+from models.engine.weights_file import read_tensors, write_tensors
 
 CHECKPOINT, LOG, CURVES = "checkpoint.safetensors", "log.csv", "curves.png"
 
@@ -63,8 +62,8 @@ class Recipe(BaseModel):
         return self.learning_rate * rise * 0.5 * (1 + math.cos(math.pi * min(epoch / self.epochs, 1.0)))
 
 
-def told(recipe: Recipe, seed: int, epochs: int | None) -> Recipe:
-    """A recipe with what the command line says instead.
+def with_options(recipe: Recipe, seed: int, epochs: int | None) -> Recipe:
+    """A recipe with the seed and the epochs of the command line.
 
     Raises:
         ValueError: `--epochs` below 1.
@@ -72,7 +71,7 @@ def told(recipe: Recipe, seed: int, epochs: int | None) -> Recipe:
     if epochs is None:
         return recipe.model_copy(update={"seed": seed})
     if epochs < 1:
-        raise ValueError(f"--epochs {epochs}: whole numbers from 1 are allowed")
+        raise ValueError(f"--epochs {epochs}: expected a whole number from 1")
     return recipe.model_copy(update={"seed": seed, "epochs": epochs})
 
 
@@ -93,7 +92,7 @@ def load_recipe(kind: type[AnyRecipe], name: str, known: Mapping[str, str]) -> A
     """
     path = RECIPES / known[name] if name in known else Path(name)
     if not path.is_file():
-        raise ValueError(f"--recipe {name}: no such file; that come with the package: {', '.join(known)}")
+        raise ValueError(f"--recipe {name}: no such file, expected a file or one of {', '.join(known)}")
     return load_yaml(kind, path)
 
 
@@ -129,7 +128,7 @@ class Training:
         processes: Processes | None = None,
     ) -> None:
         if folder.exists() and not folder.is_dir():
-            raise ValueError(f"--out {folder}: is a file; a folder, there or not, is allowed")
+            raise ValueError(f"--out {folder}: is a file, expected a folder")
         self.module, self.losses, self.recipe, self.folder, self.device = (
             module.to(device),
             losses,
@@ -150,7 +149,7 @@ class Training:
         """Make the folder, or go on where it stopped.
 
         Raises:
-            ValueError: there is a checkpoint and `resume` was not asked, or it is another training's.
+            ValueError: there is a checkpoint and `resume` is not set, or it is another training's.
         """
         file = self.folder / CHECKPOINT
         if file.exists():
@@ -168,7 +167,7 @@ class Training:
 
         Args:
             batches: those of an epoch.
-            scores: asked after each epoch.
+            scores: called after each epoch.
             console: for a line an epoch.
 
         Raises:
@@ -245,23 +244,17 @@ class Training:
         for name, parameter in self._trained.items():
             for key, value in self.optimiser.state[parameter].items():
                 tensors[f"adam.{key}.{name}"] = torch.as_tensor(value)
-        tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-        said = {"about": json.dumps(self.about), "history": json.dumps(self.history)}
-        write_atomically(self.folder / CHECKPOINT, file_bytes(tensors, said))
+        metadata = {"about": json.dumps(self.about), "history": json.dumps(self.history)}
+        write_tensors(self.folder / CHECKPOINT, tensors, metadata)
         self._report()
 
     def _load(self, file: Path) -> None:
-        try:
-            with safe_open(file, "pt") as stored:
-                said = stored.metadata() or {}
-                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        except SafetensorError as fault:
-            raise ValueError(f"{file}: not a whole safetensors file: {fault}") from None
-        there = json.loads(said.get("about", "{}"))
+        tensors, metadata = read_tensors(file)
+        there = json.loads(metadata.get("about", "{}"))
         for field, value in self.about.items():
             if there.get(field) != value:
                 raise ValueError(
-                    f"{file}: of a training with {field} = {there.get(field)!r}, asked is {value!r}; give another --out"
+                    f"{file}: of a training with {field} = {there.get(field)!r}, expected {value!r}; give another --out"
                 )
         self.module.load_state_dict(
             {n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")}
@@ -278,7 +271,7 @@ class Training:
                     k: t if k == "step" else torch.empty_like(parameter, dtype=t.dtype).copy_(t)
                     for k, t in moments.items()
                 }
-        self.history = json.loads(said["history"])
+        self.history = json.loads(metadata["history"])
 
     def _report(self) -> None:
         if not self.history:

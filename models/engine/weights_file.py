@@ -1,4 +1,4 @@
-"""Tensors and what is said of them as safetensors, the same bytes for the same content.
+"""Tensors and metadata as safetensors, the same bytes for the same content.
 
 The library writes the metadata in an order that differs from process to process; here it is sorted.
 """
@@ -6,25 +6,60 @@ The library writes the metadata in an order that differs from process to process
 import json
 import struct
 from collections.abc import Mapping
+from pathlib import Path
 
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
+
+from isp_sim.files import write_atomically
 
 ALIGNMENT = 8
 """The header's length is a multiple of it (safetensors' format)."""
 
 
-def file_bytes(tensors: Mapping[str, Tensor], said: Mapping[str, str]) -> bytes:
+def file_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> bytes:
     """A safetensors file: 8 bytes of length, a JSON header padded with spaces, the numbers.
 
     Args:
         tensors: contiguous, on the CPU.
-        said: metadata.
+        metadata: text by name.
     """
-    written = save(dict(tensors), dict(said))
+    written = save(dict(tensors), dict(metadata))
     (length,) = struct.unpack("<Q", written[:8])
     header = json.loads(written[8 : 8 + length])
-    header["__metadata__"] = dict(sorted(said.items()))
+    header["__metadata__"] = dict(sorted(metadata.items()))
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-len(text) % ALIGNMENT)
     return struct.pack("<Q", len(text)) + text + written[8 + length :]
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write tensors of any device and layout with their metadata; the file is whole or not there."""
+    stored = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    write_atomically(path, file_bytes(stored, metadata))
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Tensors, on the CPU, and metadata.
+
+    Raises:
+        ValueError: no such file, or not a whole safetensors file.
+    """
+    try:
+        with safe_open(path, "pt") as stored:
+            return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata() or {}  # noqa: SIM118
+    except (SafetensorError, OSError) as fault:
+        raise ValueError(f"{path}: not a whole safetensors file: {fault}") from None
+
+
+def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Give a module the weights of a file.
+
+    Raises:
+        ValueError: names or shapes differ.
+    """
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as fault:
+        raise ValueError(f"{path}: {fault}") from None

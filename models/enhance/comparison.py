@@ -7,19 +7,21 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from models.data.normalisation import LOW
 from models.data.samples import PairSample
 from models.enhance.enhancer import Enhancer, as_image, as_picture
 from models.isp.learned import LearnedIsp
-from models.isp.table import Row, labelled
-from models.pose.backbone import LOW
+from models.isp.table import Method
 from models.recognisers.inference import detect
 from models.recognisers.recogniser import Recogniser
 from models.scoring.average_precision import Protocol
 from models.scoring.niqe import Pristine, niqe
 from models.scoring.no_reference import ceiq_features, lightness_order_error
 from models.scoring.picture_quality import QualityProtocol, psnr_ssim
+from models.scoring.poses import LOW_SPLITS, Poses
 
-AS_IT_IS, MEAN_SCALED, OURS = "as it is", "mean 0.4 (Lee)", "learned ISP (Ono)"
+NOT_ENHANCED, MEAN_SCALED = str(Method.NONE), str(Method.MEAN_SCALED)
+OURS = "learned ISP (Ono)"
 PLAIN, MATCHED = QualityProtocol(), QualityProtocol(mean_matched=True)
 MEASURES = ("PSNR", "SSIM", "PSNR matched", "SSIM matched", "NIQE own", "LOE", "CEIQ similarity", "CEIQ entropy")
 PROTOCOL = (
@@ -44,7 +46,7 @@ class EnhancedRow:
     measures: dict[str, list[float]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     processor_seconds: list[float] = field(default_factory=list)
-    poses: Row = field(default_factory=Row)
+    poses: Poses = field(default_factory=Poses)
 
     def means(self) -> dict[str, float]:
         """Each measure's mean over pictures, infinite PSNRs of equal pictures left out; NaN where none was taken."""
@@ -55,15 +57,19 @@ class EnhancedRow:
         }  # fmt: skip
 
     def ap(self, protocol: Protocol) -> dict[str, float]:
-        """AP of each low-light split; empty where no poses were looked for."""
-        return {split: one.ap for split, one in self.poses.scores(protocol).items()} if self.poses.truth["LL-A"] else {}
+        """AP of each low-light split; empty where no poses were detected."""
+        return (
+            {split: one.ap for split, one in self.poses.scores(protocol, LOW_SPLITS).items()}
+            if self.poses.truth["LL-A"]
+            else {}
+        )
 
 
 def inputs() -> list[Enhancer]:
-    """What enhancers must beat: the picture as it is, and each channel brought to a mean of 0.4, cut at white."""
+    """What enhancers must beat: the picture itself, and each channel brought to a mean of 0.4, cut at white."""
     device = torch.device("cpu")
     scaled = Enhancer(MEAN_SCALED, lambda picture: as_picture(as_image(picture, "mean-0.4", device)))
-    return [Enhancer(AS_IT_IS, lambda picture: picture), scaled]
+    return [Enhancer(NOT_ENHANCED, lambda picture: picture), scaled]
 
 
 def of_isp(isp: LearnedIsp) -> Enhancer:
@@ -90,12 +96,12 @@ def compare_enhancers(
         enhancers: with names of their own.
         samples: pairs nobody was trained on.
         pristine: for NIQE; without it NIQE is left out.
-        recogniser: frozen; without it, or without labelled people, no poses are looked for.
+        recogniser: frozen; without it, or without labelled people, no poses are detected.
         flip: see `models.recognisers.inference.heatmaps`.
     """
     rows = {one.name: EnhancedRow(one.parameters) for one in enhancers}
     for sample in samples:
-        people = labelled(sample)
+        people = sample.labelled
         for enhancer in enhancers:
             row = rows[enhancer.name]
             wall, processor = time.perf_counter(), time.process_time()
@@ -105,7 +111,8 @@ def compare_enhancers(
             for name, value in measured(picture, sample, pristine).items():
                 row.measures.setdefault(name, []).append(value)
             if recogniser is not None and people:
-                row.poses.add(sample, people, detect(recogniser, picture, people, LOW, flip))
+                found = detect(recogniser, picture, people, LOW, flip)
+                row.poses.add_low_light(sample.split, sample.name, people, found)
     return rows
 
 

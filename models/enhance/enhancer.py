@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.data.crops import NormalisationName, Picture, normalise
+from models.data.normalisation import NormalisationName, Picture, normalise
 from models.enhance.classical.histogram import clahe, gamma
 from models.enhance.classical.lime import lime
 from models.enhance.classical.retinex import multi_scale_retinex
 from models.enhance.tiles import Tileable, enhance_in_tiles
 from models.enhance.weights import load_enhancer_network
-from models.recognisers.plugins import load_foreign, made_by
+from models.recognisers.plugins import from_factory, load_module
 
 CLASSICAL: dict[str, Callable[[Picture], Picture]] = {
     "gamma": gamma,
@@ -25,12 +25,12 @@ CLASSICAL: dict[str, Callable[[Picture], Picture]] = {
 }
 """By the name that `--enhancer` takes."""
 SIDE_MULTIPLE = 16
-"""A foreign network is given sides of such multiples; U-Nets with up to four poolings take them."""
+"""A third-party network gets sides of such multiples; U-Nets with up to four poolings take them."""
 
 
 @dataclass(frozen=True)
 class Enhancer:
-    """A way to brighten a picture.
+    """A method that brightens a picture.
 
     Attributes:
         name: for tables.
@@ -63,13 +63,12 @@ def load_enhancer(name: str | Path, device: torch.device | None = None) -> Enhan
         network, model, scaling = load_enhancer_network(path)
         return of_network(network.to(device), model, scaling)
     if path.suffix in (".pt", ".pt2"):
-        return _foreign(path, device)
+        return _third_party(path, device)
     if ":" in str(name):
-        return _made(str(name))
-    allowed = ", ".join(CLASSICAL)
+        return from_factory(str(name), "--enhancer", Enhancer)
     raise ValueError(
-        f"--enhancer {name}: {allowed}, .safetensors, .pt (TorchScript), .pt2 (torch.export) or "
-        "module:factory is allowed"
+        f"--enhancer {name}: expected {', '.join(CLASSICAL)}, .safetensors, .pt (TorchScript), .pt2 (torch.export) or "
+        "module:factory"
     )
 
 
@@ -99,15 +98,15 @@ def as_image(picture: Picture, scaling: NormalisationName, device: torch.device)
 
 
 def as_picture(image: Tensor) -> Picture:
-    """The first of a batch as 8-bit codes `⌊255·x + ½⌋`, cut to 0 … 1; what is no number becomes black."""
+    """The first of a batch as 8-bit codes `⌊255·x + ½⌋`, cut to 0 … 1; NaN becomes black."""
     codes = image[0].float().nan_to_num(0.0, 1.0, 0.0).clamp(0, 1).mul(255).add(0.5).to(torch.uint8)
     return np.ascontiguousarray(codes.permute(1, 2, 0).cpu().numpy())
 
 
-def _foreign(path: Path, device: torch.device) -> Enhancer:
+def _third_party(path: Path, device: torch.device) -> Enhancer:
     if not path.is_file():
         raise ValueError(f"--enhancer {path}: no such file")
-    network = load_foreign(path, f"--enhancer {path}").to(device)
+    network = load_module(path, f"--enhancer {path}").to(device)
 
     def enhance(picture: Picture) -> Picture:
         height, width = picture.shape[:2]
@@ -122,14 +121,8 @@ def _foreign(path: Path, device: torch.device) -> Enhancer:
                 ) from None
         image = out if isinstance(out, Tensor) else out[0]
         if image.shape != (1, 3, *padded.shape[:2]):
-            raise ValueError(f"--enhancer {path}: gave {tuple(image.shape)} for a picture of {padded.shape[:2]}")
+            got, size = tuple(image.shape), tuple(padded.shape[:2])
+            raise ValueError(f"--enhancer {path}: gave {got} for a picture of {size} px, expected {(1, 3, *size)}")
         return np.ascontiguousarray(as_picture(image)[:height, :width])
 
     return Enhancer(path.stem, enhance, sum(p.numel() for p in network.parameters()))
-
-
-def _made(name: str) -> Enhancer:
-    made = made_by(name, f"--enhancer {name}")
-    if not isinstance(made, Enhancer):
-        raise ValueError(f"--enhancer {name}: gave a {type(made).__name__}; an Enhancer is allowed")
-    return made

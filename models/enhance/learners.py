@@ -18,7 +18,7 @@ from models.enhance.patches import PatchBatch, Patches
 
 @dataclass(frozen=True)
 class Guidance:
-    """What an enhancer without a target is also told.
+    """What guides an enhancer that has no target.
 
     Attributes:
         network: frozen `Sdag`.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from isp_sim import streams
-from models.data.crops import NormalisationName, normalise
+from models.data.normalisation import NormalisationName, normalise
 from models.data.samples import PairSample, PairSource
 from models.enhance.networks.sllen_losses import VOID
 
@@ -69,7 +69,7 @@ class Patches:
                 number += 1
 
     def patches(self, shot: PairSample, stream: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Patches of one shot: low-light, well-lit, classes, each mirrored or not, either way.
+        """Patches of one shot: low-light, well-lit, classes, each mirrored or not on each axis.
 
         Raises:
             ValueError: the picture is smaller than a patch.
@@ -83,9 +83,9 @@ class Patches:
         for _ in range(self.each):
             top, left = (int(stream.integers(n - self.side + 1)) for n in (height, width))
             at = (slice(top, top + self.side), slice(left, left + self.side))
-            ways = tuple(int(way) for way in stream.choice((1, -1), 2))
+            steps = tuple(int(step) for step in stream.choice((1, -1), 2))
             planes = (low[at].clip(0, 1), shot.well_lit[at] / np.float32(255), semantic[at])
-            turned = [plane[:: ways[0], :: ways[1]] for plane in planes]
+            turned = [plane[:: steps[0], :: steps[1]] for plane in planes]
             first = [np.ascontiguousarray(p.transpose(2, 0, 1), np.float32) for p in turned[:2]]
             found.append((first[0], first[1], np.ascontiguousarray(turned[2])))
         return found

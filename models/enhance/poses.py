@@ -1,15 +1,15 @@
-"""An enhancer before a frozen pose network, as `models.scoring.poses.find_poses` and `models.isp.table` take it."""
+"""An enhancer before a frozen pose network, a detector as `models.scoring.poses` has it."""
 
+from models.data.normalisation import LOW
 from models.data.samples import PairSample
 from models.enhance.enhancer import Enhancer
-from models.isp.table import Way, labelled
-from models.pose.backbone import LOW
+from models.recognisers.detection import Detection
 from models.recognisers.inference import detect
 from models.recognisers.recogniser import Recogniser
-from models.scoring.average_precision import Detection
+from models.scoring.poses import Detector
 
 
-def enhanced_by(enhancer: Enhancer, recogniser: Recogniser, flip: str, lighting: int = LOW) -> Way:
+def enhanced_by(enhancer: Enhancer, recogniser: Recogniser, flip: str, lighting: int = LOW) -> Detector:
     """The low-light picture enhanced, as 8 bits, then the network.
 
     Args:
@@ -21,6 +21,6 @@ def enhanced_by(enhancer: Enhancer, recogniser: Recogniser, flip: str, lighting:
     """
 
     def develop(sample: PairSample) -> list[Detection]:
-        return detect(recogniser, enhancer.enhance(sample.low_light), labelled(sample), lighting, flip)
+        return detect(recogniser, enhancer.enhance(sample.low_light), sample.labelled, lighting, flip)
 
     return develop

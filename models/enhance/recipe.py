@@ -1,4 +1,4 @@
-"""What a training of an enhancer is told, and the network with its losses that follows from it."""
+"""The recipe of an enhancer's training, and the network with its losses that follows from it."""
 
 import itertools
 from pathlib import Path
@@ -33,14 +33,14 @@ Side = Annotated[int, Field(ge=16, multiple_of=8)]
 
 
 class EnhancerRecipe(BaseModel):
-    """A training of an enhancer; what another model needs is not looked at.
+    """A training of an enhancer; what another model needs is ignored.
 
     Attributes:
         patch: side of a patch, px.
         patches: a step.
         patches_a_picture: taken from one picture.
         scaling: of the low-light picture: `none`, or each channel to a mean of 0.4; the weights remember it.
-        scenes: built-in ones, where no data is given.
+        scenes: built-in ones, without data.
         judged_scenes: of another seed, where nothing else judges; 0 judges nothing.
         judge_every: epochs.
         rgb_order: GLADNet's loss: the paper's weights, or reversed as in the released code.
@@ -88,7 +88,7 @@ def load_recipe(name: str, model: str) -> EnhancerRecipe:
     known = RECIPES / f"{family}-{name}.yaml"
     path = known if known.is_file() else Path(name)
     if not path.is_file():
-        raise ValueError(f"--recipe {name}: no such file; that come with the package: quick, full")
+        raise ValueError(f"--recipe {name}: no such file, expected a file, quick or full")
     return load_yaml(EnhancerRecipe, path)
 
 

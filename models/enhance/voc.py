@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from isp_sim.transfer import srgb_decode, srgb_encode
-from models.data.crops import Picture
+from models.data.normalisation import Picture
 from models.data.samples import PairSample
 from models.enhance.networks.sllen_losses import VOID
 
@@ -33,7 +33,7 @@ class VocPictures:
         maps = sorted((folder / MAPS).glob("*.png"))
         self._files = [(stems[path.stem], path) for path in maps if path.stem in stems]
         if not self._files:
-            raise ValueError(f"{folder}: no {PICTURES}/NAME.jpg with {MAPS}/NAME.png; VOC's layout is allowed")
+            raise ValueError(f"{folder}: no {PICTURES}/NAME.jpg with {MAPS}/NAME.png; expected VOC's layout")
 
     def __len__(self) -> int:
         """How many pictures."""
@@ -55,7 +55,7 @@ class VocPictures:
             raise ValueError(f"{beside}: {semantic.shape} px, its picture has {picture.shape[:2]}")
         top = int(semantic[semantic != VOID].max(initial=0))
         if top >= self.classes:
-            raise ValueError(f"{beside}: class {top}; 0 … {self.classes - 1} and {VOID} (void) are allowed")
+            raise ValueError(f"{beside}: class {top}; expected 0 … {self.classes - 1} or {VOID} (void)")
         well = np.ascontiguousarray(picture)
         return [PairSample(file.name, darkened(well, self.darken_ev), well, (), "LL-N", None, semantic)]
 
@@ -75,7 +75,7 @@ def read_map(path: Path) -> np.ndarray:
     colour c. OpenCV gives colours where a file has a palette.
 
     Raises:
-        ValueError: no readable map.
+        ValueError: not a readable map.
     """
     codes = _read(path, cv2.IMREAD_UNCHANGED)
     if codes.ndim == 2:
@@ -92,5 +92,5 @@ def _read(path: Path, how: int = cv2.IMREAD_COLOR) -> np.ndarray:
     data = np.frombuffer(path.read_bytes(), np.uint8)
     picture = cv2.imdecode(data, how) if len(data) else None
     if picture is None or picture.dtype != np.uint8:
-        raise ValueError(f"{path}: no picture of 8 bits that OpenCV reads; is it truncated?")
+        raise ValueError(f"{path}: not a readable picture of 8 bits; is it truncated?")
     return picture

@@ -7,12 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from isp_sim.files import write_atomically
-from models.data.crops import NormalisationName
-from models.engine.weights_file import file_bytes
+from models.data.normalisation import NormalisationName
+from models.engine.weights_file import fill, read_tensors, write_tensors
 from models.enhance.networks.gladnet import GladNet
 from models.enhance.networks.sci import Sci
 from models.enhance.networks.sdag import Sdag, Stem
@@ -36,7 +34,7 @@ def build(model: str, seed: int = 0, **settings: object) -> nn.Module:
         ValueError: an unknown name.
     """
     if model not in NETWORKS:
-        raise ValueError(f"enhancer {model!r}: allowed are {', '.join(NETWORKS)}")
+        raise ValueError(f"enhancer {model!r}: expected one of {', '.join(NETWORKS)}")
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         return NETWORKS[model](**settings)
@@ -57,12 +55,12 @@ def save_enhancer(
     Args:
         network: of `NETWORKS`.
         model: its name there.
-        scaling: what it was trained on: `none`, pictures as they are; `mean-0.4`, each channel brought to that mean.
+        scaling: what it was trained on: `none`, pictures unchanged; `mean-0.4`, each channel brought to that mean.
         path: ends on .safetensors.
         about: how it was trained; kept beside the weights.
     """
-    said = {"model": model, "settings": settings_of(network), "scaling": scaling}
-    _write(network, path, {"enhancer": json.dumps(said), "about": json.dumps(about)})
+    built = {"model": model, "settings": settings_of(network), "scaling": scaling}
+    write_tensors(path, network.state_dict(), {"enhancer": json.dumps(built), "about": json.dumps(about)})
 
 
 def load_enhancer_network(path: Path) -> tuple[nn.Module, str, NormalisationName]:
@@ -71,17 +69,17 @@ def load_enhancer_network(path: Path) -> tuple[nn.Module, str, NormalisationName
     Raises:
         ValueError: no such file, not safetensors, or not an enhancer's.
     """
-    tensors, said = _read(path, "enhancer")
-    network = build(said["model"], **said["settings"])
-    _fill(network, tensors, path)
-    return network.eval().requires_grad_(False), said["model"], said["scaling"]
+    tensors, built = _read(path, "enhancer")
+    network = build(built["model"], **built["settings"])
+    fill(network, tensors, path)
+    return network.eval().requires_grad_(False), built["model"], built["scaling"]
 
 
 def save_sdag(network: Sdag, path: Path, about: Mapping[str, object]) -> None:
     """Write a guidance network, its stem with it."""
     conv = network.stem.conv
-    said = {"channels": conv.out_channels, "kernel": conv.kernel_size[0], "norm": network.stem.norm is not None}
-    _write(network, path, {"sdag": json.dumps(said), "about": json.dumps(about)})
+    built = {"channels": conv.out_channels, "kernel": conv.kernel_size[0], "norm": network.stem.norm is not None}
+    write_tensors(path, network.state_dict(), {"sdag": json.dumps(built), "about": json.dumps(about)})
 
 
 def load_sdag(path: Path) -> Sdag:
@@ -90,34 +88,17 @@ def load_sdag(path: Path) -> Sdag:
     Raises:
         ValueError: no such file, not safetensors, or not a guidance network's.
     """
-    tensors, said = _read(path, "sdag")
-    size = said["kernel"]
+    tensors, built = _read(path, "sdag")
+    size = built["kernel"]
     with torch.random.fork_rng(devices=[]):
-        conv = nn.Conv2d(3, said["channels"], size, padding=size // 2, bias="stem.conv.bias" in tensors)
-        network = Sdag(Stem(conv, nn.BatchNorm2d(said["channels"]) if said["norm"] else None))
-    _fill(network, tensors, path)
+        conv = nn.Conv2d(3, built["channels"], size, padding=size // 2, bias="stem.conv.bias" in tensors)
+        network = Sdag(Stem(conv, nn.BatchNorm2d(built["channels"]) if built["norm"] else None))
+    fill(network, tensors, path)
     return network.eval().requires_grad_(False)
 
 
-def _write(network: nn.Module, path: Path, said: dict[str, str]) -> None:
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_atomically(path, file_bytes(tensors, said))
-
-
 def _read(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    try:
-        with safe_open(path, "pt") as stored:
-            said = (stored.metadata() or {}).get(kind)
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except (SafetensorError, FileNotFoundError) as fault:
-        raise ValueError(f"{path}: no whole safetensors file: {fault}") from None
-    if said is None:
-        raise ValueError(f"{path}: says nothing of an {kind}; these are no weights of one")
-    return tensors, json.loads(said)
-
-
-def _fill(network: nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as fault:
-        raise ValueError(f"{path}: {fault}") from None
+    tensors, metadata = read_tensors(path)
+    if kind not in metadata:
+        raise ValueError(f"{path}: its metadata has no {kind}; expected the weights of one")
+    return tensors, json.loads(metadata[kind])

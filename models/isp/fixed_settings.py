@@ -8,14 +8,13 @@ import torch
 from isp_sim.isp.pipeline import Pipeline
 from models.data.samples import PairSample, PairSource
 from models.data.search_shots import covering
-from models.isp.grid_search import around, known_steps, trial
+from models.isp.grid_search import QUICK_GRID, Steps, around, known_steps, trial
 from models.isp.learned import LearnedIsp
 from models.isp.learner import Input, light_of
-from models.isp.table import QUICK_GRID, Steps, labelled
 from models.recognisers.recogniser import Recogniser
 
 FIXED_SHOTS = 12
-"""Training shots over which the best fixed setting is looked for."""
+"""Training shots over which the best fixed setting is searched."""
 
 
 def training_shots(source: PairSource) -> list[PairSample]:
@@ -26,7 +25,7 @@ def training_shots(source: PairSource) -> list[PairSample]:
     def usable(number: int) -> bool:
         group, name = places[number]
         seen[number] = next(shot for shot in source.group(group) if shot.name == name)
-        return bool(labelled(seen[number]))
+        return bool(seen[number].labelled)
 
     return [seen[number] for number in covering([name for _, name in places], FIXED_SHOTS, usable)]
 
@@ -40,11 +39,11 @@ def best_fixed(
     flip: str,
 ) -> int:
     """The setting of the grid that has the highest mean OKS over training shots: one for all pictures."""
-    gains = []
+    found = []
     for sample in samples:
         values = around(pipeline, pipeline.base(light_of(sample, what, torch.device("cpu"))[None]), steps)
-        gains.append(trial(recogniser, pipeline, sample, what, values, flip).gain())
-    return int(np.mean(gains, axis=0).argmax())
+        found.append(trial(recogniser, pipeline, sample, what, values, flip).mean_oks())
+    return int(np.mean(found, axis=0).argmax())
 
 
 def start_fixed(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples: Sequence[PairSample]) -> None:

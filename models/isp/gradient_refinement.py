@@ -1,7 +1,7 @@
-"""What gradient ascent makes of one picture's parameters, the labels at hand: a second oracle, between a grid's points.
+"""One picture's parameters refined by the gradient, the labels at hand: an oracle between a grid's points.
 
-Adam climbs down the frozen network's loss over the people of one shot, from a setting that is good already. Every
-setting on the way is tried as the grid's are, and whoever asks picks the best; so it is never worse than its start.
+Adam descends the frozen network's loss over the people of one shot, from a setting that is good already. Every setting
+on the way is tried as the grid's are, and the best is chosen; so it is never worse than its start.
 """
 
 from collections.abc import Sequence
@@ -9,24 +9,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor
 
-from isp_sim.files import write_atomically
 from isp_sim.isp.pipeline import Pipeline
 from models.data.crops import joints_in_crop
 from models.data.samples import PairSample
-from models.isp.grid_search import Trials, trial
+from models.isp.grid_search import trial
 from models.isp.learner import Input, light_of, pose_loss
 from models.isp.region_crops import developed_crops
+from models.isp.trials import Trials, kept, trial_key
 from models.recognisers.recogniser import Recogniser
 
 RATE = 0.03
 """Adam's, of the residuals: in mid-range a step moves a parameter by about 3 % of its range."""
 
 
-def climb(
+def refine(
     recogniser: Recogniser,
     pipeline: Pipeline,
     sample: PairSample,
@@ -38,16 +36,16 @@ def climb(
     """Settings on the way down the loss, `(steps + 1, size)`, the start first.
 
     Args:
-        recogniser: frozen; its loss is `places`, see `models.isp.learner.pose_loss`.
+        recogniser: frozen; its loss is the spatial cross-entropy, see `models.isp.learner.pose_loss`.
         pipeline: the ISP.
         sample: the shot, with somebody labelled.
         what: of it is developed.
         start: `(size,)`.
-        joints: the labels that are looked at.
+        joints: the labels that are used.
         steps: of Adam.
     """
     device = next(recogniser.parameters()).device
-    people = [p for p in sample.people if p.labelled]
+    people = sample.labelled
     affines = [recogniser.crop_affine(p.bbox) for p in people]
     there = [joints_in_crop(p, a, recogniser.input_size, False) for p, a in zip(people, affines, strict=True)]
     labels = torch.from_numpy(np.stack(there)).to(device)
@@ -55,17 +53,17 @@ def climb(
     picture, base = light_of(sample, what, device), start.to(device)[None]
     residual = torch.zeros_like(base, requires_grad=True)
     optimiser = torch.optim.Adam([residual], lr=RATE)
-    way = [base]
+    path = [base]
     for _ in range(steps):
         crops = developed_crops(pipeline, [picture], pipeline.steer(base, residual), [affines], recogniser.input_size)
-        loss = pose_loss(recogniser, crops, labels, "places")
+        loss = pose_loss(recogniser, crops, labels, "spatial-cross-entropy")
         (residual.grad,) = torch.autograd.grad(loss, [residual])
         optimiser.step()
-        way.append(pipeline.steer(base, residual).detach())
-    return torch.cat(way).cpu()
+        path.append(pipeline.steer(base, residual).detach())
+    return torch.cat(path).cpu()
 
 
-def climbed(
+def kept_refinement(
     folder: Path | None,
     recogniser: Recogniser,
     pipeline: Pipeline,
@@ -76,7 +74,7 @@ def climbed(
     steps: int,
     flip: str,
 ) -> Trials:
-    """Every setting on the way, tried; kept in a folder by the shot's name, so that a stopped search goes on.
+    """Every setting of `refine`, tried; kept in a folder, see `models.isp.trials.kept`.
 
     Args:
         folder: of what was found; None keeps nothing.
@@ -85,22 +83,14 @@ def climbed(
         sample: the shot.
         what: of it is developed.
         start: `(size,)`.
-        joints: the labels that are looked at.
+        joints: the labels that are used.
         steps: of Adam.
         flip: see `models.recognisers.inference.heatmaps`.
     """
-    people = tuple(p for p in sample.people if p.labelled)
-    path = folder and folder / f"{what}-ascent" / f"{Path(sample.name).stem}-{len(joints)}-{joints[0]}.safetensors"
-    if path and path.is_file():
-        try:
-            kept = load_file(path)
-            if len(kept["values"]) == steps + 1 and torch.equal(kept["values"][0], start):
-                return Trials(kept["keypoints"].numpy(), people, kept["values"])
-        except (SafetensorError, KeyError):
-            pass  # a file of something else is made anew
-    values = climb(recogniser, pipeline, sample, what, start, joints, steps)
-    made = trial(recogniser, pipeline, sample, what, values, flip)
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, save({"keypoints": torch.from_numpy(made.keypoints), "values": values}))
-    return made
+
+    def make() -> Trials:
+        values = refine(recogniser, pipeline, sample, what, start, joints, steps)
+        return trial(recogniser, pipeline, sample, what, values, flip)
+
+    key = trial_key(recogniser, pipeline, sample, what, flip, "refinement", start, tuple(joints), steps)
+    return kept(folder, sample.name, key, sample.labelled, make)

@@ -6,16 +6,15 @@ import cv2
 import numpy as np
 import torch
 from rich.table import Table
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from isp_sim.dng import read_dng
 from isp_sim.files import write_atomically
 from isp_sim.isp.develop import develop_raw, unclipped_srgb
 from isp_sim.isp.pipeline import Pipeline
-from isp_sim.rig import Isp
 from isp_sim.rigfile import load_rig
-from models.engine.weights_file import file_bytes
+from models.data.samples import uncut
+from models.engine.weights_file import fill, read_tensors, write_tensors
 from models.isp.predictor import Crop, Predictor
 
 
@@ -30,7 +29,7 @@ class LearnedIsp(nn.Module):
     def __init__(self, predictor: Predictor | None, pipeline: Pipeline) -> None:
         super().__init__()
         if predictor is not None and predictor.pipeline != pipeline:
-            raise ValueError(f"the predictor speaks for {predictor.pipeline.names}, the pipeline has {pipeline.names}")
+            raise ValueError(f"the predictor gives {predictor.pipeline.names}, expected {pipeline.names}")
         self.predictor, self.pipeline = predictor, pipeline
 
     def forward(self, image: Tensor, values: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
@@ -52,55 +51,44 @@ class LearnedIsp(nn.Module):
         return found
 
     def explain(self, image: Tensor, values: Tensor) -> list[Table]:
-        """A table of the parameters for each image, beside where they start and what is allowed."""
+        """A table of the parameters for each image, beside where they start and their ranges."""
         tables = []
         for place, (start, chosen) in enumerate(zip(self.pipeline.base(image), values, strict=True)):
             table = Table(title=f"image {place}" if len(image) > 1 else None)
-            for heading in ("parameter", "value", "start", "allowed", "unit", ""):
+            for heading in ("parameter", "value", "start", "range", "unit", ""):
                 words = heading in ("parameter", "unit", "")
                 table.add_column(heading, justify="left" if words else "right", no_wrap=heading != "")
             specs = [(spec, number) for spec in self.pipeline.specs for number in range(spec.size)]
             for name, (spec, number), now, then in zip(self.pipeline.names, specs, chosen, start, strict=True):
-                said = spec.says if number == 0 else ""
-                table.add_row(name, f"{now:.4g}", f"{then:.4g}", f"{spec.low:g} … {spec.high:g}", spec.unit, said)
+                note = spec.says if number == 0 else ""
+                table.add_row(name, f"{now:.4g}", f"{then:.4g}", f"{spec.low:g} … {spec.high:g}", spec.unit, note)
             tables.append(table)
         return tables
 
 
 def save_weights(isp: LearnedIsp, path: Path, what: str = "picture") -> None:
     """Write a learned ISP, pipeline and predictor, as safetensors; `what` is what it learned to develop."""
-    state = {name: value.contiguous() for name, value in isp.state_dict().items()}
-    said = {"pipeline": isp.pipeline.model_dump_json(exclude_unset=True), "input": what}
-    write_atomically(path, file_bytes(state, said))
+    metadata = {"pipeline": isp.pipeline.model_dump_json(exclude_unset=True), "input": what}
+    write_tensors(path, isp.state_dict(), metadata)
 
 
 def learned_from(path: Path) -> str:
     """What the weights of a file that `load_weights` takes learned to develop: `picture` or `raw`."""
-    with safe_open(path, framework="pt") as file:
-        return str((file.metadata() or {}).get("input", "picture"))
+    return read_tensors(path)[1].get("input", "picture")
 
 
 def load_weights(path: Path, crop: Crop = "whole") -> LearnedIsp:
     """Read what `save_weights` wrote; ready to be trained on or, after `.eval()`, used.
 
     Raises:
-        ValueError: not such a file, or its weights do not fit its pipeline.
-        FileNotFoundError: no such file.
+        ValueError: no such file, not one of a learned ISP, or its weights do not fit its pipeline.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            said = (file.metadata() or {}).get("pipeline")
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as fault:
-        raise ValueError(f"{path}: not a safetensors file: {fault}") from None
-    if said is None:
-        raise ValueError(f"{path}: says nothing of a pipeline; these are no weights of a learned ISP")
-    pipeline = Pipeline.model_validate_json(said)
+    tensors, metadata = read_tensors(path)
+    if "pipeline" not in metadata:
+        raise ValueError(f"{path}: its metadata has no pipeline; expected the weights of a learned ISP")
+    pipeline = Pipeline.model_validate_json(metadata["pipeline"])
     isp = LearnedIsp(Predictor(pipeline, torch.Generator(), crop=crop), pipeline)
-    try:
-        isp.load_state_dict(state)
-    except RuntimeError as fault:
-        raise ValueError(f"{path}: {fault}") from None
+    fill(isp, tensors, path)
     return isp
 
 
@@ -115,7 +103,7 @@ def read_raw(path: Path, rig: str) -> Tensor:
         ValueError: not a DNG that is read, or no such rig.
         FileNotFoundError: no such file.
     """
-    return unclipped_srgb(develop_raw(read_dng(path), Isp(demosaic=load_rig(rig).low_light.isp.demosaic)))
+    return unclipped_srgb(develop_raw(read_dng(path), uncut(load_rig(rig))))
 
 
 def read_image(path: Path) -> Tensor:
@@ -128,7 +116,7 @@ def read_image(path: Path) -> Tensor:
     data = np.frombuffer(path.read_bytes(), np.uint8)
     picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if len(data) else None
     if picture is None or picture.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"{path}: no picture of 8 or 16 bits that OpenCV reads")
+        raise ValueError(f"{path}: not a readable picture of 8 or 16 bits")
     scaled = picture[..., ::-1].astype(np.float32) / (255 if picture.dtype == np.uint8 else 65535)
     return torch.from_numpy(scaled).permute(2, 0, 1)[None].contiguous()
 
@@ -137,7 +125,7 @@ def write_image(image: Tensor, path: Path) -> None:
     """One picture, cut to 0 … 1, as 8 bits in the format its name says."""
     codes = (image[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()[..., ::-1]
     if not cv2.haveImageWriter(path.name):
-        raise ValueError(f"--out {path}: OpenCV writes no files of that ending; .png is one it does")
+        raise ValueError(f"--out {path}: OpenCV does not write this format, expected for instance .png")
     written, data = cv2.imencode(path.suffix, codes)
     if not written:
         raise ValueError(f"--out {path}: OpenCV could not encode it")

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from isp_sim import streams
 from models.data.crops import GROW, Affine, crop_affine, joints_in_crop
+from models.data.normalisation import LOW
 from models.data.samples import PairSample, PairSource
 from models.isp.learned import LearnedIsp
 from models.isp.region_crops import developed_crops
-from models.pose.backbone import LOW
 from models.pose.heatmaps import SIGMAS, encode
 from models.pose.losses import hardest_joints
 from models.recognisers.recogniser import Recogniser
@@ -30,7 +30,7 @@ class LowLightBatch:
     Attributes:
         pictures: `(3, height, width)` each, sRGB, 1 is white.
         affines: picture px → crop px, for each person of each picture.
-        joints: `(people, 14, 3)`, all pictures' in their order: x, y in crop px, COCO visibility.
+        joints: `(people, joints, 3)`, all pictures' in their order: x, y in crop px, COCO visibility.
         key: seeds what the predictor draws: (seed, epoch, number of the batch).
     """
 
@@ -40,30 +40,30 @@ class LowLightBatch:
     key: tuple[int, int, int]
 
 
-Loss = Literal["heatmaps", "places"]
+Loss = Literal["heatmaps", "spatial-cross-entropy"]
 SHARPNESS = 20.0
 Input = Literal["picture", "raw"]
-"""What an ISP develops: the 8-bit low-light picture, or the same before it was rounded and cut at black."""
+"""What an ISP develops: the 8-bit low-light picture, or the same before quantisation, nothing cut at black."""
 
 
 def light_of(sample: PairSample, what: Input, device: torch.device) -> Tensor:
     """A shot's low-light picture as `(3, height, width)`, sRGB, 1 is white.
 
     Raises:
-        ValueError: the raw is asked for and the source gave none.
+        ValueError: the raw is to be developed and the source gave none.
     """
     if what == "picture":
         return (torch.from_numpy(sample.low_light).to(device).permute(2, 0, 1).float() / 255).contiguous()
-    if sample.unrounded is None:
-        raise ValueError(f"{sample.name}: no raw is at hand; allowed is the 8-bit picture as the ISP's input")
-    return torch.from_numpy(sample.unrounded).to(device).permute(2, 0, 1).contiguous()
+    if sample.pre_quantisation is None:
+        raise ValueError(f"{sample.name}: has no raw; expected input: picture, the 8-bit one")
+    return torch.from_numpy(sample.pre_quantisation).to(device).permute(2, 0, 1).contiguous()
 
 
 class LowLightPictures:
     """Epochs of batches of low-light pictures, in an order drawn anew each epoch.
 
     Args:
-        source: of the shots; the well-lit pictures are not looked at.
+        source: of the shots; the well-lit pictures are not used.
         size: (height, width) of a person's crop.
         pictures: a batch.
         people: of a picture, at most; drawn where there are more.
@@ -94,7 +94,7 @@ class LowLightPictures:
             next_group = ahead.submit(self.source.group, order[0]) if order else None
             for place in range(len(order)):
                 assert next_group is not None
-                waiting += [shot for shot in next_group.result() if any(person.labelled for person in shot.people)]
+                waiting += [shot for shot in next_group.result() if shot.labelled]
                 if place + 1 < len(order):
                     next_group = ahead.submit(self.source.group, order[place + 1])
                 while len(waiting) >= self.pictures:
@@ -103,12 +103,12 @@ class LowLightPictures:
                     number += 1
 
     def batch(self, shots: list[PairSample], key: tuple[int, int]) -> LowLightBatch:
-        """A batch of these shots; who is looked at in a crowd is drawn by the key."""
+        """A batch of these shots; who of a crowd is used is drawn by the key."""
         stream = streams.generator(self.seed, "people", *key)
         affines, joints = [], []
         for shot in shots:
-            labelled = [person for person in shot.people if person.labelled]
-            chosen = [labelled[i] for i in sorted(stream.permutation(len(labelled))[: self.people].tolist())]
+            drawn = sorted(stream.permutation(len(shot.labelled))[: self.people].tolist())
+            chosen = [shot.labelled[i] for i in drawn]
             affines.append(tuple(crop_affine(one.bbox, self.size, self.extent, grow=self.grow) for one in chosen))
             joints += [joints_in_crop(p, a, self.size, False) for p, a in zip(chosen, affines[-1], strict=True)]
         pictures = tuple(light_of(shot, self.what, self.device) for shot in shots)
@@ -121,13 +121,13 @@ def pose_loss(recogniser: Recogniser, crops: Tensor, joints: Tensor, kind: Loss)
 
     `heatmaps`: mean over people of the squared error of their 8 hardest joints (as the network was trained). Where the
     network is unsure, a fainter map has the smaller error, so an ISP can win by showing less.
-    `places`: cross-entropy `−Σ_p t_p · ln softmax(20·h)_p` of each labelled joint, t the four pixels around it: what
-    counts is how far a map's right place stands out from all others (ours; a full peak stands out by e²⁰).
+    `spatial-cross-entropy`: `−Σ_p t_p · ln softmax(20·h)_p` of each labelled joint, t the four pixels around it: what
+    counts is how far a map's right place rises above all others (ours; a full peak rises by e²⁰).
 
     Args:
         recogniser: frozen; the gradient passes through it to the crops.
         crops: `(people, 3, height, width)`.
-        joints: `(people, 14, 3)` in crop px.
+        joints: `(people, joints, 3)` in crop px.
         kind: which of the two.
     """
     maps = recogniser(crops.contiguous(memory_format=torch.channels_last), LOW).float()

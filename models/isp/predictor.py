@@ -43,9 +43,9 @@ class Predictor(nn.Module):
     Args:
         pipeline: whose parameters are predicted.
         generator: draws the first weights.
-        training_crop: what is looked at in training: `random`, a 256×256 crop drawn anew each time (the paper's),
+        training_crop: what it sees in training: `random`, a 256×256 crop drawn anew each time (the paper's),
             or as `crop`.
-        crop: what is looked at otherwise: `whole`, every 256×256 window in steps of 32, averaged; `thumbnail`, the
+        crop: what it sees otherwise: `whole`, every 256×256 window in steps of 32, averaged; `thumbnail`, the
             image squeezed to 256×256; `random`.
     """
 
@@ -140,12 +140,12 @@ def _convolution(before: int, after: int, size: int, stride: int = 1, padding: i
 
 
 def _cropped(image: Tensor, crop: Crop, generator: torch.Generator | None) -> Tensor:
-    """The part of each image that is looked at."""
+    """The part of each image that the predictor sees."""
     if crop == "thumbnail":
         return F.interpolate(image, (CROP, CROP), mode="area")
     height, width = image.shape[2:]
     if min(height, width) < CROP:
-        raise ValueError(f"image of {width}×{height} pixels: at least {CROP}×{CROP} are needed, or crop 'thumbnail'")
+        raise ValueError(f"image of {width}×{height} pixels: expected at least {CROP}×{CROP}, or crop 'thumbnail'")
     if crop == "whole":
         return image
     parts = []

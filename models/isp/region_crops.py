@@ -1,4 +1,4 @@
-"""People's crops out of a picture that an ISP develops only where it is looked at; gradients flow to its parameters.
+"""People's crops out of a picture that an ISP develops only round them; gradients flow to its parameters.
 
 What `models.data.crops.crop` does in OpenCV, in torch: the crop's part of the picture with a margin, developed with
 the pipeline's own halo, blurred if it shrinks, warped. At full resolution, at the cost of the boxes.
@@ -19,17 +19,17 @@ from models.data.crops import Affine, seen_part
 def developed_crop(
     pipeline: Pipeline, picture: Tensor, values: Tensor, affine: Affine, size: tuple[int, int]
 ) -> Tensor:
-    """One person's crop of one picture, developed in one way or in several.
+    """One person's crop of one picture, developed with one setting or several.
 
     Args:
         pipeline: the ISP.
         picture: `(1, 3, height, width)`, before it.
-        values: `(ways, pipeline.size)`.
+        values: `(settings, pipeline.size)`.
         affine: picture px → crop px.
         size: (height, width) of the crop.
 
     Returns:
-        `(ways, 3, *size)`; black outside the picture.
+        `(settings, 3, *size)`; black outside the picture.
     """
     height, width = picture.shape[2:]
     *box, sigma = seen_part(affine, size, (height, width))

@@ -1,4 +1,4 @@
-"""What a training of the ISP is judged by, to look at: table, parameters it chose, pictures before and after."""
+"""The report of a training of the ISP: table, parameters it chose, pictures before and after."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -12,79 +12,42 @@ from rich.table import Table
 
 from isp_sim import html_report
 from isp_sim.files import write_atomically
-from models.data.crops import Picture
+from models.data.normalisation import WELL, Picture
 from models.data.samples import PairSample
 from models.isp.learned import LearnedIsp
 from models.isp.learner import Input, light_of
-from models.isp.table import (
-    ASCENT,
-    BASELINE,
-    HALF_ASCENT,
-    HALF_BASELINE,
-    HALF_ORACLE,
-    HALF_OURS,
-    HALF_SUREST,
-    LOW_SPLITS,
-    ORACLE,
-    OURS,
-    SUREST,
-    TAGS,
-    developed_by,
-    gap_closed,
-    labelled,
-)
-from models.pose.backbone import WELL
+from models.isp.table import Row, developed_by, gaps
 from models.recognisers.inference import detect
 from models.recognisers.recogniser import Recogniser
 from models.scoring.average_precision import Score, figure
 from models.scoring.drawing import caption, draw_poses, lifted
+from models.scoring.poses import LOW_SPLITS
 
 EXAMPLES = 4
-Scores = Mapping[str, Mapping[str, Score]]
-"""AP of each split, by the row's name."""
+Scores = Mapping[Row, Mapping[str, Score]]
+"""AP of each split."""
 
 
-def gaps(ap: Mapping[str, float]) -> list[tuple[str, float]]:
-    """Which share of the way from the baseline to each oracle is gone.
-
-    Args:
-        ap: of each row, on LL-A.
-    """
-    ways = (
-        (OURS, BASELINE, ORACLE, ASCENT),
-        (SUREST, BASELINE, ORACLE, ASCENT),
-        (HALF_OURS, HALF_BASELINE, HALF_ORACLE, HALF_ASCENT),
-        (HALF_SUREST, HALF_BASELINE, HALF_ORACLE, HALF_ASCENT),
-    )
-    return [
-        (f"{ours}: gap to the {top}{tag} closed", gap_closed(ap[ours], ap[base], ap[top + tag]))
-        for tag in TAGS.values()
-        for ours, base, *tops in ways
-        for top in tops
-        if {ours, base, top + tag} <= ap.keys()
-    ]
-
-
-def overall(scores: Scores) -> dict[str, float]:
+def overall(scores: Scores) -> dict[Row, float]:
     """AP on LL-A of each row."""
-    return {name: row["LL-A"].ap for name, row in scores.items()}
+    return {row: splits["LL-A"].ap for row, splits in scores.items()}
 
 
 def cells(scores: Scores) -> list[tuple[str, ...]]:
     """The table's lines as text."""
-    return [(name, *(figure(row[split].ap) for split in LOW_SPLITS)) for name, row in scores.items()]
+    return [(str(row), *(figure(splits[split].ap) for split in LOW_SPLITS)) for row, splits in scores.items()]
 
 
 def print_rows(scores: Scores, console: Console) -> None:
-    """The table on the terminal, and the gap closed."""
+    """The table on the terminal, and the gaps closed."""
     shown = Table(title="AP of the frozen network on low-light pictures")
     for heading in ("input", *LOW_SPLITS):
         shown.add_column(heading, justify="left" if heading == "input" else "right")
     for line in cells(scores):
         shown.add_row(*line)
     console.print(shown)
-    for words, share in gaps(overall(scores)):
-        console.print(f"{words}: {100 * share:.0f} %" if share == share else f"{words}: the oracle is no better")
+    for gap in gaps(overall(scores)):
+        console.print(str(gap))
 
 
 def write_report(
@@ -113,7 +76,7 @@ def write_report(
     protocol = next(iter(next(iter(scores.values())).values())).record()["protocol"]
     blocks = [
         html_report.table(("input", *LOW_SPLITS), cells(scores)),
-        *(html_report.text(f"{words}: {100 * share:.0f} %") for words, share in gaps(overall(scores))),
+        *(html_report.text(str(gap)) for gap in gaps(overall(scores))),
         html_report.text(
             f"{len(samples)} shots; " + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in protocol.items()) + "."
         ),
@@ -167,7 +130,7 @@ def examples(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples: Sequ
     device = next(recogniser.parameters()).device
     after, lines = developed_by(isp, recogniser, what, "none"), []
     for sample in samples:
-        people = labelled(sample)
+        people = sample.labelled
         with torch.inference_mode():
             lit = isp(light_of(sample, what, device)[None])[0].permute(1, 2, 0).cpu().numpy()
         tiles = []

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from isp_sim.scenes import JOINTS
 from models.pose.network import PoseOutput
 
 FEATURES_WEIGHT, OUTPUT_WEIGHT = 1e-5, 0.01
@@ -81,7 +82,7 @@ class OutputAdversary(Adversary):
         joints: heatmaps.
     """
 
-    def __init__(self, joints: int = 14) -> None:
+    def __init__(self, joints: int = len(JOINTS)) -> None:
         widths = (joints, 32, 64, 1)
         layers: list[nn.Module] = []
         for before, after in itertools.pairwise(widths):

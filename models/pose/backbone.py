@@ -1,6 +1,6 @@
-"""ResNet (He et al., CVPR 2016) as the pose network's backbone, with batch norm for two lightings if asked.
+"""ResNet (He et al., CVPR 2016) as the pose network's backbone, with batch norm for two lightings as an option.
 
-LSBN (Lee et al., CVPR 2023, §4.1): every batch norm of the backbone stands twice, once for low-light and once for
+LSBN (Lee et al., CVPR 2023, §4.1): every batch norm of the backbone is there twice, once for low-light and once for
 well-lit input; convolutions are shared. A layer's two norms never see each other's statistics.
 """
 
@@ -9,8 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-LOW, WELL = 0, 1
-"""Lighting of an input: which batch norm is used."""
+from models.data.normalisation import LOW
 
 
 class LightingNorm(nn.Module):

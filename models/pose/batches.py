@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from isp_sim import streams
-from models.data.crops import NORMALISATION, Augmentation, Levels, crop, drawn_affine, joints_in_crop, levels
+from isp_sim.scenes import JOINTS
+from models.data.crops import Augmentation, crop, drawn_affine, joints_in_crop
+from models.data.normalisation import LOW, NORMALISATION, WELL, Levels, levels
 from models.data.samples import PairSample, PairSource
-from models.pose.backbone import LOW, WELL
 from models.pose.heatmaps import SIGMAS, encode
 from models.pose.network import HEATMAP_STRIDE
 
@@ -26,7 +27,7 @@ class CropPairs:
 
     Attributes:
         low_light, well_lit: `(people, 3, height, width)`, each normalised for its lighting.
-        joints: `(people, 14, 3)`: x, y in crop px, COCO visibility.
+        joints: `(people, joints, 3)`: x, y in crop px, COCO visibility.
     """
 
     low_light: Tensor
@@ -58,7 +59,7 @@ def targets(joints: Tensor, size: Sequence[int]) -> list[Tensor]:
     """Heatmaps for each pyramid level, coarse to fine: `heatmap = (crop − 1.5) / 4` between pixel centres.
 
     Args:
-        joints: `(people, 14, 3)` in crop px.
+        joints: `(people, joints, 3)` in crop px.
         size: (height, width) of the crop, px.
     """
     at = (joints[..., :2] - (HEATMAP_STRIDE - 1) / 2) / HEATMAP_STRIDE
@@ -67,7 +68,7 @@ def targets(joints: Tensor, size: Sequence[int]) -> list[Tensor]:
 
 
 class GroupCrops(Dataset[CropPairs]):
-    """Training crops of a group of shots, asked for by (epoch, group).
+    """Training crops of a group of shots, by (epoch, group).
 
     Args:
         source: of the shots.
@@ -79,9 +80,9 @@ class GroupCrops(Dataset[CropPairs]):
     def __init__(self, source: PairSource, size: tuple[int, int], augmentation: Augmentation, seed: int) -> None:
         self.source, self.size, self.augmentation, self.seed = source, size, augmentation, seed
 
-    def __getitem__(self, asked: tuple[int, int]) -> CropPairs:
+    def __getitem__(self, key: tuple[int, int]) -> CropPairs:
         """Up to `PEOPLE_OF_A_GROUP` people, each in a shot of its own choice."""
-        epoch, index = asked
+        epoch, index = key
         stream = streams.generator(self.seed, "crops", epoch, index)
         shots = self.source.group(index)
         people = [(s, p) for s, shot in enumerate(shots) for p, one in enumerate(shot.people) if one.labelled]
@@ -96,7 +97,7 @@ class GroupCrops(Dataset[CropPairs]):
         crops = [self._crop(shots[s], p, lit[s], stream) for s, p in chosen]
         if not crops:
             empty = torch.empty(0, 3, *self.size)
-            return CropPairs(empty, empty, torch.empty(0, 14, 3))
+            return CropPairs(empty, empty, torch.empty(0, len(JOINTS), 3))
         return CropPairs(*(torch.from_numpy(np.stack(lot)) for lot in zip(*crops, strict=True)))
 
     def _crop(

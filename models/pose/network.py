@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.pose.backbone import LOW, WELL, Residual, ResNet
+from isp_sim.scenes import JOINTS
+from models.data.normalisation import LOW, WELL
+from models.pose.backbone import Residual, ResNet
 
 HEATMAP_STRIDE = 4
 SPREAD = 0.06
@@ -154,10 +156,10 @@ class Cpn(nn.Module):
         ValueError: an unknown size.
     """
 
-    def __init__(self, size: str = "resnet50", joints: int = 14, lsbn: bool = False) -> None:
+    def __init__(self, size: str = "resnet50", joints: int = len(JOINTS), lsbn: bool = False) -> None:
         super().__init__()
         if size not in SIZES:
-            raise ValueError(f"pose network size {size!r}: allowed are {', '.join(SIZES)}")
+            raise ValueError(f"pose network size {size!r}: expected one of {', '.join(SIZES)}")
         what = SIZES[size]
         self.size, self.lsbn = size, lsbn
         self.input_size = (what.height, what.width_px)

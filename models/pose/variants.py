@@ -6,8 +6,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from models.data.normalisation import LOW, WELL
 from models.pose.adversary import Adversary, FeatureAdversary, OutputAdversary
-from models.pose.backbone import LOW, WELL
 from models.pose.batches import CropPairs, targets
 from models.pose.losses import LUPI_WEIGHT, feature_loss, heatmap_loss, lupi_loss
 from models.pose.network import Cpn, PoseOutput
@@ -17,7 +17,7 @@ Lighting = Literal["low", "well"]
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to train the pose network.
+    """A training of the pose network.
 
     Attributes:
         labelled: whose pictures' labels are learned from.
@@ -69,7 +69,7 @@ class PoseLearner(nn.Module):
     def __init__(self, variant: str, size: str, seed: int) -> None:
         super().__init__()
         if variant not in VARIANTS:
-            raise ValueError(f"variant {variant!r}: allowed are {', '.join(VARIANTS)}")
+            raise ValueError(f"variant {variant!r}: expected one of {', '.join(VARIANTS)}")
         self.variant = VARIANTS[variant]
         with torch.random.fork_rng(devices=[]):  # torch's layers draw their first weights from the global generator
             torch.default_generator.manual_seed(seed)

@@ -5,10 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 
-from isp_sim.files import write_atomically
-from models.engine.weights_file import file_bytes
+from models.engine.weights_file import fill, read_tensors, write_tensors
 from models.pose.network import Cpn
 
 SHIPPED = Path(__file__).parent / "small.safetensors"
@@ -23,9 +21,8 @@ def save_network(network: Cpn, path: Path, about: Mapping[str, object]) -> None:
         path: ends on .safetensors.
         about: how it was trained; kept beside the weights.
     """
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    said = {"network": json.dumps({"size": network.size, "lsbn": network.lsbn}), "about": json.dumps(about)}
-    write_atomically(path, file_bytes(tensors, said))
+    metadata = {"network": json.dumps({"size": network.size, "lsbn": network.lsbn}), "about": json.dumps(about)}
+    write_tensors(path, network.state_dict(), metadata)
 
 
 def load_network(path: Path) -> Cpn:
@@ -34,19 +31,11 @@ def load_network(path: Path) -> Cpn:
     Raises:
         ValueError: no such file, not safetensors, or not a pose network's.
     """
-    try:
-        with safe_open(path, "pt") as stored:
-            said = (stored.metadata() or {}).get("network")
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-    except (SafetensorError, FileNotFoundError) as fault:
-        raise ValueError(f"{path}: no whole safetensors file: {fault}") from None
-    if said is None:
-        raise ValueError(f"{path}: says nothing of a pose network; these are no weights of one")
-    what = json.loads(said)
+    tensors, metadata = read_tensors(path)
+    if "network" not in metadata:
+        raise ValueError(f"{path}: its metadata has no network; expected the weights of a pose network")
+    shape = json.loads(metadata["network"])
     with torch.random.fork_rng(devices=[]):
-        network = Cpn(what["size"], lsbn=what["lsbn"])
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as fault:
-        raise ValueError(f"{path}: {fault}") from None
+        network = Cpn(shape["size"], lsbn=shape["lsbn"])
+    fill(network, tensors, path)
     return network

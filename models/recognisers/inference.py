@@ -7,11 +7,12 @@ import torch
 from torch import Tensor
 
 from isp_sim.scenes import Person
-from models.data.crops import FLIP, RELEASED_FLIP, Affine, Picture, crop, normalise
+from models.data.crops import FLIP, RELEASED_FLIP, Affine, crop
+from models.data.normalisation import Picture, normalise
 from models.recognisers.decoding import mirrored
+from models.recognisers.detection import Detection
 from models.recognisers.movenet import Heads
 from models.recognisers.recogniser import Recogniser, Seen
-from models.scoring.average_precision import Detection
 
 FLIPS = {"none": None, "right": FLIP, "released": RELEASED_FLIP}
 BATCH = 32
@@ -30,13 +31,13 @@ def heatmaps(recogniser: Recogniser, crops: Tensor, lighting: int, flip: str) ->
         ValueError: an unknown flip, or one that gives a joint what the network does not know.
     """
     if flip not in FLIPS:
-        raise ValueError(f"flip {flip!r}: allowed are {', '.join(FLIPS)}")
+        raise ValueError(f"flip {flip!r}: expected one of {', '.join(FLIPS)}")
     pairs = FLIPS[flip]
     if pairs is None:
         return recogniser.seen(crops, lighting)
     if not torch.equal(recogniser.known[list(pairs)], recogniser.known):
         raise ValueError(
-            f"flip {flip!r}: exchanges a joint with one that the network does not know; right or none is allowed"
+            f"flip {flip!r}: exchanges a joint with one that the network does not know; expected right or none"
         )
     both = recogniser.seen(torch.cat([crops, crops.flip(-1)]), lighting)
     if isinstance(both, Heads):
@@ -46,7 +47,7 @@ def heatmaps(recogniser: Recogniser, crops: Tensor, lighting: int, flip: str) ->
 
 
 def _mean(several: Sequence[Seen]) -> Seen:
-    """The mean of what one network said of the same crops, in float32."""
+    """The mean of one network's outputs for the same crops, in float32."""
     heads = [one for one in several if isinstance(one, Heads)]
     if heads:
         return Heads(*(torch.stack(same).float().mean(dim=0) for same in zip(*heads, strict=True)))
@@ -56,7 +57,7 @@ def _mean(several: Sequence[Seen]) -> Seen:
 def detect(
     recogniser: Recogniser, picture: Picture, people: Sequence[Person], lighting: int, flip: str = "right"
 ) -> list[Detection]:
-    """Poses of the people whose boxes are given, in an 8-bit picture.
+    """Poses of people whose boxes are known, in an 8-bit picture.
 
     Args:
         recogniser: frozen; its device is where it runs.
@@ -71,7 +72,7 @@ def detect(
 def detect_in(
     recogniser: Recogniser, images: Sequence[np.ndarray], people: Sequence[Person], lighting: int, flip: str = "right"
 ) -> list[Detection]:
-    """Poses of the people whose boxes are given, in what an ISP made for the network; NaN for joints it does not know.
+    """Poses of people whose boxes are known, in what an ISP made for the network; NaN for joints it does not know.
 
     Several developments of one picture vote: their heatmaps are averaged.
 
@@ -94,9 +95,7 @@ def detect_in(
             joints, scores = recogniser.decode(seen)
             for affine, points, peaks in zip(chosen, joints.cpu().numpy(), scores.cpu().numpy(), strict=True):
                 there = (points - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
-                joined = np.column_stack([there, peaks])
-                keypoints = tuple((float(x), float(y), float(s)) for x, y, s in joined)
-                found.append(Detection(keypoints, float(peaks.mean())))
+                found.append(Detection.of(there, peaks))
     return found
 
 

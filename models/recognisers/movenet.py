@@ -13,8 +13,9 @@ from typing import Literal, NamedTuple, get_args
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
+
+from models.engine.weights_file import fill, read_tensors
 
 SizeName = Literal["thunder", "lightning"]
 KEYPOINTS = (
@@ -194,21 +195,13 @@ def load_movenet(path: Path) -> MoveNet:
     Raises:
         ValueError: no such file, not safetensors, or not MoveNet's.
     """
-    try:
-        with safe_open(path, "pt") as stored:
-            metadata = stored.metadata() or {}
-            tensors = {name: stored.get_tensor(name).float() for name in stored.keys()}  # noqa: SIM118
-    except (SafetensorError, FileNotFoundError) as fault:
-        raise ValueError(f"{path}: not a readable safetensors file: {fault}") from None
+    tensors, metadata = read_tensors(path)
     size = json.loads(metadata.get("network", "{}")).get("movenet")
     if size not in get_args(SizeName):
         raise ValueError(f"{path}: its metadata names {size!r} as MoveNet's size; expected thunder or lightning")
     with torch.random.fork_rng(devices=[]):
         network = MoveNet(size)
-    try:
-        network.load_state_dict(tensors)
-    except RuntimeError as fault:
-        raise ValueError(f"{path}: {fault}") from None
+    fill(network, {name: tensor.float() for name, tensor in tensors.items()}, path)
     return network.eval().requires_grad_(False)
 
 

@@ -1,18 +1,21 @@
-"""What others made: networks in files that torch loads without their code, and whatever a factory of theirs makes."""
+"""Third-party code: networks in files that torch loads without their source, and objects made by a factory."""
 
 import importlib
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import nn
 
+Kind = TypeVar("Kind")
 
-def load_foreign(path: Path, named: str) -> nn.Module:
+
+def load_module(path: Path, named: str) -> nn.Module:
     """A TorchScript network (`.pt`) or an exported program (`.pt2`), on the CPU.
 
     Args:
         path: of the file.
-        named: what a complaint calls it.
+        named: what an error message calls it.
 
     Raises:
         ValueError: torch cannot load it; the first sentence of why.
@@ -23,23 +26,30 @@ def load_foreign(path: Path, named: str) -> nn.Module:
             return network
         return torch.export.load(path).module()
     except Exception as fault:  # both loaders raise whatever they meet
-        said = str(fault).strip()
-        first = said.splitlines()[0].split(". ")[0] if said else type(fault).__name__
+        message = str(fault).strip()
+        first = message.splitlines()[0].split(". ")[0] if message else type(fault).__name__
         raise ValueError(f"{named}: torch cannot load it: {first}") from None
 
 
-def made_by(factory: str, named: str) -> object:
-    """What a call of `package.module:factory` gives.
+def from_factory(factory: str, option: str, kind: type[Kind]) -> Kind:
+    """The object that a call of `package.module:factory` gives.
 
     Args:
         factory: its name.
-        named: what a complaint calls it.
+        option: of the command line that took the name; error messages begin with both.
+        kind: expected; a protocol must be `runtime_checkable`.
 
     Raises:
-        ValueError: it cannot be imported or called, with what it raised.
+        ValueError: it cannot be imported or called, with what it raised, or gives something else.
     """
     module, _, name = factory.partition(":")
     try:
-        return getattr(importlib.import_module(module), name)()
-    except Exception as fault:  # another's code raises whatever it likes; the user is told, not shown a traceback
-        raise ValueError(f"{named}: {type(fault).__name__}: {fault}") from None
+        made: object = getattr(importlib.import_module(module), name)()
+        fits = isinstance(made, kind)  # looks a protocol's properties up, and so runs their code
+    except Exception as fault:  # third-party code may raise anything; the user gets a sentence, not a traceback
+        raise ValueError(f"{option} {factory}: {type(fault).__name__}: {fault}") from None
+    if not fits:
+        raise ValueError(
+            f"{option} {factory}: gave a {type(made).__name__}, expected {kind.__module__}.{kind.__qualname__}"
+        )
+    return made  # type: ignore[return-value]

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isp_sim.files import write_atomically
-from models.engine.weights_file import file_bytes
+from models.engine.weights_file import write_tensors
 from models.recognisers.movenet import MoveNet, SizeName, shipped_weights
 
 _MODELS = PurePosixPath("package/models")
@@ -179,5 +178,5 @@ def convert(package: Path, size: SizeName, out: Path) -> Path:
     metadata = {"network": json.dumps({"movenet": size}), "about": json.dumps(about, sort_keys=True)}
     path = out / shipped_weights(size).name
     out.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, file_bytes(state(arrays, size), metadata))
+    write_tensors(path, state(arrays, size), metadata)
     return path

@@ -9,15 +9,14 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from isp_sim.annotation_files import AREA_SHARE, SPLITS, annotation_file
+from isp_sim.annotation_files import AREA_SHARE
 from isp_sim.scenes import JOINTS, SKELETON, Person
-from isp_sim.scenes.annotations import read_annotations
+from models.recognisers.detection import Detection
 
 SIGMAS = (0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089, 0.079, 0.079)
 """Spread of the annotators for each joint in ExLPose's order (CrowdPose, Li et al., CVPR 2019)."""
@@ -46,14 +45,6 @@ class Protocol:
     area_share: float = AREA_SHARE
     max_detections: int = MAX_DETECTIONS
     joints: tuple[str, ...] = JOINTS
-
-
-@dataclass(frozen=True)
-class Detection:
-    """One estimated pose: 14 × (x, y, score) in picture px, x and y NaN for a joint the network lacks; its score."""
-
-    keypoints: tuple[tuple[float, float, float], ...]
-    score: float
 
 
 @dataclass(frozen=True)
@@ -88,7 +79,7 @@ def score(truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[De
         truth: people of each picture; those without a labelled joint are not counted, as in CrowdPose.
         found: detections of each picture.
         protocol: sigmas, area and number of detections; the rest is only recorded. Its joints become those that the
-            detections know; labels of others are not looked at.
+            detections know; labels of others are ignored.
 
     Raises:
         ValueError: detections on a picture that has no truth.
@@ -203,7 +194,7 @@ def oks(
         truth: x, y, COCO visibility.
         found: x, y, score; a joint whose x is NaN is not counted.
         areas: of the boxes, w·h px²; 0.53 of it counts.
-        joints: which of the 14 these are.
+        joints: which of `JOINTS` these are.
     """
     sigmas = np.array(SIGMAS)[list(joints)]
     d2 = ((truth[..., :2] - found[..., :2]) ** 2).sum(axis=2)
@@ -211,14 +202,3 @@ def oks(
     labelled = (truth[..., 2] > 0) & np.isfinite(d2)
     count = labelled.sum(axis=1)
     return np.where(count > 0, np.where(labelled, close, 0).sum(axis=1) / np.maximum(count, 1), np.nan)
-
-
-def read_split(folder: Path, split: str) -> dict[str, tuple[Person, ...]]:
-    """People of a split's pictures, by the path the annotation file gives.
-
-    Raises:
-        ValueError: an unknown split, or a fault in the file.
-    """
-    if split not in SPLITS:
-        raise ValueError(f"split {split!r}: allowed are {', '.join(SPLITS)}")
-    return read_annotations(annotation_file(folder, split))

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from isp_sim.scenes import JOINTS, SKELETON, Person
-from models.data.crops import LOW_LIGHT_MEAN, Picture
-from models.scoring.average_precision import Detection
+from models.data.normalisation import LOW_LIGHT_MEAN, Picture
+from models.recognisers.detection import Detection
 
 LEFT, RIGHT, MIDDLE, TRUE = (255, 140, 40), (60, 170, 255), (120, 230, 120), (255, 255, 255)
 RIM = (20, 20, 20)

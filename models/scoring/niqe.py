@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from models.data.crops import Picture
+from models.data.normalisation import Picture
 
 BLOCK_PX = 96
 """Side of a block at full size; half of it at the half size."""
@@ -45,7 +45,7 @@ def fit_pristine(pictures: Iterable[Picture]) -> Pristine:
     """The Gaussian of the sharp blocks of well-lit pictures.
 
     Raises:
-        ValueError: fewer blocks than features; no covariance could be told from them.
+        ValueError: fewer blocks than features; too few for a covariance.
     """
     found: list[Array] = []
     for picture in pictures:

@@ -1,4 +1,4 @@
-"""What can be told of an enhanced picture without its partner: lightness order error, and CEIQ's features."""
+"""Measures of an enhanced picture without its partner: lightness order error, and CEIQ's features."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from models.data.crops import Picture
+from models.data.normalisation import Picture
 
 LOE_SIDE_PX = 50
 """The shorter side of the pictures whose order is compared."""
@@ -26,7 +26,7 @@ def lightness_order_error(enhanced: Picture, original: Picture) -> float:
         ValueError: of different sizes.
     """
     if enhanced.shape != original.shape:
-        raise ValueError(f"a picture of {enhanced.shape}, its original of {original.shape}: equal sizes are allowed")
+        raise ValueError(f"a picture of {enhanced.shape}, its original of {original.shape}: expected equal sizes")
     height, width = original.shape[:2]
     share = min(1.0, LOE_SIDE_PX / min(height, width))
     size = (max(1, round(width * share)), max(1, round(height * share)))
@@ -38,12 +38,12 @@ def lightness_order_error(enhanced: Picture, original: Picture) -> float:
 
 
 class CeiqFeatures(NamedTuple):
-    """What CEIQ's regression would be given (Yan, Li & Fu, 2019); its weights are not ours, so no score is made.
+    """The inputs of CEIQ's regression (Yan, Li & Fu, 2019); its weights are not ours, so no score is made.
 
     Attributes:
         similarity: SSIM of the grey picture and its equalised self: 1 if equalising changes nothing.
         entropy, equalised_entropy: bits of each histogram.
-        cross, equalised_cross: `−Σ p·log2 q` of the two histograms, either way, over the codes that both hold.
+        cross, equalised_cross: `−Σ p·log2 q` of the two histograms, in both directions, over the codes that both hold.
     """
 
     similarity: float

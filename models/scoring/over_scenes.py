@@ -14,7 +14,8 @@ from jaxtyping import Float
 
 from isp_sim import streams
 from isp_sim.scenes import Person
-from models.scoring.average_precision import Detection, Protocol, evaluated, labelled_in, of_known_joints
+from models.recognisers.detection import Detection
+from models.scoring.average_precision import Protocol, evaluated, labelled_in, of_known_joints
 from models.scoring.pck import near_and_labelled
 
 RESAMPLES = 400

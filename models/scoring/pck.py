@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from isp_sim.scenes import JOINTS, Person
-from models.scoring.average_precision import Detection
+from models.recognisers.detection import Detection
 
 TORSO = tuple(
     (JOINTS.index(a), JOINTS.index(b)) for a, b in (("left_shoulder", "right_hip"), ("right_shoulder", "left_hip"))

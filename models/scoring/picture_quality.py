@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from isp_sim.transfer import REC601_LUMA
-from models.data.crops import Picture
+from models.data.normalisation import Picture
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def psnr_ssim(picture: Picture, target: Picture, protocol: QualityProtocol | Non
 
     protocol = protocol or QualityProtocol()
     if picture.shape != target.shape:
-        raise ValueError(f"a picture of {picture.shape}, its partner of {target.shape}: equal sizes are allowed")
+        raise ValueError(f"a picture of {picture.shape}, its partner of {target.shape}: expected equal sizes")
     ours, theirs = (
         torch.from_numpy(np.ascontiguousarray(p)).permute(2, 0, 1)[None].float() / 255 for p in (picture, target)
     )
@@ -72,7 +72,7 @@ class ClassOverlap:
 
     Args:
         classes: how many; a class that no map and no answer holds is left out of the mean.
-        void: class of pixels that are not looked at.
+        void: class of pixels that are ignored.
     """
 
     def __init__(self, classes: int, void: int) -> None:

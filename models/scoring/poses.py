@@ -1,21 +1,24 @@
 """Scores of a frozen recogniser over pairs: AP for each of ExLPose's splits, and PCK."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from isp_sim.annotation_files import SPLITS
 from isp_sim.scenes import Person
+from models.data.normalisation import LOW, WELL
 from models.data.samples import PairSample, scene_of
-from models.pose.backbone import LOW, WELL
+from models.recognisers.detection import Detection
 from models.recognisers.inference import detect
 from models.recognisers.recogniser import Recogniser
-from models.scoring.average_precision import Detection, Protocol, Score, or_null, score
+from models.scoring.average_precision import Protocol, Score, or_null, score
 from models.scoring.over_scenes import OverScenes, over_scenes
 from models.scoring.pck import pck
 
-Develop = Callable[[PairSample], list[Detection]]
-"""How a shot's low-light picture becomes poses; the default hands it to the network as it is."""
+LOW_SPLITS = tuple(split for split in SPLITS if split.startswith("LL"))
+"""The splits of low-light pictures; LL-A is all of them."""
+Detector = Callable[[PairSample], list[Detection]]
+"""How a shot's low-light picture becomes poses of its labelled people."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +57,14 @@ class Poses:
         """One picture."""
         self.truth[split][name], self.found[split][name] = people, detections
 
-    def scores(self, protocol: Protocol) -> dict[str, Score]:
+    def add_low_light(self, split: str, name: str, people: tuple[Person, ...], detections: list[Detection]) -> None:
+        """One low-light picture, to its split and to LL-A."""
+        for one in (split, "LL-A"):
+            self.add(one, name, people, detections)
+
+    def scores(self, protocol: Protocol, splits: Sequence[str] = SPLITS) -> dict[str, Score]:
         """AP of each split; NaN where it has no picture."""
-        return {split: score(self.truth[split], self.found[split], protocol) for split in SPLITS}
+        return {split: score(self.truth[split], self.found[split], protocol) for split in splits}
 
     def pck(self, share: float = 0.2) -> dict[str, float]:
         """PCK of each split, by the torso."""
@@ -77,7 +85,7 @@ def find_poses(
     recogniser: Recogniser,
     samples: Iterable[PairSample],
     flip: str = "right",
-    low_light: Develop | None = None,
+    low_light: Detector | None = None,
     advance: Callable[[], None] = lambda: None,
 ) -> Poses:
     """Detect everybody in both pictures of every shot; boxes are the true ones.
@@ -91,12 +99,10 @@ def find_poses(
     """
     poses = Poses()
     for sample in samples:
-        people = tuple(one for one in sample.people if one.labelled)
-        seen = PairSample(sample.name, sample.low_light, sample.well_lit, people, sample.split)
-        low = low_light(seen) if low_light else detect(recogniser, seen.low_light, people, LOW, flip)
-        well = detect(recogniser, sample.well_lit, people, WELL, flip)
-        for split, found in ((sample.split, low), ("LL-A", low), ("WL", well)):
-            poses.add(split, sample.name, people, found)
+        people = sample.labelled
+        low = low_light(sample) if low_light else detect(recogniser, sample.low_light, people, LOW, flip)
+        poses.add_low_light(sample.split, sample.name, people, low)
+        poses.add("WL", sample.name, people, detect(recogniser, sample.well_lit, people, WELL, flip))
         advance()
     return poses
 

@@ -1,1 +1,1 @@
-"""Black-box tuning of an ISP in the loop: raw files → an ISP with knobs → a frozen pose network's score → a search."""
+"""Black-box tuning of an ISP in the loop: raw files → a tunable ISP → a frozen pose network's score → a search."""

@@ -1,4 +1,4 @@
-"""Any program that develops a raw file, as an ISP under test: its command line and knobs stand in a YAML file.
+"""Any program that develops a raw file, as an ISP under test: its command line and parameters in YAML.
 
     command: [dcraw_emu, -w, -W, -T, "-6", -n, "{noise}", -b, "{gain}", -Z, "{picture}", "{raw}"]
     picture: .tiff
@@ -26,14 +26,14 @@ from isp_sim.isp.params import ParamSpec
 from isp_sim.isp.pipeline import load_pipeline
 from isp_sim.rig import Model
 from isp_sim.rigfile import load_yaml
-from models.tuning.knobs import BlackBoxIsp, Knob, Setting
 from models.tuning.pipeline import PipelineIsp
+from models.tuning.tunable import BlackBoxIsp, Setting, TunableParameter
 
-_PLACE = re.compile(r"\{([^{}]*)\}")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
-class KnobEntry(Model):
-    """One knob: `low`, `high` and `default` inside them, or `choices` and a `default` among them."""
+class ParameterEntry(Model):
+    """One tunable parameter: `low`, `high` and `default` inside them, or `choices` and a `default` among them."""
 
     default: bool | int | float | str
     low: float | None = None
@@ -43,48 +43,50 @@ class KnobEntry(Model):
     unit: str = ""
     says: str = ""
 
-    def knob(self, name: str) -> Knob:
-        """The knob.
+    def parameter(self, name: str) -> TunableParameter:
+        """The tunable parameter.
 
         Raises:
             ValueError: neither a range nor choices, or the default does not fit.
         """
         if self.choices and self.low is None and self.high is None:
-            return Knob.of_choices(name, self.choices, self.default, self.says)
+            return TunableParameter.of_choices(name, self.choices, self.default, self.says)
         if self.choices or self.low is None or self.high is None or isinstance(self.default, str):
-            raise ValueError(f"knob {name}: needs low, high and a number as default, or choices and one of them")
-        return Knob(ParamSpec(name, self.low, self.high, float(self.default), self.scale, self.unit, self.says))
+            raise ValueError(f"knobs: {name}: expected low, high and a number as default, or choices and one of them")
+        return TunableParameter(
+            ParamSpec(name, self.low, self.high, float(self.default), self.scale, self.unit, self.says)
+        )
 
 
 class ExternalIsp(Model):
     """A program that reads `{raw}` and writes `{picture}`.
 
     Attributes:
-        command: its words, started without a shell; `{raw}`, `{picture}` and each `{knob}` are put in.
+        command: its words, started without a shell; `{raw}`, `{picture}` and each parameter's `{name}` are put in.
         picture: ending of the file it writes, of 8 or 16 bits, as OpenCV reads it.
         timeout_s: it is stopped after.
-        knobs: what may be set, by name.
+        entries: what may be set, by name; `knobs` in the file.
     """
 
     command: tuple[str, ...] = Field(min_length=1)
     picture: str = Field(".tiff", pattern=r"^\.\w+$")
     timeout_s: float = Field(60.0, gt=0)
-    entries: dict[str, KnobEntry] = Field(alias="knobs", min_length=1)
+    entries: dict[str, ParameterEntry] = Field(alias="knobs", min_length=1)
 
     @model_validator(mode="after")
-    def _places_and_knobs_agree(self) -> Self:
-        asked = {name for word in self.command for name in _PLACE.findall(word)}
+    def _placeholders_and_parameters_agree(self) -> Self:
+        used = {name for word in self.command for name in _PLACEHOLDER.findall(word)}
         known = {"raw", "picture", *self.entries}
-        for name in sorted(asked ^ known):
-            told = "is no knob" if name in asked else "stands nowhere in command"
-            raise ValueError(f"{{{name}}} {told}; {{raw}}, {{picture}} and every knob stand there, nothing else")
-        _ = self.knobs
+        for name in sorted(used ^ known):
+            fault = "is not among knobs" if name in used else "is missing from command"
+            raise ValueError(f"{{{name}}} {fault}; expected {{raw}}, {{picture}} and each of knobs there")
+        _ = self.parameters
         return self
 
     @cached_property
-    def knobs(self) -> Sequence[Knob]:
+    def parameters(self) -> Sequence[TunableParameter]:
         """As the file lists them."""
-        return tuple(entry.knob(name) for name, entry in self.entries.items())
+        return tuple(entry.parameter(name) for name, entry in self.entries.items())
 
     def develop(self, raw: Path, settings: Mapping[str, Setting]) -> Float32[np.ndarray, "height width 3"]:
         """See `BlackBoxIsp`.
@@ -95,18 +97,20 @@ class ExternalIsp(Model):
         """
         with tempfile.TemporaryDirectory() as folder:
             picture = Path(folder) / f"picture{self.picture}"
-            told = {"raw": str(raw.resolve()), "picture": str(picture)}
-            told |= {name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in settings.items()}
-            words = [_PLACE.sub(lambda found: told[found[1]], word) for word in self.command]
+            values = {"raw": str(raw.resolve()), "picture": str(picture)}
+            values |= {
+                name: f"{value:g}" if isinstance(value, float) else str(value) for name, value in settings.items()
+            }
+            words = [_PLACEHOLDER.sub(lambda found: values[found[1]], word) for word in self.command]
             try:
                 done = subprocess.run(words, capture_output=True, timeout=self.timeout_s, check=False)
             except subprocess.TimeoutExpired:
-                raise OSError(f"{words[0]}: took longer than {self.timeout_s:g} s over {raw}") from None
+                raise OSError(f"{words[0]}: took longer than {self.timeout_s:g} s for {raw}") from None
             except OSError as fault:
                 raise OSError(f"{words[0]}: cannot be started: {fault.strerror}") from None
             if done.returncode:
-                said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines() or ["nothing"]
-                raise OSError(f"{words[0]}: ended with {done.returncode} over {raw}, saying: {said[-1]}")
+                output = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines() or ["no output"]
+                raise OSError(f"{words[0]}: exit status {done.returncode} for {raw}: {output[-1]}")
             return _read(picture, words[0])
 
 
@@ -127,6 +131,6 @@ def _read(path: Path, program: str) -> Float32[np.ndarray, "height width 3"]:
     data = np.frombuffer(path.read_bytes(), np.uint8) if path.is_file() else np.empty(0, np.uint8)
     picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if len(data) else None
     if picture is None or picture.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"{program}: wrote no picture of 8 or 16 bits that OpenCV reads to {{picture}}, {path.name}")
+        raise ValueError(f"{program}: wrote no readable picture of 8 or 16 bits to {{picture}}, {path.name}")
     white = np.float32(255 if picture.dtype == np.uint8 else 65535)
     return np.ascontiguousarray(picture[..., ::-1].astype(np.float32) / white)

@@ -1,8 +1,8 @@
 """How well a frozen pose network sees what an ISP under test makes of low-light raws; shared out over processes.
 
 The network gets every ISP's picture the same way, LibRaw's defaults and what a search found alike: warped and cropped
-as the pair was, then normalised as the recogniser wants low light (for ours each channel to a mean of 0.4). So a knob
-gains nothing by brightness alone; what counts is noise, detail and the shape of the curve.
+as the pair was, then normalised as the recogniser wants low light (for ours each channel to a mean of 0.4). So nothing
+is gained by brightness alone; what counts is noise, detail and the shape of the curve.
 """
 
 import contextlib
@@ -16,13 +16,13 @@ import torch
 from jaxtyping import Float32
 
 from isp_sim.workers import spawned
-from models.data.crops import normalise
-from models.pose.backbone import LOW
+from models.data.normalisation import LOW, normalise
 from models.recognisers.inference import detect_in
-from models.recognisers.recogniser import load_recogniser
-from models.tuning.knobs import Settings, load_isp
+from models.recognisers.loading import load_recogniser
+from models.tuning.loading import load_isp
 from models.tuning.pipeline import PipelineIsp
 from models.tuning.shots import RawShot
+from models.tuning.tunable import Settings
 
 AS_SHOT: Settings = {}
 """Instead of settings: the rig's own development, 8 bits, which the network has learned from."""
@@ -37,14 +37,14 @@ class Task:
         pose: name of the recogniser, as `load_recogniser` takes it.
         flip: see `models.recognisers.inference.heatmaps`.
         shots: that are judged.
-        slopes: whether the pose loss and its slope are asked for too.
+        gradients: whether the pose loss and its gradient are computed too.
     """
 
     isp: str
     pose: str | None
     flip: str
     shots: tuple[RawShot, ...]
-    slopes: bool = False
+    gradients: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,12 +52,12 @@ class Seen:
     """What the network saw in one shot.
 
     Attributes:
-        joints: `(people, 14, 3)`: x, y in the cropped picture's pixels, peak of the heatmap.
-        slope: pose loss summed over the people and its derivative by each knob's share; where it was asked for.
+        joints: `(people, joints, 3)`: x, y in the cropped picture's pixels, peak of the heatmap.
+        gradient: pose loss summed over the people, then its derivative by each parameter's share; if computed.
     """
 
     joints: Float32[np.ndarray, "people joints 3"]
-    slope: tuple[float, ...] = ()
+    gradient: tuple[float, ...] = ()
 
 
 class Judge:
@@ -71,7 +71,7 @@ class Judge:
         self.recogniser = load_recogniser(task.pose)
 
     def see(self, settings: Settings, number: int) -> Seen:
-        """Shot `number` developed with settings, and looked at.
+        """Shot `number` developed with settings, and what the network finds in it.
 
         Raises:
             ValueError, OSError: the ISP cannot; one sentence.
@@ -80,11 +80,11 @@ class Judge:
         how = self.recogniser.normalisation[LOW]
         codes = _read(shot) if settings == AS_SHOT else 255 * self.picture(settings, shot)  # normalise takes codes
         found = detect_in(self.recogniser, [normalise(codes, how)], shot.people, LOW, self.task.flip)
-        slope: tuple[float, ...] = ()
-        if self.task.slopes and settings != AS_SHOT:
+        gradient: tuple[float, ...] = ()
+        if self.task.gradients and settings != AS_SHOT:
             assert isinstance(self.isp, PipelineIsp)
-            slope = tuple(self.isp.slope(self.recogniser, shot, settings).tolist())
-        return Seen(np.array([one.keypoints for one in found], np.float32), slope)
+            gradient = tuple(self.isp.loss_and_gradient(self.recogniser, shot, settings).tolist())
+        return Seen(np.array([one.keypoints for one in found], np.float32), gradient)
 
     def picture(self, settings: Settings, shot: RawShot) -> np.ndarray:
         """A shot's developed picture under its labels, 1 is white."""
@@ -94,7 +94,7 @@ class Judge:
 def _read(shot: RawShot) -> np.ndarray:
     picture = cv2.imread(str(shot.picture), cv2.IMREAD_COLOR)
     if picture is None:
-        raise ValueError(f"{shot.picture}: no picture that OpenCV reads")
+        raise ValueError(f"{shot.picture}: not a readable picture")
     return np.ascontiguousarray(picture[..., ::-1])
 
 

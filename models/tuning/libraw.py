@@ -1,4 +1,4 @@
-"""LibRaw (through rawpy) as an ISP under test: its demosaicers, noise reductions and tone curve as knobs.
+"""LibRaw (through rawpy) as an ISP under test: its demosaicers, noise reductions and tone curve as parameters.
 
 What is fixed: no scaling by the picture's content (`adjust_maximum_thr=0`), white balance of the shot, sRGB primaries,
 16 bits. LibRaw falls back to AHD for a demosaicer it lacks without a word, so only those it has are offered. After it
@@ -14,7 +14,7 @@ import rawpy
 from jaxtyping import Float32
 
 from isp_sim.isp.params import ParamSpec
-from models.tuning.knobs import Knob, Setting
+from models.tuning.tunable import Setting, TunableParameter
 
 DEMOSAICS = ("LINEAR", "VNG", "PPG", "AHD", "DCB", "DHT", "AAHD")
 """From the plain to the edge-directed; those that need LibRaw's GPL packs are not among them."""
@@ -58,18 +58,20 @@ class LibRawIsp:
     """LibRaw, set by its own names; the defaults are LibRaw's but for what the module fixes."""
 
     @cached_property
-    def knobs(self) -> Sequence[Knob]:
+    def parameters(self) -> Sequence[TunableParameter]:
         """In the order of the path: before, at and after demosaicing, then the curve."""
         lacks = [name for name in DEMOSAICS if not rawpy.DemosaicAlgorithm[name].isSupported]
         demosaics = tuple(name for name in DEMOSAICS if name not in lacks)
         return (
-            Knob.of_choices("noise_thr", NOISE_THRESHOLDS, 0, "wavelet denoising of the mosaic"),
-            Knob.of_choices("fbdd", FBDD, "off", "denoising before demosaicing"),
-            Knob.of_choices("demosaic", demosaics, "AHD", "from plain to edge-directed"),
-            Knob.of_choices("median_passes", MEDIAN_PASSES, 0, "3×3 medians of the colour differences"),
-            Knob.of_choices("highlight", HIGHLIGHTS, "clip", "what becomes of saturated pixels"),
-            Knob.of_choices("auto_bright", (False, True), False, "LibRaw brightens until 1 % of the pixels are white"),
-            *(Knob(spec) for spec in RANGES),
+            TunableParameter.of_choices("noise_thr", NOISE_THRESHOLDS, 0, "wavelet denoising of the mosaic"),
+            TunableParameter.of_choices("fbdd", FBDD, "off", "denoising before demosaicing"),
+            TunableParameter.of_choices("demosaic", demosaics, "AHD", "from plain to edge-directed"),
+            TunableParameter.of_choices("median_passes", MEDIAN_PASSES, 0, "3×3 medians of the colour differences"),
+            TunableParameter.of_choices("highlight", HIGHLIGHTS, "clip", "what becomes of saturated pixels"),
+            TunableParameter.of_choices(
+                "auto_bright", (False, True), False, "LibRaw brightens until 1 % of the pixels are white"
+            ),
+            *(TunableParameter(spec) for spec in RANGES),
         )
 
     def develop(self, raw: Path, settings: Mapping[str, Setting]) -> Float32[np.ndarray, "height width 3"]:
@@ -98,5 +100,5 @@ class LibRawIsp:
                 )
         except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
             reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
-            raise ValueError(f"{raw} cannot be developed by LibRaw: {reason}") from None
+            raise ValueError(f"{raw}: LibRaw cannot develop it: {reason}") from None
         return np.asarray(codes, np.float32) / np.float32(65535)

@@ -1,4 +1,4 @@
-"""The loop: a search asks, judges answer, the record keeps; what the record holds is told instead of judged again."""
+"""The loop: a search proposes, judges score, the record keeps; what the record holds is not judged again."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -6,21 +6,20 @@ import numpy as np
 
 from models.scoring.average_precision import oks
 from models.tuning.judge import Judging, Seen
-from models.tuning.knobs import Settings
 from models.tuning.record import Evaluation, Record
 from models.tuning.search import Search
 from models.tuning.shots import RawShot
+from models.tuning.tunable import Settings
 
 
 def tune(
     search: Search, record: Record, judging: Judging, shots: Sequence[RawShot], evaluations: int,
     reach: Callable[[int], None] = lambda _: None,
 ) -> list[Evaluation]:  # fmt: skip
-    """Search until so many evaluations are told.
+    """Search until there are so many evaluations.
 
-    A search that was killed is rebuilt by asking and telling it all that the record holds: it draws the same numbers,
-    so it goes on as if nothing had happened. Settings that were evaluated before are told again and count, but are not
-    judged again.
+    A search that was killed is rebuilt by replaying the record: it draws the same numbers, so it goes on as if nothing
+    had happened. Settings that were evaluated before count again, but are not judged again.
 
     Args:
         search: a new one.
@@ -28,7 +27,7 @@ def tune(
         judging: over the same shots.
         shots: with people.
         evaluations: in all, those of the record included.
-        reach: called after each with how many are told.
+        reach: called after each with how many there are.
 
     Returns:
         Them, in their order.
@@ -36,31 +35,31 @@ def tune(
     Raises:
         ValueError: the record is another search's.
     """
-    told: list[Evaluation] = []
-    while len(told) < evaluations:
-        asked = search.ask()
-        answered = []
-        for one in _answers(asked[: evaluations - len(told)], len(told), record, judging, shots):
-            answered.append(one)
-            reach(len(told) + len(answered))
-        told += answered
-        if len(answered) == len(asked):
-            search.tell(answered)
-    return told
+    done: list[Evaluation] = []
+    while len(done) < evaluations:
+        proposed = search.ask()
+        evaluated = []
+        for one in _evaluated(proposed[: evaluations - len(done)], len(done), record, judging, shots):
+            evaluated.append(one)
+            reach(len(done) + len(evaluated))
+        done += evaluated
+        if len(evaluated) == len(proposed):
+            search.tell(evaluated)
+    return done
 
 
-def _answers(
-    asked: Sequence[Settings], told: int, record: Record, judging: Judging, shots: Sequence[RawShot]
+def _evaluated(
+    proposed: Sequence[Settings], done: int, record: Record, judging: Judging, shots: Sequence[RawShot]
 ) -> Iterator[Evaluation]:
-    kept = record.lines[told : told + len(asked)]
-    for number, (settings, line) in enumerate(zip(asked, kept, strict=False), start=told + 1):
+    kept = record.lines[done : done + len(proposed)]
+    for number, (settings, line) in enumerate(zip(proposed, kept, strict=False), start=done + 1):
         if settings != line.settings:
             raise ValueError(
-                f"{record.path}:{number}: not what this search asks for (a record of another version?); "
+                f"{record.path}:{number}: not the settings that this search proposes (a record of another version?); "
                 "give --out another folder"
             )
         yield line
-    left = asked[len(kept) :]
+    left = proposed[len(kept) :]
     new: list[Settings] = []
     for settings in left:
         if settings not in new and known(record.lines, settings) is None:
@@ -88,14 +87,14 @@ def evaluation(settings: Settings, seen: Sequence[Seen], shots: Sequence[RawShot
     """One line of the record: figures to nine digits, so that a log gives them back."""
     people = [each_oks(one, shot) for one, shot in zip(seen, shots, strict=True)]
     mean = float(np.concatenate(people).mean())
-    slopes = np.array([one.slope for one in seen]).sum(axis=0) / sum(map(len, people))
-    loss, *slope = slopes.tolist() if slopes.size else [None]
+    gradients = np.array([one.gradient for one in seen]).sum(axis=0) / sum(map(len, people))
+    loss, *gradient = gradients.tolist() if gradients.size else [None]
     return Evaluation(
         settings,
         round(mean, 9),
         tuple(round(float(one.mean()), 9) for one in people),
         loss,
-        tuple(float(f"{one:.9g}") for one in slope),
+        tuple(float(f"{one:.9g}") for one in gradient),
     )
 
 

@@ -1,4 +1,4 @@
-"""Our own pipeline as an ISP under test: the same knobs to a black-box search, and the slope of the pose loss."""
+"""Our own pipeline as an ISP under test: tunable by a black-box search, and by the gradient of the pose loss."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
@@ -10,16 +10,17 @@ from jaxtyping import Float, Float32
 from torch import Tensor
 
 from isp_sim.dng import read_dng
-from isp_sim.isp.develop import UNCUT, develop_raw, unclipped_srgb
+from isp_sim.isp.develop import develop_raw, unclipped_srgb
 from isp_sim.isp.params import ParamSpec
 from isp_sim.isp.pipeline import Pipeline
-from models.data.crops import IMAGENET, LOW_LIGHT_MEAN, Normalisation, joints_in_crop, seen_part
+from models.data.crops import joints_in_crop, seen_part
+from models.data.normalisation import LOW, normalise_tensor
+from models.data.samples import uncut_in
 from models.isp.learner import pose_loss
 from models.isp.region_crops import blurred, warped
-from models.pose.backbone import LOW
-from models.recognisers.recogniser import Recogniser, standardised
-from models.tuning.knobs import Knob, Setting
+from models.recognisers.recogniser import Recogniser
 from models.tuning.shots import RawShot
+from models.tuning.tunable import Setting, TunableParameter
 
 HELD_RAWS = 64
 """Pictures before the pipeline that a process keeps."""
@@ -40,11 +41,11 @@ class PipelineIsp:
         self.light = lru_cache(HELD_RAWS)(_light)
 
     @cached_property
-    def knobs(self) -> Sequence[Knob]:
+    def parameters(self) -> Sequence[TunableParameter]:
         """One for each number of the pipeline's vector."""
         numbers = [(spec, start) for spec in self.pipeline.specs for start in spec.initial]
         return tuple(
-            Knob(ParamSpec(name, spec.low, spec.high, start, spec.scale, spec.unit, spec.says))
+            TunableParameter(ParamSpec(name, spec.low, spec.high, start, spec.scale, spec.unit, spec.says))
             for name, (spec, start) in zip(self.pipeline.names, numbers, strict=True)
         )
 
@@ -65,10 +66,10 @@ class PipelineIsp:
         moved = shares + self.pipeline.to_unit(start) - self.pipeline.to_unit(usual)
         return self.pipeline(light, self.pipeline.from_unit(moved))
 
-    def slope(
+    def loss_and_gradient(
         self, recogniser: Recogniser, shot: RawShot, settings: Mapping[str, Setting]
     ) -> Float[np.ndarray, " size_and_1"]:
-        """Pose loss of a shot summed over its people, and its derivative by each knob's share of its range.
+        """Pose loss of a shot summed over its people, and its derivative by each parameter's share of its range.
 
         Args:
             recogniser: frozen.
@@ -78,7 +79,7 @@ class PipelineIsp:
         shares = self.shares(settings).requires_grad_()
         left, top, width, height = shot.box
         developed = self._develop(self.light(shot.raw), shares)[..., top : top + height, left : left + width]
-        picture = _normalised(developed, recogniser.normalisation[LOW])
+        picture = normalise_tensor(developed, recogniser.normalisation[LOW])
         size, crops, joints = recogniser.input_size, [], []
         for person in shot.people:
             affine = recogniser.crop_affine(person.bbox)
@@ -91,20 +92,13 @@ class PipelineIsp:
         return np.array([loss.item(), *gradient[0].tolist()])
 
 
-def _normalised(image: Tensor, how: Normalisation) -> Tensor:
-    """`models.data.crops.normalise` in torch."""
-    if how == "mean-0.4":
-        return image * (LOW_LIGHT_MEAN / image.mean(dim=(2, 3), keepdim=True).clamp_min(1e-6))
-    if how == "none":
-        return image
-    return standardised(image, IMAGENET if how == "imagenet" else how)
-
-
 def _light(raw: Path) -> Tensor:
     """A raw as sRGB before the pipeline, `(1, 3, height, width)`; noise below black follows the curve's straight part.
+
+    It is demosaiced as the rig of its folder says: the raw lies in `raw/`, `rig.yaml` beside that.
 
     Raises:
         ValueError: not a DNG that is read.
     """
     with torch.inference_mode(False), torch.no_grad():  # kept, and differentiated through later
-        return unclipped_srgb(develop_raw(read_dng(raw), UNCUT))
+        return unclipped_srgb(develop_raw(read_dng(raw), uncut_in(raw.parent.parent)))

@@ -1,4 +1,4 @@
-"""What a search was told, a line an evaluation, whole at any moment; a search is rebuilt by telling it all again."""
+"""A search's evaluations, a line each, whole at any moment; a search that was stopped is rebuilt from them."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from isp_sim.files import remove_remnants, write_atomically
-from models.tuning.knobs import Settings
+from models.tuning.tunable import Settings
 
 IDENTITY = "search.json"
 
@@ -19,15 +19,15 @@ class Evaluation:
         settings: that were tried.
         oks: mean over all people; what is searched for.
         shots: mean over the people of each shot.
-        loss: mean pose loss over all people; where it was asked for.
-        slope: its derivative by each knob's share of its range.
+        loss: mean pose loss over all people; where the search needs it.
+        gradient: of that loss, by each parameter's share of its range.
     """
 
     settings: Settings
     oks: float
     shots: tuple[float, ...]
     loss: float | None = None
-    slope: tuple[float, ...] = ()
+    gradient: tuple[float, ...] = ()
 
 
 class Record:
@@ -51,10 +51,11 @@ class Record:
 def _read(path: Path) -> Iterator[Evaluation]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            said = json.loads(line)
-            yield Evaluation(**(said | {"shots": tuple(said["shots"]), "slope": tuple(said["slope"])}))
+            entry = json.loads(line)
+            gradient = entry.pop("slope") if "slope" in entry else entry["gradient"]  # older records say slope
+            yield Evaluation(**(entry | {"shots": tuple(entry["shots"]), "gradient": tuple(gradient)}))
         except (ValueError, TypeError, KeyError) as fault:
-            raise ValueError(f"{path}:{number}: no evaluation ({fault}); take the line out and --resume") from None
+            raise ValueError(f"{path}:{number}: not an evaluation ({fault}); delete the line and --resume") from None
 
 
 def open_folder(folder: Path, identity: Mapping[str, object], resume: bool) -> None:
@@ -66,20 +67,22 @@ def open_folder(folder: Path, identity: Mapping[str, object], resume: bool) -> N
         resume: whether a search that is there goes on.
 
     Raises:
-        ValueError: the folder holds another search, or this one and `resume` was not asked.
+        ValueError: the folder holds another search, or this one and `resume` is not set.
     """
     file = folder / IDENTITY
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder}: is a file; --out takes a folder")
-    asked = json.loads(json.dumps(identity))
+        raise ValueError(f"--out {folder}: is a file, expected a folder")
+    expected = json.loads(json.dumps(identity))
     if file.is_file():
         there = json.loads(file.read_text(encoding="utf-8"))
-        other = next((key for key in asked if there.get(key) != asked[key]), None)
+        other = next((key for key in expected if there.get(key) != expected[key]), None)
         if other:
-            said = f"{other} = {str(there.get(other))[:80]}, asked is {str(asked[other])[:80]}"
-            raise ValueError(f"{folder}: holds a search with {said}; give --out another folder")
+            raise ValueError(
+                f"{folder}: holds a search with {other} = {str(there.get(other))[:80]}, expected "
+                f"{str(expected[other])[:80]}; give --out another folder"
+            )
         if not resume:
             raise ValueError(f"{folder}: holds this very search; add --resume to go on with it")
     folder.mkdir(parents=True, exist_ok=True)
     remove_remnants(folder)
-    write_atomically(file, json.dumps(asked, indent=1).encode())
+    write_atomically(file, json.dumps(expected, indent=1).encode())

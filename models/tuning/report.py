@@ -9,15 +9,15 @@ import numpy as np
 
 from isp_sim import html_report
 from isp_sim.files import write_atomically
-from models.data.crops import Picture
-from models.isp.grid_search import found
-from models.isp.table import LOW_SPLITS
+from models.data.normalisation import Picture
+from models.isp.trials import detections
 from models.scoring.average_precision import figure
 from models.scoring.drawing import caption, draw_poses, lifted
+from models.scoring.poses import LOW_SPLITS
 from models.tuning.judge import Judge, Seen
-from models.tuning.knobs import Knob, Settings
 from models.tuning.record import Evaluation
 from models.tuning.shots import RawShot
+from models.tuning.tunable import Settings, TunableParameter
 from models.tuning.verdict import Verdict
 
 EXAMPLES = 4
@@ -37,7 +37,7 @@ def cells(verdicts: Mapping[str, Verdict]) -> list[tuple[str, ...]]:
     ]
 
 
-def convergence(told: Mapping[str, Sequence[Evaluation]], title: str) -> bytes:
+def convergence(evaluated: Mapping[str, Sequence[Evaluation]], title: str) -> bytes:
     """A PNG: mean OKS of each evaluation as a dot, the best so far as a line, the defaults as a level."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -46,14 +46,14 @@ def convergence(told: Mapping[str, Sequence[Evaluation]], title: str) -> bytes:
     figure = Figure(figsize=(8, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    for colour, (name, evaluations) in enumerate(told.items()):
+    for colour, (name, evaluations) in enumerate(evaluated.items()):
         values = np.array([one.oks for one in evaluations])
         numbers = np.arange(1, len(values) + 1)
         axes.plot(numbers, values, ".", color=f"C{colour}", alpha=0.35, markersize=5)
         axes.plot(numbers, np.maximum.accumulate(values), color=f"C{colour}", label=f"{name}, best so far")
-    start = next(iter(told.values()))[0].oks
+    start = next(iter(evaluated.values()))[0].oks
     axes.axhline(start, color="0.4", linestyle="--", linewidth=1, label="the ISP's defaults")
-    every = np.concatenate([[one.oks for one in evaluations] for evaluations in told.values()])
+    every = np.concatenate([[one.oks for one in evaluations] for evaluations in evaluated.values()])
     top = float(every.max())
     low = max(float(every.min()), top - max(5 * (top - start), 0.01))
     room = 0.04 * (top - low) + 1e-4
@@ -68,25 +68,26 @@ def convergence(told: Mapping[str, Sequence[Evaluation]], title: str) -> bytes:
     return data.getvalue()
 
 
-def settings_table(knobs: Sequence[Knob], ways: Mapping[str, Settings]) -> str:
-    """Every knob: what each way sets it to, what is allowed, what it does."""
+def settings_table(parameters: Sequence[TunableParameter], candidates: Mapping[str, Settings]) -> str:
+    """Every parameter: what each candidate sets it to, its range, what it does."""
     rows = [
-        (knob.name, *(f"{one[knob.name]}" for one in ways.values()), knob.allowed, knob.spec.says) for knob in knobs
+        (one.name, *(f"{settings[one.name]}" for settings in candidates.values()), one.domain, one.spec.says)
+        for one in parameters
     ]
-    return html_report.table(("knob", *ways, "allowed", ""), rows)
+    return html_report.table(("parameter", *candidates, "range", ""), rows)
 
 
 def examples(
-    judge: Judge, ways: Mapping[str, Settings], seen: Mapping[str, Sequence[Seen]], shots: Sequence[RawShot]
+    judge: Judge, candidates: Mapping[str, Settings], seen: Mapping[str, Sequence[Seen]], shots: Sequence[RawShot]
 ) -> Picture:
-    """A row a shot: developed in each way, then the well-lit partner; true poses white, found ones in colour."""
+    """A row a shot: developed with each candidate, then well-lit; true poses white, found ones in colour."""
     lines = []
     step = max(1, len(shots) // EXAMPLES)
     for number in range(0, len(shots), step)[:EXAMPLES]:
         shot, tiles = shots[number], []
-        for name, settings in ways.items():
+        for name, settings in candidates.items():
             codes = (255 * judge.picture(settings, shot).clip(0, None)).astype(np.float32)
-            tile = draw_poses(lifted(codes), shot.people, [found(joints) for joints in seen[name][number].joints])
+            tile = draw_poses(lifted(codes), shot.people, detections(seen[name][number].joints))
             caption(tile, f"{shot.split}  {name}")
             tiles.append(tile)
         well_lit = cv2.imread(str(shot.well_lit), cv2.IMREAD_COLOR)
@@ -99,20 +100,20 @@ def examples(
 
 
 def write_report(
-    folder: Path, isp: str, knobs: Sequence[Knob], told: Mapping[str, Sequence[Evaluation]],
-    verdicts: Mapping[str, Verdict], sheet: Picture, words: Sequence[str],
+    folder: Path, isp: str, parameters: Sequence[TunableParameter], evaluated: Mapping[str, Sequence[Evaluation]],
+    verdicts: Mapping[str, Verdict], sheet: Picture, notes: Sequence[str],
 ) -> Path:  # fmt: skip
     """`report.html`, with `convergence.png` and `examples.jpg` beside it; gives the page."""
-    plot = convergence(told, f"{isp} in the loop")
+    plot = convergence(evaluated, f"{isp} in the loop")
     _, coded = cv2.imencode(".jpg", sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
     write_atomically(folder / "convergence.png", plot)
     write_atomically(folder / "examples.jpg", coded.tobytes())
-    set_ways = {name: one.settings for name, one in verdicts.items() if one.settings}
+    tuned = {name: one.settings for name, one in verdicts.items() if one.settings}
     blocks = [
         html_report.table(HEADINGS, cells(verdicts)),
-        *(html_report.text(one) for one in words),
+        *(html_report.text(one) for one in notes),
         html_report.picture(plot, "the search: mean OKS over its own shots"),
-        settings_table(knobs, set_ways),
+        settings_table(parameters, tuned),
         html_report.picture(
             coded.tobytes(), "held-out shots, channels brought to a mean of 0.4; true poses white, found ones in "
             "colour", "jpeg",

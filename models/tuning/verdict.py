@@ -1,4 +1,4 @@
-"""What was found, judged on shots that no search has seen: AP for each split, mean OKS and its paired difference."""
+"""What a search found, judged on held-out shots: AP for each split, mean OKS and its paired difference."""
 
 import hashlib
 import json
@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from isp_sim.files import write_atomically
-from models.isp.grid_search import found
-from models.isp.table import LOW_SPLITS
+from models.isp.trials import detections
 from models.scoring.average_precision import Protocol, Score
-from models.scoring.poses import Poses
+from models.scoring.poses import LOW_SPLITS, Poses
 from models.tuning.judge import Judging, Seen
-from models.tuning.knobs import Settings
 from models.tuning.loop import each_oks
 from models.tuning.shots import RawShot
+from models.tuning.tunable import Settings
 
 
 @dataclass(frozen=True)
@@ -38,19 +37,19 @@ class Verdict:
 
 
 def judge_all(
-    ways: Mapping[str, Settings], folder: Path, judging: Judging, shots: Sequence[RawShot]
+    candidates: Mapping[str, Settings], folder: Path, judging: Judging, shots: Sequence[RawShot]
 ) -> dict[str, list[Seen]]:
     """What the network sees in the held-out shots under each of several settings; kept in a folder, never done twice.
 
     Args:
-        ways: settings by name.
+        candidates: settings by name.
         folder: of what was seen.
         judging: over the same shots.
         shots: held out.
     """
     folder.mkdir(parents=True, exist_ok=True)
     seen: dict[str, list[Seen]] = {}
-    for name, settings in ways.items():
+    for name, settings in candidates.items():
         key = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=12).hexdigest()
         file = folder / f"{key}.json"
         if not file.is_file():
@@ -63,13 +62,13 @@ def judge_all(
 
 
 def verdicts(
-    ways: Mapping[str, Settings], seen: Mapping[str, Sequence[Seen]], shots: Sequence[RawShot], base: str,
+    candidates: Mapping[str, Settings], seen: Mapping[str, Sequence[Seen]], shots: Sequence[RawShot], base: str,
     protocol: Protocol,
 ) -> dict[str, Verdict]:  # fmt: skip
     """A verdict for each name.
 
     Args:
-        ways: settings by name.
+        candidates: settings by name.
         seen: by the same names.
         shots: held out.
         base: the name that gains are over.
@@ -80,7 +79,7 @@ def verdicts(
     for name, whole in seen.items():
         gain, error = paired(each[name], each[base])
         mean = float(np.concatenate(each[name]).mean())
-        result[name] = Verdict(ways[name], average_precision(whole, shots, protocol), mean, gain, error)
+        result[name] = Verdict(candidates[name], average_precision(whole, shots, protocol), mean, gain, error)
     return result
 
 
@@ -88,11 +87,8 @@ def average_precision(seen: Sequence[Seen], shots: Sequence[RawShot], protocol: 
     """AP of each low-light split."""
     poses = Poses()
     for number, (one, shot) in enumerate(zip(seen, shots, strict=True)):
-        people = [found(joints) for joints in one.joints]
-        for split in (shot.split, "LL-A"):
-            poses.add(split, f"{number:06d} {shot.name}", shot.people, people)
-    scores = poses.scores(protocol)
-    return {split: scores[split] for split in LOW_SPLITS}
+        poses.add_low_light(shot.split, f"{number:06d} {shot.name}", shot.people, detections(one.joints))
+    return poses.scores(protocol, LOW_SPLITS)
 
 
 def paired(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> tuple[float, float]:

@@ -145,7 +145,7 @@ def test_a_guidance_network_comes_back_with_its_stem(tmp_path, lsbn):
     save_sdag(network, tmp_path / "s.safetensors", {})
     image = torch.rand(1, 3, 9, 8, generator=torch.Generator().manual_seed(0))
     assert torch.equal(load_sdag(tmp_path / "s.safetensors")(image), network(image))
-    with pytest.raises(ValueError, match="no weights of one"):
+    with pytest.raises(ValueError, match="expected the weights of one"):
         load_enhancer(tmp_path / "s.safetensors")
 
 
@@ -180,7 +180,7 @@ def test_an_enhancer_from_a_factory():
 
 @pytest.mark.parametrize("name", ["nothing", "no.safetensors", "no.pt", "os:getcwd", "nowhere.at.all:x"])
 def test_what_is_no_enhancer_is_told(name):
-    with pytest.raises(ValueError, match=r"--enhancer|no whole"):
+    with pytest.raises(ValueError, match=r"--enhancer|not a whole"):
         load_enhancer(name)
 
 

@@ -7,16 +7,15 @@ import torch
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import Person
 from models import evaluate
+from models.data.normalisation import LOW
 from models.data.samples import PairSample
-from models.enhance.comparison import AS_IT_IS, MEAN_SCALED, MEASURES, compare_enhancers, inputs, of_isp
+from models.enhance.comparison import MEAN_SCALED, MEASURES, NOT_ENHANCED, compare_enhancers, inputs, of_isp
 from models.enhance.enhancer import Enhancer
 from models.enhance.poses import enhanced_by
 from models.isp.learned import LearnedIsp
-from models.isp.table import labelled
-from models.pose.backbone import LOW
 from models.pose.network import Cpn
 from models.recognisers.inference import detect
-from models.recognisers.recogniser import of_cpn
+from models.recognisers.loading import of_cpn
 from models.scoring.average_precision import Protocol
 from models.scoring.poses import find_poses
 
@@ -49,24 +48,22 @@ def test_the_table_ranks_the_partner_itself_first(recogniser):
     means = {name: row.means() for name, row in rows.items()}
     assert means["perfect"]["SSIM"] == pytest.approx(1)
     assert np.isnan(means["perfect"]["PSNR"])  # infinite for every picture: none is left to average
-    assert means[AS_IT_IS]["PSNR"] < means[MEAN_SCALED]["PSNR"]
-    assert means[AS_IT_IS]["LOE"] == 0 and set(means[AS_IT_IS]) == set(MEASURES)
+    assert means[NOT_ENHANCED]["PSNR"] < means[MEAN_SCALED]["PSNR"]
+    assert means[NOT_ENHANCED]["LOE"] == 0 and set(means[NOT_ENHANCED]) == set(MEASURES)
     assert rows["perfect"].parameters == 7 and len(rows["perfect"].seconds) == 2
     assert set(rows["perfect"].ap(Protocol())) == {"LL-N", "LL-H", "LL-E", "LL-A"}
 
 
 def test_without_a_network_there_are_no_poses():
     rows = compare_enhancers(inputs()[:1], [sample()])
-    assert rows[AS_IT_IS].ap(Protocol()) == {}
+    assert rows[NOT_ENHANCED].ap(Protocol()) == {}
 
 
 def test_an_enhancer_that_changes_nothing_changes_no_pose(recogniser):
     """Lee's mean of 0.4 follows in both cases."""
     shot = sample()
     same = Enhancer("same", lambda picture: picture)
-    assert enhanced_by(same, recogniser, "none")(shot) == detect(
-        recogniser, shot.low_light, labelled(shot), LOW, "none"
-    )
+    assert enhanced_by(same, recogniser, "none")(shot) == detect(recogniser, shot.low_light, shot.labelled, LOW, "none")
     plain = find_poses(recogniser, [shot], "none")
     hooked = find_poses(recogniser, [shot], "none", enhanced_by(same, recogniser, "none"))
     assert plain.found == hooked.found
@@ -81,4 +78,4 @@ def test_the_learned_isp_stands_in_the_same_table():
 
 def test_evaluate_tells_what_is_no_enhancer(capsys, tmp_path):
     assert evaluate.main(["--enhancer", "nothing", "--out", str(tmp_path)]) == 1
-    assert "--enhancer nothing: gamma, clahe, msr, lime" in capsys.readouterr().err
+    assert "--enhancer nothing: expected gamma, clahe, msr, lime" in capsys.readouterr().err

@@ -14,7 +14,6 @@ from models import train_enhancer
 from models.choices import ENHANCERS
 from models.data.samples import PairSample
 from models.engine.training import CHECKPOINT, Recipe
-from models.enhance import training
 from models.enhance.learners import Guidance, SciLearner, SllenLearner, ZeroDceLearner, sllen_batches
 from models.enhance.networks.sdag import Sdag, stem_of
 from models.enhance.networks.sllen_losses import VOID
@@ -23,6 +22,7 @@ from models.enhance.recipe import EnhancerRecipe, load_recipe, new_learner, new_
 from models.enhance.voc import VocPictures, darkened, read_map
 from models.enhance.weights import build, load_enhancer_network, load_sdag
 from models.pose.network import Cpn
+from models.runs import enhancer_training
 from models.scoring.picture_quality import ClassOverlap, QualityProtocol, psnr_ssim
 
 QUIET = Console(quiet=True)
@@ -95,10 +95,10 @@ def test_every_model_trains_resumes_to_the_same_weights_and_is_written(tmp_path,
         if epochs == 1:  # stopped after an epoch
             with pytest.raises(KeyboardInterrupt):
                 stopping = Stopping(13 if model == "sllen" else 5)  # sllen looks twice, and once more for the gradient
-                training.train(model, said, stopping, None, folder, CPU, False, about, QUIET, stem=stem())
+                enhancer_training.train(model, said, stopping, None, folder, CPU, False, about, QUIET, stem=stem())
             assert (folder / CHECKPOINT).exists()
         resume = epochs == 1
-        training.train(model, said, Invented(), Invented(1), folder, CPU, resume, about, QUIET, stem=stem())
+        enhancer_training.train(model, said, Invented(), Invented(1), folder, CPU, resume, about, QUIET, stem=stem())
     whole, parts = ((tmp_path / n / "weights.safetensors") for n in ("whole", "parts"))
     if model == "sdag":
         first, second = (load_sdag(path) for path in (whole, parts))
@@ -127,11 +127,11 @@ class Stopping(Invented):
 
 
 def test_another_training_in_the_folder_is_refused(tmp_path):
-    training.train("sci", recipe(), Invented(), None, tmp_path, CPU, False, {}, QUIET)
+    enhancer_training.train("sci", recipe(), Invented(), None, tmp_path, CPU, False, {}, QUIET)
     with pytest.raises(ValueError, match="--resume"):
-        training.train("sci", recipe(), Invented(), None, tmp_path, CPU, False, {}, QUIET)
+        enhancer_training.train("sci", recipe(), Invented(), None, tmp_path, CPU, False, {}, QUIET)
     with pytest.raises(ValueError, match="model = 'sci'"):
-        training.train("gladnet", recipe(), Invented(), None, tmp_path, CPU, True, {}, QUIET)
+        enhancer_training.train("gladnet", recipe(), Invented(), None, tmp_path, CPU, True, {}, QUIET)
 
 
 @pytest.mark.parametrize("learner_of", [ZeroDceLearner, SciLearner])
@@ -184,7 +184,7 @@ def test_recipes_that_come_with_the_package_can_be_read(model, name):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--recipe", "no"], "quick, full"),
+        (["--recipe", "no"], "quick or full"),
         (["--model", "sci", "--without", "fusion"], "parts of --model sllen"),
         (["--model", "sci", "--guidance", "sdag", "--sdag", "nowhere"], "--model sdag"),
         (["--data", "nowhere"], "nowhere"),

@@ -58,7 +58,7 @@ def test_free_parameters_without_a_predictor_learn_or_not():
 def test_predictor_and_pipeline_must_agree(tmp_path):
     path = tmp_path / "other.yaml"
     path.write_text("steps: [gamma]\n")
-    with pytest.raises(ValueError, match=r"the predictor speaks for .*, the pipeline has \('gamma.gamma',\)"):
+    with pytest.raises(ValueError, match=r"the predictor gives .*, expected \('gamma.gamma',\)"):
         LearnedIsp(Predictor(Pipeline(), stream()), load_pipeline(path))
 
 
@@ -79,10 +79,10 @@ def test_weights_come_back_with_their_pipeline(tmp_path):
 def test_files_that_are_no_weights_get_a_sentence(tmp_path, photo):
     from safetensors.torch import save_file
 
-    with pytest.raises(ValueError, match=r"photo\.png: not a safetensors file"):
+    with pytest.raises(ValueError, match=r"photo\.png: not a whole safetensors file"):
         load_weights(photo)
     save_file({"a": torch.zeros(1)}, tmp_path / "a.safetensors")
-    with pytest.raises(ValueError, match="says nothing of a pipeline"):
+    with pytest.raises(ValueError, match="its metadata has no pipeline"):
         load_weights(tmp_path / "a.safetensors")
     save_file({"a": torch.zeros(1)}, tmp_path / "b.safetensors", metadata={"pipeline": "{}"})
     with pytest.raises(ValueError, match="Missing key"):
@@ -133,7 +133,7 @@ def test_sixteen_bits_are_read_as_such(tmp_path):
         (["bad.png"], "no picture of 8 or 16 bits"),
         (["photo.png", "--out", "a.xyz"], "OpenCV writes no files of that ending"),
         (["photo.png", "--weights", "a", "--pipeline", "b"], "leave out --pipeline"),
-        (["photo.png", "--weights", "bad.png"], "bad.png: not a safetensors file"),
+        (["photo.png", "--weights", "bad.png"], "bad.png: not a whole safetensors file"),
         (["photo.png", "--pipeline", "bad.yaml"], "bad.yaml:1: step: unknown field"),
         (["small.png"], "or crop 'thumbnail'"),
     ],

@@ -5,21 +5,12 @@ import pytest
 import torch
 
 from isp_sim.scenes import JOINTS, Person
-from models.data.crops import (
-    FLIP,
-    Augmentation,
-    crop,
-    crop_affine,
-    drawn_affine,
-    joints_in_crop,
-    mirrored,
-    normalise,
-)
-from models.pose.backbone import LOW, WELL
+from models.data.crops import FLIP, Augmentation, crop, crop_affine, drawn_affine, joints_in_crop, mirrored
+from models.data.normalisation import LOW, WELL, normalise
 from models.pose.heatmaps import encode
 from models.pose.network import Cpn, PoseOutput
 from models.recognisers.inference import detect
-from models.recognisers.recogniser import of_cpn
+from models.recognisers.loading import of_cpn
 
 SIZE = (192, 144)
 

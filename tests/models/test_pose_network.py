@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from models.data.normalisation import LOW, WELL
 from models.pose import losses
-from models.pose.backbone import LOW, WELL, LightingNorm, ResNet
+from models.pose.backbone import LightingNorm, ResNet
 from models.pose.heatmaps import SIGMAS, decode, encode
 from models.pose.network import Cpn, PoseOutput
 
@@ -39,7 +40,7 @@ def test_heatmaps_are_a_quarter_of_the_input(small):
 
 
 def test_an_unknown_size_is_refused():
-    with pytest.raises(ValueError, match="pose network size 'huge': allowed are resnet50, small, tiny"):
+    with pytest.raises(ValueError, match="pose network size 'huge': expected one of resnet50, small, tiny"):
         Cpn("huge")
 
 

@@ -19,17 +19,18 @@ from isp_sim.rectify import crop
 from isp_sim.rigfile import load_yaml
 from isp_sim.scenes import Person
 from models import train_pose
-from models.data.crops import IMAGENET_MEAN, IMAGENET_STD, Augmentation, crop_affine, drawn_affine, normalise
+from models.data.crops import Augmentation, crop_affine, drawn_affine
+from models.data.normalisation import IMAGENET_MEAN, IMAGENET_STD, LOW, WELL, normalise
 from models.data.samples import FolderPairs, JoinedPairs, PairSample
 from models.engine.training import CHECKPOINT, Recipe, Training, load_recipe
-from models.pose.backbone import LOW, WELL
 from models.pose.batches import Batches, CropPairs, GroupCrops
 from models.pose.network import Cpn
-from models.pose.training import PoseRecipe
 from models.pose.variants import VARIANTS, PoseLearner
 from models.pose.weights import SHIPPED, load_network, save_network
-from models.recognisers.recogniser import Recogniser, RecogniserFile, identity, load_recogniser, of_cpn
-from models.scoring.average_precision import Detection
+from models.recognisers.detection import Detection
+from models.recognisers.loading import identity, load_recogniser, of_cpn
+from models.recognisers.recogniser import Recogniser, RecogniserFile
+from models.runs.pose_training import PoseRecipe
 from models.scoring.pck import pck
 
 QUIET = Console(quiet=True)
@@ -511,7 +512,7 @@ def test_where_nobody_is_labelled_poses_cannot_be_learned(tmp_path):
         FolderPairs(tmp_path, labelled=True)
 
 
-def test_an_unrounded_picture_lies_on_its_pairs_pixels_whichever_arm_was_kept(tmp_path):
+def test_a_picture_before_quantisation_lies_on_its_pairs_pixels_whichever_arm_was_kept(tmp_path):
     from isp_sim import generate
     from isp_sim.manifest import read_manifest, to_line
 
@@ -520,16 +521,18 @@ def test_an_unrounded_picture_lies_on_its_pairs_pixels_whichever_arm_was_kept(tm
     folder = tmp_path / "pairs"
     assert generate.main(["--rig", str(rig), "--count", "1", "--out", str(folder), "--workers", "1"]) == 0
     (record,) = read_manifest(folder)
-    (as_shot,) = FolderPairs(folder, unrounded=True).group(0)
+    (as_shot,) = FolderPairs(folder, pre_quantisation=True).group(0)
     whole = develop_raw(read_dng(folder / record.raw_dark), UNCUT)[0].permute(1, 2, 0)
-    assert np.array_equal(as_shot.unrounded, crop(unclipped_srgb(whole).numpy(), record.crop))  # nothing cut at black
+    assert np.array_equal(
+        as_shot.pre_quantisation, crop(unclipped_srgb(whole).numpy(), record.crop)
+    )  # nothing cut at black
     x, y, width, height = record.crop
     moved = np.array([[1, 0, 4.0], [0, 1, -2.0], [0, 0, 1]])
     captured = record.model_copy(
         update={"onto": "well_lit", "low_to_well": moved.tolist(), "crop": (x + 8, y + 6, width - 16, height - 12)}
     )
     (folder / "manifest.jsonl").write_text(to_line(captured) + "\n")
-    (measured,) = FolderPairs(folder, unrounded=True).group(0)
-    assert measured.unrounded.shape == (height - 12, width - 16, 3)
-    there = as_shot.unrounded[8 : 8 + height - 12, 4 : 4 + width - 16]  # 4 to the right, 2 up: whole pixels
-    assert np.abs(measured.unrounded - there).max() < 1e-3
+    (measured,) = FolderPairs(folder, pre_quantisation=True).group(0)
+    assert measured.pre_quantisation.shape == (height - 12, width - 16, 3)
+    there = as_shot.pre_quantisation[8 : 8 + height - 12, 4 : 4 + width - 16]  # 4 to the right, 2 up: whole pixels
+    assert np.abs(measured.pre_quantisation - there).max() < 1e-3

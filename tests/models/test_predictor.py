@@ -124,7 +124,7 @@ def test_training_or_random_crops_without_a_generator_are_refused():
 
 def test_a_small_image_is_told_to_use_the_thumbnail():
     image = pictures(1, 100, 300)
-    with pytest.raises(ValueError, match="300×100 pixels: at least 256×256 are needed, or crop 'thumbnail'"):
+    with pytest.raises(ValueError, match="300×100 pixels: expected at least 256×256, or crop 'thumbnail'"):
         trained()(image)
     assert trained(crop="thumbnail")(image).isfinite().all()
 

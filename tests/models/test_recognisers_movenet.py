@@ -10,12 +10,13 @@ from drawn_figure import figure
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import JOINTS, Person
 from models.data.crops import FLIP
+from models.data.normalisation import LOW, WELL
 from models.data.samples import PairSample
 from models.isp.grid_search import around, trial
 from models.isp.learner import light_of, pose_loss
-from models.pose.backbone import LOW, WELL
 from models.recognisers.decoding import decode, mirrored, pick
 from models.recognisers.inference import detect, heatmaps
+from models.recognisers.loading import identity, load_recogniser
 from models.recognisers.movenet import (
     KEYPOINTS,
     SIZES,
@@ -26,7 +27,6 @@ from models.recognisers.movenet import (
     load_movenet,
     shipped_weights,
 )
-from models.recognisers.recogniser import identity, load_recogniser
 
 REFERENCE = np.load(Path(__file__).parent / "movenet_reference.npz")
 """What TensorFlow.js says of figures 0 to 3; benchmarks/movenet_parity.py made it."""
@@ -179,7 +179,7 @@ def test_a_loss_through_it_reaches_the_picture_and_leaves_head_and_neck_out():
     labels = torch.cat([joints, torch.full((1, 14, 1), 2.0)], dim=2)
     moved = labels.clone()
     moved[:, 12:, :2] += 20
-    for kind in ("heatmaps", "places"):
+    for kind in ("heatmaps", "spatial-cross-entropy"):
         loss = pose_loss(recogniser, crops, labels, kind)
         assert torch.equal(loss, pose_loss(recogniser, crops, moved, kind))
         (gradient,) = torch.autograd.grad(loss, crops)
@@ -198,9 +198,9 @@ def test_settings_of_an_isp_before_it_are_chosen_by_the_joints_it_knows():
         recogniser, pipeline, sample, "picture", around(pipeline, base, {"exposure.gain": (0.1, 1.0)}), "right"
     )
     assert np.isnan(tried.keypoints[:, :, 12:, :2]).all() and np.isfinite(tried.keypoints[:, :, :12]).all()
-    gains = tried.gain()
+    gains = tried.mean_oks()
     assert gains[0] > 0.6 and gains[0] > gains[1]
-    assert tried.surest().tolist() == [0]
+    assert tried.selected().tolist() == [0]
 
 
 def test_it_stays_frozen_and_is_known_by_its_weights():
@@ -211,7 +211,7 @@ def test_it_stays_frozen_and_is_known_by_its_weights():
 
 
 def test_files_of_something_else_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="not a readable safetensors file"):
+    with pytest.raises(ValueError, match="not a whole safetensors file"):
         load_movenet(tmp_path / "nothing.safetensors")
     with pytest.raises(ValueError, match="names None as MoveNet's size"):
         load_movenet(Path(shipped_weights("thunder")).parent.parent / "pose" / "small.safetensors")

@@ -8,7 +8,8 @@ import pytest
 
 from isp_sim.scenes import JOINTS, Person
 from isp_sim.scenes.annotations import read_annotations
-from models.scoring.average_precision import SIGMAS, Detection, Protocol, oks, score
+from models.recognisers.detection import Detection
+from models.scoring.average_precision import SIGMAS, Protocol, oks, score
 from models.scoring.over_scenes import RESAMPLES, WeightedAp, over_scenes
 from models.scoring.pck import pck
 

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from models.data.crops import Picture
+from models.data.normalisation import Picture
 
 GAMMA = 1 / 2.2
 CLIP_LIMIT, GRID = 2.0, (8, 8)

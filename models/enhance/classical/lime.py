@@ -10,7 +10,7 @@ is left out.
 import cv2
 import numpy as np
 
-from models.data.crops import Picture
+from models.data.normalisation import Picture
 from models.enhance.classical.multigrid import Grid, Plane, solve
 
 ALPHA, GAMMA, SIGMA_PX, EPSILON = 0.15, 0.8, 2.0, 1e-3

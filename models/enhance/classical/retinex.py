@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from models.data.crops import Picture
+from models.data.normalisation import Picture
 
 SIGMAS_PX = (15.0, 80.0, 250.0)
 SPREAD = 2.0

@@ -70,7 +70,7 @@ class GladNet(nn.Module):
 def pad_same(x: Tensor, kernel: int = 3, stride: int = 2) -> Tensor:
     """Zeros round `(batch, channels, height, width)`, so that a convolution gives `⌈n / stride⌉` pixels.
 
-    Of `max((⌈n/stride⌉ − 1)·stride + kernel − n, 0)` zeros a side's first half stands before, the odd one after.
+    Of `max((⌈n/stride⌉ − 1)·stride + kernel − n, 0)` zeros the first half is before, the odd one after.
     """
     (top, bottom), (left, right) = (_same(n, kernel, stride) for n in x.shape[-2:])
     return F.pad(x, (left, right, top, bottom))
@@ -82,7 +82,7 @@ def _same(count: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 def resize_nearest(x: Tensor, size: tuple[int, int], window: Window | None = None) -> Tensor:
-    """Pixel `i` of n takes `⌊i·m/n⌋` of m; if asked only a window of the result.
+    """Pixel `i` of n takes `⌊i·m/n⌋` of m; or only of a window of the result.
 
     Args:
         x: `(batch, channels, m, …)`.

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.data.crops import IMAGENET_MEAN, IMAGENET_STD
-from models.pose.backbone import WELL, LightingNorm
+from models.data.normalisation import IMAGENET_MEAN, IMAGENET_STD, WELL
+from models.pose.backbone import LightingNorm
 from models.pose.network import Cpn
 
 BLOCKS = 3
@@ -166,7 +166,7 @@ def likeness(rebuilt: Tensor, image: Tensor, over: str = "channels") -> Tensor:
         ValueError: another axis.
     """
     if over not in ("channels", "batch"):
-        raise ValueError(f"cosine over {over!r}: channels or batch is allowed")
+        raise ValueError(f"cosine over {over!r}: expected channels or batch")
     return F.cosine_similarity(rebuilt, image, dim=1 if over == "channels" else 0, eps=1e-6).mean()
 
 

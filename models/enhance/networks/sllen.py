@@ -115,7 +115,7 @@ class Sllen(nn.Module):
         return tuple(levels)
 
     def segment(self, levels: tuple[Tensor, ...]) -> Segmented:
-        """SSaN: what stands where."""
+        """SSaN: which class is where."""
         assert self.segmenter is not None and self.classify is not None
         features = self.segmenter(levels[-1], levels[:-1])
         return Segmented(self.classify(features[-1]), tuple(features))
@@ -165,7 +165,7 @@ def _block(incoming: int, outgoing: int) -> nn.Sequential:
 
 
 class _Decoder(nn.Module):
-    """Up from the coarsest level, a skip joined at each, modulated if asked."""
+    """Up from the coarsest level, a skip joined at each, modulated if `modulation`."""
 
     def __init__(self, widths: tuple[int, ...], fusion: bool) -> None:
         super().__init__()

@@ -87,7 +87,7 @@ class ZeroDcePlus(nn.Module):
     def __init__(self, shrink: int = 1) -> None:
         super().__init__()
         if shrink < 1:
-            raise ValueError(f"shrink {shrink}: whole numbers from 1 are allowed")
+            raise ValueError(f"shrink {shrink}: expected a whole number from 1")
         self.shrink = shrink
         self.estimator = _Curves([_separable(a, b) for a, b in _shapes(3)])
         _draw(self)

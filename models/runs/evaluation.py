@@ -11,7 +11,7 @@ from rich.table import Table
 from isp_sim import html_report
 from isp_sim.files import write_atomically
 from isp_sim.scenes import JOINTS
-from models.data.crops import Picture
+from models.data.normalisation import Picture
 from models.data.samples import PairSample, scene_of
 from models.enhance.enhancer import Enhancer
 from models.scoring.average_precision import Score, figure
@@ -91,7 +91,7 @@ def write_report(folder: Path, name: str, judged: Mapping[str, SplitScore], shee
 
 
 def counted(score: Score) -> str:
-    """Which joints a score counts, where they are not all 14: "; 12 of 14 joints (no head, neck)"."""
+    """Which joints a score counts, where they are not all: "; 12 of 14 joints (no head, neck)"."""
     absent = [joint for joint in JOINTS if joint not in score.protocol.joints]
     return f"; {len(score.protocol.joints)} of {len(JOINTS)} joints (no {', '.join(absent)})" if absent else ""
 

@@ -10,17 +10,18 @@ from isp_sim.files import write_atomically
 from isp_sim.progress import Progress
 from isp_sim.rigfile import load_rig
 from models.choices import SEARCHES, TEST_SEED
-from models.recognisers.recogniser import identity as recogniser_identity
-from models.recognisers.recogniser import load_recogniser
+from models.recognisers.loading import identity as recogniser_identity
+from models.recognisers.loading import load_recogniser
 from models.scoring.average_precision import Protocol
 from models.tuning.judge import AS_SHOT, Judge, Task, judging
-from models.tuning.knobs import BlackBoxIsp, Settings, defaults, load_isp
+from models.tuning.loading import load_isp
 from models.tuning.loop import best, tune
 from models.tuning.pipeline import PipelineIsp
 from models.tuning.record import Evaluation, Record, open_folder
 from models.tuning.report import examples, write_report
 from models.tuning.search import CmaSearch, GradientSearch, Search
 from models.tuning.shots import RawShot, digest, read_shots, shoot
+from models.tuning.tunable import BlackBoxIsp, Settings, defaults
 from models.tuning.verdict import Verdict, judge_all, verdicts
 
 SEARCH_SEED = 61
@@ -36,7 +37,7 @@ class Tuning:
     """What a tuning is asked for: the options of the command line.
 
     Attributes:
-        isp: as `models.tuning.knobs.load_isp` takes it.
+        isp: as `models.tuning.loading.load_isp` takes it.
         search: one of `SEARCHES` or `both`; None: both for a pipeline, else CMA-ES.
         evaluations: of each search, over all its shots.
         pose: frozen network, as `load_recogniser` takes it; None: the shipped one.
@@ -103,12 +104,12 @@ def shots_of(tuning: Tuning, workers: int) -> tuple[tuple[RawShot, ...], tuple[R
 def identity(
     tuning: Tuning, isp: BlackBoxIsp, learn: tuple[RawShot, ...], held: tuple[RawShot, ...]
 ) -> dict[str, object]:
-    """What makes a search this one: ISP and knobs, network, shots, seed; not how long it goes on."""
+    """What makes a search this one: ISP and parameters, network, shots, seed; not how long it goes on."""
     file = Path(tuning.isp)
     content = [hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest()] if file.is_file() else []
     return {
         "isp": " ".join([tuning.isp, *content]),
-        "knobs": {knob.name: f"{knob.allowed} [{knob.default}]" for knob in isp.knobs},
+        "knobs": {parameter.name: f"{parameter.domain} [{parameter.default}]" for parameter in isp.parameters},
         "network": recogniser_identity(tuning.pose),
         "flip": tuning.flip,
         "shots": digest(learn),
@@ -124,8 +125,8 @@ def search_all(
     evaluations: dict[str, list[Evaluation]] = {}
     found: dict[str, Settings] = {}
     for kind in searches_of(tuning, isp):
-        search: Search = CmaSearch(isp.knobs, tuning.seed) if kind == "cma" else GradientSearch(isp.knobs)
-        task = Task(tuning.isp, tuning.pose, tuning.flip, learn, slopes=kind == "gradient")
+        search: Search = CmaSearch(isp.parameters, tuning.seed) if kind == "cma" else GradientSearch(isp.parameters)
+        task = Task(tuning.isp, tuning.pose, tuning.flip, learn, gradients=kind == "gradient")
         record = Record(tuning.out / f"{kind}.jsonl")
         if len(record.lines) > tuning.evaluations:
             raise ValueError(
@@ -148,7 +149,7 @@ def judge_found(
     held: tuple[RawShot, ...], workers: int,
 ) -> tuple[dict[str, Verdict], Path]:  # fmt: skip
     """Held-out shots under the defaults and what each search has found; the report with it."""
-    candidates: dict[str, Settings] = {AS_THE_RIG: AS_SHOT, DEFAULTS: defaults(isp.knobs)} | tuned
+    candidates: dict[str, Settings] = {AS_THE_RIG: AS_SHOT, DEFAULTS: defaults(isp.parameters)} | tuned
     task = Task(tuning.isp, tuning.pose, tuning.flip, held)
     with judging(task, workers) as judges:
         seen = judge_all(candidates, tuning.out / "judged", judges, held)
@@ -170,7 +171,7 @@ def judge_found(
         "Every picture was warped onto the labels and normalised as the network wants low light, the defaults' and the "
         "tuned ones alike.",
     ]
-    return found, write_report(tuning.out, tuning.isp, isp.knobs, evaluations, found, sheet, words)
+    return found, write_report(tuning.out, tuning.isp, isp.parameters, evaluations, found, sheet, words)
 
 
 def run(tuning: Tuning) -> tuple[dict[str, Verdict], Path]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from rich.console import Console
 
 from isp_sim.isp.pipeline import Pipeline
@@ -13,23 +13,13 @@ from models.data.samples import PairSample, PairSource
 from models.engine.distributed import Processes
 from models.engine.training import CHECKPOINT, Recipe, Training
 from models.isp.fixed_settings import best_fixed, start_fixed, training_shots
+from models.isp.grid_search import Steps
 from models.isp.learned import LearnedIsp, save_weights
 from models.isp.learner import Input, IspLearner, Loss, LowLightPictures
 from models.isp.predictor import Crop, Predictor
-from models.isp.table import (
-    BASELINE,
-    OURS,
-    SUREST,
-    Oracle,
-    Row,
-    Steps,
-    as_it_is,
-    compare,
-    developed_by,
-    mean_scaled,
-    surest_near,
-)
+from models.isp.table import Method, Oracle, Row, compare, developed_by, mean_scaled, not_enhanced, selected_near
 from models.recognisers.recogniser import Recogniser
+from models.scoring.poses import Poses
 
 WEIGHTS = "isp.safetensors"
 
@@ -39,10 +29,11 @@ class IspRecipe(BaseModel):
 
     Attributes:
         pipeline: steps of the ISP.
-        input: what it develops: `picture`, the 8-bit one (the paper's), or `raw`, before it was rounded.
+        input: what it develops: `picture`, the 8-bit one (the paper's), or `raw`, before quantisation.
         start: where the predictor starts: `base`, each picture at a mean of 0.4 (the paper's), or `fixed`, the setting
             of a coarse grid that is best for a few training shots, one for all.
-        loss: `heatmaps` (the paper's) or `places`; see `models.isp.learner.pose_loss`.
+        loss: `heatmaps` (the paper's) or `spatial-cross-entropy` (`places` in older files); see
+            `models.isp.learner.pose_loss`.
         look: what the predictor sees of a picture in training: `random`, a 256×256 crop (the paper's), or `thumbnail`,
             the whole squeezed to 256×256, which also takes smaller pictures.
         pictures_a_batch: low-light pictures a step.
@@ -60,6 +51,11 @@ class IspRecipe(BaseModel):
     pictures_a_batch: int = Field(8, ge=1)
     people_a_picture: int = Field(8, ge=1)
     training: Recipe = Recipe()
+
+    @field_validator("loss", mode="before")
+    @classmethod
+    def _name_of_older_files(cls, value: object) -> object:
+        return "spatial-cross-entropy" if value == "places" else value
 
 
 def train(
@@ -97,7 +93,7 @@ def train(
     training.open(resume)
     pictures = LowLightPictures(
         source, recogniser.input_size, recipe.pictures_a_batch, recipe.people_a_picture, recipe.training.seed,
-        device, recipe.input, recogniser.extent, recogniser.said.grow, processes.rank, processes.count,
+        device, recipe.input, recogniser.extent, recogniser.grow, processes.rank, processes.count,
     )  # fmt: skip
     training.run(pictures, lambda _: {}, console)
     if processes.first:
@@ -108,9 +104,9 @@ def train(
 
 def judge(
     isp: LearnedIsp, recogniser: Recogniser, what: Input, learned_on: PairSource, judged: Iterable[PairSample],
-    flip: str, steps: Steps, cache: Path | None = None, climb: int = 0,
-) -> dict[str, Row]:  # fmt: skip
-    """The table's rows: baselines, the learned ISP, oracles over the same held-out shots.
+    flip: str, steps: Steps, cache: Path | None = None, refinement_steps: int = 0,
+) -> dict[Row, Poses]:  # fmt: skip
+    """The rows of the table: baselines, the learned ISP, oracles over the same held-out shots.
 
     Args:
         isp: learned.
@@ -121,16 +117,17 @@ def judge(
         flip: see `models.recognisers.inference.heatmaps`.
         steps: the oracle's grid.
         cache: folder of what the oracle's search found.
-        climb: steps of gradient ascent from the grid's best, a second oracle; 0 leaves it out.
+        refinement_steps: of the gradient from the grid's best, a second oracle; 0 leaves it out.
     """
     searched = Pipeline()  # the oracle is the same whatever the learned ISP is made of
     some = training_shots(learned_on)
     inputs: tuple[Input, ...] = ("picture",) if what == "picture" else ("picture", "raw")
     fixed = {one: best_fixed(recogniser, searched, some, one, steps, flip) for one in inputs}
-    ways = {
-        "as it is": as_it_is(recogniser, flip),
-        BASELINE: mean_scaled(recogniser, flip),
-        OURS: developed_by(isp, recogniser, what, flip),
-        SUREST: surest_near(isp, recogniser, what, flip),
+    candidates = {
+        Method.NONE: not_enhanced(recogniser, flip),
+        Method.MEAN_SCALED: mean_scaled(recogniser, flip),
+        Method.LEARNED: developed_by(isp, recogniser, what, flip),
+        Method.LEARNED_SELECTED: selected_near(isp, recogniser, what, flip),
     }
-    return compare(recogniser, judged, ways, Oracle(searched, steps, fixed, cache, climb), flip)
+    oracle = Oracle(searched, steps, fixed, cache, refinement_steps)
+    return compare(recogniser, judged, candidates, oracle, flip)

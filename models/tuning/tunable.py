@@ -1,26 +1,25 @@
-"""What can be set on an ISP from outside, and what an ISP is to a search: a raw file and settings in, a picture out."""
+"""Tunable parameters, and an ISP as a search sees it: a raw file and settings in, a picture out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float32
 
 from isp_sim.isp.params import ParamSpec
-from models.recognisers.plugins import made_by
 
 Setting = float | str
 """A number, a word, or yes and no."""
 Settings = dict[str, Setting]
-"""By the knob's name."""
+"""By the parameter's name."""
 
 
 @dataclass(frozen=True)
-class Knob:
-    """One knob: a range, or choices in an order in which neighbours resemble each other.
+class TunableParameter:
+    """One tunable parameter: a range, or choices in an order in which neighbours resemble each other.
 
     Choices, whole numbers among them, are searched as a range too: each has a stretch of equal length, from half a
     place before its number in the list to half a place behind.
@@ -34,16 +33,18 @@ class Knob:
     choices: tuple[Setting, ...] = ()
 
     @staticmethod
-    def of_choices(name: str, choices: Sequence[Setting], default: Setting, says: str) -> "Knob":
-        """A knob with choices.
+    def of_choices(name: str, choices: Sequence[Setting], default: Setting, says: str) -> "TunableParameter":
+        """A parameter with choices.
 
         Raises:
-            ValueError: fewer than two, or the default is none of them.
+            ValueError: fewer than two, or the default is not among them.
         """
         if len(choices) < 2 or default not in choices:
-            raise ValueError(f"knob {name}: {list(choices)} with default {default!r}; two and more, the default among")
+            raise ValueError(
+                f"parameter {name}: choices {list(choices)}, default {default!r}; expected two or more, one the default"
+            )
         place = float(list(choices).index(default))
-        return Knob(ParamSpec(name, -0.5, len(choices) - 0.5, place, "linear", "", says), tuple(choices))
+        return TunableParameter(ParamSpec(name, -0.5, len(choices) - 0.5, place, "linear", "", says), tuple(choices))
 
     @property
     def name(self) -> str:
@@ -76,31 +77,32 @@ class Knob:
         """Inverse of `setting`; the middle of a choice's stretch.
 
         Raises:
-            ValueError: not allowed.
+            ValueError: out of range, or not among the choices.
         """
         if self.choices and setting not in self.choices:
-            raise ValueError(f"{self.name} is {setting!r}: allowed are {', '.join(map(str, self.choices))}")
+            raise ValueError(f"{self.name}: is {setting!r}, expected one of {self.domain}")
         value = float(self.choices.index(setting) if self.choices else setting)
         self.spec.check(torch.tensor([[value]], dtype=torch.float64))
         return float(self.spec.to_unit(torch.tensor(value, dtype=torch.float64)))
 
     @property
-    def allowed(self) -> str:
+    def domain(self) -> str:
         """The range or the choices, as text."""
         if self.choices:
             return ", ".join(map(str, self.choices))
         return f"{self.spec.low:g} … {self.spec.high:g} {self.spec.unit}".strip()
 
 
+@runtime_checkable
 class BlackBoxIsp(Protocol):
     """An ISP under test: a program, a library, a device.
 
     Attributes:
-        knobs: what a search may set; names are unique.
+        parameters: what a search may set; names are unique.
     """
 
     @property
-    def knobs(self) -> Sequence[Knob]:
+    def parameters(self) -> Sequence[TunableParameter]:
         """See the class."""
         ...
 
@@ -109,7 +111,7 @@ class BlackBoxIsp(Protocol):
 
         Args:
             raw: a DNG.
-            settings: one for each knob.
+            settings: one for each parameter.
 
         Raises:
             ValueError: the file or a setting cannot be used; one sentence.
@@ -118,46 +120,6 @@ class BlackBoxIsp(Protocol):
         ...
 
 
-def defaults(knobs: Sequence[Knob]) -> Settings:
-    """Every knob where it is before a search."""
-    return {knob.name: knob.default for knob in knobs}
-
-
-def load_isp(name: str) -> BlackBoxIsp:
-    """An ISP under test.
-
-    Args:
-        name: `libraw`, `pipeline` (ours, with its usual steps), a YAML file of an external command or of a pipeline's
-            steps, or `package.module:factory` whose call gives a `BlackBoxIsp`.
-
-    Raises:
-        ValueError: none of these, or its file is faulty.
-    """
-    from models.tuning.external import load_external
-    from models.tuning.libraw import LibRawIsp
-    from models.tuning.pipeline import PipelineIsp
-
-    if name == "libraw":
-        return LibRawIsp()
-    if name == "pipeline":
-        return PipelineIsp()
-    if name.endswith((".yaml", ".yml")):
-        return load_external(Path(name))
-    if ":" in name:
-        return _made(name)
-    raise ValueError(f"--isp {name}: libraw, pipeline, a YAML file or module:factory is allowed")
-
-
-def _made(name: str) -> BlackBoxIsp:
-    made: Any = made_by(name, f"--isp {name}")
-    try:
-        knobs = tuple(made.knobs)
-        assert callable(made.develop)
-    except Exception as fault:  # another's code: whatever it raises is told, not thrown at the user
-        why = f"{type(fault).__name__}: {fault}"
-        raise ValueError(f"--isp {name}: gives no ISP with knobs and develop(raw, settings) ({why})") from None
-    names = [knob.name for knob in knobs]
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"--isp {name}: its knobs are {names}; one and more, each with a name of its own, are needed")
-    isp: BlackBoxIsp = made
-    return isp
+def defaults(parameters: Sequence[TunableParameter]) -> Settings:
+    """Every parameter where it is before a search."""
+    return {parameter.name: parameter.default for parameter in parameters}

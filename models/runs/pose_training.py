@@ -17,7 +17,7 @@ from models.pose.batches import Batches, GroupCrops
 from models.pose.network import Cpn
 from models.pose.variants import PoseLearner
 from models.pose.weights import load_network, save_network
-from models.recognisers.recogniser import of_cpn
+from models.recognisers.loading import of_cpn
 from models.scoring.average_precision import Protocol
 from models.scoring.poses import find_poses, table_row
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from isp_sim.scenes.people.semantics import CLASSES
 from models.choices import WEIGHTS
-from models.data.crops import NormalisationName
+from models.data.normalisation import NormalisationName
 from models.data.samples import PairSource, shots
 from models.engine.distributed import Processes
 from models.engine.training import Batches, Training

@@ -1,0 +1,143 @@
+"""A frozen recogniser by name, file or factory: ours, MoveNet, a third party's network."""
+
+import hashlib
+from pathlib import Path
+from typing import get_args
+
+import torch
+from torch import Tensor, nn
+
+from isp_sim.rigfile import load_yaml
+from isp_sim.scenes import JOINTS
+from models.data.normalisation import LOW_LIGHT_MEAN, WELL
+from models.pose.network import Cpn, PoseOutput
+from models.pose.weights import SHIPPED, load_network
+from models.recognisers.movenet import KEYPOINTS, STRIDE, SizeName, load_movenet, shipped_weights
+from models.recognisers.plugins import from_factory, load_module
+from models.recognisers.recogniser import Recogniser, RecogniserFile
+
+WELL_LIT = "well-lit"
+"""Name of the shipped network as one that has never seen the dark."""
+MOVENETS: dict[str, SizeName] = {f"movenet-{size}": size for size in get_args(SizeName)}
+"""Names of the public networks that come with the package."""
+MOVENET_GROW = (0.125, 0.125)
+"""MoveNet wants a square round 1.25 times the box."""
+
+
+def of_cpn(network: Cpn) -> Recogniser:
+    """A pose network of ours, frozen."""
+    height, width = network.input_size
+    return Recogniser(network, RecogniserFile(height=height, width=width))
+
+
+class _WellLitAlone(nn.Module):
+    """A network of ours that takes every picture for a well-lit one."""
+
+    def __init__(self, network: Cpn) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, crops: Tensor) -> PoseOutput:
+        seen: PoseOutput = self.network(crops, WELL)
+        return seen
+
+
+def well_lit_alone() -> Recogniser:
+    """The shipped network with its batch norms of well-lit pictures for low light too.
+
+    Stands for the many networks that were trained on well-lit pictures alone: what an ISP does for one of them is
+    another question than what it does for one that has learned to look through noise. (Its convolutions saw both.)
+    """
+    network = load_network(SHIPPED)
+    height, width = network.input_size
+    return Recogniser(_WellLitAlone(network), RecogniserFile(height=height, width=width, brightened="imagenet"))
+
+
+def movenet(size: SizeName) -> Recogniser:
+    """MoveNet as Google published it, by COCO's joints: it knows all of ours but head and neck.
+
+    It takes sRGB of 0 … 1 and cuts what is beyond; low light is brought to a mean of 0.4 before.
+    """
+    network = load_movenet(shipped_weights(size))
+    channels = tuple(KEYPOINTS.index(joint) if joint in KEYPOINTS else None for joint in JOINTS)
+    file = RecogniserFile(
+        height=network.side, width=network.side, stride=STRIDE, grow=MOVENET_GROW, channels=channels, well_lit="none"
+    )
+    return Recogniser(network, file)
+
+
+def load_recogniser(name: str | Path | None = None) -> Recogniser:
+    """A frozen recogniser.
+
+    Args:
+        name: weights of ours (.safetensors), TorchScript (.pt) or an exported program (.pt2) with its YAML beside it,
+            or `package.module:factory`, whose call gives a `Recogniser`; `movenet-thunder`, `movenet-lightning`, see
+            `movenet`; `well-lit`, see `well_lit_alone`; without it the shipped network.
+
+    Raises:
+        ValueError: none of these, or what is there cannot be used.
+    """
+    if name == WELL_LIT:
+        return well_lit_alone()
+    if name in MOVENETS:
+        return movenet(MOVENETS[str(name)])
+    path = Path(name) if name is not None else SHIPPED
+    if path.suffix == ".safetensors":
+        return of_cpn(load_network(path))
+    if path.suffix in (".pt", ".pt2"):
+        return _third_party(path)
+    if ":" in str(name):
+        return _checked(from_factory(str(name), "--pose", Recogniser), name)
+    raise ValueError(
+        f"--pose {name}: expected .safetensors, .pt (TorchScript), .pt2 (torch.export), module:factory, "
+        f"{', '.join(MOVENETS)} or {WELL_LIT}"
+    )
+
+
+def identity(name: str | Path | None = None) -> str:
+    """What makes a recogniser this one: a digest of its weights and the YAML beside them; a factory's name.
+
+    Args:
+        name: as `load_recogniser` takes it.
+    """
+    weights = SHIPPED if name in (None, WELL_LIT) else Path(str(name))
+    if name in MOVENETS:
+        weights = shipped_weights(MOVENETS[str(name)])
+    content = [one.read_bytes() for one in (weights, weights.with_suffix(".yaml")) if one.is_file()]
+    if not content:
+        return str(name)
+    digest = hashlib.blake2b(b"".join(content), digest_size=16).hexdigest()
+    return f"{WELL_LIT} {digest}" if name == WELL_LIT else digest
+
+
+def _third_party(path: Path) -> Recogniser:
+    beside = path.with_suffix(".yaml")
+    if not path.is_file() or not beside.is_file():
+        raise ValueError(f"{path}: expected the network and {beside.name} beside it; docs/pose.md lists its fields")
+    file = load_yaml(RecogniserFile, beside)
+    return _checked(Recogniser(load_module(path, str(path)), file), path)
+
+
+def _checked(recogniser: Recogniser, name: object) -> Recogniser:
+    """One forward of two crops, so that a wrong size or a fixed batch is found before the work begins."""
+    if next(recogniser.parameters(), None) is None:
+        raise ValueError(f"{name}: has no parameters; expected a trained network")
+    height, width = recogniser.input_size
+    expected = (2, len(JOINTS), height // recogniser.stride, width // recogniser.stride)
+    try:
+        with torch.no_grad():
+            maps = recogniser(torch.full((2, 3, height, width), LOW_LIGHT_MEAN))
+    except Exception as fault:  # third-party code
+        reason = next(iter(reversed(str(fault).strip().splitlines())), type(fault).__name__)
+        raise ValueError(
+            f"{name}: fails on two crops of {height}×{width} ({reason}); expected a network that gives heatmaps, or a "
+            "tuple whose first they are, for any batch"
+        ) from None
+    if tuple(maps.shape) != expected:
+        raise ValueError(
+            f"{name}: heatmaps {tuple(maps.shape)}, expected {expected} by its YAML; check stride, height, width, "
+            "channels"
+        )
+    if not maps.isfinite().all():
+        raise ValueError(f"{name}: heatmaps of two grey crops hold NaN or infinity; check its weights")
+    return recogniser
