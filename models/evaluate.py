@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +19,7 @@ from isp_sim.rigfile import load_rig
 from isp_sim.scenes import JOINTS
 from isp_sim.scenes.sources import open_scenes
 from models.data.normalisation import Picture
+from models.data.picture_files import jpeg
 from models.data.samples import TEST_SEED, FolderPairs, PairSample, PairSource, RigPairs, scene_of, shots
 from models.engine.distributed import pick_device
 from models.enhance.enhancer import Enhancer, load_enhancer
@@ -28,7 +28,7 @@ from models.recognisers.inference import FLIPS
 from models.recognisers.loading import load_recogniser
 from models.recognisers.recogniser import EXTENTS
 from models.scoring.average_precision import Protocol, Score, figure
-from models.scoring.drawing import caption, draw_poses, lifted
+from models.scoring.drawing import caption, draw_poses, lifted, stacked
 from models.scoring.poses import Poses, SplitScore, find_poses
 
 TEST_SCENES = 16
@@ -80,8 +80,7 @@ def poses_sheet(shown: Sequence[PairSample], poses: Poses, enhancer: Enhancer | 
             caption(tile, f"{words}   white: true, orange: left, blue: right")
             tiles.append(tile)
         lines.append(np.hstack(tiles))
-    width = max(line.shape[1] for line in lines)
-    return np.vstack([np.pad(line, ((0, 4), (0, width - line.shape[1]), (0, 0))) for line in lines])
+    return stacked(lines)
 
 
 def write_report(folder: Path, name: str, judged: Mapping[str, SplitScore], sheet: Picture) -> Path:
@@ -89,13 +88,13 @@ def write_report(folder: Path, name: str, judged: Mapping[str, SplitScore], shee
     folder.mkdir(parents=True, exist_ok=True)
     record = {split: one.record() for split, one in judged.items()}
     write_atomically(folder / "scores.json", json.dumps(record, indent=1, allow_nan=False).encode())
-    _, coded = cv2.imencode(".jpg", np.ascontiguousarray(sheet[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 88])
-    write_atomically(folder / "poses.jpg", coded.tobytes())
+    coded = jpeg(sheet)
+    write_atomically(folder / "poses.jpg", coded)
     blocks = [
         html_report.table(HEADINGS, rows(judged)),
         html_report.text("", ERRORS),
         html_report.picture(
-            coded.tobytes(), "true poses white; found ones orange on the left of the body, blue on the right", "jpeg"
+            coded, "true poses white; found ones orange on the left of the body, blue on the right", "jpeg"
         ),
         html_report.text("", "Protocol of every score"),
         html_report.verbatim(json.dumps(next(iter(record.values()))["protocol"])),

@@ -375,7 +375,7 @@ def test_a_factorys_recogniser_and_the_refusals(tmp_path):
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ({"channels": (0, *range(13))}, "heatmap 0 stands twice"),
+        ({"channels": (0, *range(13))}, "heatmap 0 is duplicated"),
         ({"low_light": "imagenet", "brightened": "imagenet"}, "would normalise twice"),
         ({"low_light": RELEASED, "brightened": RELEASED}, "would normalise twice"),
         ({"extent": 0.2}, "greater than or equal to 0.5"),

@@ -377,7 +377,7 @@ def test_a_program_is_an_isp_and_its_faults_are_told(tmp_path):
         isp.develop(tmp_path / "a.dng", {"gain": 2})
     with pytest.raises(OSError, match=r"exit status 1 .* three is a fault"):
         isp.develop(tmp_path / "a.dng", {"gain": 3})
-    with pytest.raises(ValueError, match=r"\{gain\} stands nowhere in command"):
+    with pytest.raises(ValueError, match=r"\{gain\} is missing from command"):
         load_external(external(tmp_path, command=["x", "{raw}", "{picture}"]))
     with pytest.raises(ValueError, match=r"\{iso\} is not among knobs"):
         load_external(external(tmp_path, command=["x", "{raw}", "{picture}", "{gain}", "{iso}"]))
