@@ -159,7 +159,7 @@ class FolderPairs:
             return None
         record = self._records.get(dark)
         if record is None or record.raw_dark is None:
-            raise ValueError(f"{self.folder / 'manifest.jsonl'}: has no raw_dark for {dark}, whose raw is needed")
+            raise ValueError(f"{self.folder / 'manifest.jsonl'}: has no raw_dark for {dark}, expected its raw")
         return before_8_bits(read_dng(self.folder / record.raw_dark), *self._how, record)
 
 
