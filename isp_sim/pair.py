@@ -66,7 +66,7 @@ class DualCamera:
         self.well_lit = SimulatedArm(rig, rig.well_lit, device)
         self.low_light = SimulatedArm(rig, rig.low_light, device)
         self._boxes: dict[tuple[int, int], Box] = {}
-        self._scene: Scene | None = None
+        self._metered: tuple[Scene, float, float] | None = None  # with the base it was metered at
         self._light = 0.0
 
     def shoot(self, scene: Scene, shots: Iterable[Shot], seed: int) -> Iterator[Pair]:
@@ -86,7 +86,7 @@ class DualCamera:
         """Put a shot's light before both arms, and the key of its noise: the next grab of either takes it.
 
         Args:
-            scene: what stands before the lens; metered when it is another than before.
+            scene: what stands before the lens; metered when it, or the shot's base, is another than before.
             shot: its exposure, its scene's base, its number.
             seed: of the run.
 
@@ -96,11 +96,12 @@ class DualCamera:
         Raises:
             ValueError: the scene cannot be metered, or is larger than the sensor.
         """
-        if scene is not self._scene:
-            self._scene = None
+        base = shot.base_exposure_us, shot.base_gain_db
+        if self._metered is None or scene is not self._metered[0] or base != self._metered[1:]:
+            self._metered = None
             self._look_at(scene.radiance)
             self._light = meter(self.well_lit, scene, shot)
-            self._scene = scene
+            self._metered = (scene, *base)
         if scene.during is not None:
             self._look_at(scene.during(shot.exposure_us * 1e-6))
         for arm in (self.well_lit, self.low_light):

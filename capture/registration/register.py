@@ -29,8 +29,8 @@ DONE_PX = 0.05
 """A scale is done when a step moves no corner by more than this share of its pixel."""
 LAST_PX = 0.005
 """The same at full size."""
-MIN_ECHO = 0.1
-"""Steps are lengthened tenfold at most."""
+ECHO = (0.1, 2.0)
+"""Steps are lengthened tenfold and halved at most."""
 BLUR_PX = 0.7
 """σ of the blur of the well-lit arm at full size, against its noise: without it half-way points between pixels, where
 interpolation averages the noise away, would look like the better match."""
@@ -160,7 +160,8 @@ class _State:
     """Where the iteration stands.
 
     Noise in the well-lit arm adds gradients that are not the scene's, so the normal matrix is too large and the
-    steps are too short, by the share `echo` of it that a move was seen to answer for:
+    steps are too short; the blur against that noise (`BLUR_PX`) takes gradient away, and they are too long. Both by the
+    share `echo` of it that a move was seen to answer for:
     `echo = −δᵀ(pull after − pull before) / δᵀ·normal·δ`.
     """
 
@@ -179,7 +180,7 @@ class _State:
         if self._before is not None:
             before, delta = self._before
             answered = float(-delta @ (now.pull - before.pull)) / float(delta @ before.normal @ delta)
-            self.echo = float(np.clip(answered, MIN_ECHO, 1.0))
+            self.echo = float(np.clip(answered, *ECHO))
         theta = self.alignment.theta.copy()
         inverse = np.linalg.inv(self.echo * now.normal + self.known)
         delta = inverse @ (now.pull - self.known @ theta[: self.free])

@@ -358,15 +358,15 @@ def test_torchscript_and_exported_networks_are_recognisers(tmp_path, ending):
 
 
 def test_a_factorys_recogniser_and_the_refusals(tmp_path):
-    assert load_recogniser("test_pose_training:factory").input_size == (64, 64)
+    assert load_recogniser("tests.models.test_pose_training:factory").input_size == (64, 64)
     for name, said in (
-        ("test_pose_training:nothing", "nothing"),
+        ("tests.models.test_pose_training:nothing", "nothing"),
         ("net.onnx", "expected .safetensors"),
         (str(tmp_path / "net.pt"), "net.yaml beside it"),
-        ("test_pose_training:someone", "missing 1 required"),
-        ("test_pose_training:clumsy", "RuntimeError: no licence"),
-        ("test_pose_training:broken", "NaN or infinity"),
-        ("test_pose_training:empty", "has no parameters"),
+        ("tests.models.test_pose_training:someone", "missing 1 required"),
+        ("tests.models.test_pose_training:clumsy", "RuntimeError: no licence"),
+        ("tests.models.test_pose_training:broken", "NaN or infinity"),
+        ("tests.models.test_pose_training:empty", "has no parameters"),
     ):
         with pytest.raises(ValueError, match=said):
             load_recogniser(name)
