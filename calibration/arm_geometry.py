@@ -83,8 +83,8 @@ def matched(well: NDArray[np.uint8], low: NDArray[np.uint8]) -> tuple[Array, Arr
             use = inside.ravel() > 0
             return at_w[use].astype(np.float64), at_l[use].astype(np.float64)
     raise ValueError(
-        f"only {len(near)} points of the arms' frames match or they do not agree; {FEWEST} are needed: take a still, "
-        "sharp scene full of detail, average more frames of the low-light arm, or show both a chessboard (--board)"
+        f"only {len(near)} points of the arms' frames match or they do not agree; expected {FEWEST} or more: take a "
+        "still, sharp scene full of detail, average more frames of the low-light arm, or show a chessboard (--board)"
     )
 
 
@@ -94,8 +94,8 @@ def board_corners(picture: NDArray[np.uint8], inner: tuple[int, int]) -> Array:
     Raises:
         ValueError: it is not all seen.
     """
-    there, corners = cv2.findChessboardCornersSB(picture, inner, flags=cv2.CALIB_CB_ACCURACY | cv2.CALIB_CB_EXHAUSTIVE)
-    if not there:
+    found, corners = cv2.findChessboardCornersSB(picture, inner, flags=cv2.CALIB_CB_ACCURACY | cv2.CALIB_CB_EXHAUSTIVE)
+    if not found:
         raise ValueError(f"no chessboard of {inner[0]}×{inner[1]} inner corners is seen whole")
     return np.asarray(corners, np.float64).reshape(-1, 2)
 
@@ -109,7 +109,7 @@ def align(well: Array, low: Array, shape: tuple[int, int], binning: int) -> Alig
         well: points in the well-lit frame, `(n, 2)`.
         low: the same in the low-light frame.
         shape: of the frames, height and width.
-        binning: of the frames; geometry is told in unbinned pixels.
+        binning: of the frames; geometry is in unbinned pixels.
     """
     centre = np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
     reach = float(centre.max())
@@ -133,12 +133,12 @@ def align(well: Array, low: Array, shape: tuple[int, int], binning: int) -> Alig
     residual = cv2.perspectiveTransform(low[None], low_to_well)[0] - well
     units = np.array([np.degrees(1), 1.0, binning, binning, 1 / binning, 1 / binning])
     values, halves = (p + np.eye(6)[1]) * units, errors * units
-    told = [Estimate(float(v), float(v - h), float(v + h)) for v, h in zip(values, halves, strict=True)]
+    parts = [Estimate(float(v), float(v - h), float(v + h)) for v, h in zip(values, halves, strict=True)]
     geometry = {
-        "rotation_deg": (told[0],),
-        "scale": (told[1],),
-        "shift_px": (told[2], told[3]),
-        "perspective_per_px": (told[4], told[5]),
+        "rotation_deg": (parts[0],),
+        "scale": (parts[1],),
+        "shift_px": (parts[2], parts[3]),
+        "perspective_per_px": (parts[4], parts[5]),
     }
     return Alignment(low_to_well, geometry, well, low, np.asarray(residual))
 
@@ -204,7 +204,7 @@ def rig_file(rig: Rig, base: str, name: str, found: Alignment, lens: tuple[Estim
     geometry = {}
     for field, parts in found.geometry.items():
         value: object = [float(f"{e.value:.6g}") for e in parts]
-        words = ", ".join(with_error(e) for e in parts)
+        words = ", ".join(e.plus_minus for e in parts)
         geometry[field] = figure(
             value if len(parts) > 1 else float(f"{parts[0].value:.8g}"), "measured", f"{how}; {words}"
         )
@@ -223,11 +223,6 @@ def rig_file(rig: Rig, base: str, name: str, found: Alignment, lens: tuple[Estim
     return head + yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=108, allow_unicode=True)
 
 
-def with_error(one: Estimate) -> str:
-    """A figure with half of its 95 % interval."""
-    return f"{one.value:.4g} ± {(one.high - one.low) / 2:.2g}"
-
-
 def write_geometry_page(
     path: Path,
     found: Alignment,
@@ -240,16 +235,14 @@ def write_geometry_page(
         (
             f"{field}{(' x', ' y')[n] if len(parts) > 1 else ''}",
             f"{e.value:.5g}",
-            f"± {(e.high - e.low) / 2:.2g}",
+            f"± {e.half:.2g}",
             UNITS[field],
         )
         for field, parts in found.geometry.items()
         for n, e in enumerate(parts)
     ]
     if lens is not None:
-        rows += [
-            (f"lens k{n + 1}", f"{e.value:.5g}", f"± {(e.high - e.low) / 2:.2g}", "") for n, e in enumerate(lens[:2])
-        ]
+        rows += [(f"lens k{n + 1}", f"{e.value:.5g}", f"± {e.half:.2g}", "") for n, e in enumerate(lens[:2])]
     rms = float(np.sqrt((found.residual**2).sum(axis=1).mean()))
     x, y, width, height = box
     matrix = [tuple(f"{v:.7g}" for v in row) for row in found.low_to_well]
@@ -265,7 +258,7 @@ def write_geometry_page(
         html_report.picture(
             _residuals(found),
             "Where the points lie in the well-lit frame, and the mean residual of those in each cell of a grid; the "
-            "arrow at the top tells the length.",
+            "arrow at the top gives the length.",
         ),
     ]
     write_atomically(path, html_report.page(f"Geometry calibration: {name}", blocks))

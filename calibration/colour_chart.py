@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
@@ -19,12 +20,13 @@ from isp_sim.files import write_atomically
 from isp_sim.rig import Sensor
 from isp_sim.rigfile import load_rig, load_sensor
 from isp_sim.scenes.charts import patch_colours
+from isp_sim.transfer import srgb_encode
 
 INNER = 0.5
 """Share of a patch's width that is looked at, in its middle."""
 SAMPLES = 24
 DETECTOR_WIDTH = 1440
-"""The detector works on, and tells corners of, pictures of this width."""
+"""The detector scales pictures to this width; its corners are in them."""
 SATURATED = 0.98
 STUDENT_23 = 2.069
 """Student's t for 95 % and 23 degrees of freedom."""
@@ -68,14 +70,14 @@ class Colours:
 
 
 def find_chart(rgb: Array) -> Chart:
-    """A ColorChecker Classic in a linear picture, any way up.
+    """A ColorChecker Classic in a linear picture, in any orientation.
 
     Raises:
         ValueError: none is found, or a patch is saturated.
     """
     from colour_checker_detection import detect_colour_checkers_segmentation  # takes 2 s
 
-    if rgb.shape[0] > rgb.shape[1]:  # the detector would turn it, and tell corners of what it turned
+    if rgb.shape[0] > rgb.shape[1]:  # the detector would turn it, and give corners in the turned one
         rgb = np.ascontiguousarray(np.rot90(rgb))
     white = np.percentile(rgb.reshape(-1, 3), 99, axis=0)
     shown = np.clip(rgb / np.maximum(white, 1e-9), 0, 1) ** (1 / 2.2)
@@ -93,7 +95,7 @@ def find_chart(rgb: Array) -> Chart:
 
 
 def _likeness(rgb: Array) -> float:
-    """How well the patches' logarithms go with the reference's: tells which way up the chart is."""
+    """How well the patches' logarithms go with the reference's, to find the chart's orientation."""
     true = np.log(np.maximum([value for _, value in patch_colours("D65")], 1e-3))
     seen = np.log(np.maximum(rgb, 1e-5))
     return float(np.mean([np.corrcoef(seen[:, band], true[:, band])[0, 1] for band in range(3)]))
@@ -178,7 +180,7 @@ def _delta_e(seen: Array, true: Array) -> Array:
 
 
 def colour_file(found: Colours, sensor: Sensor, name: str, source: str, illuminant: str) -> str:
-    """A sensor file with this matrix, everything else as it stands in another."""
+    """A sensor file with this matrix, everything else as in another."""
     document = sensor.model_dump(mode="json", exclude_none=True) | {"name": name}
     words = (
         f"ColorChecker in {source} under {illuminant}; largest interval of an entry ± {found.errors.max():.2g}, mean "
@@ -224,7 +226,8 @@ def write_colour_page(path: Path, found: Colours, chart: Chart, name: str) -> No
 
 
 def _display(rgb: Array) -> Array:
-    return np.clip(np.where(rgb <= 0.0031308, 12.92 * rgb, 1.055 * np.maximum(rgb, 1e-9) ** (1 / 2.4) - 0.055), 0, 1)
+    """Linear Rec. 709 as sRGB for a plot."""
+    return np.asarray(srgb_encode(torch.from_numpy(np.ascontiguousarray(rgb))).numpy())
 
 
 def _swatches(found: Colours) -> Figure:

@@ -52,7 +52,7 @@ class PairRatio:
 
 @dataclass(frozen=True)
 class Filters:
-    """What the pairs tell; `None` where they do not.
+    """What the pairs determine; `None` where they do not.
 
     Attributes:
         transmittance: of the ND filter in R, G, B; in `infrared` light apart.
@@ -73,20 +73,22 @@ def read_pairs(path: Path, rig: Rig) -> list[PairRatio]:
     """Pairs from a CSV with columns well_lit, low_light (DNG beside it), nd_filter (yes, no) and perhaps light.
 
     Raises:
-        ValueError: a column is missing, a value is none of those allowed, or a file or a pair is of no use.
+        ValueError: a column is missing, a value is not one of those expected, or a file or a pair cannot be used.
     """
     pairs = []
     with path.open(newline="", encoding="utf-8-sig") as lines:
         rows = csv.DictReader(lines)
         lacking = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
         if lacking:
-            raise ValueError(f"{path}: lacks the columns {', '.join(lacking)}; allowed are {', '.join(COLUMNS)}, light")
+            raise ValueError(
+                f"{path}: lacks the columns {', '.join(lacking)}; expected {', '.join(COLUMNS)} and, if known, light"
+            )
         for row in rows:
             kind = row.get("light") or "all"
             if row["nd_filter"] not in ("yes", "no"):
-                raise ValueError(f"{path}:{rows.line_num}: nd_filter = {row['nd_filter']!r}: allowed are yes and no")
+                raise ValueError(f"{path}:{rows.line_num}: nd_filter = {row['nd_filter']!r}: expected yes or no")
             if kind not in LIGHTS:
-                raise ValueError(f"{path}:{rows.line_num}: light = {kind!r}: allowed are {', '.join(LIGHTS)}")
+                raise ValueError(f"{path}:{rows.line_num}: light = {kind!r}: expected one of {', '.join(LIGHTS)}")
             well, low = (read_dng(path.parent / row[side]) for side in COLUMNS[:2])
             pairs.append(_ratio(row["well_lit"], well, low, rig, row["nd_filter"] == "yes", kind))
     if not pairs:
@@ -102,8 +104,8 @@ def _ratio(name: str, well: Raw, low: Raw, rig: Rig, nd_filter: bool, light: str
     use = (brightest_w < BRIGHTEST) & (brightest_d < BRIGHTEST) & (w.min(axis=1) > LEAST)
     if use.sum() < FEWEST:
         raise ValueError(
-            f"{name}: {int(use.sum())} of {len(use)} blocks of the pair are neither dark nor near saturation; {FEWEST} "
-            "are needed: change exposure or gain"
+            f"{name}: {int(use.sum())} of {len(use)} blocks of the pair are neither dark nor near saturation; expected "
+            f"{FEWEST} or more: change exposure or gain"
         )
     w, d = w[use], d[use]
     given_w, given_d = (raw.exposure_us * 10 ** (raw.gain_db / 20) for raw in (well, low))
@@ -131,7 +133,7 @@ def _over_pairs(values: Sequence[float]) -> Estimate:
 def _quotient(top: Estimate, bottom: Estimate) -> Estimate:
     """Of independent figures, relative errors added in quadrature."""
     value = top.value / bottom.value
-    shares = [(e.high - e.low) / 2 / e.value for e in (top, bottom)]
+    shares = [e.half / e.value for e in (top, bottom)]
     half = abs(value) * math.hypot(*shares)
     return Estimate(value, value - half, value + half)
 
@@ -186,9 +188,9 @@ def _path(rig: Rig, path: str) -> tuple[float, float, float]:
     return splitter.transmittance.value if path == "transmitted" else splitter.reflectance.value
 
 
-def _mean(told: Sequence[Estimate]) -> Estimate:
+def _mean(estimates: Sequence[Estimate]) -> Estimate:
     """Mean of figures that share their errors: the intervals' means."""
-    value, low, high = (float(np.mean([getattr(e, part) for e in told])) for part in ("value", "low", "high"))
+    value, low, high = (float(np.mean([getattr(e, part) for e in estimates])) for part in ("value", "low", "high"))
     return Estimate(value, low, high)
 
 
@@ -203,7 +205,7 @@ def _leak(pairs: Sequence[PairRatio], rig: Rig) -> Estimate | None:
     each = [float(((s / base - 1) * rows).mean()) for s in with_all]
     own = _over_pairs(each)
     reverse = _over_pairs([float((s / base * rows).mean()) for s in without])
-    half = float(np.hypot((own.high - own.low) / 2, (reverse.high - reverse.low) / 2))
+    half = float(np.hypot(own.half, reverse.half))
     return Estimate(own.value, own.value - half, own.value + half)
 
 
@@ -243,11 +245,8 @@ def _short(values: Array) -> list[float]:
     return [float(f"{v:.5g}") for v in values]
 
 
-def _words(told: Sequence[Estimate]) -> str:
-    return ", ".join(
-        f"{e.value:.4g} ± {(e.high - e.low) / 2:.2g}" if np.isfinite(e.high) else f"{e.value:.4g} (one pair)"
-        for e in told
-    )
+def _words(estimates: Sequence[Estimate]) -> str:
+    return ", ".join(e.plus_minus + ("" if np.isfinite(e.high) else " (one pair)") for e in estimates)
 
 
 def figures(found: Filters) -> list[tuple[str, str, str]]:

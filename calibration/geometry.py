@@ -35,7 +35,7 @@ def work(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from calibration.arm_geometry import UNITS, calibrate, with_error
+    from calibration.arm_geometry import UNITS, calibrate
 
     board = tuple(args.board) if args.board else None
     file, page, found = calibrate(args.well_lit, args.low_light, board, args.rig, args.name, args.seed, args.out)
@@ -43,7 +43,7 @@ def work(args: argparse.Namespace) -> int:
     for head in ("figure", "value", "unit"):
         table.add_column(head)
     for field, parts in found.geometry.items():
-        table.add_row(field, ", ".join(with_error(e) for e in parts), UNITS[field])
+        table.add_row(field, ", ".join(e.plus_minus for e in parts), UNITS[field])
     Console().print(table)
     rms = float((found.residual**2).sum(axis=1).mean() ** 0.5)
     print(f"{len(found.well)} points, residual {rms:.3f} px RMS")

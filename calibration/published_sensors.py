@@ -24,7 +24,7 @@ def sensor_files(tables: NoiseTables, curves: Path) -> dict[str, str]:
 
     Raises:
         ValueError: a camera is missing, a curve's file is broken, or a number is none a sensor can have.
-        FileNotFoundError: a curve's file is not there.
+        FileNotFoundError: a curve's file is missing.
     """
     absent = sorted({body.eld for body in ELD_BODIES.values()} - set(tables.eld))
     if absent:
@@ -38,7 +38,7 @@ def sensor_files(tables: NoiseTables, curves: Path) -> dict[str, str]:
 
 
 def _common(body: Body, curves: Path) -> Document:
-    """What the maker states, the colour, and what nobody publishes."""
+    """What the maker states, the colour, and what is not published."""
     file, owner = body.curves
     colour = (
         f"{CURVES}, sensitivities of the {owner} read as response to energy; least squares over the ColorChecker's "

@@ -81,7 +81,7 @@ def _of_frames(found: Results) -> Document:
         document["black_level_dn"] = figure(nominal, "published", "as the frames state it")
     if found.black_dn:
         biases = [b.value - nominal for b in found.black_dn]
-        half = max(b.high - b.low for b in found.black_dn) / 2
+        half = max(b.half for b in found.black_dn)
         document["black_bias_dn"] = figure(
             biases, "measured", f"likeliest black of the darks' histogram; ± {half:.2g} DN"
         )

@@ -20,7 +20,7 @@ from isp_sim.progress import Progress
 if TYPE_CHECKING:
     import numpy as np
 
-    from capture.alignment.session_fit import Session
+    from capture.alignment.session_fit import SessionMap
     from capture.alignment.writer import AlignRun, Outcome
     from capture.captures import CapturedPair
     from isp_sim.rectify import ArmName
@@ -137,7 +137,7 @@ def align(args: argparse.Namespace) -> "list[Outcome]":
     from capture.alignment.align_session import align_session
     from capture.alignment.develop import Isps
     from capture.alignment.labels import joints_unread, read_labels
-    from capture.alignment.session_fit import Settings
+    from capture.alignment.session_fit import AlignSettings
     from capture.alignment.writer import Outcome, forget_refusals, write_alignments
     from capture.captures import find_pairs
     from capture.registration import photometry
@@ -145,7 +145,7 @@ def align(args: argparse.Namespace) -> "list[Outcome]":
 
     pairs, faults = find_pairs(args.captures)
     rig = _rig(args)
-    settings = Settings(
+    settings = AlignSettings(
         _onto(args), args.resampler, args.match, args.limit_px, args.distortion, args.reference, args.summed,
         photometry.expected_share(rig), Isps.of(rig), photometry.black_of(rig),
     )  # fmt: skip
@@ -156,7 +156,7 @@ def align(args: argparse.Namespace) -> "list[Outcome]":
     if args.reference is not None and not any(
         args.reference.name in (pair.bright.name, pair.dark.name) for pair in pairs
     ):
-        raise ValueError(f"--reference {args.reference}: is no pair of {args.captures}")
+        raise ValueError(f"--reference {args.reference}: not one of the pairs of {args.captures}")
     forget_refusals(args.out)
     writer = DatasetWriter(args.out)
     finished = writer.open(run_of(args, rig, pairs), args.resume)
@@ -272,7 +272,7 @@ def _report(args: argparse.Namespace, outcomes: "list[Outcome]") -> int:
     return SOME_REFUSED if missed else 0
 
 
-def _print_session(outcome: "Outcome", found: "Session", truth: "np.ndarray | None") -> None:
+def _print_session(outcome: "Outcome", found: "SessionMap", truth: "np.ndarray | None") -> None:
     from capture.registration import geometry
 
     grid = found.grid

@@ -13,7 +13,7 @@ from capture.devices import Device
 from capture.devices.aravis import AravisCamera
 from capture.devices.basler import BaslerCamera
 from capture.devices.simulated import ReplayDevice, SimulatedDevice
-from capture.sources import FolderStage, SimulatedStage
+from capture.sources import RecordedFrames, SimulatedScenes
 from capture.trigger import Moment, Rules, take
 from isp_sim.camera import SimulatedArm
 from isp_sim.dng import write_dng
@@ -28,12 +28,12 @@ from isp_sim.schedule import Shot
 
 KINDS = ("simulated", "replay", "basler", "aravis")
 DEMO_RIG, DEMO_PAIRS = "exlpose-misaligned", 10
-Stage = SimulatedStage | FolderStage
+Source = SimulatedScenes | RecordedFrames
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionOptions:
-    """What a session is asked for: the options of the command line.
+    """What a session is to be: the options of the command line.
 
     Attributes:
         rig: file or name; None: that of `frames`, or the demonstration's.
@@ -67,11 +67,11 @@ class SessionOptions:
 
 @dataclass(frozen=True)
 class Setup:
-    """Two open cameras, what stands before them (None: the world), and what to shoot."""
+    """Two open cameras, what they see (None: the world), and what to shoot."""
 
     bright: Device
     dark: Device
-    stage: Stage | None
+    source: Source | None
     shots: Sequence[Shot]
 
 
@@ -79,7 +79,7 @@ def grab(session: SessionOptions) -> tuple[int, int]:
     """Take a session.
 
     Returns:
-        How many pairs it holds, and how many tries were thrown away.
+        How many pairs it holds, and how many tries were discarded.
 
     Raises:
         ValueError: bad input, or a camera that cannot do what the schedule asks.
@@ -95,8 +95,8 @@ def grab(session: SessionOptions) -> tuple[int, int]:
         log = _Log(session.out, rig, setup, session.resume)
         for shot in track(setup.shots, "pairs", sum(map(log.has, setup.shots))):
             if not log.has(shot):
-                if setup.stage is not None:
-                    setup.stage.show(shot)
+                if setup.source is not None:
+                    setup.source.show(shot)
                 log.keep(shot, take(setup.bright, setup.dark, shot, rules))
         return log.close()
 
@@ -123,13 +123,14 @@ def _setup(session: SessionOptions, rig: Rig, stack: ExitStack) -> Setup:
         )
     if pair is not None:
         count = session.count or (None if session.schedule else DEMO_PAIRS)
-        stage: Stage | None = SimulatedStage(pair, open_scenes(session.scenes, None, rig, session.seed), session.seed)
-        return Setup(devices[0], devices[1], stage, plan(rig, session.schedule, count, session.seed))
+        scenes = open_scenes(session.scenes, None, rig, session.seed)
+        source: Source = SimulatedScenes(pair, scenes, session.seed)
+        return Setup(devices[0], devices[1], source, plan(rig, session.schedule, count, session.seed))
     if shown:
         if session.frames is None or len(shown) < 2:
             raise ValueError("--frames: replaying and emulated cameras, two of them, need a folder of frames to see")
-        stage = FolderStage(session.frames, devices[0], devices[1])
-        return Setup(devices[0], devices[1], stage, stage.shots[: session.count])
+        source = RecordedFrames(session.frames, devices[0], devices[1])
+        return Setup(devices[0], devices[1], source, source.shots[: session.count])
     return Setup(devices[0], devices[1], None, plan(rig, session.schedule, session.count or DEMO_PAIRS, session.seed))
 
 
@@ -177,7 +178,7 @@ class _Log:
         self._write()
 
     def has(self, shot: Shot) -> bool:
-        """The shot is taken and its files are there."""
+        """The shot is taken and its files exist."""
         line = self.document["pairs"].get(shot.file_name("bright"))
         return line is not None and all((self.folder / line[arm]).is_file() for arm in ("bright", "dark"))
 
@@ -197,7 +198,7 @@ class _Log:
         self._write()
 
     def close(self) -> tuple[int, int]:
-        """How many pairs there are, and how many tries were thrown away."""
+        """How many pairs there are, and how many tries were discarded."""
         lines = self.document["pairs"].values()
         return len(lines), sum(len(line["again"]) for line in lines)
 

@@ -26,7 +26,9 @@ def draw() -> None:
         captures = Path(scratch) / "captures"
         generate.main(["--rig", align.DEMO_RIG, "--count", str(align.DEMO_PAIRS), "--out", str(captures)])
         isps = develop.Isps.of(load_rig(align.DEMO_RIG))
-        settings = session_fit.Settings("low_light", "cubic", "none", 0.5, False, None, align.DEMO_PAIRS, 0.01, isps)
+        settings = session_fit.AlignSettings(
+            "low_light", "cubic", "none", 0.5, False, None, align.DEMO_PAIRS, 0.01, isps
+        )
         pairs, _ = find_pairs(captures)
         loaded = [(pair, develop.read(pair)) for pair in session_fit.candidates(pairs, settings)[: align.DEMO_PAIRS]]
         found = session_fit.fit_session("demonstration", loaded, settings)

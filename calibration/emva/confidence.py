@@ -54,6 +54,16 @@ class Estimate:
         return Estimate(self.value * factor, self.low * factor, self.high * factor)
 
     @property
+    def half(self) -> float:
+        """Half the interval's width."""
+        return (self.high - self.low) / 2
+
+    @property
+    def plus_minus(self) -> str:
+        """`value ± half`; of a figure without an interval the value alone."""
+        return f"{self.value:.4g} ± {self.half:.2g}" if math.isfinite(self.high) else f"{self.value:.4g}"
+
+    @property
     def error(self) -> float:
         """Standard error from the width of the interval."""
         return (self.high - self.low) / (2 * NORMAL)

@@ -8,7 +8,7 @@ import torch
 from capture.alignment import develop, session_fit
 from capture.alignment.labels import Labels
 from capture.alignment.report import write_report
-from capture.alignment.session_fit import Settings
+from capture.alignment.session_fit import AlignSettings
 from capture.alignment.writer import Done, Outcome, align_pair, done_before
 from capture.captures import CapturedPair
 from isp_sim.dataset import DatasetWriter
@@ -18,7 +18,7 @@ def align_session(
     outcome: Outcome,
     numbered: list[tuple[int, CapturedPair]],
     labels: dict[str, Labels],
-    settings: Settings,
+    settings: AlignSettings,
     writer: DatasetWriter,
     workers: int,
     finished: set[int],

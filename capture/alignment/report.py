@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from capture.alignment import develop
-from capture.alignment.session_fit import Session, Settings
+from capture.alignment.session_fit import AlignSettings, SessionMap
 from capture.alignment.writer import Done
 from capture.captures import CapturedPair
 from capture.registration.geometry import NAMES
@@ -25,8 +25,8 @@ BOARD_PX = 60
 
 def write_report(
     path: Path,
-    session: Session,
-    settings: Settings,
+    session: SessionMap,
+    settings: AlignSettings,
     reference: CapturedPair,
     done: Sequence[tuple[CapturedPair, Done]],
     faults: Sequence[str],
@@ -72,7 +72,7 @@ def write_report(
     write_atomically(path, page)
 
 
-def _residuals(session: Session) -> list[str]:
+def _residuals(session: SessionMap) -> list[str]:
     grid = session.grid
     rows = [
         ("RMS residual over the grid, px", f"{grid.rms_px(grid.before):.2f}", f"{grid.rms_px(grid.left):.3f}"),
@@ -87,7 +87,7 @@ def _residuals(session: Session) -> list[str]:
     ]
 
 
-def _overlays(session: Session, settings: Settings, reference: CapturedPair) -> list[str]:
+def _overlays(session: SessionMap, settings: AlignSettings, reference: CapturedPair) -> list[str]:
     """Flicker and checkerboard of a pair, before and after the map."""
     well, low = develop.read(reference).linear(settings.isps)
     box = common_box(session.arms, settings.onto)

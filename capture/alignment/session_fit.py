@@ -20,7 +20,7 @@ SHARE_FACTOR = 1.5
 
 
 @dataclass(frozen=True)
-class Settings:
+class AlignSettings:
     """How a session is aligned.
 
     Attributes:
@@ -50,7 +50,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Session:
+class SessionMap:
     """A session's map and what is known about it.
 
     Attributes:
@@ -75,7 +75,7 @@ class Session:
         return self.fit.alignment.arm_map(*self.size)
 
 
-def candidates(pairs: Sequence[CapturedPair], settings: Settings) -> list[CapturedPair]:
+def candidates(pairs: Sequence[CapturedPair], settings: AlignSettings) -> list[CapturedPair]:
     """The pairs that may fix a session's map, the best first; a reference stands alone.
 
     A metered well-lit arm holds the more electrons the lower its gain, and so does the low-light arm behind its filter.
@@ -96,7 +96,7 @@ def candidates(pairs: Sequence[CapturedPair], settings: Settings) -> list[Captur
     return [ranked[n] for n in order]
 
 
-def fit_session(name: str, loaded: Sequence[tuple[CapturedPair, Frames]], settings: Settings) -> Session:
+def fit_session(name: str, loaded: Sequence[tuple[CapturedPair, Frames]], settings: AlignSettings) -> SessionMap:
     """Register a session from its candidates.
 
     Args:
@@ -131,10 +131,10 @@ def fit_session(name: str, loaded: Sequence[tuple[CapturedPair, Frames]], settin
     arms = fit.alignment.arm_map(*size)
     well, low = on_one_arm(frames.linear(settings.isps), arms, settings.onto, common_box(arms, settings.onto), "linear")
     names = (pair.name, *(loaded[n][0].name for n in agreeing[1:]))
-    return Session(name, names, size, fit, grid, photometry.match(well, low), sigma_px)
+    return SessionMap(name, names, size, fit, grid, photometry.match(well, low), sigma_px)
 
 
-def _anchor(observations: Sequence[Observation], settings: Settings) -> tuple[Fit, list[int]]:
+def _anchor(observations: Sequence[Observation], settings: AlignSettings) -> tuple[Fit, list[int]]:
     """A rough map most of the candidates agree with, and which those are, its own pair first."""
     best: tuple[Fit, list[int]] | None = None
     for n, anchor in enumerate(observations):
@@ -185,7 +185,7 @@ def _level(frame: Raw | Picture) -> float:
 
 
 def judge(
-    pair: CapturedPair, frames: Frames, session: Session, settings: Settings
+    pair: CapturedPair, frames: Frames, session: SessionMap, settings: AlignSettings
 ) -> tuple[residuals.Check, float | None]:
     """One pair against its session's map.
 

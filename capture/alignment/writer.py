@@ -11,7 +11,7 @@ import numpy as np
 import isp_sim
 from capture.alignment import develop, session_fit
 from capture.alignment.labels import Labels, common_crop, placed, placed_plane
-from capture.alignment.session_fit import Session, Settings
+from capture.alignment.session_fit import AlignSettings, SessionMap
 from capture.captures import CapturedPair
 from capture.registration import geometry
 from capture.registration.residuals import Check
@@ -73,7 +73,7 @@ class Outcome:
 
     name: str
     expected: int
-    found: Session | None = None
+    found: SessionMap | None = None
     done: list[tuple[CapturedPair, Done]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -84,7 +84,7 @@ class Outcome:
 
 
 def align_pair(
-    number: int, pair: CapturedPair, labels: Labels, found: Session, settings: Settings, writer: DatasetWriter
+    number: int, pair: CapturedPair, labels: Labels, found: SessionMap, settings: AlignSettings, writer: DatasetWriter
 ) -> Done:
     """Judge one pair, warp it, write it.
 
@@ -135,7 +135,7 @@ def _alignment(check: Check, share: float | None) -> AlignmentRecord:
     return AlignmentRecord(residual_px=check.left_px, sigma_px=sigma, share_of_light=share)
 
 
-def _pictures(frames: develop.Frames, found: Session, settings: Settings, box: Box) -> tuple[Picture, Picture]:
+def _pictures(frames: develop.Frames, found: SessionMap, settings: AlignSettings, box: Box) -> tuple[Picture, Picture]:
     """Both arms on the crop, 8 bits; a picture that is only cropped keeps its codes."""
     well, low = on_one_arm(frames.linear(settings.isps), found.arms, settings.onto, box, settings.resampler)
     if settings.match != "none":
@@ -161,7 +161,7 @@ def _record(
     number: int,
     pair: CapturedPair,
     shot: Shot,
-    found: Session,
+    found: SessionMap,
     onto: ArmName,
     box: Box,
     frames: develop.Frames,
@@ -193,7 +193,7 @@ def _record(
     )
 
 
-def write_alignments(folder: Path, outcomes: list[Outcome], settings: Settings) -> None:
+def write_alignments(folder: Path, outcomes: list[Outcome], settings: AlignSettings) -> None:
     """`alignment.json`: everything about every session that was decided."""
     document = {
         "isp_sim": isp_sim.__version__,

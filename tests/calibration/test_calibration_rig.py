@@ -150,7 +150,7 @@ def test_the_geometry_command_writes_a_rig_that_loads(tmp_path, capsys):
     page = (tmp_path / "exlpose-small-aligned.html").read_text()
     assert "Pictures are valid in" in page
     assert "<td>shift_px x</td>" in page and "<td>perspective_per_px y</td>" in page
-    assert "px rms" in capsys.readouterr().out
+    assert "px RMS" in capsys.readouterr().out
 
 
 def test_geometry_faults_are_told(tmp_path, rig, capsys):
@@ -231,7 +231,7 @@ def test_filter_faults_name_file_and_line(rig, tmp_path):
     with pytest.raises(ValueError, match="lacks the columns nd_filter"):
         filter_ratios.read_pairs(path, rig)
     path.write_text("well_lit,low_light,nd_filter\na.dng,b.dng,maybe\n")
-    with pytest.raises(ValueError, match=r"pairs.csv:2: nd_filter = 'maybe': allowed are yes and no"):
+    with pytest.raises(ValueError, match=r"pairs.csv:2: nd_filter = 'maybe': expected yes or no"):
         filter_ratios.read_pairs(path, rig)
     bright = save(shoot(rig, rig.well_lit, texture(rig.height_px, rig.width_px, 0) * 100, 1, 0), tmp_path, "x")[0].name
     path.write_text(f"well_lit,low_light,nd_filter\n{bright},{bright},yes\n")

@@ -470,7 +470,7 @@ def test_a_session_too_dark_to_register_is_refused_with_what_it_knows(rig, tmp_p
         (["--summed", "-1"], "capture.align: --summed -1: expected a whole number from 1\n"),
         (["--limit-px", "nan"], "capture.align: --limit-px nan: expected a number above 0\n"),
         (["--annotations", "nosuch"], "capture.align: --annotations nosuch: no such file or folder\n"),
-        (["--reference", "other.dng"], "--reference other.dng: is no pair of"),
+        (["--reference", "other.dng"], "--reference other.dng: not one of the pairs of"),
         (["--rig", "nosuch"], "nosuch: no such file, and no rigs file of that name"),
     ],
 )

@@ -243,7 +243,7 @@ def test_a_session_of_the_simulated_rig_resumes_and_is_complete(tiny, tmp_path, 
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        (["--bright", "nikon:1"], "--bright nikon:1: allowed are simulated, replay, basler, aravis"),
+        (["--bright", "nikon:1"], "--bright nikon:1: expected one of simulated, replay, basler, aravis"),
         (["--bright", "basler"], "basler: give the camera's serial number, as basler:12345678"),
         (
             ["--bright", "replay", "--dark", "replay"],
