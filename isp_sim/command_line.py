@@ -53,9 +53,16 @@ def run(
         if not children and not reached and _importing(frame):  # raised in an import, it could be caught or half-done
             print(stopped[1], file=sys.stderr, flush=True)
             os._exit(128 + number)
+
+        def ignored(what: "sys.UnraisableHookArgs") -> None:  # in a destructor: faults of a clean-up are not shown
+            if what.exc_type is Stopped:  # it was lost there: once more, from outside
+                main = threading.main_thread().ident or 0
+                threading.Timer(0.01, signal.pthread_kill, (main, number)).start()
+
+        sys.unraisablehook = ignored
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's loaders raise there when their processes end
         for child in children:
-            child.terminate()
+            child.kill()  # its files appear whole or not at all
         raise Stopped
 
     before = _handle(stop)

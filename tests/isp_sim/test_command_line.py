@@ -246,3 +246,26 @@ def test_on_a_terminal_there_is_a_bar_that_starts_where_the_run_goes_on():
     )
     run = python("-c", code, check=True)
     assert "25 of 40 pairs" in run.stderr and " 0 of 40" not in run.stderr
+
+
+LOST = """
+import argparse, os, signal, sys, time
+from isp_sim.command_line import run
+
+class Loader:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+
+def work(args):
+    Loader()
+    time.sleep(20)
+    return 0
+
+sys.exit(run(argparse.ArgumentParser("isp-sim x"), work, []))
+"""
+
+
+def test_a_signal_in_a_destructor_is_not_lost_and_not_shown():
+    run = python("-c", LOST, timeout=15)
+    assert run.returncode == 143 and run.stderr == "isp-sim x: stopped; nothing was written\n"
