@@ -46,10 +46,11 @@ def measure(folder: Path, pairs: int) -> Table:
         raise RuntimeError("the session could not be shot")
     given = align.parser().parse_args([str(captures), "--out", str(out)])
     found, _ = find_pairs(captures)
-    settings = session_fit.Settings("low_light", "cubic", "none", 0.5, False, None, given.summed, 0.01)
+    isps = develop.Isps.of(load_rig(rig))
+    settings = session_fit.AlignSettings("low_light", "cubic", "none", 0.5, False, None, given.summed, 0.01, isps)
     chosen = session_fit.candidates(found, settings)[: given.summed]
 
-    def register() -> session_fit.Session:
+    def register() -> session_fit.SessionMap:
         torch.set_num_threads(CORES)
         return session_fit.fit_session("session", [(pair, develop.read(pair)) for pair in chosen], settings)
 

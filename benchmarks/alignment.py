@@ -29,6 +29,7 @@ from capture.registration import geometry, register
 from capture.registration.observation import of_raws
 from isp_sim import streams
 from isp_sim.isp.codes import srgb_codes
+from isp_sim.isp.develop import UNCUT
 from isp_sim.pair import DualCamera, Pair
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
@@ -113,7 +114,7 @@ def ours(pairs: list[Pair]) -> Found:
 def ecc(pair: Pair, correlate_first: bool) -> Found:
     """OpenCV's ECC with a homography, from the identity or, as RealBlur does, from a phase correlation."""
     well, low = (
-        cv2.cvtColor(srgb_codes(develop.linear(raw)), cv2.COLOR_RGB2GRAY)
+        cv2.cvtColor(srgb_codes(develop.linear(raw, UNCUT)), cv2.COLOR_RGB2GRAY)
         for raw in (pair.well_lit_raw, pair.low_light_raw)
     )
     height, width = well.shape

@@ -17,7 +17,6 @@ from collections.abc import Iterator
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from calibration.emva import characterise, gain_law, simulated
@@ -26,6 +25,7 @@ from calibration.emva.characterise import Results
 from calibration.emva.confidence import Estimate
 from calibration.emva.dark_noise import GainPoint
 from isp_sim import readout
+from isp_sim.progress import track
 from isp_sim.rig import NoiseLaw, Sensor
 from isp_sim.rigfile import load_sensor, rigs_folder
 

@@ -22,6 +22,7 @@ from rich.table import Table
 from isp_sim import generate, html_report
 from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
+from models.choices import WEIGHTS
 from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs, shots
 from models.enhance.comparison import (
     MEAN_SCALED,
@@ -41,9 +42,9 @@ from models.isp.learned import load_weights
 from models.pose.weights import SHIPPED, load_network
 from models.recognisers.loading import of_cpn
 from models.recognisers.recogniser import Recogniser
+from models.runs.enhancer_training import train
 from models.scoring.average_precision import Protocol
 from models.scoring.niqe import fit_pristine
-from models.train_enhancer import WEIGHTS, train
 
 TRAIN_SEED, TEST_SEED = 0, 31
 SHOTS_A_SCENE = 4

@@ -19,16 +19,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
+from isp_sim.progress import track
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Person
 from isp_sim.scenes.annotations import read_annotations
+from models.choices import TEST_SEED
 from models.data.crops import FLIP
 from models.data.normalisation import WELL, Picture
 from models.data.samples import RigPairs, shots
-from models.evaluate import TEST_SEED
 from models.recognisers.detection import Detection
 from models.recognisers.inference import detect
 from models.recognisers.loading import MOVENETS, load_recogniser
@@ -46,16 +46,16 @@ def exchanged(person: Person) -> Person:
     return replace(person, keypoints=tuple(person.keypoints[joint] for joint in FLIP))
 
 
-def built_in(rig: str, scenes: int, seed: int, console: Console) -> Iterator[tuple[Picture, tuple[Person, ...]]]:
+def built_in(rig: str, scenes: int, seed: int) -> Iterator[tuple[Picture, tuple[Person, ...]]]:
     """Well-lit pictures, and who is tall enough in them."""
-    for sample in shots(RigPairs(load_rig(rig), seed, scenes, shots_per_scene=1), console):
+    for sample in shots(RigPairs(load_rig(rig), seed, scenes, shots_per_scene=1), shown=True):
         yield sample.well_lit, tuple(p for p in sample.people if p.labelled and p.bbox[3] >= MIN_HEIGHT_PX)
 
 
-def photographs(folder: Path, count: int, console: Console) -> Iterator[tuple[Picture, tuple[Person, ...]]]:
+def photographs(folder: Path, count: int) -> Iterator[tuple[Picture, tuple[Person, ...]]]:
     """The last photographs by name, with their people."""
     people = {Path(name).name: found for name, found in read_annotations(folder / "annotations.json").items()}
-    for path in track(sorted((folder / "images").iterdir())[-count:], "photographs", console=console, transient=True):
+    for path in track(sorted((folder / "images").iterdir())[-count:], "photographs"):
         picture = np.ascontiguousarray(cv2.imread(str(path))[..., ::-1])
         yield picture, tuple(p for p in people.get(path.name, ()) if p.labelled)
 
@@ -104,9 +104,9 @@ def main() -> int:
     args = parser.parse_args()
     console = Console(width=120)
     recognisers = {name: load_recogniser(name) for name in args.pose}
-    sets: dict[str, Pictures] = {"built-in": built_in(args.rig, args.scenes, args.seed, console)}
+    sets: dict[str, Pictures] = {"built-in": built_in(args.rig, args.scenes, args.seed)}
     if PHOTOS.is_dir() and args.photos:
-        sets["photographs"] = photographs(PHOTOS, args.photos, console)
+        sets["photographs"] = photographs(PHOTOS, args.photos)
     table = Table(title=f"{args.scenes} built-in scenes through {args.rig}, seed {args.seed}; PCK@0.2 of the torso")
     for heading in (
         "pictures",

@@ -22,14 +22,16 @@ from rich.table import Table
 from isp_sim.annotation_files import SPLITS
 from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
+from models.choices import WEIGHTS
 from models.data.samples import FolderPairs, HeldPairs, PairSource, RigPairs, shots
 from models.engine.distributed import pick_device
 from models.engine.training import Recipe, load_recipe
 from models.pose.variants import VARIANTS
 from models.recognisers.loading import load_recogniser
+from models.runs.pose_training import PoseRecipe, train
 from models.scoring.average_precision import Protocol
 from models.scoring.poses import find_poses
-from models.train_pose import KNOWN, WEIGHTS, PoseRecipe, train
+from models.train_pose import KNOWN
 
 PUBLISHED = {  # AP@.5:.95 with true boxes: LL-N, LL-H, LL-E, LL-A, WL
     "baseline-low": (32.6, 25.1, 13.8, 24.6, 1.6),

@@ -23,12 +23,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from isp_sim import readout, sensor
 from isp_sim.metering import level
 from isp_sim.pair import DualCamera
+from isp_sim.progress import track
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
 from isp_sim.run import tasks

@@ -26,7 +26,6 @@ from isp_sim.files import write_atomically
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes.photos import Photos
-from models import train_isp
 from models.data.samples import FolderPairs, HeldPairs, PairSource, RigPairs, shots
 from models.engine.distributed import pick_device
 from models.engine.training import load_recipe, with_options
@@ -36,9 +35,10 @@ from models.isp.grid_search import GRID, QUICK_GRID
 from models.isp.table import Method, Row, developed_by, gaps
 from models.recognisers.loading import load_recogniser
 from models.recognisers.recogniser import Recogniser
+from models.runs.isp_training import IspRecipe, judge, train
 from models.scoring.average_precision import Protocol
 from models.scoring.poses import LOW_SPLITS, Detector, Poses
-from models.train_isp import KNOWN, IspRecipe, train
+from models.train_isp import KNOWN
 
 ORDERS = {  # Ono et al., AP@.5:.95: LL-N, LL-H, LL-E, LL-A; None where the paper gives LL-A alone
     "E,G,S": (42.6, 34.1, 20.0, 33.2),
@@ -128,9 +128,7 @@ def run(
         isp = train(recipe, recogniser, learn, folder, resume, {"benchmark": "ono_tables"}, Console(quiet=True))
         if name == OURS_FROM_RAW:
             grid, cache = QUICK_GRID if scale == "quick" else GRID, out / "oracle"
-            rows = train_isp.judge(
-                isp, recogniser, recipe.input, learn, shots(judged), "none", grid, cache, REFINEMENT_STEPS
-            )
+            rows = judge(isp, recogniser, recipe.input, learn, shots(judged), "none", grid, cache, REFINEMENT_STEPS)
         else:
             rows = {LEARNED: over(judged, developed_by(isp, recogniser, recipe.input, "none"))}
     found = scored(rows)

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
+from isp_sim.progress import track
 from isp_sim.scenes.people.crowd import distance
 from isp_sim.scenes.people.layout import lay_out
 from isp_sim.scenes.people.source import People

@@ -17,10 +17,11 @@ from rich.table import Table
 
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes.photos import Photos
+from models.choices import TEST_SEED
 from models.data.samples import PairSource, RigPairs, shots
-from models.evaluate import ERRORS, HEADINGS, TEST_SEED, rows
 from models.recognisers.loading import load_recogniser
 from models.recognisers.recogniser import EXTENTS, Recogniser
+from models.runs.evaluation import ERRORS, HEADINGS, rows
 from models.scoring.average_precision import Protocol
 from models.scoring.poses import find_poses
 

@@ -15,12 +15,12 @@ from collections import defaultdict
 import numpy as np
 from means import DATA, source_of
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from isp_sim import optics, readout, sensor
 from isp_sim.metering import meter
 from isp_sim.pair import DualCamera
+from isp_sim.progress import track
 from isp_sim.rigfile import load_rig
 from isp_sim.run import tasks
 from isp_sim.scenes import Scene

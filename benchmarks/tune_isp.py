@@ -12,6 +12,7 @@ import argparse
 import resource
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from rich.table import Table
 from isp_sim import streams
 from models import tune_isp
 from models.pose.weights import SHIPPED
+from models.runs.tuning import DEFAULTS, Tuning, run, searches_of
 from models.scoring.average_precision import Protocol
 from models.tuning.judge import Seen, Task, judging
 from models.tuning.loading import load_isp
@@ -55,7 +57,7 @@ def bootstrap(ours: Sequence[Seen], theirs: Sequence[Seen], shots: Sequence[RawS
     return low, high
 
 
-def tune(isp: str, evaluations: int, given: argparse.Namespace, console: Console) -> tuple[argparse.Namespace, Ways]:
+def tune(isp: str, evaluations: int, given: argparse.Namespace, console: Console) -> tuple[Tuning, Ways]:
     """One tuning through the command's own function and what an evaluation cost; gives what was asked and found."""
     images, judged, _, _ = SCALES[given.scale]
     out = given.out / given.scale / isp
@@ -65,38 +67,37 @@ def tune(isp: str, evaluations: int, given: argparse.Namespace, console: Console
         words += ["--data", shot / "shots", "--held-out", shot / "held-out"]
     if given.workers:
         words += ["--workers", given.workers]
-    asked = tune_isp.parser().parse_args([*map(str, words), "--pose", str(given.pose), "--resume"])
-    for kind in (kinds := tune_isp.searches_of(asked, load_isp(isp))):
-        asked.search = kind
+    args = tune_isp.parser().parse_args([*map(str, words), "--pose", str(given.pose), "--resume"])
+    tuning = Tuning(**vars(args))
+    for kind in (kinds := searches_of(tuning, load_isp(isp))):
         record = out / f"{kind}.jsonl"
         before, start = len(Record(record).lines), processor_seconds()
-        found, _ = tune_isp.run(asked, console)
+        found, _ = run(replace(tuning, search=kind))
         if made := len(Record(record).lines) - before:
             cost = (processor_seconds() - start) / made
             console.print(f"{isp}, {kind}: {made} evaluations made now, {cost:.2f} s of processor each, all included")
     if len(kinds) > 1:
-        asked.search = "both"
-        found, _ = tune_isp.run(asked, console)  # the report over all
-    return asked, {name: one.settings for name, one in found.items()}
+        found, _ = run(replace(tuning, search="both"))  # the report over all
+    return tuning, {name: one.settings for name, one in found.items()}
 
 
-def compare(asked: argparse.Namespace, ways: Ways, console: Console) -> None:
+def compare(tuning: Tuning, ways: Ways, console: Console) -> None:
     """Held-out AP of every way beside the ISP's defaults."""
-    held = read_shots(asked.held_out or asked.out / "held-out", asked.judged)
-    if asked.isp == "libraw":
+    held = read_shots(tuning.held_out or tuning.out / "held-out", tuning.judged)
+    if tuning.isp == "libraw":
         ways = ways | {
             "defaults, automatic brightness": defaults(load_isp("libraw").parameters) | {"auto_bright": True}
         }
-    workers = asked.workers or 1
-    with judging(Task(asked.isp, asked.pose, asked.flip, held), workers) as judges:
-        seen = judge_all(ways, asked.out / "judged", judges, held)
-    table = Table(title=f"{asked.isp}: {len(held)} held-out shots, {sum(len(s.people) for s in held)} people")
+    workers = tuning.workers or 1
+    with judging(Task(tuning.isp, tuning.pose, tuning.flip, held), workers) as judges:
+        seen = judge_all(ways, tuning.out / "judged", judges, held)
+    table = Table(title=f"{tuning.isp}: {len(held)} held-out shots, {sum(len(s.people) for s in held)} people")
     for heading in ("", "LL-N", "LL-H", "LL-E", "LL-A", "over the defaults", "95 %", "mean OKS over the defaults"):
         table.add_column(heading, justify="right" if heading else "left")
-    found = verdicts(ways, seen, held, tune_isp.DEFAULTS, Protocol(flip=asked.flip))
-    base = found[tune_isp.DEFAULTS].scores["LL-A"].ap
+    found = verdicts(ways, seen, held, DEFAULTS, Protocol(flip=tuning.flip))
+    base = found[DEFAULTS].scores["LL-A"].ap
     for name, one in found.items():
-        low, high = bootstrap(seen[name], seen[tune_isp.DEFAULTS], held)
+        low, high = bootstrap(seen[name], seen[DEFAULTS], held)
         table.add_row(
             name, *(f"{score.ap:.1f}" for score in one.scores.values()), f"{one.scores['LL-A'].ap - base:+.2f}",
             f"{low:+.2f} … {high:+.2f}", f"{one.gain:+.4f} ± {one.error:.4f}",
@@ -108,10 +109,10 @@ def main(given: argparse.Namespace, console: Console) -> None:
     """Both ISPs, one after the other."""
     _, _, over_libraw, over_pipeline = SCALES[given.scale]
     for isp, evaluations in (("libraw", over_libraw), ("pipeline", over_pipeline)):
-        asked, ways = tune(isp, evaluations, given, console)
-        compare(asked, ways, console)
+        tuning, ways = tune(isp, evaluations, given, console)
+        compare(tuning, ways, console)
         if given.docs:
-            shutil.copy(asked.out / "convergence.png", PICTURES / f"tuning_{isp}.png")
+            shutil.copy(tuning.out / "convergence.png", PICTURES / f"tuning_{isp}.png")
 
 
 if __name__ == "__main__":

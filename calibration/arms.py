@@ -24,13 +24,13 @@ def read_stack(paths: Sequence[Path], sensor: Sensor | None = None) -> tuple[Raw
 
     Raises:
         ValueError: they differ in size, exposure or gain, or one cannot be read.
-        FileNotFoundError: one is not there.
+        FileNotFoundError: one is missing.
     """
     first, total = read_dng(paths[0]), None
     for path in paths:
         raw = read_dng(path)
         if (raw.counts.shape, raw.exposure_us, raw.gain_db) != (first.counts.shape, first.exposure_us, first.gain_db):
-            raise ValueError(f"{path}: differs from {paths[0]} in size, exposure or gain; a stack is of one setting")
+            raise ValueError(f"{path}: differs from {paths[0]} in size, exposure or gain; expected one setting a stack")
         part = linear(raw, sensor)
         total = part if total is None else total + part
     assert total is not None
@@ -71,11 +71,11 @@ def read_picture(path: Path) -> Array:
     """An sRGB picture as linear RGB, `(height, width, 3)`.
 
     Raises:
-        ValueError: no picture that can be read.
+        ValueError: not a readable picture.
     """
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     if picture is None:
-        raise ValueError(f"{path}: no picture that can be read")
+        raise ValueError(f"{path}: not a readable picture")
     share = picture[..., ::-1].astype(np.float32) / (255 if picture.dtype == np.uint8 else 65535)
     return np.asarray(srgb_decode(torch.from_numpy(np.ascontiguousarray(share))).numpy(), np.float64)
 
@@ -90,5 +90,5 @@ def extended(rig: str, out: Path) -> str:
     if not path.is_file() or path.resolve().parent == rigs_folder().resolve():
         return path.stem
     if path.resolve().parent != out.resolve():
-        raise ValueError(f"{rig}: a rig extends files beside it; say --out {path.parent}")
+        raise ValueError(f"{rig}: a rig extends files beside it; give --out {path.parent}")
     return path.name

@@ -6,314 +6,38 @@ python -m calibration.colour chart.dng --sensor my_camera.yaml
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table as Shown
-
-from calibration.arms import read_picture, read_stack, tiles
-from calibration.emva.confidence import Array, Estimate
-from calibration.page import Heading, Part, Picture, Table, Text, new_figure, write_page
-from calibration.sensor_yaml import figure, sensor_yaml
-from isp_sim.files import write_atomically
-from isp_sim.rig import Sensor
-from isp_sim.rigfile import load_rig, load_sensor
-from isp_sim.scenes.charts import patch_colours
-
-INNER = 0.5
-"""Share of a patch's width that is looked at, in its middle."""
-SAMPLES = 24
-DETECTOR_WIDTH = 1440
-"""The detector works on, and tells corners of, pictures of this width."""
-SATURATED = 0.98
-STUDENT_23 = 2.069
-"""Student's t for 95 % and 23 degrees of freedom."""
+from isp_sim.command_line import run
 
 
-@dataclass(frozen=True)
-class Chart:
-    """What a camera saw of the 24 patches, `(24, 3)`, in their order.
-
-    Attributes:
-        rgb: means of the patches' middles.
-        corners: of the chart in `picture`, `(4, 2)`, x before y, the dark skin's first.
-        picture: linear, wider than high.
-    """
-
-    rgb: Array
-    corners: Array
-    picture: Array
-
-
-@dataclass(frozen=True)
-class Colours:
-    """A fit.
-
-    Attributes:
-        matrix: 3×3, linear Rec. 709 → camera RGB over its efficiencies, largest row sum 1.
-        errors: half widths of the 95 % intervals of it.
-        neutral: camera RGB of a perfect white over its G.
-        delta_e: ΔE2000 of each patch when the others alone make the matrix.
-        seen, true: linear Rec. 709 of each patch, by the matrix of all and by its reflectance.
-        to_rec709: 3×3, camera RGB → linear Rec. 709 by the matrix of all, a perfect white in mid-chart 1.
-    """
-
-    matrix: Array
-    errors: Array
-    neutral: tuple[Estimate, Estimate, Estimate]
-    delta_e: Array
-    seen: Array
-    true: Array
-    to_rec709: Array
-
-
-def find_chart(rgb: Array) -> Chart:
-    """A ColorChecker Classic in a linear picture, any way up.
-
-    Raises:
-        ValueError: none is found, or a patch is saturated.
-    """
-    from colour_checker_detection import detect_colour_checkers_segmentation  # takes 2 s
-
-    if rgb.shape[0] > rgb.shape[1]:  # the detector would turn it, and tell corners of what it turned
-        rgb = np.ascontiguousarray(np.rot90(rgb))
-    white = np.percentile(rgb.reshape(-1, 3), 99, axis=0)
-    shown = np.clip(rgb / np.maximum(white, 1e-9), 0, 1) ** (1 / 2.2)
-    found = detect_colour_checkers_segmentation(shown.astype(np.float32), additional_data=True)
-    if not found:
-        raise ValueError(
-            "no ColorChecker is found: it should fill a third of the picture or more, evenly lit and sharp"
-        )
-    corners = np.asarray(found[0].quadrilateral, np.float64) * rgb.shape[1] / DETECTOR_WIDTH
-    charts = [Chart(_patches(rgb, turned), turned, rgb) for turned in (np.roll(corners, n, axis=0) for n in range(4))]
-    best = max(charts, key=lambda chart: _likeness(chart.rgb))
-    if best.rgb.max() >= SATURATED:
-        raise ValueError("the ColorChecker's brightest patch is saturated: expose less")
-    return best
-
-
-def _likeness(rgb: Array) -> float:
-    """How well the patches' logarithms go with the reference's: tells which way up the chart is."""
-    true = np.log(np.maximum([value for _, value in patch_colours("D65")], 1e-3))
-    seen = np.log(np.maximum(rgb, 1e-5))
-    return float(np.mean([np.corrcoef(seen[:, band], true[:, band])[0, 1] for band in range(3)]))
-
-
-def _patches(rgb: Array, corners: Array) -> Array:
-    """Means of the 24 patches' middles, between the chart's corners taken clockwise from the dark skin's."""
-    unit = np.array([[0, 0], [6, 0], [6, 4], [0, 4]], np.float32)
-    place = cv2.getPerspectiveTransform(unit, corners.astype(np.float32))
-    grid = ((np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5) * INNER
-    means = []
-    for patch in range(24):
-        row, column = divmod(patch, 6)
-        x, y = np.meshgrid(column + 0.5 + grid, row + 0.5 + grid)
-        points = cv2.perspectiveTransform(np.stack([x, y], axis=-1).astype(np.float32), place)
-        seen = cv2.remap(rgb.astype(np.float32), points[..., 0], points[..., 1], cv2.INTER_NEAREST)
-        means.append(seen.reshape(-1, 3).mean(axis=0))
-    return np.array(means, np.float64)
-
-
-def fit_colours(chart: Chart, illuminant: str, efficiency: tuple[float, float, float]) -> Colours:
-    """Linear Rec. 709 → camera by least squares over the patches (Cheung et al. 2004, 3 terms), each left out in turn.
-
-    Args:
-        chart: what the camera saw.
-        illuminant: under which; names one of colour-science's.
-        efficiency: quantum efficiencies of R, G, B, which a sensor file states apart from the matrix.
-    """
-    true = np.array([value for _, value in patch_colours(illuminant)])
-    camera = chart.rgb / np.array(efficiency)
-    whole, light = _fitted(true, camera, np.arange(24))
-    rounds = [_fitted(true, camera, np.delete(np.arange(24), n)) for n in range(24)]
-    left_out = np.array([matrix for matrix, _ in rounds])
-    foretold = np.stack([np.linalg.solve(m, camera[n] / at[n]) for n, (m, at) in enumerate(rounds)])
-    replicas = left_out / left_out.sum(axis=2).max(axis=1)[:, None, None]
-    errors = np.sqrt(23 / 24 * ((replicas - replicas.mean(axis=0)) ** 2).sum(axis=0))
-    white, whites = (m.sum(axis=-1) * np.array(efficiency) for m in (whole, left_out))
-    white, whites = white / white[1], whites / whites[:, 1:2]
-    halves = STUDENT_23 * np.sqrt(23 / 24 * ((whites - whites.mean(axis=0)) ** 2).sum(axis=0))
-    red, green, blue = (Estimate(float(v), float(v - h), float(v + h)) for v, h in zip(white, halves, strict=True))
-    return Colours(
-        matrix=whole / whole.sum(axis=1).max(),
-        errors=STUDENT_23 * errors,
-        neutral=(red, green, blue),
-        delta_e=_delta_e(foretold, true),
-        seen=camera / light[:, None] @ np.linalg.inv(whole).T,
-        true=true,
-        to_rec709=np.linalg.inv(whole) / np.array(efficiency),
-    )
-
-
-def _fitted(true: Array, camera: Array, use: NDArray[np.int64]) -> tuple[Array, Array]:
-    """Matrix of some patches, and the light at all 24: lamp and lens leave the chart's rim darker, a parabola does it.
-
-    In turn, the matrix from patches over their light, and the light, `exp` of a polynomial of second order in the
-    patch's place, from how bright a patch is against what the matrix expects of it.
-    """
-    import colour  # takes 0.9 s
-
-    y, x = np.divmod(np.arange(24), 6)
-    x, y = (x - 2.5) / 2.5, (y - 1.5) / 1.5
-    terms = np.stack([np.ones(24), x, y, x * x, x * y, y * y], axis=1)
-    light = np.ones(24)
-    for _ in range(12):
-        even = camera / light[:, None]
-        matrix = colour.matrix_colour_correction(true[use], even[use], method="Cheung 2004", terms=3)
-        expected = true @ np.asarray(matrix).T
-        weight = np.linalg.norm(expected, axis=1)[use]
-        ratio = (camera * expected).sum(axis=1) / (expected**2).sum(axis=1)
-        shape = np.linalg.lstsq(terms[use] * weight[:, None], np.log(ratio[use]) * weight, rcond=None)[0]
-        light = np.exp(terms[:, 1:] @ shape[1:])
-    return np.asarray(matrix, np.float64), np.asarray(light, np.float64)
-
-
-def _delta_e(seen: Array, true: Array) -> Array:
-    """CIE ΔE2000 between linear Rec. 709 colours under D65."""
-    import colour
-
-    white = colour.CCS_ILLUMINANTS["CIE 1931 2 Degree Standard Observer"]["D65"]
-    xyz = [colour.RGB_to_XYZ(np.maximum(rgb, 0), "ITU-R BT.709", apply_cctf_decoding=False) for rgb in (seen, true)]
-    return np.asarray(colour.delta_E(*(colour.XYZ_to_Lab(one, white) for one in xyz), method="CIE 2000"), np.float64)
-
-
-def colour_file(found: Colours, sensor: Sensor, name: str, source: str, illuminant: str) -> str:
-    """A sensor file with this matrix, everything else as it stands in another."""
-    document = sensor.model_dump(mode="json", exclude_none=True) | {"name": name}
-    words = (
-        f"ColorChecker in {source} under {illuminant}; largest interval of an entry ± {found.errors.max():.2g}, mean "
-        f"Delta E2000 of patches left out {found.delta_e.mean():.2f}"
-    )
-    document["rec709_to_camera"] = figure(found.matrix.tolist(), "measured", words)
-    head = f"# {sensor.name} with the colour matrix of {source}, made by `python -m calibration.colour`.\n"
-    return head + sensor_yaml(document)
-
-
-def write_colour_page(path: Path, found: Colours, chart: Chart, name: str) -> None:
-    """Write the page; see `page.write_page`."""
-    matrix = [
-        (f"camera {'RGB'[row]}", *(f"{found.matrix[row, b]:.4f} ± {found.errors[row, b]:.4f}" for b in range(3)), "")
-        for row in range(3)
-    ]
-    names = [patch for patch, _ in patch_colours("D65")]
-    rows = [(patch, f"{value:.2f}", "") for patch, value in zip(names, found.delta_e, strict=True)]
-    parts: list[Part] = [
-        Text(
-            "Each interval is of 95 %: the matrix's from leaving out each patch in turn, the balance's from four greys."
-        ),
-        Heading("Colour matrix: linear Rec. 709 → camera, efficiencies apart"),
-        Table(("", "R", "G", "B", ""), matrix),
-        Heading("White balance"),
-        Table(("camera", "over G"), [("RGB"[n], str(one)) for n, one in enumerate(found.neutral)]),
-        Heading("Patches"),
-        Text(
-            f"ΔE2000 when the others make the matrix: mean {found.delta_e.mean():.2f}, worst {found.delta_e.max():.2f}."
-        ),
-        Picture(_swatches(found), "Outside: as the chart reflects; middle: as the camera sees it through the matrix."),
-        Picture(
-            _outline(chart, found.to_rec709),
-            "Where the chart was found; the first corner is the dark skin's. Developed as the patches above, through "
-            "the matrix of all, but with the shading of lamp and lens, which the patches are freed of. A raw has rims "
-            "of colour: the pixels of a tile lie apart.",
-        ),
-        Table(("patch", "ΔE2000", ""), rows),
-    ]
-    write_page(path, f"Colour calibration: {name}", parts)
-
-
-def _display(rgb: Array) -> Array:
-    return np.clip(np.where(rgb <= 0.0031308, 12.92 * rgb, 1.055 * np.maximum(rgb, 1e-9) ** (1 / 2.4) - 0.055), 0, 1)
-
-
-def _swatches(found: Colours) -> Figure:
-    plot = new_figure(7.2, 4.8)
-    axes = plot.subplots()
-    for patch in range(24):
-        row, column = divmod(patch, 6)
-        axes.add_patch(Rectangle((column, 3 - row), 0.94, 0.94, color=tuple(_display(found.true[patch]))))
-        axes.add_patch(Rectangle((column + 0.25, 3.25 - row), 0.44, 0.44, color=tuple(_display(found.seen[patch]))))
-        ink = "white" if found.true[patch].mean() < 0.25 else "black"
-        axes.text(column + 0.05, 3.04 - row, f"{found.delta_e[patch]:.1f}", fontsize=8, color=ink)
-    axes.set(xlim=(0, 6), ylim=(0, 4), aspect="equal")
-    axes.axis("off")
-    return plot
-
-
-def _outline(chart: Chart, to_rec709: Array) -> Figure:
-    plot = new_figure(7.2, 4.5)
-    axes = plot.subplots()
-    axes.imshow(_display(chart.picture @ to_rec709.T))
-    closed = np.vstack([chart.corners, chart.corners[:1]])
-    axes.plot(closed[:, 0], closed[:, 1], color="#ff2d95", linewidth=1.5)
-    axes.plot(*chart.corners[0], "o", color="#ff2d95")
-    axes.axis("off")
-    return plot
-
-
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = "python -m calibration.colour") -> argparse.ArgumentParser:
     """The command line."""
-    asked = argparse.ArgumentParser(
-        prog="python -m calibration.colour",
+    parser = argparse.ArgumentParser(
+        prog=prog,
         description="Find a ColorChecker Classic in raws (DNG, several of one setting are averaged) or in an sRGB "
-        "picture, fit the camera's colour matrix and white balance, tell ΔE2000. Without files it simulates a chart "
-        "before the exlpose-small rig.",
-        epilog="example: python -m calibration.colour chart.dng --sensor my_camera.yaml --out out/colour",
+        "picture, fit the camera's colour matrix and white balance, report ΔE2000. Without files it simulates a chart "
+        "in front of the exlpose-small rig.",
+        epilog="example: %(prog)s chart.dng --sensor my_camera.yaml --out out/colour",
     )
-    asked.add_argument("files", nargs="*", type=Path, help="DNG of one setting, or one picture")
-    asked.add_argument("--sensor", default="imx392", help="sensor file that gets the matrix [%(default)s]")
-    asked.add_argument("--illuminant", default="D65", help="the chart's light, one of colour-science's [%(default)s]")
-    asked.add_argument("--name", help="of the new sensor file [<sensor>_colour]")
-    asked.add_argument("--seed", type=int, default=0, help="of the simulated frames [%(default)s]")
-    asked.add_argument("--out", type=Path, default=Path("out/calibration"), help="folder [%(default)s]")
-    return asked
+    parser.add_argument("files", nargs="*", type=Path, help="DNG of one setting, or one picture")
+    parser.add_argument("--sensor", default="imx392", help="sensor file that gets the matrix [%(default)s]")
+    parser.add_argument("--illuminant", default="D65", help="the chart's light, one of colour-science's [%(default)s]")
+    parser.add_argument("--name", help="of the new sensor file [<sensor>_colour]")
+    parser.add_argument("--seed", type=int, default=0, help="of the simulated frames [%(default)s]")
+    parser.add_argument("--out", type=Path, default=Path("out/calibration"), help="folder [%(default)s]")
+    return parser
 
 
-def calibrate(given: argparse.Namespace) -> tuple[Path, Path, Colours]:
-    """Do what the command line asks; the files written and the fit.
+def work(args: argparse.Namespace) -> int:
+    """Calibrate, then print the matrix and ΔE2000. Raises as `calibration.colour_chart.calibrate`."""
+    from rich.console import Console
+    from rich.table import Table
 
-    Raises:
-        ValueError: no chart is found, or it is saturated, or a file cannot be read.
-    """
-    sensor = load_sensor(given.sensor)
-    files = given.files
-    if not files:
-        from calibration.simulated_rig import chart_frames  # brings the simulator
+    from calibration.colour_chart import calibrate
 
-        rig = load_rig("exlpose-small").model_copy(update={"sensor": sensor})
-        files = chart_frames(rig, given.out / "chart", given.seed)
-    if files[0].suffix.lower() == ".dng":
-        raw, plane = read_stack(files, sensor)
-        rgb, efficiency = tiles(plane, raw.cfa), sensor.quantum_efficiency.value
-    else:
-        rgb, efficiency = read_picture(files[0]), (1.0, 1.0, 1.0)
-    chart = find_chart(rgb)
-    found = fit_colours(chart, given.illuminant, efficiency)
-    name = given.name or f"{sensor.name}_colour"
-    given.out.mkdir(parents=True, exist_ok=True)
-    file, page = given.out / f"{name}.yaml", given.out / f"{name}.html"
-    write_atomically(file, colour_file(found, sensor, name, files[0].name, given.illuminant).encode())
-    write_colour_page(page, found, chart, name)
-    return file, page, found
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
-    given = parser().parse_args(arguments)
-    try:
-        file, page, found = calibrate(given)
-    except (ValueError, OSError) as fault:
-        print(f"calibration.colour: {fault}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("calibration.colour: stopped; nothing was written", file=sys.stderr)
-        return 130
-    table = Shown(title="linear Rec. 709 → camera", title_justify="left")
+    file, page, found = calibrate(args.files, args.sensor, args.illuminant, args.name, args.seed, args.out)
+    table = Table(title="linear Rec. 709 → camera", title_justify="left")
     for head in ("", "R", "G", "B", "white over G"):
         table.add_column(head, justify="right")
     for row in range(3):
@@ -324,6 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"sensor file {file}, page with plots {page}")
     print(f"next: look at the page; name the sensor in a rig file beside it: `sensor: {file.name}`")
     return 0
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m calibration.colour") -> int:
+    """Entry point; returns the exit status."""
+    return run(parser(prog), work, arguments)
 
 
 if __name__ == "__main__":

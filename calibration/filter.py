@@ -4,359 +4,53 @@ python -m calibration.filter pairs.csv --rig exlpose
 """
 
 import argparse
-import csv
-import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import yaml
-from matplotlib.figure import Figure
-from rich.console import Console
-from rich.table import Table as Shown
-from scipy import stats
-
-from calibration.arms import extended, linear, tiles
-from calibration.emva.confidence import CONFIDENCE, Array, Estimate
-from calibration.page import Heading, Part, Picture, Table, Text, new_figure, write_page
-from calibration.sensor_yaml import figure
-from isp_sim.dng import read_dng
-from isp_sim.files import write_atomically
-from isp_sim.raw import Raw
-from isp_sim.rig import Rig
-from isp_sim.rigfile import load_rig
-
-BLOCK = 16
-"""Tiles are averaged over blocks of this side: a pixel of misalignment does not show."""
-BRIGHTEST = 0.9
-"""Blocks with a tile above this share of the range are left out: they may be cut."""
-LEAST = 0.002
-"""As are blocks of the well-lit arm darker than this."""
-FEWEST = 4
-COLUMNS = ("well_lit", "low_light", "nd_filter")
-LIGHTS = ("all", "visible", "infrared")
-COLOURS = ("#c02b2b", "#2b8a3e", "#1c5fc0")
+from isp_sim.command_line import run
 
 
-@dataclass(frozen=True)
-class PairRatio:
-    """Low-light over well-lit signal of one pair, in R, G, B, per unit of exposure and gain; the well-lit signal too.
-
-    Attributes:
-        light: what the scene was seen through: `visible` behind an IR-cut filter, `infrared` behind one that lets
-            nothing else pass, `all` without either.
-    """
-
-    name: str
-    nd_filter: bool
-    light: str
-    ratio: Array
-    well_signal: Array
-
-
-@dataclass(frozen=True)
-class Filters:
-    """What the pairs tell; `None` where they do not.
-
-    Attributes:
-        transmittance: of the ND filter in R, G, B; in `infrared` light apart.
-        splitter: low-light arm's share of the light over the well-lit arm's, R, G, B.
-        neutrality: R and B over G of the transmittance.
-        leak: light beyond 700 nm that reaches the silicon over the luminance band's (`Lens.near_infrared`).
-    """
-
-    pairs: tuple[PairRatio, ...]
-    transmittance: tuple[Estimate, ...] | None
-    infrared: Estimate | None
-    splitter: tuple[Estimate, ...] | None
-    neutrality: tuple[Estimate, Estimate] | None
-    leak: Estimate | None
-
-
-def read_pairs(path: Path, rig: Rig) -> list[PairRatio]:
-    """Pairs from a CSV with columns well_lit, low_light (DNG beside it), nd_filter (yes, no) and perhaps light.
-
-    Raises:
-        ValueError: a column is missing, a value is none of those allowed, or a file or a pair is of no use.
-    """
-    pairs = []
-    with path.open(newline="", encoding="utf-8-sig") as lines:
-        rows = csv.DictReader(lines)
-        lacking = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
-        if lacking:
-            raise ValueError(f"{path}: lacks the columns {', '.join(lacking)}; allowed are {', '.join(COLUMNS)}, light")
-        for row in rows:
-            kind = row.get("light") or "all"
-            if row["nd_filter"] not in ("yes", "no"):
-                raise ValueError(f"{path}:{rows.line_num}: nd_filter = {row['nd_filter']!r}: allowed are yes and no")
-            if kind not in LIGHTS:
-                raise ValueError(f"{path}:{rows.line_num}: light = {kind!r}: allowed are {', '.join(LIGHTS)}")
-            well, low = (read_dng(path.parent / row[side]) for side in COLUMNS[:2])
-            pairs.append(_ratio(row["well_lit"], well, low, rig, row["nd_filter"] == "yes", kind))
-    if not pairs:
-        raise ValueError(f"{path}: lists no pairs")
-    return pairs
-
-
-def _ratio(name: str, well: Raw, low: Raw, rig: Rig, nd_filter: bool, light: str) -> PairRatio:
-    """Slope of low-light over well-lit blocks through black, each band: `Σ w·l / Σ w²`."""
-    (w, brightest_w), (d, brightest_d) = (_blocks(raw, rig) for raw in (well, low))
-    if w.shape != d.shape:
-        raise ValueError(f"{name}: the pair's frames differ in size")
-    use = (brightest_w < BRIGHTEST) & (brightest_d < BRIGHTEST) & (w.min(axis=1) > LEAST)
-    if use.sum() < FEWEST:
-        raise ValueError(
-            f"{name}: {int(use.sum())} of {len(use)} blocks of the pair are neither dark nor near saturation; {FEWEST} "
-            "are needed: change exposure or gain"
-        )
-    w, d = w[use], d[use]
-    given_w, given_d = (raw.exposure_us * 10 ** (raw.gain_db / 20) for raw in (well, low))
-    ratio = (w * d).sum(axis=0) / (w * w).sum(axis=0) * given_w / given_d
-    return PairRatio(name, nd_filter, light, ratio, w.mean(axis=0) / given_w)
-
-
-def _blocks(raw: Raw, rig: Rig) -> tuple[Array, Array]:
-    """Mean RGB of each block of tiles, `(n, 3)`, and its brightest tile, `(n,)`."""
-    rgb = tiles(linear(raw, rig.sensor, rig.temperature_c.value), raw.cfa)
-    rows, columns = rgb.shape[0] // BLOCK, rgb.shape[1] // BLOCK
-    cut = rgb[: rows * BLOCK, : columns * BLOCK].reshape(rows, BLOCK, columns, BLOCK, 3)
-    return cut.mean(axis=(1, 3)).reshape(-1, 3), cut.max(axis=(1, 3, 4)).ravel()
-
-
-def _over_pairs(values: Sequence[float]) -> Estimate:
-    """Mean over pairs, with Student's t over their scatter; a single pair's interval is open."""
-    mean, count = float(np.mean(values)), len(values)
-    if count < 2:
-        return Estimate(mean, -np.inf, np.inf)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * float(np.std(values, ddof=1)) / np.sqrt(count)
-    return Estimate(mean, mean - half, mean + half)
-
-
-def _quotient(top: Estimate, bottom: Estimate) -> Estimate:
-    """Of independent figures, relative errors added in quadrature."""
-    value = top.value / bottom.value
-    shares = [(e.high - e.low) / 2 / e.value for e in (top, bottom)]
-    half = abs(value) * math.hypot(*shares)
-    return Estimate(value, value - half, value + half)
-
-
-def characterise(pairs: Sequence[PairRatio], rig: Rig) -> Filters:
-    """Filter and splitter from the ratios; where no pair was taken without the filter, the splitter is the rig's.
-
-    `ratio = share_low · T_nd / share_well`, both cameras taken to be alike; without the filter it is the splitter.
-    """
-
-    def band(nd: bool, lights: Sequence[str], n: int) -> Estimate | None:
-        values = [float(p.ratio[n]) for p in pairs if p.nd_filter == nd and p.light in lights]
-        return _over_pairs(values) if values else None
-
-    visible = ("visible",) if any(p.light == "visible" and p.nd_filter for p in pairs) else ("visible", "all")
-    bare = [band(False, ("visible", "all"), n) for n in range(3)]
-    with_nd = [band(True, visible, n) for n in range(3)]
-    splitter = tuple(one for one in bare if one is not None) or None
-    shares = np.array(_path(rig, rig.low_light.path)) / np.array(_path(rig, rig.well_lit.path))
-    known = splitter or tuple(Estimate(float(s), float(s), float(s)) for s in shares)
-    measured = [one for one in with_nd if one is not None]
-    transmittance = tuple(_quotient(one, by) for one, by in zip(measured, known, strict=True)) if measured else None
-    neutrality = None
-    if transmittance:
-        # R and B over G of each pair: what pairs share (exposure, gain) drops out.
-        over_g = [
-            _over_pairs([float(p.ratio[n] / p.ratio[1]) for p in pairs if p.nd_filter and p.light in visible])
-            for n in (0, 2)
-        ]
-        by_splitter = [
-            _quotient(known[n], known[1]) if splitter is None else _splitter_over_g(pairs, n) for n in (0, 2)
-        ]
-        neutrality = (_quotient(over_g[0], by_splitter[0]), _quotient(over_g[1], by_splitter[1]))
-    infrared = [band(True, ("infrared",), n) for n in range(3)]
-    ir = [_quotient(one, known[n]) for n, one in enumerate(infrared) if one is not None]
-    return Filters(
-        pairs=tuple(pairs),
-        transmittance=transmittance,
-        infrared=_mean(ir) if ir else None,
-        splitter=splitter,
-        neutrality=neutrality,
-        leak=_leak(pairs, rig),
-    )
-
-
-def _splitter_over_g(pairs: Sequence[PairRatio], n: int) -> Estimate:
-    return _over_pairs([float(p.ratio[n] / p.ratio[1]) for p in pairs if not p.nd_filter and p.light != "infrared"])
-
-
-def _path(rig: Rig, path: str) -> tuple[float, float, float]:
-    splitter = rig.beam_splitter
-    return splitter.transmittance.value if path == "transmitted" else splitter.reflectance.value
-
-
-def _mean(told: Sequence[Estimate]) -> Estimate:
-    """Mean of figures that share their errors: the intervals' means."""
-    value, low, high = (float(np.mean([getattr(e, part) for e in told])) for part in ("value", "low", "high"))
-    return Estimate(value, low, high)
-
-
-def _leak(pairs: Sequence[PairRatio], rig: Rig) -> Estimate | None:
-    """Near infrared over the luminance band: `(s_all/s_visible − 1) · Σ_j M_cj` of a neutral scene, bands' mean."""
-    with_all = [p.well_signal for p in pairs if p.light == "all"]
-    without = [p.well_signal for p in pairs if p.light == "visible"]
-    if not with_all or not without:
-        return None
-    rows = np.array(rig.sensor.rec709_to_camera.value).sum(axis=1)
-    base = np.mean(without, axis=0)
-    each = [float(((s / base - 1) * rows).mean()) for s in with_all]
-    own = _over_pairs(each)
-    reverse = _over_pairs([float((s / base * rows).mean()) for s in without])
-    half = float(np.hypot((own.high - own.low) / 2, (reverse.high - reverse.low) / 2))
-    return Estimate(own.value, own.value - half, own.value + half)
-
-
-def rig_file(rig: Rig, base: str, name: str, found: Filters) -> str:
-    """A rig file that extends another by these filters; shares of the splitter add up to what the rig's do."""
-    document: dict[str, object] = {"extends": base, "name": name}
-    count = len(found.pairs)
-    if found.splitter is not None:
-        sums = np.add(rig.beam_splitter.transmittance.value, rig.beam_splitter.reflectance.value)
-        ratio = np.array([e.value for e in found.splitter])
-        low, well = sums * ratio / (1 + ratio), sums / (1 + ratio)
-        words = (
-            f"pairs without the filter; low-light over well-lit arm {_words(found.splitter)}; their sum as in {base}"
-        )
-        shares = {rig.low_light.path: low, rig.well_lit.path: well}
-        document["beam_splitter"] = {
-            "transmittance": figure(_short(shares["transmitted"]), "measured", words),
-            "reflectance": figure(_short(shares["reflected"]), "measured", words),
-        }
-    nd: dict[str, object] = {}
-    if found.transmittance is not None:
-        value = _short(np.array([e.value for e in found.transmittance]))
-        nd["transmittance"] = figure(value, "measured", f"{count} pairs; R, G, B {_words(found.transmittance)}")
-    if found.infrared is not None:
-        words = f"pairs in infrared light alone; {_words([found.infrared])}"
-        nd["near_infrared_transmittance"] = figure(float(f"{found.infrared.value:.5g}"), "measured", words)
-    if nd:
-        document["nd_filter"] = nd
-    if found.leak is not None:
-        words = f"frames with and without an IR-cut filter; {_words([found.leak])}"
-        document["lens"] = {"near_infrared": figure(max(0.0, float(f"{found.leak.value:.4g}")), "measured", words)}
-    head = f"# {rig.name} with its filters, made by `python -m calibration.filter`; intervals are of 95 %.\n"
-    return head + yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=108, allow_unicode=True)
-
-
-def _short(values: Array) -> list[float]:
-    return [float(f"{v:.5g}") for v in values]
-
-
-def _words(told: Sequence[Estimate]) -> str:
-    return ", ".join(
-        f"{e.value:.4g} ± {(e.high - e.low) / 2:.2g}" if np.isfinite(e.high) else f"{e.value:.4g} (one pair)"
-        for e in told
-    )
-
-
-def figures(found: Filters) -> list[tuple[str, str, str]]:
-    """Every figure: name, value with interval, what it is."""
-    rows: list[tuple[str, str, str]] = []
-    for n, band in enumerate("RGB"):
-        if found.transmittance:
-            rows.append((f"ND transmittance {band}", _words([found.transmittance[n]]), "visible light"))
-    if found.infrared:
-        rows.append(("ND transmittance, near infrared", _words([found.infrared]), "pairs in infrared light alone"))
-    if found.neutrality:
-        rows += [
-            (f"neutrality {b} over G", _words([e]), "1 is neutral") for b, e in zip("RB", found.neutrality, strict=True)
-        ]
-    for n, band in enumerate("RGB"):
-        if found.splitter:
-            rows.append(
-                (f"splitter, low-light over well-lit, {band}", _words([found.splitter[n]]), "pairs without the filter")
-            )
-    leak = _words([found.leak]) if found.leak else "not told: take frames with and without an IR-cut filter"
-    rows.append(("near infrared over luminance", leak, "what a missing IR-cut filter lets in"))
-    return rows
-
-
-def write_filter_page(path: Path, found: Filters, name: str) -> None:
-    """Write the page; see `page.write_page`."""
-    rows = [(p.name, "yes" if p.nd_filter else "no", p.light, *(f"{r:.6f}" for r in p.ratio), "") for p in found.pairs]
-    parts: list[Part] = [
-        Text(f"{len(found.pairs)} pairs; intervals are of 95 % over them."),
-        Table(("figure", "value", "what"), figures(found)),
-        Heading("Pairs"),
-        Picture(_ratios(found), "Low-light over well-lit signal of each pair, per unit of exposure and gain."),
-        Table(("pair", "ND filter", "light", "R", "G", "B", ""), rows),
-    ]
-    write_page(path, f"Filter calibration: {name}", parts)
-
-
-def _ratios(found: Filters) -> Figure:
-    plot = new_figure(height=3.6)
-    axes = plot.subplots()
-    for n, band in enumerate("RGB"):
-        axes.semilogy([float(p.ratio[n]) for p in found.pairs], "o", color=COLOURS[n], label=band, alpha=0.7)
-    axes.set(xlabel="pair", ylabel="ratio")
-    axes.legend(frameon=False)
-    return plot
-
-
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = "python -m calibration.filter") -> argparse.ArgumentParser:
     """The command line."""
-    asked = argparse.ArgumentParser(
-        prog="python -m calibration.filter",
+    parser = argparse.ArgumentParser(
+        prog=prog,
         description="Measure the ND filter's transmittance and neutrality and the beam splitter's ratio from raw pairs "
         "of the same scene, and the leak of a missing IR-cut filter. Without a list it simulates pairs.",
-        epilog="example: python -m calibration.filter pairs.csv --rig exlpose; the CSV has columns well_lit, "
+        epilog="example: %(prog)s pairs.csv --rig exlpose; the CSV has columns well_lit, "
         "low_light, nd_filter (yes, no), light (all, visible, infrared). Pairs without the filter tell the splitter; "
         "let gain and exposure bring both arms well above black.",
     )
-    asked.add_argument("pairs", nargs="?", type=Path, help="CSV of pairs of DNG")
-    asked.add_argument("--rig", default="exlpose-small", help="rig file that is extended [%(default)s]")
-    asked.add_argument("--name", help="of the new rig [<rig>-filter]")
-    asked.add_argument("--seed", type=int, default=0, help="of the simulated frames [%(default)s]")
-    asked.add_argument("--out", type=Path, default=Path("out/calibration"), help="folder [%(default)s]")
-    return asked
+    parser.add_argument("pairs", nargs="?", type=Path, help="CSV of pairs of DNG")
+    parser.add_argument("--rig", default="exlpose-small", help="rig file that is extended [%(default)s]")
+    parser.add_argument("--name", help="of the new rig [<rig>-filter]")
+    parser.add_argument("--seed", type=int, default=0, help="of the simulated frames [%(default)s]")
+    parser.add_argument("--out", type=Path, default=Path("out/calibration"), help="folder [%(default)s]")
+    return parser
 
 
-def calibrate(given: argparse.Namespace) -> tuple[Path, Path, Filters]:
-    """Do what the command line asks; the files written and the figures. Raises as `read_pairs`."""
-    rig = load_rig(given.rig)
-    path = given.pairs
-    if path is None:
-        from calibration.simulated_rig import filter_pairs  # brings the simulator
+def work(args: argparse.Namespace) -> int:
+    """Calibrate, then print the filters' figures. Raises as `calibration.filter_ratios.calibrate`."""
+    from rich.console import Console
+    from rich.table import Table
 
-        path = filter_pairs(rig, given.out / "pairs", given.seed)
-    found = characterise(read_pairs(path, rig), rig)
-    name = given.name or f"{rig.name}-filter"
-    given.out.mkdir(parents=True, exist_ok=True)
-    file, page = given.out / f"{name}.yaml", given.out / f"{name}.html"
-    write_atomically(file, rig_file(rig, extended(given.rig, given.out), name, found).encode())
-    load_rig(file)
-    write_filter_page(page, found, name)
-    return file, page, found
+    from calibration.filter_ratios import calibrate, figures
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; returns the exit status."""
-    given = parser().parse_args(arguments)
-    try:
-        file, page, found = calibrate(given)
-    except (ValueError, OSError) as fault:
-        print(f"calibration.filter: {fault}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("calibration.filter: stopped; nothing was written", file=sys.stderr)
-        return 130
-    table = Shown(title=f"filters of {given.rig}", title_justify="left")
+    file, page, found = calibrate(args.pairs, args.rig, args.name, args.seed, args.out)
+    table = Table(title=f"filters of {args.rig}", title_justify="left")
     for head in ("figure", "value", "what"):
         table.add_column(head)
     for row in figures(found):
         table.add_row(*row)
     Console().print(table)
     print(f"rig file {file}, page with plots {page}")
-    print(f"next: look at the page; python -m isp_sim.generate --rig {file}")
+    print(f"next: look at the page; isp-sim generate --rig {file}")
     return 0
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m calibration.filter") -> int:
+    """Entry point; returns the exit status."""
+    return run(parser(prog), work, arguments)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def sensor_file(
     Args:
         found: the results.
         name: of the sensor; the file is to be called so.
-        like: a sensor whose figures stand where the session tells nothing.
+        like: a sensor whose figures are taken where the session measures none.
         max_gain_db: the camera's highest gain, where the session does not reach it.
         temperature_c: of the sensor during the session.
     """
@@ -27,7 +27,7 @@ def sensor_file(
     base = found.base_gain_db
     document: Document = {"name": name, "make": session.make, "model": session.model, "cfa": session.cfa or "RGGB"}
     document |= _taken_over(like)
-    document |= _told_by_frames(found)
+    document |= _of_frames(found)
     document |= _photometry(found, base)
     document |= _maps(found)
     document |= _noise(found)
@@ -63,11 +63,11 @@ def _measured(value: object, estimate: Estimate, how: str) -> Document:
     return figure(value, "measured", f"{how}; {estimate}")
 
 
-def _told_by_frames(found: Results) -> Document:
+def _of_frames(found: Results) -> Document:
     session = found.session
     height, width = found.size
     black = sum(b.value for b in found.black_dn) / 4 if found.black_dn else None
-    told: Document = {
+    document: Document = {
         "width_px": figure(width, "measured", "of the frames"),
         "height_px": figure(height, "measured", "of the frames"),
         "adc_bits": figure(session.adc_bits, "measured", "of the frames"),
@@ -76,20 +76,22 @@ def _told_by_frames(found: Results) -> Document:
     if nominal is None:
         mean = found.channels[0].curve.dark_mean[0] if black is None else black
         nominal = max(0.0, float(round(mean)))
-        told["black_level_dn"] = figure(nominal, "measured", "the darks' mean, rounded; the frames state none")
+        document["black_level_dn"] = figure(nominal, "measured", "the darks' mean, rounded; the frames state none")
     else:
-        told["black_level_dn"] = figure(nominal, "published", "as the frames state it")
+        document["black_level_dn"] = figure(nominal, "published", "as the frames state it")
     if found.black_dn:
         biases = [b.value - nominal for b in found.black_dn]
-        half = max(b.high - b.low for b in found.black_dn) / 2
-        told["black_bias_dn"] = figure(biases, "measured", f"likeliest black of the darks' histogram; ± {half:.2g} DN")
-    return told
+        half = max(b.half for b in found.black_dn)
+        document["black_bias_dn"] = figure(
+            biases, "measured", f"likeliest black of the darks' histogram; ± {half:.2g} DN"
+        )
+    return document
 
 
 def _photometry(found: Results, base: float) -> Document:
     """Gain, quantum efficiency, well."""
     k = found.gain_dn_per_e
-    told: Document = {
+    document: Document = {
         "gain_dn_per_e": _measured(k.value / 10 ** (base / 20), k, "photon transfer (EMVA 1288)"),
     }
     efficiency: dict[str, list[Estimate]] = {}
@@ -100,48 +102,52 @@ def _photometry(found: Results, base: float) -> Document:
     if len(efficiency) == 3:
         value = [min(1.0, sum(e.value for e in efficiency[b]) / len(efficiency[b])) for b in "RGB"]
         words = ", ".join(f"{b} {efficiency[b][0]}" for b in ("R" if found.channels[0].name == "mono" else "RGB"))
-        told["quantum_efficiency"] = figure(value, "measured", f"responsivity over K at the session's light; {words}")
+        document["quantum_efficiency"] = figure(
+            value, "measured", f"responsivity over K at the session's light; {words}"
+        )
     if found.full_well_e is not None:
         how = (
             "where the ADC is full, the well holds as much or more"
             if found.adc_limits
             else "plateau of the brightest flats"
         )
-        told["full_well_e"] = _measured(found.full_well_e.value, found.full_well_e, how)
+        document["full_well_e"] = _measured(found.full_well_e.value, found.full_well_e, how)
     else:
         signal = max(float(c.curve.signal[0, -1]) for c in found.channels) / k.value
-        told["full_well_e"] = figure(signal, "assumed", "the brightest flat; saturation was not reached")
-    return told
+        document["full_well_e"] = figure(signal, "assumed", "the brightest flat; saturation was not reached")
+    return document
 
 
 def _maps(found: Results) -> Document:
     """What belongs to the pixels: dark current, nonuniformity, hot pixels."""
-    told: Document = {}
+    document: Document = {}
     one = found.dark_current_e_per_s
     if one is not None:
-        told["dark_current_e_per_s"] = _measured(max(one.value, 0.0), one, "slope of the darks' means over exposure")
+        document["dark_current_e_per_s"] = _measured(
+            max(one.value, 0.0), one, "slope of the darks' means over exposure"
+        )
     for name, fixed, how in (
         ("prnu{}_percent", found.prnu_percent, "a stack of flats, shading and outliers removed"),
         ("dsnu{}_e", found.dsnu_e, "a stack of darks, outliers removed"),
     ):
         if fixed is not None:
-            told[name.format("")] = _measured(fixed.pixel.value, fixed.pixel, f"{how}, rows and columns apart")
-            told[name.format("_row")] = _lines_of(fixed.row, f"rows of {how}")
-            told[name.format("_column")] = _lines_of(fixed.column, f"columns of {how}")
+            document[name.format("")] = _measured(fixed.pixel.value, fixed.pixel, f"{how}, rows and columns apart")
+            document[name.format("_row")] = _lines_of(fixed.row, f"rows of {how}")
+            document[name.format("_column")] = _lines_of(fixed.column, f"columns of {how}")
     if found.hot is not None:
-        told["hot_pixels_per_million"] = _measured(
+        document["hot_pixels_per_million"] = _measured(
             found.hot.per_million.value,
             found.hot.per_million,
             f"{found.hot.found} found between a short and a long dark",
         )
         current = found.hot.current_e_per_s
         if current is not None:
-            told["hot_pixel_e_per_s"] = _measured(current.value, current, "their mean, taken to be exponential")
-    return told
+            document["hot_pixel_e_per_s"] = _measured(current.value, current, "their mean, taken to be exponential")
+    return document
 
 
 def _lines_of(one: Estimate, how: str) -> Document:
-    """Fixed rows or columns; none where they do not stand out of their own error, as with the temporal ones."""
+    """Fixed rows or columns; none where they do not exceed their own error, as with the temporal ones."""
     if one.low > 0:
         return _measured(one.value, one, how)
     return figure(0, "measured", f"{how}: none above its own error, {one.high:.2g} at most")
@@ -150,25 +156,27 @@ def _lines_of(one: Estimate, how: str) -> Document:
 def _noise(found: Results) -> Document:
     """Read, row, column and periodic noise."""
     points = [p for p in found.points if p.noise]
-    told: Document = {}
+    document: Document = {}
     if found.read_lines:
         law = "Tukey-lambda, scale" if found.tukey else "Gaussian, standard deviation"
         segments = [_segment(one, points[one.start : one.stop] if found.tukey else ()) for one in found.read_lines]
-        told["read_noise"] = figure(segments, "measured", f"likeliest {law} of the darks; {_words(found.read_lines)}")
+        document["read_noise"] = figure(
+            segments, "measured", f"likeliest {law} of the darks; {_words(found.read_lines)}"
+        )
     for name, lines in (("row_noise", found.row_lines), ("column_noise", found.column_lines)):
         shown = [p.rows for p in found.points if p.rows]
         if lines:
-            told[name] = figure(
+            document[name] = figure(
                 [_segment(one, ()) for one in lines], "measured", f"differences of frames; {_words(lines)}"
             )
         elif shown:
             top = (shown[0].row_dn if name == "row_noise" else shown[0].column_dn).high
-            told[name] = figure(
+            document[name] = figure(
                 [], "measured", f"none above its own error, {top:.2g} DN at the lowest gain that shows any"
             )
     if any(p.rows for p in found.points):
         wave = found.periodic
-        told["periodic_noise"] = (
+        document["periodic_noise"] = (
             figure(
                 {"amplitude_dn": wave.amplitude_dn.value, "period_rows": wave.period_rows.value},
                 "measured",
@@ -177,27 +185,27 @@ def _noise(found: Results) -> Document:
             if wave
             else figure({"amplitude_dn": 0, "period_rows": 16}, "measured", "no line in the power spectrum of the rows")
         )
-    return told
+    return document
 
 
 def _segment(one: gain_law.Line, shaped: Sequence[GainPoint]) -> Document:
     """A line in the rig's words; K is the system gain itself, so it holds whatever gain the session began at."""
-    told: Document = {"from_k_dn_per_e": one.from_k.value} if one.from_k else {}
-    told |= {"ln_sigma_slope": one.slope.value, "ln_sigma_intercept": one.intercept.value}
+    document: Document = {"from_k_dn_per_e": one.from_k.value} if one.from_k else {}
+    document |= {"ln_sigma_slope": one.slope.value, "ln_sigma_intercept": one.intercept.value}
     if one.spread.value > 0:
-        told["ln_sigma_spread"] = one.spread.value
+        document["ln_sigma_spread"] = one.spread.value
     if shaped:
-        told["tukey_lambda"] = [[math.log(p.k.value), p.noise.shape.value] for p in shaped if p.noise]
-    return told
+        document["tukey_lambda"] = [[math.log(p.k.value), p.noise.shape.value] for p in shaped if p.noise]
+    return document
 
 
 def _words(lines: Sequence[gain_law.Line]) -> str:
-    told = []
+    parts = []
     for one in lines:
         if not math.isfinite(one.spread.high):
-            told.append(
+            parts.append(
                 f"{one.stop - one.start} gain{'s' if one.stop - one.start > 1 else ''}: {one.intercept} at ln K = 0"
             )
         else:
-            told.append(f"slope {one.slope}, intercept {one.intercept}, spread {one.spread}")
-    return " and ".join(told)
+            parts.append(f"slope {one.slope}, intercept {one.intercept}, spread {one.spread}")
+    return " and ".join(parts)

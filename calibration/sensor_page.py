@@ -7,50 +7,57 @@ from matplotlib.figure import Figure
 
 from calibration.emva.characterise import Results
 from calibration.emva.confidence import Estimate
+from calibration.emva.dark_noise import GainPoint
 from calibration.emva.nonuniformity import Nonuniformity
-from calibration.page import ACCENT, INK, PALE, SECOND, Heading, Part, Picture, Table, Text, new_figure, write_page
+from calibration.plots import ACCENT, INK, PALE, SECOND, new_figure
+from isp_sim import html_report
+from isp_sim.files import write_atomically
 
 COLOURS = {"R": "#c02b2b", "G1": "#2b8a3e", "G2": "#74b816", "B": "#1c5fc0", "mono": INK}
+UNKNOWN = "not measured"
+NOISE_HEADINGS = (
+    "gain", "K, DN/e⁻", "Gaussian σ, DN", "Tukey scale, DN", "Tukey λ", "λ by PPCC", "rows σ, DN", "columns σ, DN",
+)  # fmt: skip
 
 
 def write_sensor_page(path: Path, found: Results, name: str) -> None:
-    """Write the page; see `page.write_page`."""
+    """Write the page, whole or not at all."""
     session = found.session
     height, width = found.size
     used = session.size - len(found.dropped)
-    parts: list[Part] = [
-        Text(
+    blocks = [
+        html_report.text(
             f"{session.size} frames of {width}×{height} px, {session.cfa or 'monochrome'}, {session.adc_bits} bits, "
             f"{' '.join(f'{gain:.4g}' for gain in session.gains_db)} dB; {used} used. "
-            "Every figure stands with its 95 % interval, from leaving out each of 20 bands of rows in turn."
+            "Every figure is given with its 95 % interval, from leaving out each of 20 bands of rows in turn."
         ),
-        Heading("Figures"),
-        Table(("figure", "value", "95 % interval", "unit", "how"), figures(found)),
-        Heading("Channels"),
-        Table(
+        html_report.text("", "Figures"),
+        html_report.table(("figure", "value", "95 % interval", "unit", "how"), figures(found)),
+        html_report.text("", "Channels"),
+        html_report.table(
             ("channel", "K, DN/e⁻", "quantum efficiency", "saturation, photons", "linearity error, %"), _channels(found)
         ),
-        Picture(
+        html_report.picture(
             _transfer(found),
-            "Photon transfer: temporal variance over signal, dark taken off; K is the slope up to 70 %.",
+            "Photon transfer: temporal variance over signal, dark subtracted; K is the slope up to 70 %.",
         ),
-        Picture(_linearity(found), "Signal over light, and how far it is from its line."),
+        html_report.picture(_linearity(found), "Signal over light, and how far it is from its line."),
+        *_noise_blocks(found),
+        *_pixel_blocks(found),
     ]
-    parts += _noise_parts(found)
-    parts += _pixel_parts(found)
-    write_page(path, f"Sensor calibration: {name}", parts)
+    write_atomically(path, html_report.page(f"Sensor calibration: {name}", blocks))
 
 
 def row(name: str, one: Estimate | None, unit: str, how: str) -> tuple[str, str, str, str, str]:
     """A line of the table of figures."""
     if one is None:
-        return name, "not told", "", unit, how
+        return name, UNKNOWN, "", unit, how
     value, _, interval = str(one).partition(" ")
     return name, value, interval.strip("()"), unit, how
 
 
 def _split(name: str, one: Nonuniformity | None, unit: str, how: str) -> list[tuple[str, str, str, str, str]]:
-    """The lines of DSNU or PRNU: the total and its row, column and pixel parts, where they are told."""
+    """The lines of DSNU or PRNU: the total and its row, column and pixel parts, where they were measured."""
     if one is None:
         return [row(name, None, unit, how)]
     return [
@@ -103,16 +110,13 @@ def figures(found: Results) -> list[tuple[str, str, str, str, str]]:
 
 
 def _channels(found: Results) -> list[tuple[str, ...]]:
-    def told(one: Estimate | None) -> str:
-        return str(one) if one is not None else "not told"
-
     return [
         (
             c.name,
-            told(c.gain_dn_per_e),
-            told(c.quantum_efficiency),
-            told(c.saturation_photons),
-            told(c.linearity_error_percent),
+            *(
+                UNKNOWN if one is None else str(one)
+                for one in (c.gain_dn_per_e, c.quantum_efficiency, c.saturation_photons, c.linearity_error_percent)
+            ),
         )
         for c in found.channels
     ]
@@ -151,53 +155,41 @@ def _linearity(found: Results) -> Figure:
     return plot
 
 
-def _noise_parts(found: Results) -> list[Part]:
+def _noise_blocks(found: Results) -> list[str]:
     """Read noise at each gain, its laws, rows."""
     points = [p for p in found.points if p.noise]
-    law = "Tukey-λ" if found.tukey else "Gaussian"
-    parts: list[Part] = [Heading("Noise in the dark")]
+    heading = html_report.text("", "Noise in the dark")
     if not points:
-        return [*parts, Text("The darks lie at the ADC's zero or do not vary: they tell nothing of the read noise.")]
-    rows = []
-    for p in found.points:
-        n = p.noise
-        told = (str(n.std_dn), str(n.scale_dn), str(n.shape), f"{n.ppcc:.3f}") if n else ("cut at zero", "", "", "")
-        lines = (str(p.rows.row_dn), str(p.rows.column_dn)) if p.rows else ("not told", "not told")
-        rows.append((f"{p.gain_db:g} dB", str(p.k) + (" nominal" if p.nominal else ""), *told, *lines))
-    heads = (
-        "gain",
-        "K, DN/e⁻",
-        "Gaussian σ, DN",
-        "Tukey scale, DN",
-        "Tukey λ",
-        "λ by PPCC",
-        "rows σ, DN",
-        "columns σ, DN",
-    )
-    parts.append(Table(heads, rows))
-    parts.append(
-        Text(
-            f"Over all gains the {law} law is the likelier. λ of the table is the likeliest under rounding and what "
-            "rows and fixed offsets add; the probability plot (PPCC) knows of neither and is shown for comparison."
-        )
-    )
+        return [heading, html_report.text("The darks lie at the ADC's zero or do not vary: no read noise to measure.")]
     first = points[0]
-    assert first.noise is not None
-    parts.append(
-        Picture(
+    law = "Tukey-λ" if found.tukey else "Gaussian"
+    blocks = [
+        heading,
+        html_report.table(NOISE_HEADINGS, [_noise_row(p) for p in found.points]),
+        html_report.text(
+            f"Over all gains the {law} law is the likelier. λ of the table is the likeliest under rounding and what "
+            "rows and fixed offsets add; the probability plot (PPCC) allows for neither and is shown for comparison."
+        ),
+        html_report.picture(
             _histogram(found), f"Darks at {first.gain_db:g} dB, first phase of the tile, and what both laws expect."
-        )
-    )
+        ),
+    ]
     if any(p.rows for p in points):
-        parts.append(
-            Picture(_spectrum(found), "Power spectrum of the rows' means: flat is row noise, a line is interference.")
-        )
+        words = "Power spectrum of the rows' means: flat is row noise, a line is interference."
+        blocks.append(html_report.picture(_spectrum(found), words))
     if len(points) > 1:
-        parts.append(Picture(_over_gain(found), _laws_told(found)))
-    return parts
+        blocks.append(html_report.picture(_over_gain(found), _laws_in_words(found)))
+    return blocks
 
 
-def _laws_told(found: Results) -> str:
+def _noise_row(point: GainPoint) -> tuple[str, ...]:
+    n, rows = point.noise, point.rows
+    laws = (str(n.std_dn), str(n.scale_dn), str(n.shape), f"{n.ppcc:.3f}") if n else ("cut at zero", "", "", "")
+    lines = (str(rows.row_dn), str(rows.column_dn)) if rows else (UNKNOWN, UNKNOWN)
+    return (f"{point.gain_db:g} dB", str(point.k) + (" nominal" if point.nominal else ""), *laws, *lines)
+
+
+def _laws_in_words(found: Results) -> str:
     count = len(found.read_lines)
     if count == 2 and (start := found.read_lines[1].from_k):
         return f"Noise over gain: a second conversion gain from K = {start} DN/e⁻ on."
@@ -257,21 +249,18 @@ def _over_gain(found: Results) -> Figure:
     return plot
 
 
-def _pixel_parts(found: Results) -> list[Part]:
+def _pixel_blocks(found: Results) -> list[str]:
     """Hot and dead pixels, and what was not used."""
-    parts: list[Part] = [Heading("Pixels and frames")]
+    sentences = []
     if found.hot:
         places = ", ".join(f"({x}, {y})" for x, y in found.hot.brightest) or "none"
-        parts.append(Text(f"{found.hot.found} hot pixels found; the brightest stand at (x, y): {places}."))
+        sentences.append(f"{found.hot.found} hot pixels found; the brightest are at (x, y): {places}.")
     if found.dead is not None:
-        parts.append(Text(f"{found.dead} dead pixels: they see less than half of what the others see."))
+        sentences.append(f"{found.dead} dead pixels: they see less than half of what the others see.")
     if found.cut:
-        parts.append(
-            Text(
-                "The darks lie at the ADC's zero: black and dark noise at no light are extrapolated from the flats. "
-                "Raise the camera's black level if it can be raised."
-            )
+        sentences.append(
+            "The darks lie at the ADC's zero: black and dark noise at no light are extrapolated from the flats. "
+            "Raise the camera's black level if it can be raised."
         )
-    dropped = "; ".join(found.dropped) if found.dropped else "none"
-    parts.append(Text(f"Frames that were dropped: {dropped}."))
-    return parts
+    sentences.append(f"Frames that were dropped: {'; '.join(found.dropped) or 'none'}.")
+    return [html_report.text("", "Pixels and frames"), *map(html_report.text, sentences)]

@@ -23,8 +23,8 @@ def sensor_yaml(document: Document) -> str:
     try:
         Sensor.model_validate(ordered)
     except ValidationError as faults:
-        told = (f"{'.'.join(map(str, f['loc']))} = {f['input']!r}: {f['msg']}" for f in faults.errors())
-        raise ValueError("\n".join(f"{document['name']}: {line}" for line in told)) from None
+        messages = (f"{'.'.join(map(str, f['loc']))} = {f['input']!r}: {f['msg']}" for f in faults.errors())
+        raise ValueError("\n".join(f"{document['name']}: {line}" for line in messages)) from None
     return yaml.safe_dump(ordered, sort_keys=False, default_flow_style=None, width=108, allow_unicode=True)
 
 

@@ -23,7 +23,7 @@ class CapturedPair:
     Attributes:
         session: what shares one map: month, day and place of ExLPose's names, or the CSV's column.
         bright, dark: DNG or picture.
-        shot: what the names tell; gains and exposure of other names are 0.
+        shot: as the names state; gains and exposure of other names are 0.
     """
 
     session: str
@@ -76,15 +76,15 @@ def _matched(files: list[Path]) -> tuple[list[CapturedPair], list[str]]:
     arms: dict[tuple[str, ...], dict[str, list[tuple[Path, re.Match[str]]]]] = {}
     faults = []
     for file in files:
-        told = FILE_NAME.fullmatch(file.with_suffix(".png").name)
-        if told is None:
+        fields = FILE_NAME.fullmatch(file.with_suffix(".png").name)
+        if fields is None:
             faults.append(
                 f"{file}: the name is not ExLPose's (imgs_<MMDD>[_place]_vid<scene>_exp<ratio×100>_<bright|dark>_"
                 "<frame>__gain_<dB>_exposure_<µs>); rename it or list the pairs in a CSV"
             )
             continue
-        key = tuple(told[name] for name in ("place", "video", "ratio", "frame", "exposure_us"))
-        arms.setdefault(key, {"bright": [], "dark": []})[told["arm"]].append((file, told))
+        key = tuple(fields[name] for name in ("place", "video", "ratio", "frame", "exposure_us"))
+        arms.setdefault(key, {"bright": [], "dark": []})[fields["arm"]].append((file, fields))
     pairs = []
     for found in arms.values():
         bright, dark = found["bright"], found["dark"]
@@ -95,28 +95,30 @@ def _matched(files: list[Path]) -> tuple[list[CapturedPair], list[str]]:
             faults += [f"{file}: its {lacking} partner is missing" for file, _ in there]
         else:
             listed = ", ".join(file.name for file, _ in bright + dark)
-            faults.append(f"{bright[0][0].parent}: several files of one moment, which pairs are meant? {listed}")
+            faults.append(
+                f"{bright[0][0].parent}: several files of one moment, expected one bright and one dark: {listed}"
+            )
     return sorted(pairs, key=lambda pair: pair.name), faults
 
 
-def _pair(bright: Path, told: re.Match[str], dark: Path, dark_told: re.Match[str]) -> CapturedPair:
-    session, _, place = told["place"].partition("_")
-    exposure_us, ratio = int(told["exposure_us"]), int(told["ratio"]) / 100
-    low_db = float(dark_told["gain_db"])
+def _pair(bright: Path, fields: re.Match[str], dark: Path, dark_fields: re.Match[str]) -> CapturedPair:
+    session, _, place = fields["place"].partition("_")
+    exposure_us, ratio = int(fields["exposure_us"]), int(fields["ratio"]) / 100
+    low_db = float(dark_fields["gain_db"])
     shot = Shot(
-        scene=int(told["video"]) if told["video"].isdigit() else 0,
+        scene=int(fields["video"]) if fields["video"].isdigit() else 0,
         session=session,
         place=place,
-        video=told["video"],
-        frame=told["frame"],
+        video=fields["video"],
+        frame=fields["frame"],
         ratio=ratio,
         exposure_us=exposure_us,
         base_exposure_us=exposure_us * ratio,
         base_gain_db=low_db,
-        well_lit_gain_db=float(told["gain_db"]),
+        well_lit_gain_db=float(fields["gain_db"]),
         low_light_gain_db=low_db,
     )
-    return CapturedPair(told["place"], bright, dark, shot)
+    return CapturedPair(fields["place"], bright, dark, shot)
 
 
 def _from_csv(path: Path) -> tuple[list[CapturedPair], list[str]]:
@@ -125,9 +127,9 @@ def _from_csv(path: Path) -> tuple[list[CapturedPair], list[str]]:
         absent = [column for column in ("bright", "dark") if column not in (table.fieldnames or ())]
         rows = list(table)
     except (UnicodeDecodeError, csv.Error) as fault:
-        raise ValueError(f"{path}: is no CSV in UTF-8: {fault}") from None
+        raise ValueError(f"{path}: not a CSV in UTF-8: {fault}") from None
     if absent:
-        raise ValueError(f"{path}: lacks the column(s) {', '.join(absent)}; its columns are {CSV_COLUMNS}")
+        raise ValueError(f"{path}: lacks the column(s) {', '.join(absent)}; expected {CSV_COLUMNS}")
     pairs: list[CapturedPair] = []
     faults: list[str] = []
     for line, row in enumerate(rows, start=2):
@@ -141,14 +143,14 @@ def _from_csv(path: Path) -> tuple[list[CapturedPair], list[str]]:
         else:
             pairs.append(_row_pair(files[0], files[1], row.get("session") or path.stem, len(pairs)))
     if not pairs:
-        raise ValueError("\n".join([*faults, f"{path}: lists no pair that is there"]))
+        raise ValueError("\n".join([*faults, f"{path}: none of the pairs it lists exists"]))
     return pairs, faults
 
 
 def _row_pair(bright: Path, dark: Path, session: str, number: int) -> CapturedPair:
-    told, dark_told = (FILE_NAME.fullmatch(file.with_suffix(".png").name) for file in (bright, dark))
-    if told and dark_told:
-        pair = _pair(bright, told, dark, dark_told)
+    fields, dark_fields = (FILE_NAME.fullmatch(file.with_suffix(".png").name) for file in (bright, dark))
+    if fields and dark_fields:
+        pair = _pair(bright, fields, dark, dark_fields)
         return CapturedPair(session, bright, dark, pair.shot)
     plain = re.sub(r"[^\w.-]", "-", session)
     shot = Shot(number, plain, "", f"{number:06d}", "000000", 1.0, 0, 0.0, 0.0, 0.0, 0.0)

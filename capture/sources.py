@@ -1,4 +1,4 @@
-"""What stands before cameras that are not real: simulated scenes, or the frames of a folder."""
+"""What cameras without hardware see: simulated scenes, or the frames of a folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ class Shown(Protocol):
         ...
 
 
-class SimulatedStage:
+class SimulatedScenes:
     """Scenes before the simulated rig's own arms: the frames are those `isp_sim.generate` takes, byte for byte."""
 
     def __init__(self, rig: DualCamera, scenes: SceneSource, seed: int) -> None:
@@ -34,7 +34,7 @@ class SimulatedStage:
         self.rig.prepare(self._at[1], shot, self.seed)
 
 
-class FolderStage:
+class RecordedFrames:
     """Frames of a folder before two cameras that can be shown one.
 
     Attributes:

@@ -9,7 +9,7 @@ from isp_sim.raw import Raw
 from isp_sim.schedule import Shot
 
 SETTINGS_TOLERANCE = 0.02
-"""A camera's exposure may differ by this share of what was asked, its gain by `GAIN_TOLERANCE_DB`: they have steps."""
+"""Cameras set exposure and gain in steps: exposures may differ by this share, gains by `GAIN_TOLERANCE_DB`."""
 GAIN_TOLERANCE_DB = 0.25
 
 
@@ -35,7 +35,7 @@ class Moment:
     Attributes:
         bright, dark: the frames.
         apart_s: time between the triggers.
-        again: why earlier tries were thrown away, one sentence each.
+        again: why earlier tries were discarded, one sentence each.
     """
 
     bright: Raw
@@ -78,21 +78,21 @@ def take(
         except OSError as fault:  # TimeoutError, too
             again.append(str(fault))
             continue
-        fault_told = _fault(frames, shot, apart_s, rules)
-        if fault_told is None:
+        mismatch = _fault(frames, shot, apart_s, rules)
+        if mismatch is None:
             return Moment(frames[0], frames[1], apart_s, tuple(again))
-        again.append(fault_told)
+        again.append(mismatch)
     raise OSError(f"{shot.file_name('bright')}: not taken in {rules.tries} tries: {'; '.join(dict.fromkeys(again))}")
 
 
 def _fault(frames: tuple[Raw, Raw], shot: Shot, apart_s: float, rules: Rules) -> str | None:
     if apart_s > rules.apart_s:
-        return f"late: the triggers came {1e3 * apart_s:.1f} ms apart, {1e3 * rules.apart_s:g} ms are allowed"
+        return f"late: the triggers came {1e3 * apart_s:.1f} ms apart, expected at most {1e3 * rules.apart_s:g}"
     for raw, gain_db in zip(frames, (shot.well_lit_gain_db, shot.low_light_gain_db), strict=True):
         off = abs(raw.exposure_us - shot.exposure_us) > max(1.0, SETTINGS_TOLERANCE * shot.exposure_us)
         if off or abs(raw.gain_db - gain_db) > GAIN_TOLERANCE_DB:
             return (
-                f"camera {raw.serial}: asked for {shot.exposure_us} µs and {gain_db:g} dB, the frame has "
+                f"camera {raw.serial}: requested {shot.exposure_us} µs and {gain_db:g} dB, the frame has "
                 f"{raw.exposure_us:g} µs and {raw.gain_db:g} dB"
             )
     return None

@@ -10,7 +10,7 @@ import numpy as np
 from calibration.emva import session as sessions
 from calibration.emva.characterise import Results, characterise, kept_images
 from calibration.emva.simulated import simulated_session
-from calibration.page import ACCENT, INK, SECOND, new_figure
+from calibration.plots import ACCENT, INK, SECOND, new_figure
 from isp_sim.rigfile import load_sensor
 
 PICTURE = Path(__file__).resolve().parent / "pictures" / "calibration.png"
@@ -49,10 +49,10 @@ def draw(found: Results) -> None:
         part = k[line.start : line.stop]
         gains.loglog(part, np.exp(line.slope.value * np.log(part) + line.intercept.value) / part, color=ACCENT)
     start = found.read_lines[-1].from_k
-    told = (
+    headline = (
         f"second conversion gain between K = {start.low:.2f} and {start.high:.2f}" if start else "one conversion gain"
     )
-    gains.set(xlabel="K, DN/e⁻", ylabel="read noise (Tukey scale), e⁻", title=told)
+    gains.set(xlabel="K, DN/e⁻", ylabel="read noise (Tukey scale), e⁻", title=headline)
     plot.savefig(PICTURE, dpi=75)
 
 

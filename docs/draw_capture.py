@@ -13,6 +13,7 @@ from capture.captures import find_pairs
 from isp_sim import generate
 from isp_sim.isp.codes import srgb_codes
 from isp_sim.rectify import common_box, crop, on_one_arm
+from isp_sim.rigfile import load_rig
 
 PICTURES = Path(__file__).parent / "pictures"
 DETAIL = (slice(90, 330), slice(300, 620))
@@ -24,18 +25,21 @@ def draw() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         captures = Path(scratch) / "captures"
         generate.main(["--rig", align.DEMO_RIG, "--count", str(align.DEMO_PAIRS), "--out", str(captures)])
-        settings = session_fit.Settings("low_light", "cubic", "none", 0.5, False, None, align.DEMO_PAIRS, 0.01)
+        isps = develop.Isps.of(load_rig(align.DEMO_RIG))
+        settings = session_fit.AlignSettings(
+            "low_light", "cubic", "none", 0.5, False, None, align.DEMO_PAIRS, 0.01, isps
+        )
         pairs, _ = find_pairs(captures)
         loaded = [(pair, develop.read(pair)) for pair in session_fit.candidates(pairs, settings)[: align.DEMO_PAIRS]]
         found = session_fit.fit_session("demonstration", loaded, settings)
     frames = loaded[0][1]
     box = common_box(found.arms, "low_light")
-    bright, dark = frames.linear
+    bright, dark = frames.linear(isps)
     warped, kept = on_one_arm((bright, dark), found.arms, "low_light", box, "cubic")
     well, before, low = (srgb_codes(image) for image in (warped, crop(bright, box), found.match.level(kept)))
     panels = {
         "well-lit, warped": well,
-        "low-light, lifted": low,
+        "low-light, brightened": low,
         "checkerboard, as captured": checkerboard(before, low),
         "checkerboard, aligned": checkerboard(well, low),
     }

@@ -14,14 +14,12 @@ docs/loaders.md says what of this is known from which source.
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from isp_sim.choices import Subset
 from isp_sim.files import write_atomically
 from isp_sim.manifest import PairRecord, PersonRecord
 from isp_sim.scenes import JOINTS, SKELETON
-
-Subset = Literal["train", "test"]
-"""What a data set is for. ExLPose's test set is split by gain, its training set is not."""
 
 SPLITS = ("LL-N", "LL-H", "LL-E", "LL-A", "WL")
 """ExLPose's test splits, by the well-lit arm's gain; LL-A is all of the low light, WL the well-lit pictures."""

@@ -4,58 +4,54 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from isp_sim.annotation_files import Subset
-from isp_sim.scenes.orientation import Orientation
-from isp_sim.scenes.people.source import FROZEN
-from isp_sim.schedule import DEFAULT_COUNT
+from isp_sim.choices import DEFAULT_COUNT, FROZEN, Orientation, Subset
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(prog: str = "python -m isp_sim.generate") -> argparse.ArgumentParser:
     """The command line."""
-    asked = argparse.ArgumentParser(
-        prog="python -m isp_sim.generate",
+    parser = argparse.ArgumentParser(
+        prog=prog,
         description="Shoot aligned low-light / well-lit pairs with a simulated dual-camera rig: raw DNG of both "
         "arms, aligned sRGB PNG, COCO labels, in ExLPose's layout.",
-        epilog="example: python -m isp_sim.generate --rig exlpose-small --scenes photos/ --scene-count 100 "
-        "--out out/small",
+        epilog="example: %(prog)s --rig exlpose-small --scenes photos/ --scene-count 100 --out out/small",
     )
-    asked.add_argument(
+    parser.add_argument(
         "--rig",
         default="exlpose",
         help="rig YAML, or exlpose, exlpose-small, exlpose-misaligned, ideal; gladnet makes training pairs from raw "
         "files [%(default)s]",
     )
-    asked.add_argument(
+    parser.add_argument(
         "--scenes",
         default="people",
         help="'people' or 'charts' (both built in), a folder of sRGB pictures, or a raw file or folder of raws "
         "(DNG, NEF …, headerless .raw with a YAML beside it) [%(default)s]",
     )
-    asked.add_argument(
+    parser.add_argument(
         "--annotations",
         type=Path,
         help="COCO, CrowdPose or ExLPose JSON of the pictures' people [the one that lies in their folder]",
     )
-    asked.add_argument(
+    parser.add_argument(
         "--labels-orientation",
         choices=get_args(Orientation),
         help="where EXIF turns a photograph, its labels are for it upright, or for its rows as stored [what its size "
         "in the JSON fits, else upright; such photographs are named]",
     )
-    _add_shots(asked)
-    _add_run(asked)
-    return asked
+    _add_shots(parser)
+    _add_run(parser)
+    return parser
 
 
-def _add_shots(asked: argparse.ArgumentParser) -> None:
+def _add_shots(parser: argparse.ArgumentParser) -> None:
     """Which shots of the scenes, and how many."""
-    asked.add_argument(
+    parser.add_argument(
         "--schedule",
         type=Path,
         help="CSV of shots to replay instead of drawing from the rig's: session, place, scene, frame, "
         "exposure_ratio, bright_gain_db, dark_gain_db, exposure_us",
     )
-    how_many = asked.add_mutually_exclusive_group()
+    how_many = parser.add_mutually_exclusive_group()
     how_many.add_argument(
         "--count",
         type=int,
@@ -69,11 +65,11 @@ def _add_shots(asked: argparse.ArgumentParser) -> None:
         help="photographs or scenes to use instead, each with all its shots or --shots-per-scene of them; beyond their "
         "number, photographs come again with other exposures",
     )
-    asked.add_argument("--shots-per-scene", type=int, help="of a scene's shots take so many, drawn [all, 3 to 5]")
-    asked.add_argument(
+    parser.add_argument("--shots-per-scene", type=int, help="of a scene's shots take so many, drawn [all, 3 to 5]")
+    parser.add_argument(
         "--seed", type=int, default=0, help="same seed and rig: same bytes; another seed, other people [%(default)s]"
     )
-    asked.add_argument(
+    parser.add_argument(
         "--motion-samples",
         type=int,
         default=FROZEN,
@@ -83,10 +79,10 @@ def _add_shots(asked: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_run(asked: argparse.ArgumentParser) -> None:
+def _add_run(parser: argparse.ArgumentParser) -> None:
     """Where and how the run goes, beside what it shoots."""
-    asked.add_argument("--out", type=Path, help="folder of the data set [out/<rig's name>]")
-    asked.add_argument(
+    parser.add_argument("--out", type=Path, help="folder of the data set [out/<rig's name>]")
+    parser.add_argument(
         "--split",
         dest="subset",
         default="test",
@@ -94,11 +90,11 @@ def _add_run(asked: argparse.ArgumentParser) -> None:
         help="names the annotation files ExLPose_train_* or ExLPose_test_*; it changes no picture: give the two other "
         "seeds or other photographs [%(default)s]",
     )
-    asked.add_argument("--workers", type=int, help="processes; the result does not depend on it [number of cores]")
-    asked.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where the arms run [%(default)s]")
-    asked.add_argument(
+    parser.add_argument("--workers", type=int, help="processes; the result does not depend on it [number of cores]")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where the arms run [%(default)s]")
+    parser.add_argument(
         "--skip-unusable",
         action="store_true",
         help="leave out scenes that cannot be read or metered, instead of stopping",
     )
-    asked.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+    parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")

@@ -1,7 +1,6 @@
-"""A run: its shots planned, then shared out over processes and carried out; pairs land on disk one by one."""
+"""A run carried out: its shots shared out over processes, pairs written to disk one by one."""
 
 import functools
-import itertools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,66 +9,18 @@ from pathlib import Path
 
 import cv2
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from isp_sim import streams
 from isp_sim.contact_sheet import contact_sheet
 from isp_sim.dataset import DatasetWriter
 from isp_sim.pair import DualCamera, Pair
 from isp_sim.photo_pairs.frames import PhotoFrames
 from isp_sim.photo_pairs.pairs import photo_pairs
 from isp_sim.photo_pairs.rig import PhotoPairRig
-from isp_sim.rig import Rig
+from isp_sim.progress import Progress
 from isp_sim.run_spec import RunSpec
 from isp_sim.scenes.sources import open_scenes
-from isp_sim.schedule import DEFAULT_COUNT, Shot, replay, scene_shots, some_of
+from isp_sim.schedule import Shot
 from isp_sim.workers import spawned
-
-
-def plan(
-    rig: Rig,
-    schedule: Path | None,
-    count: int | None,
-    seed: int,
-    shots_per_scene: int | None = None,
-    scene_count: int | None = None,
-) -> list[Shot]:
-    """Every shot of a run: replayed from a CSV, or drawn from the rig.
-
-    Args:
-        rig: whose schedule is drawn from.
-        schedule: CSV to replay instead.
-        count: of shots, which are pairs; None is 20, or all of the CSV.
-        seed: of the run.
-        shots_per_scene: how many of a scene's shots are taken, drawn from them; None takes all.
-        scene_count: of scenes, each with all the shots it has here; without `count`.
-
-    Raises:
-        ValueError: two shots would have one file name, or a gain is beyond the sensor.
-    """
-    if schedule is not None:
-        shots = [shot for shot in replay(schedule) if scene_count is None or shot.scene < scene_count][:count]
-    else:
-        scenes = itertools.count() if scene_count is None else range(scene_count)
-        drawn = (shot for scene in scenes for shot in _shots_of(rig, scene, seed, shots_per_scene))
-        most = DEFAULT_COUNT if count is None and scene_count is None else count
-        shots = list(itertools.islice(drawn, most))
-    names: set[str] = set()
-    top = rig.sensor.max_gain_db.value
-    for shot in shots:
-        name = shot.file_name("bright")
-        if name in names:
-            raise ValueError(f"{schedule or rig.name}: two shots have the file name {name}; each needs its own")
-        if max(shot.well_lit_gain_db, shot.low_light_gain_db) > top + 1e-9:
-            raise ValueError(f"{schedule or rig.name}: {name} asks more gain than the sensor's {top} dB")
-        names.add(name)
-    return shots
-
-
-def _shots_of(rig: Rig, scene: int, seed: int, count: int | None) -> list[Shot]:
-    shots = scene_shots(rig.schedule, scene, streams.generator(seed, scene, "schedule"))
-    return some_of(shots, count, streams.generator(seed, scene, "shots of the scene"))
 
 
 @dataclass(frozen=True)
@@ -155,7 +106,7 @@ def carry_out(spec: RunSpec, shots: Sequence[Shot], resume: bool) -> Path:
 
     Args:
         spec: of the run.
-        shots: as `plan` or `isp_sim.photo_pairs.pairs.photo_shots` gives them.
+        shots: as `isp_sim.run_plan.plan` or `isp_sim.photo_pairs.pairs.photo_shots` gives them.
         resume: go on with a run that was stopped.
 
     Returns:
@@ -167,11 +118,9 @@ def carry_out(spec: RunSpec, shots: Sequence[Shot], resume: bool) -> Path:
     """
     writer = DatasetWriter(spec.out)
     done = writer.open(spec, resume)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task("pairs", total=len(shots), completed=len(done))
+    with Progress("pairs", len(shots), len(done)) as progress:
         for _ in pairs_written(spec, tasks(shots, done)):
-            progress.advance(bar)
+            progress.advance()
     if not writer.count():
         raise ValueError(f"{spec.out}: none of the {len(shots)} pairs could be made; see what was left out")
     writer.close()

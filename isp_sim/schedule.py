@@ -19,8 +19,6 @@ import numpy as np
 
 from isp_sim.rig import Mix, Schedule
 
-DEFAULT_COUNT = 20
-"""Shots of a run for which no number is given."""
 SUNLIT_BASE_US = 1000.0
 """ExLPose's shortest base, at 0 dB: taken for a scene in full sun."""
 

@@ -32,9 +32,9 @@ class Channel:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything a session tells; `None` where it does not.
+    """Every figure of a session; `None` where it cannot be measured.
 
-    DSNU and PRNU stand twice: `emva_*` over all of the image as EMVA 1288 has them, the others without shading and
+    DSNU and PRNU are given twice: `emva_*` over all of the image as EMVA 1288 has them, the others without shading and
     outliers, which is what a simulated camera's maps are made with.
     """
 
@@ -81,7 +81,7 @@ def characterise(session: Session, reading: Reading) -> Results:
     """Every figure of the camera.
 
     Raises:
-        ValueError: what was taken cannot tell K; see `photon_transfer.curve`.
+        ValueError: the frames do not determine K; see `photon_transfer.curve`.
     """
     levels = reading.levels
     base = min(s.gain_db for s in levels if s.kind == "flat" and levels[s].pairs)
@@ -136,7 +136,7 @@ def characterise(session: Session, reading: Reading) -> Results:
 
 
 def _groups(cfa: str) -> dict[str, tuple[int, ...]]:
-    """Channels by name: R, G1, G2, B as they stand in the tile, or all phases of a monochrome sensor."""
+    """Channels by name: R, G1, G2, B in the tile's order, or all phases of a monochrome sensor."""
     if not cfa:
         return {"mono": (0, 1, 2, 3)}
     names, greens = {}, 0

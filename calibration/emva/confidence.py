@@ -1,7 +1,7 @@
-"""A figure and how sure it is: 95 % intervals from delete-one-band jackknife.
+"""A figure and its uncertainty: 95 % intervals from delete-one-band jackknife.
 
 A frame is cut into `BANDS` bands of rows. Their pixels, fixed maps and row noise are independent of each other, so an
-estimator that is computed with each band left out in turn says how far it scatters, whatever lies in it: heavy tails,
+estimator that is computed with each band left out in turn shows how far it scatters, whatever lies in it: heavy tails,
 quantisation, DSNU, row noise (Efron & Stein, *Annals of Statistics* 9, 1981).
 """
 
@@ -22,7 +22,7 @@ NORMAL = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval, all in the unit its name says."""
+    """A figure with its 95 % interval, all in the unit of its name."""
 
     value: float
     low: float
@@ -37,7 +37,7 @@ class Estimate:
         return f"{self.value:.{digits}f} ({self.low:.{digits}f} … {self.high:.{digits}f})"
 
     def holds(self, truth: float) -> bool:
-        """Whether the interval covers a value; rounding of a part in 10⁹ is none of its faults."""
+        """Whether the interval covers a value, up to a rounding of 1 in 10⁹."""
         room = 1e-9 * abs(truth)
         return bool(self.low - room <= truth <= self.high + room)
 
@@ -54,8 +54,18 @@ class Estimate:
         return Estimate(self.value * factor, self.low * factor, self.high * factor)
 
     @property
+    def half(self) -> float:
+        """Half the interval's width."""
+        return (self.high - self.low) / 2
+
+    @property
+    def plus_minus(self) -> str:
+        """`value ± half`; of a figure without an interval the value alone."""
+        return f"{self.value:.4g} ± {self.half:.2g}" if math.isfinite(self.high) else f"{self.value:.4g}"
+
+    @property
     def error(self) -> float:
-        """Standard error as the width of the interval tells it."""
+        """Standard error from the width of the interval."""
         return (self.high - self.low) / (2 * NORMAL)
 
 

@@ -17,7 +17,7 @@ DITHERED_FROM_DN = 1.0
 
 The mean's slope ripples by 2·|φ(2π)|, φ the noise's characteristic function: for 1 DN of logistic noise 0.0008."""
 ROWS_FROM_DN = 0.8
-"""Rows may be told from a little less: for 0.8 DN of logistic noise the ripple is 0.006, far below their own error."""
+"""Rows need a little less: for 0.8 DN of logistic noise the ripple is 0.006, far below their own error."""
 
 
 class Gain(NamedTuple):
@@ -34,7 +34,7 @@ class GainPoint:
 
     Attributes:
         k: system gain; nominal: from the gain in dB, no flats having been taken.
-        noise: `None` where the darks say nothing.
+        noise: `None` where the darks do not show it.
         rows: `None` where the noise is too small against a count, or cut.
         dark_seconds: exposure of the darks the noise is read from.
     """
@@ -73,7 +73,7 @@ def dsnu_e(
     gains: Mapping[float, Gain],
     prnu_percent: Nonuniformity | None,
 ) -> Nonuniformity | None:
-    """DSNU without outliers, e⁻, from the gain that tells it best; PRNU of a dim flat's light is taken off."""
+    """DSNU without outliers, e⁻, from the gain that determines it best; PRNU of a dim flat's light is taken off."""
     usable = {
         gain: setting
         for gain, setting in offsets.items()
@@ -89,7 +89,7 @@ def dsnu_e(
         level = levels[usable[gain]]
         return float(nonuniformity.pixel_noise(level, range(4))[0]) / float(gains[gain].k[0]) ** 2 / level.frames
 
-    # Not the one that comes out surest: that would choose errors that are too small.
+    # Not the one with the smallest interval: that would choose errors that are too small.
     gain = min(usable, key=noise_e2)
     setting, (k, _, black) = usable[gain], gains[gain]
     level = levels[setting]
@@ -158,9 +158,9 @@ def _lined(rows: Rows | None, law: Sequence[gain_law.Line], periodic: Periodic |
     return around(math.exp(2 * ln_sigma) + wave, 2 * part.spread.value * math.exp(2 * ln_sigma))
 
 
-def noise_law(told: Sequence[tuple[Estimate, Estimate | None]]) -> tuple[gain_law.Line, ...]:
+def noise_law(points: Sequence[tuple[Estimate, Estimate | None]]) -> tuple[gain_law.Line, ...]:
     """The law of a noise over the gains (K, σ) that show it; none if it mostly drowns in its own error."""
-    known = [(k, sigma) for k, sigma in told if sigma is not None]
+    known = [(k, sigma) for k, sigma in points if sigma is not None]
     shown = [(k, sigma) for k, sigma in known if sigma.low > 0]
     if not shown or 2 * len(shown) < len(known):
         return ()
@@ -168,12 +168,12 @@ def noise_law(told: Sequence[tuple[Estimate, Estimate | None]]) -> tuple[gain_la
 
 
 def black_dn(points: Sequence[GainPoint], current: Estimate | None, tukey: bool) -> tuple[Estimate, ...] | None:
-    """Black of each phase without dark current, DN, under the law that holds for all gains, where it is told best."""
+    """Black of each phase without dark current, DN, under the law of all gains, from the gain with the least error."""
     rate = current.value if current else 0.0
-    told = []
+    blacks = []
     for point in points:
         if point.noise:
             glow = point.k.value * rate * point.dark_seconds
             black = point.noise.tukey_black_dn if tukey else point.noise.gauss_black_dn
-            told.append(tuple(Estimate(e.value - glow, e.low - glow, e.high - glow) for e in black))
-    return min(told, key=lambda four: sum(e.error for e in four), default=None)
+            blacks.append(tuple(Estimate(e.value - glow, e.low - glow, e.high - glow) for e in black))
+    return min(blacks, key=lambda four: sum(e.error for e in four), default=None)

@@ -19,7 +19,7 @@ SEEN_AT_LEAST = 0.05
 
 @dataclass(frozen=True)
 class HotPixels:
-    """Hot pixels: how many in a million, their mean extra current, e⁻/s; dead ones and where."""
+    """Hot pixels: how many in a million, their mean extra current, e⁻/s; where the brightest are, (x, y)."""
 
     per_million: Estimate
     current_e_per_s: Estimate | None
@@ -65,7 +65,7 @@ def hot_pixels(short: Image, long: Image, seconds: float, k: float, full_e: floa
         current = Estimate(float(m[0]), float(m[1]), float(m[2]))
         share = (math.exp(-threshold / m[0]), math.exp(-threshold / m[2]), math.exp(-threshold / max(m[1], 1e-12)))
     order = np.argsort(extra.ravel())[::-1][: min(found, 10)]
-    # One pixel a hair above the threshold would stand for any number of unseen ones.
+    # One pixel just above the threshold would count for any number of unseen ones.
     seen = [max(part, least) for part, least in zip(share, (SEEN_AT_LEAST, SEEN_AT_LEAST, 1e-3), strict=True)]
     density = Estimate(*(1e6 / size * n for n in (found / seen[0], low / seen[1], high / seen[2])))
     places = tuple((int(i % extra.shape[1]), int(i // extra.shape[1])) for i in order)

@@ -15,7 +15,7 @@ LINEAR_FROM, LINEAR_TO = 0.05, 0.95
 QUANTISATION_DN2 = 1 / 12
 """Variance of rounding, DN²."""
 LEAST_VARIANCE_DN2 = 0.24
-"""EMVA 1288, 6.7: temporal noise below this variance cannot be told from rounding."""
+"""EMVA 1288, 6.7: temporal noise below this variance cannot be distinguished from rounding."""
 
 
 def saturation_e(curves: Sequence[Curve], k: Array) -> Estimate | None:

@@ -78,7 +78,7 @@ class Level:
         spectrum: power of the rows' mean differences, Σ over pairs.
         total: Σ of the mean image.
         stack_squares: Σ (y − offset)² over frames and pixels, for a stack's temporal variance.
-        counts: histogram by band and phase from `first_bin`, `bin_width` DN wide; where asked for.
+        counts: histogram by band and phase from `first_bin`, `bin_width` DN wide; where requested.
         at_zero, at_top: share of pixels at 0 and at white, all phases and then each: of the first frame.
     """
 

@@ -48,7 +48,7 @@ class _Fit:
 
 
 def lines(gain: Sequence[Estimate], sigma: Sequence[Estimate]) -> tuple[Line, ...]:
-    """One line through the points, or two where BIC says so and the noise in electrons falls at the break.
+    """One line through the points, or two where BIC favours them and the noise in electrons falls at the break.
 
     Args:
         gain: system gains K, rising. Their errors count as the noise's: the slope is near 1.
@@ -69,8 +69,8 @@ def lines(gain: Sequence[Estimate], sigma: Sequence[Estimate]) -> tuple[Line, ..
         if falls and bic < best - (BIC_MARGIN if at is None else 0):
             best, at = bic, cut
     if at is None:
-        return (_told(x, y, error, 0, count),)
-    return _told(x, y, error, 0, at), _told(x, y, error, at, count)
+        return (_line(x, y, error, 0, count),)
+    return _line(x, y, error, 0, at), _line(x, y, error, at, count)
 
 
 def _fit(x: Array, y: Array, error: Array) -> _Fit:
@@ -108,7 +108,7 @@ def _spread2(x: Array, y: Array, error: Array, chi2: float) -> float:
     return math.sqrt(low * high)
 
 
-def _told(x: Array, y: Array, error: Array, start: int, stop: int) -> Line:
+def _line(x: Array, y: Array, error: Array, start: int, stop: int) -> Line:
     """A line with its intervals: Student's t for slope and intercept, χ² for the spread."""
     part = slice(start, stop)
     one = _fit(x[part], y[part], error[part])
@@ -120,8 +120,8 @@ def _told(x: Array, y: Array, error: Array, start: int, stop: int) -> Line:
         from_k = Estimate(math.sqrt(below * above), below, above)
     if freedom < 1:
         wide = Estimate(0.0, 0.0, math.inf)
-        sure = (NORMAL * float(e) for e in (error[part].max(), error[part].max()))
-        slope, intercept = (Estimate(v, v - s, v + s) for v, s in zip((one.slope, one.intercept), sure, strict=True))
+        errors = (NORMAL * float(e) for e in (error[part].max(), error[part].max()))
+        slope, intercept = (Estimate(v, v - s, v + s) for v, s in zip((one.slope, one.intercept), errors, strict=True))
         return Line(from_k, slope, intercept, wide, start, stop)
     student = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
     halves = [student * math.sqrt(float(one.covariance[i, i])) for i in range(2)]

@@ -31,7 +31,7 @@ STEP_ISO = 2000
 OCTAVE = math.log(2)
 
 Segment = dict[str, float | list[list[float]]]
-"""A `isp_sim.rig.NoiseSegment` as it stands in YAML."""
+"""A `isp_sim.rig.NoiseSegment` as written in YAML."""
 
 
 class Line(BaseModel):
@@ -111,13 +111,13 @@ def read_tables(path: Path) -> NoiseTables:
     """Read the JSON of noise parameters.
 
     Raises:
-        ValueError: something is missing or no number; names the file and the fields.
+        ValueError: a field is missing or not a number; names the file and the fields.
     """
     try:
         return NoiseTables.model_validate_json(path.read_bytes())
     except ValidationError as faults:
-        told = (f"{path}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults.errors())
-        raise ValueError("\n".join(told)) from None
+        messages = (f"{path}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults.errors())
+        raise ValueError("\n".join(messages)) from None
 
 
 def two_lines(rows: dict[int, PmnRow], sigma: Callable[[PmnRow], float], shaped: bool) -> list[Segment]:

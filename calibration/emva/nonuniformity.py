@@ -112,8 +112,8 @@ def even_parts(level: Level, phases: Sequence[int]) -> Parts:
     """Spatial variances of a stack without shading and outliers, DN²: what maps of a simulated camera are drawn with.
 
     The two phases of a row share its offset and nothing else: the mean product of their means is s²_row + σ²_row / L,
-    whichever phases are asked for. So for columns. s²_pixel + σ²_pixel / L is what varies about the means of row and
-    column within a phase.
+    whichever phases are requested. Likewise for columns. s²_pixel + σ²_pixel / L is what varies about the means of row
+    and column within a phase.
     """
     spatial = level.spatial
     assert spatial is not None

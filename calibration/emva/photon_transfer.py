@@ -190,13 +190,13 @@ def _no_leak(exposure: Array, signal: Array, dark_exposure: Array, dark: Array) 
 
 
 def _enough(signal: Array, rise: Array, fitted: NDArray[np.bool_], top: Array, gain_db: float) -> None:
-    """Refuse what tells nothing of K."""
+    """Refuse what does not determine K."""
     free = top < 1e-4
     if not free.any():
         raise ValueError(f"every flat at {gain_db:g} dB has saturated pixels: shorten the exposures or dim the light")
     if free.sum() > 2 and not _rises(signal[free], rise[free]):
         raise ValueError(
-            f"the variance at {gain_db:g} dB does not rise with the light, so nothing tells K: that is no shot noise "
+            f"the variance at {gain_db:g} dB does not rise with the light, so K cannot be measured: not shot noise "
             "(frames without noise, processed ones, or saturation below the ADC's top everywhere)"
         )
     if fitted.sum() < 3:

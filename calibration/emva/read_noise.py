@@ -23,7 +23,7 @@ REACH_SIGMA = 4.5
 """The histogram is judged within this many standard deviations: beyond may lie hot pixels and telegraph noise."""
 LAMBDA_RANGE = (-0.45, 0.45)
 FEWEST_ABOVE_ZERO = 0.05
-"""A gain at which fewer pixels than this share come out above zero tells too little about its noise."""
+"""A gain at which fewer pixels than this share come out above zero shows too little of its noise."""
 _LOGIT = np.linspace(math.log(TAIL_PROBABILITY), -math.log(TAIL_PROBABILITY), 3001)
 _P = special.expit(_LOGIT)
 _FEW, _MANY = (np.polynomial.hermite_e.hermegauss(n) for n in (9, 63))

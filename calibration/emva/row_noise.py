@@ -34,7 +34,8 @@ class Periodic:
 def rows_of(level: Level) -> tuple[Rows, Periodic | None]:
     """Row, column and periodic noise of a setting's frames.
 
-    The two phases of a row share its noise and nothing else: the mean product of their means is σ²_row. So for columns.
+    The two phases of a row share its noise and nothing else: the mean product of their means is σ²_row. Likewise
+    for columns.
     """
     scale = 2 * level.pairs
     frequency = np.arange(len(level.spectrum)) / (SPECTRUM_FINENESS * level.height)

@@ -25,13 +25,13 @@ class Setting(NamedTuple):
     photons: float | None = None
 
     def __str__(self) -> str:
-        """In words, for complaints."""
+        """In words, for messages."""
         light = f", {self.photons:g} photons" if self.photons is not None else ""
         return f"{self.kind} at {self.gain_db:g} dB, {self.exposure_us:g} µs{light}"
 
 
 class Source(NamedTuple):
-    """Where a frame comes from: its name and what reads it."""
+    """Where a frame comes from: its name, of a file relative to the session, and what reads it."""
 
     name: str
     read: Callable[[], Frame]
@@ -47,9 +47,9 @@ class Session:
         white_level_dn: the ADC's top.
         adc_bits: its bits.
         cfa: colours of the 2×2 tile, `""` for monochrome.
-        black_level_dn: the nominal one, where the files say.
+        black_level_dn: the nominal one, where the files state it.
         make, model: of the camera.
-        path: as it was given, for complaints; empty: simulated.
+        path: of its file or folder, for messages; empty: simulated.
     """
 
     name: str
@@ -93,13 +93,12 @@ def check(session: Session) -> None:
     Raises:
         ValueError: no darks, no flats, a single exposure.
     """
-    where = session.path or session.name
     flats = [setting for setting in session.frames if setting.kind == "flat"]
     darks = [setting for setting in session.frames if setting.kind == "dark"]
     if not darks or not flats:
         raise ValueError(
-            f"{where}: {len(flats)} settings of flats and {len(darks)} of darks; needed are both: "
-            "an evenly lit screen at several exposures, and the same with the lens capped"
+            f"{len(flats)} settings of flats and {len(darks)} of darks; expected both: an evenly lit screen at "
+            "several exposures, and the same with the lens capped"
         )
     most = max(
         len({(s.exposure_us, s.photons) for s in flats if s.gain_db == gain and len(session.frames[s]) > 1})
@@ -107,8 +106,8 @@ def check(session: Session) -> None:
     )
     if most < 3:
         raise ValueError(
-            f"{where}: the flats have {most} exposure{'s' if most != 1 else ''} with two or more frames at a "
-            "gain; the photon transfer needs 3 at least, 10 or more from dark to saturation are good"
+            f"the flats have {most} exposure{'s' if most != 1 else ''} with two or more frames at a gain; the photon "
+            "transfer needs at least 3, better 10 or more from dark to saturation"
         )
 
 
@@ -119,7 +118,7 @@ def read(session: Session, images: frozenset[Setting], threads: int, done: Calla
         session: checked.
         images: settings whose mean image is kept.
         threads: how many settings are read at once.
-        done: told how many frames have been read since it was last told.
+        done: called with the number of frames read since its last call.
 
     Raises:
         ValueError: frames of two sizes, or too small, or none at a setting can be read.
@@ -174,7 +173,7 @@ def _agreeing(session: Session, setting: Setting, reading: Reading, dropped: lis
             if _agrees(frame, middle):
                 yield frame
             else:
-                dropped.append(_told(source, setting, frame, middle))
+                dropped.append(_outlier(source, setting, frame, middle))
         elif frame is not None:
             kept.append((source, frame))
         if middle is None and (len(kept) == 3 or number == len(sources) - 1) and kept:
@@ -190,11 +189,11 @@ def _agreeing(session: Session, setting: Setting, reading: Reading, dropped: lis
                 if fits:
                     yield first
                 else:
-                    dropped.append(_told(source_, setting, first, middle))
+                    dropped.append(_outlier(source_, setting, first, middle))
             kept.clear()
 
 
-def _told(source: Source, setting: Setting, frame: Frame, middle: float) -> str:
+def _outlier(source: Source, setting: Setting, frame: Frame, middle: float) -> str:
     return f"{source.name}: mean {frame.mean():.1f} DN, the other {setting.kind}s of this setting have {middle:.1f}"
 
 
@@ -210,7 +209,7 @@ def _readable(session: Session, source: Source, reading: Reading, dropped: list[
         return None
     height, width = frame.shape[0] // 2 * 2, frame.shape[1] // 2 * 2
     if height < 4 * BANDS or width < 16:
-        raise ValueError(f"{source.name}: {frame.shape[1]}×{frame.shape[0]} px; at least 16×{4 * BANDS} are needed")
+        raise ValueError(f"{source.name}: {frame.shape[1]}×{frame.shape[0]} px; expected at least 16×{4 * BANDS}")
     if reading.shape == (0, 0):
         reading.shape = frame.shape
     if frame.shape != reading.shape:

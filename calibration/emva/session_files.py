@@ -16,27 +16,26 @@ from calibration.emva.frame_statistics import Frame
 from calibration.emva.session import BAYER, Session, Setting, Source
 from isp_sim.dng import read_dng
 
-PICTURES = (".png", ".tif", ".tiff")
 COLUMNS = ("file", "kind", "exposure_us", "gain_db")
 BASE_ISO = 100
 """A raw's ISO counts as 0 dB at this one."""
 
 
 def open_session(path: Path, cfa: str = "", bits: int | None = None) -> Session:
-    """A session by what stands at a path.
+    """The session at a path.
 
     Args:
         path: `*.txt` in EMVA 1288's data format, `*.csv` with columns file, kind (flat or dark), exposure_us, gain_db
             and, where known, photons; or a folder of raws with `flats` and `darks` in it.
-        cfa: of pictures; raws say it themselves. `""` is monochrome.
+        cfa: of pictures; of raws it is in their metadata. `""` is monochrome.
         bits: of the ADC, for CSV lists; else the fewest of 8, 10, 12, 14, 16 that hold the brightest flat.
 
     Raises:
-        ValueError: the file's lines cannot be read, or files that it names are not there.
-        FileNotFoundError: nothing is there.
+        ValueError: the file's lines cannot be read, or files that it names are missing.
+        FileNotFoundError: no such file or folder.
     """
     if cfa and cfa not in BAYER:
-        raise ValueError(f"cfa {cfa!r}: allowed are {', '.join(BAYER)}, or none for monochrome")
+        raise ValueError(f"cfa = {cfa!r}: expected {', '.join(BAYER)}, or nothing for monochrome")
     if path.is_dir():
         return raw_session(path)
     if not path.is_file():
@@ -46,7 +45,7 @@ def open_session(path: Path, cfa: str = "", bits: int | None = None) -> Session:
 
 def emva_session(path: Path, cfa: str = "") -> Session:
     """EMVA 1288's text: `n bits width height`; `b exposure_ns photons` or `d exposure_ns`, then `i picture` lines."""
-    frames: dict[Setting, list[Source]] = defaultdict(list)
+    names: dict[Setting, list[str]] = defaultdict(list)
     bits, setting = 0, None
     for number, line in enumerate(path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), 1):
         word, *rest = line.split("#")[0].split(maxsplit=1) or [""]
@@ -58,75 +57,74 @@ def emva_session(path: Path, cfa: str = "") -> Session:
                 photons = float(values[1]) if word == "b" and len(values) > 1 else None
                 setting = Setting("flat" if word == "b" else "dark", 0.0, float(values[0]) / 1000, photons)
             elif word == "i" and setting is not None:
-                picture = path.parent / rest[0].strip().replace("\\", "/")
-                frames[setting].append(Source(str(picture), partial(read_picture, picture)))
+                names[setting].append(rest[0].strip().replace("\\", "/"))
             elif word not in ("", "v"):
                 raise ValueError
         except (ValueError, IndexError):
-            raise ValueError(f"{path}:{number}: {line.strip()!r} is no line of EMVA 1288's data format") from None
+            raise ValueError(f"{path}:{number}: {line.strip()!r} is not a line of EMVA 1288's data format") from None
     if not 1 <= bits <= 16:
-        raise ValueError(f"{path}: `n {bits} …`: the ADC's bits must stand there, 1 to 16")
-    _all_there(path, frames)
-    settled = {setting: tuple(sources) for setting, sources in frames.items()}
-    return Session(path.resolve().parent.name, settled, (1 << bits) - 1, bits, cfa, path=str(path))
+        raise ValueError(f"{path}: line `n`: bits of the ADC = {bits}, expected 1 to 16")
+    return Session(path.resolve().parent.name, _pictures(path, names), (1 << bits) - 1, bits, cfa, path=str(path))
 
 
 def listed_session(path: Path, cfa: str, bits: int | None) -> Session:
     """A CSV of pictures, their names relative to it."""
-    frames: dict[Setting, list[Source]] = defaultdict(list)
+    names: dict[Setting, list[str]] = defaultdict(list)
     with path.open(newline="", encoding="utf-8-sig") as lines:
         rows = csv.DictReader(lines)
         lacking = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
         if lacking:
             raise ValueError(
-                f"{path}: lacks the columns {', '.join(lacking)}; allowed are {', '.join(COLUMNS)}, photons"
+                f"{path}: lacks the columns {', '.join(lacking)}; expected {', '.join(COLUMNS)} and, if known, photons"
             )
         for row in rows:
-            setting = _row(path, rows.line_num, row)
-            picture = path.parent / row["file"]
-            frames[setting].append(Source(str(picture), partial(read_picture, picture)))
-    _all_there(path, frames)
-    settled = {setting: tuple(sources) for setting, sources in frames.items()}
+            names[_row(path, rows.line_num, row)].append(row["file"])
+    frames = _pictures(path, names)
     if bits is None:
-        brightest = max((s for s in settled if s.kind == "flat"), key=lambda s: s.exposure_us, default=None)
-        top = int(settled[brightest][0].read().max()) if brightest else 255
+        brightest = max((s for s in frames if s.kind == "flat"), key=lambda s: s.exposure_us, default=None)
+        top = int(frames[brightest][0].read().max()) if brightest else 255
         bits = next(b for b in (8, 10, 12, 14, 16) if top < 1 << b)
-    return Session(path.stem, settled, (1 << bits) - 1, bits, cfa, path=str(path))
+    return Session(path.stem, frames, (1 << bits) - 1, bits, cfa, path=str(path))
 
 
 def _row(path: Path, number: int, row: dict[str, str]) -> Setting:
     kind = row["kind"]
     if kind not in ("flat", "dark"):
-        raise ValueError(f"{path}:{number}: kind = {kind!r}: allowed are flat and dark")
+        raise ValueError(f"{path}:{number}: kind = {kind!r}: expected flat or dark")
     numbers = []
     for column in ("exposure_us", "gain_db", "photons"):
         text = row.get(column) or ""
         try:
             value = float(text) if text or column != "photons" else math.nan
         except ValueError:
-            raise ValueError(f"{path}:{number}: {column} = {text!r}: should be a number") from None
+            raise ValueError(f"{path}:{number}: {column} = {text!r}: expected a number") from None
         numbers.append(value)
     exposure, gain, photons = numbers
     return Setting("flat" if kind == "flat" else "dark", gain, exposure, None if math.isnan(photons) else photons)
 
 
-def _all_there(path: Path, frames: dict[Setting, list[Source]]) -> None:
-    absent = [source.name for sources in frames.values() for source in sources if not Path(source.name).is_file()]
+def _pictures(path: Path, names: dict[Setting, list[str]]) -> dict[Setting, tuple[Source, ...]]:
+    """Frames of pictures named relative to a session's file. Raises ValueError: some are missing."""
+    absent = [name for listed in names.values() for name in listed if not (path.parent / name).is_file()]
     if absent:
-        raise ValueError(f"{path}: {len(absent)} of its files are not there, the first is {absent[0]}")
+        raise ValueError(f"{path}: {len(absent)} of its files are missing, the first is {absent[0]}")
+    return {
+        setting: tuple(Source(name, partial(read_picture, path.parent / name)) for name in listed)
+        for setting, listed in names.items()
+    }
 
 
 def read_picture(path: Path) -> Frame:
-    """A grey picture of 8 or 16 bits, its numbers as they are.
+    """A grey picture of 8 or 16 bits, its codes as stored.
 
     Raises:
-        ValueError: no picture, or none with one channel of whole numbers.
+        ValueError: not a picture of one channel of 8 or 16 bits.
     """
     picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if picture is None:
-        raise ValueError("no picture that can be read")
+        raise ValueError("not a readable picture")
     if picture.ndim != 2 or picture.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"{picture.dtype} {picture.shape}: one channel of 8 or 16 bits is allowed")
+        raise ValueError(f"{picture.dtype} {picture.shape}: expected one channel of 8 or 16 bits")
     return picture.astype(np.uint16)
 
 
@@ -142,13 +140,13 @@ def raw_session(folder: Path) -> Session:
             about = _metadata(path)
             cameras.add((about.make, about.model, about.cfa))
             setting = Setting("flat" if kind == "flat" else "dark", about.gain_db, about.exposure_us)
-            frames[setting].append(Source(str(path), partial(_read_raw, path)))
+            frames[setting].append(Source(f"{part}/{path.name}", partial(_read_raw, path)))
             first = first or about
     if first is None:
         raise ValueError(f"{folder}: holds no raws in {folder / 'flats'} and {folder / 'darks'}")
     if len(cameras) > 1:
         raise ValueError(
-            f"{folder}: raws of {len(cameras)} cameras, {' and '.join(' '.join(c) for c in sorted(cameras))}"
+            f"{folder}: expected raws of one camera, found {' and '.join(' '.join(c) for c in sorted(cameras))}"
         )
     settled = {setting: tuple(sources) for setting, sources in frames.items()}
     bits = max(1, math.ceil(math.log2(first.white_dn + 1)))
@@ -159,7 +157,7 @@ def raw_session(folder: Path) -> Session:
 
 
 class _Metadata(NamedTuple):
-    """What a raw says of itself."""
+    """Metadata of a raw."""
 
     cfa: str
     black_dn: float
@@ -171,7 +169,7 @@ class _Metadata(NamedTuple):
 
 
 def _metadata(path: Path) -> _Metadata:
-    """Of our own DNG exactly as written, of others as LibRaw tells it."""
+    """Of our own DNG exactly as written, of others as LibRaw reads it."""
     if path.suffix.lower() == ".dng":
         with contextlib.suppress(ValueError):
             raw = read_dng(path)
@@ -182,7 +180,7 @@ def _metadata(path: Path) -> _Metadata:
         with rawpy.imread(str(path)) as raw:
             pattern, names = raw.raw_pattern, raw.color_desc.decode()
             if pattern is None or pattern.shape != (2, 2):
-                raise ValueError(f"{path}: no Bayer mosaic of 2×2")
+                raise ValueError(f"{path}: not a raw with a Bayer mosaic of 2×2")
             return _Metadata(
                 cfa="".join(names[i] for i in pattern.ravel()),
                 black_dn=float(np.mean(raw.black_level_per_channel)),
@@ -193,7 +191,7 @@ def _metadata(path: Path) -> _Metadata:
                 model=path.suffix.removeprefix(".").upper(),
             )
     except rawpy.LibRawError as fault:
-        raise ValueError(f"{path}: no raw that can be read ({_in_words(fault)})") from None
+        raise ValueError(f"{path}: not a readable raw ({_in_words(fault)})") from None
 
 
 def _read_raw(path: Path) -> Frame:
@@ -204,10 +202,10 @@ def _read_raw(path: Path) -> Frame:
         with rawpy.imread(str(path)) as raw:
             return np.asarray(raw.raw_image_visible, np.uint16).copy()
     except rawpy.LibRawError as fault:
-        raise ValueError(f"no raw that can be read: {_in_words(fault)}") from None
+        raise ValueError(f"not a readable raw: {_in_words(fault)}") from None
 
 
 def _in_words(fault: rawpy.LibRawError) -> str:
     """LibRaw's sentence, which comes as bytes."""
-    told = fault.args[0] if fault.args else fault
-    return told.decode(errors="replace") if isinstance(told, bytes) else str(told)
+    message = fault.args[0] if fault.args else fault
+    return message.decode(errors="replace") if isinstance(message, bytes) else str(message)

@@ -32,7 +32,7 @@ def gains_db(chip: Sensor) -> list[float]:
 
 
 def serial(chip: Sensor, seed: int) -> str:
-    """The serial number of the camera a seed stands for: its maps and its scatter about the laws."""
+    """The serial number of the camera that a seed selects: its maps and its scatter about the laws."""
     return f"calibration-{chip.name}-{seed}"
 
 

@@ -8,7 +8,7 @@ import torch
 from capture.alignment import develop, session_fit
 from capture.alignment.labels import Labels
 from capture.alignment.report import write_report
-from capture.alignment.session_fit import Settings
+from capture.alignment.session_fit import AlignSettings
 from capture.alignment.writer import Done, Outcome, align_pair, done_before
 from capture.captures import CapturedPair
 from isp_sim.dataset import DatasetWriter
@@ -18,7 +18,7 @@ def align_session(
     outcome: Outcome,
     numbered: list[tuple[int, CapturedPair]],
     labels: dict[str, Labels],
-    settings: Settings,
+    settings: AlignSettings,
     writer: DatasetWriter,
     workers: int,
     finished: set[int],
@@ -27,7 +27,7 @@ def align_session(
     loaded, lost = _load(outcome, session_fit.candidates([pair for _, pair in numbered], settings), settings.summed)
     try:
         if not loaded:
-            raise ValueError("no pair of it can be used")
+            raise ValueError("none of its pairs can be used")
         torch.set_num_threads(workers)
         outcome.found = session_fit.fit_session(outcome.name, loaded, settings)
     except ValueError as fault:
@@ -64,7 +64,7 @@ def align_session(
     write_report(
         writer.folder / f"report-{_plain(outcome.name)}.html",
         found,
-        settings.onto,
+        settings,
         reference,
         outcome.done,
         outcome.faults,
@@ -74,7 +74,7 @@ def align_session(
 def _load(
     outcome: Outcome, ranked: list[CapturedPair], most: int
 ) -> tuple[list[tuple[CapturedPair, develop.Frames]], set[CapturedPair]]:
-    """The first pairs of a list that can be used, and those before them that cannot, which are told."""
+    """The first pairs of a list that can be used, and those before them that cannot, which are noted as faults."""
     loaded: list[tuple[CapturedPair, develop.Frames]] = []
     lost = set()
     for pair in ranked:
@@ -93,8 +93,9 @@ def _load(
 
 def _named(pair: CapturedPair, fault: Exception) -> str:
     """A fault's sentence, with the pair it is about."""
-    told = str(fault)
-    return told if str(pair.bright) in told or str(pair.dark) in told else f"{pair.bright}: refused: {told}"
+    message = str(fault)
+    names_it = str(pair.bright) in message or str(pair.dark) in message
+    return message if names_it else f"{pair.bright}: refused: {message}"
 
 
 def _plain(name: str) -> str:

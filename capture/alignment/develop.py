@@ -6,17 +6,29 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float32
 
 from capture.captures import CapturedPair
 from capture.registration.observation import Observation, of_pictures, of_raws
+from capture.registration.photometry import Linear
 from isp_sim.dng import read_dng
-from isp_sim.isp.develop import UNCUT, develop_raw
+from isp_sim.isp.develop import develop_raw
 from isp_sim.raw import Raw
+from isp_sim.rig import Isp, Rig
 from isp_sim.transfer import srgb_decode
 from isp_sim.units import Picture
 
-Linear = Float32[np.ndarray, "height width 3"]
+
+@dataclass(frozen=True)
+class Isps:
+    """How each arm's raws are developed."""
+
+    bright: Isp
+    dark: Isp
+
+    @classmethod
+    def of(cls, rig: Rig) -> "Isps":
+        """As a rig file says."""
+        return cls(rig.well_lit.isp, rig.low_light.isp)
 
 
 @dataclass(frozen=True)
@@ -32,10 +44,9 @@ class Frames:
         plane = self.bright.counts if isinstance(self.bright, Raw) else self.bright
         return plane.shape[0], plane.shape[1]
 
-    @property
-    def linear(self) -> tuple[Linear, Linear]:
-        """Well-lit and low-light in linear Rec. 709, white 1, nothing clipped."""
-        return linear(self.bright), linear(self.dark)
+    def linear(self, isps: Isps) -> tuple[Linear, Linear]:
+        """Well-lit and low-light in linear Rec. 709, white 1, raws developed as their arms' ISPs do it."""
+        return linear(self.bright, isps.bright), linear(self.dark, isps.dark)
 
     def observation(self) -> Observation:
         """The pair as registration sees it. Raises ValueError where the arms do not fit each other."""
@@ -49,7 +60,7 @@ def read(pair: CapturedPair) -> Frames:
     """Read a pair's files.
 
     Raises:
-        ValueError: a file is truncated or no such file as its name says.
+        ValueError: a file is truncated, or of another format than its name says.
         OSError: it cannot be read.
     """
     if pair.is_raw:
@@ -60,13 +71,23 @@ def read(pair: CapturedPair) -> Frames:
 def _picture(path: Path) -> Picture:
     codes = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     if codes is None:
-        raise ValueError(f"{path}: is not a whole picture: empty, truncated, damaged or of another format")
+        raise ValueError(f"{path}: not a readable picture: empty, truncated, damaged or of another format")
     return np.ascontiguousarray(codes[..., ::-1])
 
 
-def linear(frame: Raw | Picture) -> Linear:
-    """Linear Rec. 709 light, white 1, nothing cut at black."""
-    if not isinstance(frame, Raw):
-        table = srgb_decode(torch.linspace(0, 1, 256, dtype=torch.float64)).numpy().astype(np.float32)
-        return np.asarray(cv2.LUT(frame, table), np.float32)
-    return np.ascontiguousarray(develop_raw(frame, UNCUT)[0].permute(1, 2, 0).numpy())
+def linear(frame: Raw | Picture, isp: Isp) -> Linear:
+    """Linear Rec. 709 light, white 1.
+
+    Args:
+        frame: a raw, or an 8-bit sRGB picture.
+        isp: of its arm; a picture is only decoded.
+    """
+    if isinstance(frame, Raw):
+        return np.ascontiguousarray(develop_raw(frame, isp)[0].permute(1, 2, 0).numpy())
+    return decoded(frame)
+
+
+def decoded(picture: Picture) -> Linear:
+    """An 8-bit sRGB picture in linear light."""
+    table = srgb_decode(torch.linspace(0, 1, 256, dtype=torch.float64)).numpy().astype(np.float32)
+    return np.asarray(cv2.LUT(picture, table), np.float32)

@@ -1,11 +1,13 @@
 """Labels of captured frames: where they are found, and how they come onto the pictures."""
 
+import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from isp_sim.manifest import FILE as MANIFEST
 from isp_sim.manifest import PairRecord, PersonRecord, read_manifest
 from isp_sim.rectify import ArmMap, ArmName, Box, Points, common_box, filled_box, people_on, plane_on
 from isp_sim.scenes import Person
@@ -23,7 +25,7 @@ class Labels:
         planes: files of maps that cover `box`, by the name of their folder.
         labels: whatever else.
         truth: 3×3 low-light → well-lit, where a simulated rig made the frames.
-        size: (width, height) of the frame that the keypoint file speaks of; None: it does not say.
+        size: (width, height) of the frame, as the keypoint file has it; None: not stated.
     """
 
     people: tuple[Person, ...] = ()
@@ -39,7 +41,7 @@ def read_labels(where: Path, annotations: Path | None) -> dict[str, Labels]:
     """Labels by the stem of the well-lit file's name.
 
     Args:
-        where: folder of captures; a manifest of ours there tells all it knows, else a keypoint file in it or in its
+        where: folder of captures; the manifest of a run of ours there, else a keypoint file in it or in its
             `Annotations`, on the well-lit frames as captured.
         annotations: the keypoint file to take instead, or the folder of the run of ours that the frames come from.
 
@@ -55,6 +57,13 @@ def read_labels(where: Path, annotations: Path | None) -> dict[str, Labels]:
     return {Path(name).stem: Labels(image.people, size=image.size) for name, image in images.items()}
 
 
+def labels_digest(where: Path, annotations: Path | None) -> str | None:
+    """Hash of the file that labels the frames; None: none does. Arguments and faults as of `read_labels`."""
+    run, file = _sources(where, annotations)
+    source = run / MANIFEST if run is not None else file
+    return None if source is None else hashlib.blake2b(source.read_bytes(), digest_size=16).hexdigest()
+
+
 def joints_unread(where: Path, annotations: Path | None) -> tuple[str, ...]:
     """Sentences about joints of the keypoint file that are not read; arguments and faults as of `read_labels`."""
     file = _sources(where, annotations)[1]
@@ -66,11 +75,11 @@ def _sources(where: Path, annotations: Path | None) -> tuple[Path | None, Path |
     if annotations is not None and not annotations.exists():
         raise ValueError(f"--annotations {annotations}: no such file or folder")
     folder = annotations if annotations and annotations.is_dir() else where if where.is_dir() else where.parent
-    if folder == annotations and not (folder / "manifest.jsonl").is_file():
+    if folder == annotations and not (folder / MANIFEST).is_file():
         raise ValueError(
-            f"--annotations {folder}: is no finished run of isp_sim.generate; a keypoint file will do as well"
+            f"--annotations {folder}: not a finished run of isp_sim.generate; expected such a folder or a keypoint file"
         )
-    if (annotations is None or folder == annotations) and (folder / "manifest.jsonl").is_file():
+    if (annotations is None or folder == annotations) and (folder / MANIFEST).is_file():
         return folder, None
     inner = folder / "Annotations"
     return None, annotations or find_annotations(folder) or (find_annotations(inner) if inner.is_dir() else None)

@@ -1,7 +1,5 @@
 """A session's page: residuals before and after over the frame, flicker and checkerboard overlays; one file, offline."""
 
-import base64
-import html
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,35 +7,26 @@ import cv2
 import numpy as np
 
 from capture.alignment import develop
-from capture.alignment.session_fit import Session
+from capture.alignment.session_fit import AlignSettings, SessionMap
 from capture.alignment.writer import Done
 from capture.captures import CapturedPair
 from capture.registration.geometry import NAMES
 from capture.registration.residuals import Grid
+from isp_sim import html_report
 from isp_sim.files import write_atomically
 from isp_sim.isp.codes import srgb_codes
-from isp_sim.rectify import ArmName, common_box, crop, on_one_arm
+from isp_sim.rectify import common_box, crop, on_one_arm
 from isp_sim.units import Picture
 
 WIDTH = 900
 DETAIL_PX, ZOOM = 150, 3
 BOARD_PX = 60
 
-_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>
-body{{font:15px/1.45 system-ui,sans-serif;margin:2em auto;max-width:{wide}px;color:#222}}
-table{{border-collapse:collapse;margin:1em 0}}td,th{{padding:.15em .7em;text-align:right;border-bottom:1px solid #ddd}}
-td:first-child,th:first-child{{text-align:left}}figure{{margin:1em 0;display:inline-block;vertical-align:top}}
-figcaption{{color:#555}}.flicker{{position:relative;display:inline-block}}.flicker img{{display:block}}
-.flicker img+img{{position:absolute;left:0;top:0;animation:blink 1s steps(1) infinite}}
-@keyframes blink{{0%{{opacity:0}}50%{{opacity:1}}}}
-.bad{{color:#a00}}</style>{body}</html>
-"""
-
 
 def write_report(
     path: Path,
-    session: Session,
-    onto: ArmName,
+    session: SessionMap,
+    settings: AlignSettings,
     reference: CapturedPair,
     done: Sequence[tuple[CapturedPair, Done]],
     faults: Sequence[str],
@@ -47,7 +36,7 @@ def write_report(
     Args:
         path: of the HTML file.
         session: as fitted.
-        onto: the arm whose pixels are kept.
+        settings: of the run.
         reference: the pair to show.
         done: its pairs that were aligned.
         faults: sentences about those that were not.
@@ -55,61 +44,68 @@ def write_report(
     Raises:
         OSError: the disk refused.
     """
-    frames = develop.read(reference)
-    box = common_box(session.arms, onto)
-    well, low = frames.linear
-    apart = (crop(well, box), crop(low, box))
-    together = on_one_arm((well, low), session.arms, onto, box, "cubic")
-    (well_before, before), (well_after, after) = (
-        (srgb_codes(bright), srgb_codes(session.match.level(dark))) for bright, dark in (apart, together)
-    )
-    grid, fit = session.grid, session.fit
-    body = [
-        f"<h1>Session {html.escape(session.name)}</h1>",
-        f"<p>{len(done)} pairs aligned, {len(faults)} refused. Map fitted to {len(session.pairs)} pair(s), the first "
-        f"is shown: <code>{html.escape(session.pairs[0])}</code>.</p>",
-        _table(
-            ("", "before", "after"),
-            [
-                ("RMS residual over the grid, px", f"{grid.rms_px(grid.before):.2f}", f"{grid.rms_px(grid.left):.3f}"),
-                ("… beyond its noise, px", "", f"{grid.excess_px:.3f}"),
-                ("expected RMS corner error, px", "", f"{session.sigma_px:.3f}"),
-                ("last step, px", "", f"{fit.last_step_px:.4f}"),
-            ],
+    blocks = [
+        html_report.text(
+            f"{len(done)} pairs aligned, {len(faults)} refused. Map fitted to {len(session.pairs)} pair(s), the first "
+            f"is shown: {session.pairs[0]}."
         ),
-        _arrows(grid, grid.before, session.size, "before: the arms' displacement"),
-        _arrows(grid, grid.left, session.size, "after: what is left (grey: 1 σ; no arrow: nothing to be seen)"),
-        "<h2>Overlays</h2><p>Here the low-light arm is lifted to the well-lit arm's level.</p>",
-        _flicker(_small(well_before), _small(before), "flicker, before"),
-        _flicker(_small(well_after), _small(after), "flicker, after"),
-        *(
-            _flicker(_detail(well_after, at), _detail(after, at), f"flicker, {ZOOM}×, after")
-            for at in _details(well_after)
+        *_residuals(session),
+        html_report.text("Here the low-light arm is lifted to the well-lit arm's level.", "Overlays"),
+        *_overlays(session, settings, reference),
+        html_report.text("", "Map, low-light → well-lit, px at the corner"),
+        html_report.table(
+            ("parameter", "px"), [(n, f"{v:.4f}") for n, v in zip(NAMES, session.fit.alignment.theta, strict=True)]
         ),
-        _figure(_small(checkerboard(well_before, before)), "checkerboard, before"),
-        _figure(_small(checkerboard(well_after, after)), "checkerboard, after"),
-        "<h2>Map, low-light → well-lit, px at the corner</h2>",
-        _table(("parameter", "px"), [(n, f"{v:.4f}") for n, v in zip(NAMES, fit.alignment.theta, strict=True)]),
-        "<h2>Light</h2>",
-        _table(
+        html_report.text("", "Light"),
+        html_report.table(
             ("channel", "gain", "offset"),
             [
                 (c, f"{g:.2f}", f"{o:.5f}")
                 for c, g, o in zip("RGB", session.match.gain, session.match.offset, strict=True)
             ],
         ),
-        "<h2>Pairs</h2>",
+        html_report.text("", "Pairs"),
         _pairs(done),
-        *(f'<p class="bad">{html.escape(fault)}</p>' for fault in faults),
+        *(html_report.warning(fault) for fault in faults),
     ]
-    title = f"alignment of {html.escape(session.name)}"
-    write_atomically(path, _PAGE.format(title=title, wide=2 * WIDTH + 60, body="\n".join(body)).encode())
+    page = html_report.page(f"Alignment of session {session.name}", blocks, width_px=2 * WIDTH + 60)
+    write_atomically(path, page)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    cells = [f"<tr>{''.join(f'<th>{html.escape(c)}</th>' for c in head)}</tr>"]
-    cells += [f"<tr>{''.join(f'<td>{html.escape(c)}</td>' for c in row)}</tr>" for row in rows]
-    return f"<table>{''.join(cells)}</table>"
+def _residuals(session: SessionMap) -> list[str]:
+    grid = session.grid
+    rows = [
+        ("RMS residual over the grid, px", f"{grid.rms_px(grid.before):.2f}", f"{grid.rms_px(grid.left):.3f}"),
+        ("… beyond its noise, px", "", f"{grid.excess_px:.3f}"),
+        ("expected RMS corner error, px", "", f"{session.sigma_px:.3f}"),
+        ("last step, px", "", f"{session.fit.last_step_px:.4f}"),
+    ]
+    return [
+        html_report.table(("", "before", "after"), rows),
+        _arrows(grid, grid.before, session.size, "before: the arms' displacement"),
+        _arrows(grid, grid.left, session.size, "after: the residual (grey: 1 σ; no arrow: nothing to measure it by)"),
+    ]
+
+
+def _overlays(session: SessionMap, settings: AlignSettings, reference: CapturedPair) -> list[str]:
+    """Flicker and checkerboard of a pair, before and after the map."""
+    well, low = develop.read(reference).linear(settings.isps)
+    box = common_box(session.arms, settings.onto)
+    apart = (crop(well, box), crop(low, box))
+    together = on_one_arm((well, low), session.arms, settings.onto, box, settings.resampler)
+    (well_before, before), (well_after, after) = (
+        (srgb_codes(bright), srgb_codes(session.match.level(dark))) for bright, dark in (apart, together)
+    )
+    return [
+        _flicker(_small(well_before), _small(before), "flicker, before"),
+        _flicker(_small(well_after), _small(after), "flicker, after"),
+        *(
+            _flicker(_detail(well_after, at), _detail(after, at), f"flicker, {ZOOM}×, after")
+            for at in _details(well_after)
+        ),
+        html_report.picture(_jpeg(_small(checkerboard(well_before, before))), "checkerboard, before", "jpeg"),
+        html_report.picture(_jpeg(_small(checkerboard(well_after, after))), "checkerboard, after", "jpeg"),
+    ]
 
 
 def _pairs(done: Sequence[tuple[CapturedPair, Done]]) -> str:
@@ -119,10 +115,12 @@ def _pairs(done: Sequence[tuple[CapturedPair, Done]]) -> str:
         seen = (
             "too dark to tell" if not np.isfinite(check.sigma_px) else f"{check.length_px:.3f} ± {check.sigma_px:.3f}"
         )
-        untold = "too dark to tell" if one.record.raw_bright else ""
-        share = untold if one.share is None else f"{100 * one.share:.2f} %"
+        unknown = "too dark to tell" if one.record.raw_bright else ""
+        share = unknown if one.share is None else f"{100 * one.share:.2f} %"
         rows.append((pair.name, one.record.split, f"{one.record.mean_low_light:.2f}", seen, share))
-    return _table(("pair", "split", "mean of the low-light arm", "residual shift, px", "share of light"), rows)
+    return html_report.table(
+        ("pair", "split", "mean of the low-light arm", "residual shift, px", "share of light"), rows
+    )
 
 
 def _arrows(grid: Grid, vectors: np.ndarray, size: tuple[int, int], caption: str) -> str:
@@ -147,22 +145,17 @@ def _arrows(grid: Grid, vectors: np.ndarray, size: tuple[int, int], caption: str
                 f'stroke-width="2"/><line x1="{x:.1f}" y1="{y:.1f}" x2="{x + dx:.1f}" y2="{y + dy:.1f}" stroke="#06c" '
                 'stroke-width="5"/>'
             )
-    told = f"{caption}; the longest is {longest:.3f} px, drawn {times:.0f} times as long"
-    return f"<figure>{''.join(parts)}</svg><figcaption>{html.escape(told)}</figcaption></figure>"
+    scaled = f"{caption}; the longest is {longest:.3f} px, drawn {times:.0f} times as long"
+    return html_report.drawing(f"{''.join(parts)}</svg>", scaled)
 
 
 def _flicker(one: Picture, other: Picture, caption: str) -> str:
-    images = f"{_image(one)}{_image(other)}"
-    return f'<figure><div class="flicker">{images}</div><figcaption>{html.escape(caption)}</figcaption></figure>'
+    return html_report.flicker(_jpeg(one), _jpeg(other), caption)
 
 
-def _figure(picture: Picture, caption: str) -> str:
-    return f"<figure>{_image(picture)}<figcaption>{html.escape(caption)}</figcaption></figure>"
-
-
-def _image(picture: Picture) -> str:
+def _jpeg(picture: Picture) -> bytes:
     _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
-    return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}">'
+    return data.tobytes()
 
 
 def _small(picture: Picture) -> Picture:

@@ -6,22 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
-from capture.alignment import develop
-from capture.alignment.develop import Frames
+from capture.alignment.develop import Frames, Isps, decoded
 from capture.captures import CapturedPair
 from capture.registration import coarse, geometry, photometry, register, residuals
 from capture.registration.observation import Observation
 from capture.registration.register import SCALES, Fit
 from isp_sim.raw import Raw
 from isp_sim.rectify import ArmMap, ArmName, Resampling, common_box, on_one_arm
+from isp_sim.units import Picture
 
 SHARE_FACTOR = 1.5
-"""A share of light this many times off what the rig says is another filter."""
+"""A share of light that differs from the rig's by this factor means another filter."""
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the command was told.
+class AlignSettings:
+    """How a session is aligned.
 
     Attributes:
         onto: the arm whose pixels the pictures lie on.
@@ -33,7 +33,8 @@ class Settings:
         reference: well-lit file of the one pair that fixes the map; None chooses.
         summed: most pairs summed.
         share: the low-light arm's share of the light, as the rig says.
-        black: of its raws, as the rig says.
+        isps: how raws are developed, as the rig says.
+        black: of the low-light arm's raws, as the rig says.
     """
 
     onto: ArmName
@@ -44,11 +45,12 @@ class Settings:
     reference: Path | None
     summed: int
     share: float
+    isps: Isps
     black: photometry.Black = field(default_factory=photometry.Black)
 
 
 @dataclass(frozen=True)
-class Session:
+class SessionMap:
     """A session's map and what is known about it.
 
     Attributes:
@@ -73,7 +75,7 @@ class Session:
         return self.fit.alignment.arm_map(*self.size)
 
 
-def candidates(pairs: Sequence[CapturedPair], settings: Settings) -> list[CapturedPair]:
+def candidates(pairs: Sequence[CapturedPair], settings: AlignSettings) -> list[CapturedPair]:
     """The pairs that may fix a session's map, the best first; a reference stands alone.
 
     A metered well-lit arm holds the more electrons the lower its gain, and so does the low-light arm behind its filter.
@@ -94,7 +96,7 @@ def candidates(pairs: Sequence[CapturedPair], settings: Settings) -> list[Captur
     return [ranked[n] for n in order]
 
 
-def fit_session(name: str, loaded: Sequence[tuple[CapturedPair, Frames]], settings: Settings) -> Session:
+def fit_session(name: str, loaded: Sequence[tuple[CapturedPair, Frames]], settings: AlignSettings) -> SessionMap:
     """Register a session from its candidates.
 
     Args:
@@ -103,7 +105,7 @@ def fit_session(name: str, loaded: Sequence[tuple[CapturedPair, Frames]], settin
         settings: of the run.
 
     Raises:
-        ValueError: refused; the sentence says why and gives the residual.
+        ValueError: refused; the message gives the reason and the residual.
     """
     observations = [frames.observation() for _, frames in loaded]
     rough, agreeing = _anchor(observations, settings)
@@ -114,25 +116,25 @@ def fit_session(name: str, loaded: Sequence[tuple[CapturedPair, Frames]], settin
     grid = residuals.grid(used, fit.alignment)
     size = used[0].size
     sigma_px = fit.corner_sigma_px(*size)
-    told = f"residual {grid.rms_px(grid.left):.2f} px over the grid, "
+    residual = f"residual {grid.rms_px(grid.left):.2f} px over the grid, "
     if sigma_px > settings.limit_px:
         raise ValueError(
-            f"{told}but the corners are known to {sigma_px:.2f} px only, {settings.limit_px:g} px allowed: its frames "
-            "are too dark; give a static pair at longer exposure as --reference, or more frames"
+            f"{residual}but the corners are known to {sigma_px:.2f} px only, expected {settings.limit_px:g}: its "
+            "frames are too dark; give a static pair at longer exposure as --reference, or more frames"
         )
     if grid.excess_px > settings.limit_px or not fit.converged:
         raise ValueError(
-            f"{told}{grid.excess_px:.2f} px beyond its noise, {settings.limit_px:g} px allowed: no single map brings "
-            "its arms together; try --distortion, and look whether the rig moved"
+            f"{residual}{grid.excess_px:.2f} px beyond its noise, expected at most {settings.limit_px:g}: no single "
+            "map brings its arms together; try --distortion, and check whether the rig moved"
         )
     pair, frames = loaded[agreeing[0]]
     arms = fit.alignment.arm_map(*size)
-    well, low = on_one_arm(frames.linear, arms, settings.onto, common_box(arms, settings.onto), "linear")
+    well, low = on_one_arm(frames.linear(settings.isps), arms, settings.onto, common_box(arms, settings.onto), "linear")
     names = (pair.name, *(loaded[n][0].name for n in agreeing[1:]))
-    return Session(name, names, size, fit, grid, photometry.match(well, low), sigma_px)
+    return SessionMap(name, names, size, fit, grid, photometry.match(well, low), sigma_px)
 
 
-def _anchor(observations: Sequence[Observation], settings: Settings) -> tuple[Fit, list[int]]:
+def _anchor(observations: Sequence[Observation], settings: AlignSettings) -> tuple[Fit, list[int]]:
     """A rough map most of the candidates agree with, and which those are, its own pair first."""
     best: tuple[Fit, list[int]] | None = None
     for n, anchor in enumerate(observations):
@@ -153,26 +155,21 @@ def _anchor(observations: Sequence[Observation], settings: Settings) -> tuple[Fi
 
 def _refuse_strangers(observation: Observation, rough: Fit) -> None:
     """Arms that show nothing in common, or one of them in a mirror."""
-    way = coarse.mirrored(observation.level(coarse.step_for(observation.size)))
-    if way is not None:
+    axis = coarse.mirrored(observation.level(coarse.step_for(observation.size)))
+    if axis is not None:
         raise ValueError(
-            f"the low-light arm is mirrored {way}; flip it in the camera's settings, or its files, before aligning"
+            f"the low-light arm is mirrored {axis}; flip it in the camera's settings, or its files, before aligning"
         )
-    if rough.coarse_height < coarse.SURE:
+    if rough.coarse_height < coarse.SIGNIFICANT:
         raise ValueError(
             f"the arms show nothing in common (correlation peak {rough.coarse_height:.1f} σ, "
-            f"{coarse.SURE:g} needed): too dark, or not one scene"
+            f"expected {coarse.SIGNIFICANT:g} or more): too dark, or not one scene"
         )
 
 
 def refuse_swapped(pair: CapturedPair, frames: Frames) -> None:
-    """Arms whose names are the wrong way round. Raises ValueError."""
-    bright, dark = frames.bright, frames.dark
-    if isinstance(bright, Raw) and isinstance(dark, Raw):
-        levels = [float(np.mean(raw.counts)) - float(np.mean(raw.black_level_dn)) for raw in (bright, dark)]
-        levels = [level / 10 ** (raw.gain_db / 20) for level, raw in zip(levels, (bright, dark), strict=True)]
-    else:
-        levels = [float(develop.linear(picture)[::4, ::4].mean()) for picture in (bright, dark)]
+    """Raises ValueError where the arms' names are exchanged."""
+    levels = [_level(frame) for frame in (frames.bright, frames.dark)]
     if levels[1] > levels[0]:
         raise ValueError(
             f"{pair.bright}: refused: its arms are swapped, the one named dark gets "
@@ -180,8 +177,15 @@ def refuse_swapped(pair: CapturedPair, frames: Frames) -> None:
         )
 
 
+def _level(frame: Raw | Picture) -> float:
+    """Mean light of a frame at 0 dB, in units its partner shares."""
+    if isinstance(frame, Raw):
+        return (float(np.mean(frame.counts)) - float(np.mean(frame.black_level_dn))) / 10 ** (frame.gain_db / 20)
+    return float(decoded(frame)[::4, ::4].mean())
+
+
 def judge(
-    pair: CapturedPair, frames: Frames, session: Session, settings: Settings
+    pair: CapturedPair, frames: Frames, session: SessionMap, settings: AlignSettings
 ) -> tuple[residuals.Check, float | None]:
     """One pair against its session's map.
 
@@ -189,7 +193,7 @@ def judge(
         The check, and the low-light arm's measured share of light (None for pictures and where it is too dark).
 
     Raises:
-        ValueError: the pair is refused; the sentence says why and gives the residual.
+        ValueError: the pair is refused; the message gives the reason and the residual.
     """
     refuse_swapped(pair, frames)
     observation = frames.observation()
@@ -198,9 +202,13 @@ def judge(
         x, y = found.coarse or found.left_px
         raise ValueError(
             f"{pair.bright}: refused: lies ({x:.2f}, {y:.2f}) px off the map of session {session.name}, "
-            f"{settings.limit_px:g} px allowed; another session's pair, or the rig moved"
+            f"expected at most {settings.limit_px:g}; another session's pair, or the rig moved"
         )
-    if not found.tells(settings.limit_px) or not isinstance(frames.bright, Raw) or not isinstance(frames.dark, Raw):
+    if (
+        not found.conclusive(settings.limit_px)
+        or not isinstance(frames.bright, Raw)
+        or not isinstance(frames.dark, Raw)
+    ):
         return found, None
     per_light = 10 ** ((frames.dark.gain_db - frames.bright.gain_db) / 20)
     per_light *= frames.dark.exposure_us / max(frames.bright.exposure_us, 1e-9)
@@ -211,7 +219,7 @@ def judge(
         least = "" if share.value is not None else "at least "
         raise ValueError(
             f"{pair.bright}: refused: the low-light arm gets {least}{100 * (share.value or share.slope):.2g} % of the "
-            f"well-lit arm's light, the rig says {100 * settings.share:.2g} %: another ND filter, or other gains than "
-            "the files say; give the right --rig"
+            f"well-lit arm's light, by the rig {100 * settings.share:.2g} %: another ND filter, or gains other "
+            "than the files state; give the right --rig"
         )
     return found, share.value

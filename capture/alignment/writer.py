@@ -11,7 +11,7 @@ import numpy as np
 import isp_sim
 from capture.alignment import develop, session_fit
 from capture.alignment.labels import Labels, common_crop, placed, placed_plane
-from capture.alignment.session_fit import Session, Settings
+from capture.alignment.session_fit import AlignSettings, SessionMap
 from capture.captures import CapturedPair
 from capture.registration import geometry
 from capture.registration.residuals import Check
@@ -29,7 +29,11 @@ from isp_sim.units import Picture
 
 @dataclass(frozen=True, kw_only=True)
 class AlignRun(RunSpec):
-    """What identifies an alignment: the captures, and what was asked of them."""
+    """What identifies an alignment: the captures, their labels, and how they are aligned.
+
+    Attributes:
+        labels_digest: hash of the file that labels the frames; None: none does.
+    """
 
     onto: str
     resampler: str
@@ -38,6 +42,7 @@ class AlignRun(RunSpec):
     distortion: bool
     reference: str | None
     summed: int
+    labels_digest: str | None
 
 
 @dataclass(frozen=True)
@@ -60,26 +65,26 @@ class Outcome:
     """What became of a session.
 
     Attributes:
-        asked: how many pairs it has; or how many files without a pair there are.
+        expected: how many pairs it has; or how many files without a pair there are.
         found: its map; None: refused.
         done: its aligned pairs.
         faults: a sentence for everything that was not.
     """
 
     name: str
-    asked: int
-    found: Session | None = None
+    expected: int
+    found: SessionMap | None = None
     done: list[tuple[CapturedPair, Done]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
     @property
     def missed(self) -> int:
         """How many of its pairs are not aligned."""
-        return self.asked - len(self.done)
+        return self.expected - len(self.done)
 
 
 def align_pair(
-    number: int, pair: CapturedPair, labels: Labels, found: Session, settings: Settings, writer: DatasetWriter
+    number: int, pair: CapturedPair, labels: Labels, found: SessionMap, settings: AlignSettings, writer: DatasetWriter
 ) -> Done:
     """Judge one pair, warp it, write it.
 
@@ -118,7 +123,7 @@ def align_pair(
 
 
 def done_before(record: PairRecord) -> Done:
-    """What a pair's record tells that a stopped run had finished."""
+    """What the record holds of a pair that a stopped run had finished."""
     assert record.alignment is not None
     known = record.alignment
     sigma = math.inf if known.sigma_px is None else known.sigma_px
@@ -130,16 +135,16 @@ def _alignment(check: Check, share: float | None) -> AlignmentRecord:
     return AlignmentRecord(residual_px=check.left_px, sigma_px=sigma, share_of_light=share)
 
 
-def _pictures(frames: develop.Frames, found: Session, settings: Settings, box: Box) -> tuple[Picture, Picture]:
+def _pictures(frames: develop.Frames, found: SessionMap, settings: AlignSettings, box: Box) -> tuple[Picture, Picture]:
     """Both arms on the crop, 8 bits; a picture that is only cropped keeps its codes."""
-    well, low = on_one_arm(frames.linear, found.arms, settings.onto, box, settings.resampler)
+    well, low = on_one_arm(frames.linear(settings.isps), found.arms, settings.onto, box, settings.resampler)
     if settings.match != "none":
         low = found.match.tint(low) if settings.match == "tint" else found.match.level(low)
     return srgb_codes(well), srgb_codes(low)
 
 
 def _shot(pair: CapturedPair, bright: Raw | Picture, dark: Raw | Picture) -> Shot:
-    """The settings: a DNG knows better than a name that does not tell them."""
+    """The settings: of the DNG where the name states none."""
     if not isinstance(bright, Raw) or not isinstance(dark, Raw) or pair.shot.exposure_us:
         return pair.shot
     return replace(
@@ -156,7 +161,7 @@ def _record(
     number: int,
     pair: CapturedPair,
     shot: Shot,
-    found: Session,
+    found: SessionMap,
     onto: ArmName,
     box: Box,
     frames: develop.Frames,
@@ -188,11 +193,13 @@ def _record(
     )
 
 
-def write_alignments(folder: Path, outcomes: list[Outcome], settings: Settings) -> None:
+def write_alignments(folder: Path, outcomes: list[Outcome], settings: AlignSettings) -> None:
     """`alignment.json`: everything about every session that was decided."""
     document = {
         "isp_sim": isp_sim.__version__,
-        "settings": asdict(settings) | {"reference": str(settings.reference) if settings.reference else None},
+        "settings": asdict(settings)
+        | {"reference": str(settings.reference) if settings.reference else None}
+        | {"isps": {arm: isp.model_dump() for arm, isp in vars(settings.isps).items()}},
         "sessions": [_session_json(o) for o in outcomes],
     }
     write_atomically(folder / "alignment.json", json.dumps(document, indent=1, allow_nan=False).encode())
@@ -200,11 +207,11 @@ def write_alignments(folder: Path, outcomes: list[Outcome], settings: Settings) 
 
 def forget_refusals(folder: Path) -> None:
     """Take away what a run left that aligned nothing: its `alignment.json`, and pages of its sessions."""
-    told = folder / "alignment.json"
-    if not told.is_file() or (folder / "run.json").exists():
+    file = folder / "alignment.json"
+    if not file.is_file() or (folder / "run.json").exists():
         return
     left = [path for path in folder.iterdir() if not path.name.startswith(".")]
-    if all(path == told or path.match("report-*.html") for path in left) and _aligned_nothing(told):
+    if all(path == file or path.match("report-*.html") for path in left) and _aligned_nothing(file):
         for path in left:
             path.unlink()
 
@@ -214,21 +221,21 @@ def _pair_json(pair: CapturedPair, done: Done) -> dict[str, Any]:
     return {"pair": pair.name} | found.model_dump()
 
 
-def _aligned_nothing(told: Path) -> bool:
+def _aligned_nothing(path: Path) -> bool:
     try:
-        document = json.loads(told.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
         return "isp_sim" in document and not any(session["aligned"] for session in document["sessions"])
     except (ValueError, KeyError, TypeError):  # not ours
         return False
 
 
 def _session_json(outcome: Outcome) -> dict[str, Any]:
-    told: dict[str, Any] = {"session": outcome.name, "aligned": len(outcome.done), "refused": outcome.faults}
+    outline: dict[str, Any] = {"session": outcome.name, "aligned": len(outcome.done), "refused": outcome.faults}
     found = outcome.found
     if found is None:
-        return told
+        return outline
     fit, grid = found.fit, found.grid
-    return told | {
+    return outline | {
         "fitted_to": list(found.pairs),
         "size": {"width": found.size[1], "height": found.size[0]},
         "low_to_well": fit.alignment.low_to_well(*found.size).tolist(),

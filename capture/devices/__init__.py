@@ -11,14 +11,14 @@ from isp_sim.raw import Raw
 from isp_sim.units import Counts
 
 Describe = Callable[[Counts, float, float, dict[str, object]], Raw]
-"""Counts, true exposure (µs) and gain (dB), provenance → `Raw`; the rig's arm knows the rest (`SimulatedArm`)."""
+"""Counts, true exposure (µs) and gain (dB), provenance → `Raw`; the rest comes from the rig's arm (`SimulatedArm`)."""
 
 
 class Device(Camera, Protocol):
-    """A camera that can be told when."""
+    """A camera that is triggered."""
 
     def prepare(self, exposure_us: float, gain_db: float) -> None:
-        """Set exposure and gain, throw away whatever is still under way, be ready for the trigger.
+        """Set exposure and gain, discard frames still in transit, be ready for the trigger.
 
         Raises:
             ValueError: the camera cannot do that exposure or gain.
@@ -31,7 +31,7 @@ class Device(Camera, Protocol):
         ...
 
     def fetch(self, timeout_s: float) -> Raw:
-        """The frame of the trigger, with the settings the camera says it had.
+        """The frame of the trigger, with the settings the camera reports.
 
         Raises:
             TimeoutError: none came in time.

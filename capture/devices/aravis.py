@@ -72,7 +72,7 @@ class AravisCamera:
             chosen = next((name for name in wanted if name in formats), None)
             if chosen is None:
                 raise ValueError(
-                    f"Aravis camera {serial}: gives {', '.join(sorted(formats))}; needed is one of {', '.join(wanted)}"
+                    f"Aravis camera {serial}: offers {', '.join(sorted(formats))}; expected one of {', '.join(wanted)}"
                 )
             self.camera.set_pixel_format_from_string(chosen)
             self.camera.set_region(0, 0, size[1], size[0])
@@ -99,7 +99,7 @@ class AravisCamera:
             ("gain", gain_db, self.camera.get_gain_bounds()),
         ):
             if not low <= value <= high:
-                raise ValueError(f"Aravis camera {self.serial}: {name} {value:g}: allowed are {low:g} to {high:g}")
+                raise ValueError(f"Aravis camera {self.serial}: {name} {value:g}: expected {low:g} to {high:g}")
         try:
             self._stop()
             self.camera.set_exposure_time(float(exposure_us))
@@ -126,7 +126,7 @@ class AravisCamera:
         if status != self.aravis.BufferStatus.SUCCESS:
             raise OSError(f"Aravis camera {self.serial}: the frame came incomplete: {status.value_nick}")
         counts = np.frombuffer(buffer.get_data(), np.uint16)[: self._size[0] * self._size[1]].reshape(self._size)
-        told: dict[str, object] = {
+        metadata: dict[str, object] = {
             "device": "aravis",
             "serial": self.serial,
             "settings_from": "camera",
@@ -135,7 +135,7 @@ class AravisCamera:
         }
         exposure_us, gain_db = self.camera.get_exposure_time(), self.camera.get_gain()
         self._stop()
-        return self._describe(Counts(counts.copy()), float(exposure_us), float(gain_db), told)
+        return self._describe(Counts(counts.copy()), float(exposure_us), float(gain_db), metadata)
 
     def _stop(self) -> None:
         if self._stream is not None:

@@ -1,7 +1,7 @@
 """Basler cameras through pylon (`pip install isp-sim[basler]`), and pylon's emulated ones.
 
 `PYLON_CAMEMU=2` in the environment gives two emulated cameras, serials 0815-0000 and 0815-0001; `show` makes a frame
-the image they expose. They know triggers, exposure, gain and failed buffers, but their pixels do not depend on the
+the image they expose. They implement triggers, exposure, gain and failed buffers, but their pixels do not depend on the
 settings, and they send neither timestamps nor chunks.
 """
 
@@ -82,7 +82,7 @@ class BaslerCamera:
         if self.emulated:
             camera.ImageFileMode.Value, camera.TestImageSelector.Value = "On", "Off"
         elif camera.GetNodeMap().GetNode("ChunkModeActive") is not None:
-            with contextlib.suppress(self.pylon.GenericException):  # a camera without chunks tells its settings itself
+            with contextlib.suppress(self.pylon.GenericException):  # no chunks: settings are read from the camera
                 camera.ChunkModeActive.Value = True
                 for chunk in ("ExposureTime", "Gain", "Timestamp"):
                     camera.ChunkSelector.Value = chunk
@@ -94,16 +94,16 @@ class BaslerCamera:
         return self._serial
 
     def show(self, raw: Raw) -> None:
-        """Make a frame the image an emulated camera exposes; 12 bits stand in the upper ones of 16, as pylon wants.
+        """Make a frame the image an emulated camera exposes; 12 bits are the upper ones of 16, as pylon expects.
 
         Raises:
             ValueError: a real camera, or a frame of another size.
         """
         if self._folder is None:
-            raise ValueError(f"Basler camera {self.serial}: a real one takes what stands before it")
+            raise ValueError(f"Basler camera {self.serial}: only an emulated one can be shown a frame")
         if raw.counts.shape != self._size:
             raise ValueError(
-                f"Basler camera {self.serial}: a frame of {raw.counts.shape[::-1]} px for {self._size[::-1]}"
+                f"Basler camera {self.serial}: a frame of {raw.counts.shape[::-1]} px, expected {self._size[::-1]}"
             )
         path = Path(self._folder.name) / "before.png"
         write_plane(path, raw.counts << 4 if self._format.endswith("12") else raw.counts)
@@ -157,26 +157,26 @@ class BaslerCamera:
                 if not result.GrabSucceeded():
                     raise OSError(f"Basler camera {self.serial}: the frame came incomplete: {result.ErrorDescription}")
                 counts = Counts(np.ascontiguousarray(result.Array, dtype=np.uint16))
-                exposure_us, gain_db, told = self._settings(result)
+                exposure_us, gain_db, metadata = self._settings(result)
             finally:
                 result.Release()
         except self.pylon.GenericException as fault:
             raise OSError(f"Basler camera {self.serial}: {_sentence(fault)}") from None
-        return self._describe(counts, exposure_us, gain_db, told)
+        return self._describe(counts, exposure_us, gain_db, metadata)
 
     def _settings(self, result: Any) -> tuple[float, float, dict[str, object]]:
-        """True exposure and gain: of the frame's chunks, or else as the camera says it is set."""
+        """True exposure and gain: of the frame's chunks, or else as the camera reports them."""
         exposure, gain, source = self.camera.ExposureTime, self.camera.Gain, "camera"
         if result.IsChunkDataAvailable():
             exposure, gain, source = result.ChunkExposureTime, result.ChunkGain, "chunk"
-        told: dict[str, object] = {
+        metadata: dict[str, object] = {
             "device": "basler",
             "serial": self.serial,
             "settings_from": source,
             "block": int(result.BlockID),
             "timestamp": int(result.TimeStamp),
         }
-        return float(exposure.Value), round(float(gain.Value), 4), told
+        return float(exposure.Value), round(float(gain.Value), 4), metadata
 
     def close(self) -> None:
         """See `Device`."""

@@ -11,7 +11,7 @@ class SimulatedDevice:
 
     def __init__(self, arm: SimulatedArm) -> None:
         self.arm = arm
-        self._asked = (0.0, 0.0)
+        self._settings = (0.0, 0.0)
         self._triggered = False
 
     @property
@@ -25,7 +25,7 @@ class SimulatedDevice:
 
     def prepare(self, exposure_us: float, gain_db: float) -> None:
         """See `Device`."""
-        self._asked, self._triggered = (exposure_us, gain_db), False
+        self._settings, self._triggered = (exposure_us, gain_db), False
 
     def trigger(self) -> None:
         """See `Device`."""
@@ -36,7 +36,7 @@ class SimulatedDevice:
         if not self._triggered:
             raise TimeoutError(f"camera {self.serial}: no frame; it was not triggered")
         self._triggered = False
-        return self.arm.grab(*self._asked)
+        return self.arm.grab(*self._settings)
 
     def close(self) -> None:
         """Nothing to let go."""
@@ -52,7 +52,6 @@ class ReplayDevice:
     def __init__(self, serial: str) -> None:
         self._serial = serial
         self.shown: Raw | None = None
-        self._asked = (0.0, 0.0)
 
     @property
     def serial(self) -> str:
@@ -71,15 +70,14 @@ class ReplayDevice:
 
     def prepare(self, exposure_us: float, gain_db: float) -> None:
         """See `Device`."""
-        self._asked = (exposure_us, gain_db)
 
     def trigger(self) -> None:
         """See `Device`."""
 
     def fetch(self, timeout_s: float) -> Raw:
-        """See `Device`; the frame keeps its own settings, a settings' mismatch is found by whoever asked."""
+        """See `Device`; the frame keeps its own settings, a mismatch of settings is found by `trigger.take`."""
         if self.shown is None:
-            raise TimeoutError(f"camera {self.serial}: there is no frame before it")
+            raise TimeoutError(f"camera {self.serial}: no frame to play: call show() first")
         return replace(self.shown, serial=self.serial)
 
     def close(self) -> None:

@@ -13,8 +13,8 @@ STEP = 8
 FEWEST_ROWS = 40
 REACH = 0.25
 """Shifts up to this share of the frame's sides are looked for."""
-SURE = 7.0
-"""Height of the correlation's peak, in its own standard deviations, from which it is no accident: of 20,000 Gaussian
+SIGNIFICANT = 7.0
+"""Height of the correlation's peak, in its own standard deviations, from which it is not by chance: of 20,000 Gaussian
 numbers one in 10⁷ draws has a larger one."""
 
 
@@ -66,14 +66,16 @@ def unmasked(level: Level) -> Level:
 def mirrored(level: Level) -> str | None:
     """How the low-light arm is mirrored, if its mirror image fits the well-lit arm and it itself does not."""
     plain = correlate(level).height
-    ways = {
+    mirrors = {
         "left to right": level.dark[:, ::-1],
         "top to bottom": level.dark[::-1],
         "by half a turn": level.dark[::-1, ::-1],
     }
-    heights = {way: correlate(level._replace(dark=np.ascontiguousarray(dark))).height for way, dark in ways.items()}
+    heights = {
+        name: correlate(level._replace(dark=np.ascontiguousarray(dark))).height for name, dark in mirrors.items()
+    }
     best = max(heights, key=heights.__getitem__)
-    return best if heights[best] > max(SURE, 1.5 * plain) else None
+    return best if heights[best] > max(SIGNIFICANT, 1.5 * plain) else None
 
 
 def _flattened(plane: np.ndarray) -> np.ndarray:

@@ -60,7 +60,8 @@ class Alignment:
 
     def low_to_well(self, height: int, width: int) -> Float64[np.ndarray, "3 3"]:
         """The homography between pixels counted from the centre of the first one, as the manifest has it."""
-        matrix = about_corner(self.centred(), height, width)
+        corner = np.array([[1, 0, (width - 1) / 2], [0, 1, (height - 1) / 2], [0, 0, 1.0]])
+        matrix = corner @ self.centred() @ np.linalg.inv(corner)
         return np.asarray(matrix / matrix[2, 2])
 
     def arm_map(self, height: int, width: int) -> ArmMap:
@@ -86,28 +87,6 @@ def start(shift: tuple[float, float], height: int, width: int) -> Alignment:
     theta = np.zeros(len(NAMES))
     theta[:2] = shift
     return Alignment(theta, math.hypot(height, width) / 2)
-
-
-def from_matrix(matrix: Float64[np.ndarray, "3 3"], height: int, width: int) -> Alignment:
-    """The parameters of a homography between pixels counted from the first one's centre."""
-    radius = math.hypot(height, width) / 2
-    to_centre = _corner(height, width)
-    m = np.linalg.inv(to_centre) @ matrix @ to_centre
-    m = m / m[2, 2]
-    e, a = radius * ((m[0, 0] + m[1, 1]) / 2 - 1), radius * (m[0, 0] - m[1, 1]) / 2
-    r, s = radius * (m[1, 0] - m[0, 1]) / 2, radius * (m[1, 0] + m[0, 1]) / 2
-    theta = np.array([m[0, 2], m[1, 2], e, r, a, s, m[2, 0] * radius**2, m[2, 1] * radius**2, 0, 0])
-    return Alignment(theta, radius)
-
-
-def _corner(height: int, width: int) -> Float64[np.ndarray, "3 3"]:
-    return np.array([[1, 0, (width - 1) / 2], [0, 1, (height - 1) / 2], [0, 0, 1.0]])
-
-
-def about_corner(centred: Float64[np.ndarray, "3 3"], height: int, width: int) -> Float64[np.ndarray, "3 3"]:
-    """A homography about the centre as one between pixels counted from the first one's centre."""
-    corner = _corner(height, width)
-    return np.asarray(corner @ centred @ np.linalg.inv(corner))
 
 
 def jacobian(alignment: Alignment, points: Float64[np.ndarray, "n 2"], free: int) -> Float64[np.ndarray, "n 2 free"]:

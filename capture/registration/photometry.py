@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float32
 from scipy.special import ndtr
 
-from capture.alignment.develop import Linear
 from capture.registration import register
 from capture.registration.geometry import Alignment
 from capture.registration.observation import Observation
@@ -13,23 +13,26 @@ from isp_sim import optics
 from isp_sim.raw import Raw
 from isp_sim.rig import Rig
 
+Linear = Float32[np.ndarray, "height width 3"]
+"""Linear Rec. 709, white 1."""
+
 BRIGHT = 0.95
 """Linear well-lit values beyond this share of white are left out: they may be cut."""
 
 KEPT = 0.7
-"""Least share of slope and of counts that a cut at zero may leave for light to be told: below, black decides."""
+"""Least share of slope and of counts that a cut at zero may leave for light to be measured: below it, black decides."""
 
-SURE = 3.0
+SIGNIFICANT = 3.0
 """Standard errors a slope must lie off."""
 
 
 @dataclass(frozen=True)
 class Black:
-    """What a raw's own tags do not tell of its black.
+    """What a raw's own tags do not state of its black.
 
     Attributes:
         white_dn: of one pixel; frames whose white is n² of it sum n×n pixels, each cut at zero on its own.
-        bias_dn: how far a pixel's true black lies above the level its tags tell, DN.
+        bias_dn: how far a pixel's true black lies above the level of its tags, DN.
     """
 
     white_dn: int = 65535
@@ -43,7 +46,7 @@ class Share:
     Attributes:
         slope: low-light counts over well-lit counts for equal gains and times; a cut at zero makes it too small.
         sigma: its standard error.
-        kept: what the cut leaves of the slope at the share the rig says; 1: nothing is cut.
+        kept: what the cut leaves of the slope at the rig's share; 1: nothing is cut.
         uncut: share of counts above the floor.
     """
 
@@ -54,18 +57,18 @@ class Share:
 
     @property
     def value(self) -> float | None:
-        """The share; None: there is too little light for it to be told."""
-        told = self._cut_is_known and self.slope > SURE * self.sigma
-        return self.slope / self.kept if told else None
+        """The share; None: too little light to measure it."""
+        measured = self._cut_is_known and self.slope > SIGNIFICANT * self.sigma
+        return self.slope / self.kept if measured else None
 
     @property
     def _cut_is_known(self) -> bool:
         return min(self.kept, self.uncut) > KEPT
 
     def refutes(self, expected: float, factor: float) -> bool:
-        """The share is surely that many times off: too small only where the cut is known, too large even so."""
-        most = (self.slope + SURE * self.sigma) / self.kept if self._cut_is_known else np.inf
-        return most < expected / factor or self.slope - SURE * self.sigma > expected * factor
+        """The share is significantly off by that factor: too small only where the cut is known, too large even so."""
+        most = (self.slope + SIGNIFICANT * self.sigma) / self.kept if self._cut_is_known else np.inf
+        return most < expected / factor or self.slope - SIGNIFICANT * self.sigma > expected * factor
 
 
 @dataclass(frozen=True)
@@ -118,15 +121,15 @@ def measured_share(
 
     Tiles of the low-light mosaic are regressed on the well-lit light they see, over its brighter half. The same
     regression of what a raw cut at zero would show of the expected light, `E[max(0, N(black + light, σ²))]` with the
-    σ of the frame's noise profile, tells how much of the slope the cut leaves. The share of counts above the floor
-    stands beside it: the rig's black may not be the camera's.
+    σ of the frame's noise profile, shows how much of the slope the cut leaves. The share of counts above the floor
+    is given besides: the rig's black may not be the camera's.
 
     Args:
         observation: a pair of raws.
         dark: the low-light one.
         alignment: of its session.
         per_light: low-light over well-lit counts for equal light: both gains and times.
-        expected: the share the rig says.
+        expected: the rig's share.
         black: of the low-light arm.
     """
     level = observation.level(2)
@@ -164,5 +167,5 @@ def expected_share(rig: Rig) -> float:
 
 
 def black_of(rig: Rig) -> Black:
-    """What a rig file tells of black beyond the level in the frames' tags."""
+    """What a rig file states of black beyond the level in the frames' tags."""
     return Black(rig.sensor.white_level_dn, float(np.mean(rig.sensor.black_bias_dn.value)))

@@ -6,7 +6,7 @@ gradient g and inverse variance w the step solves
 
     (Σ w JᵀggᵀJ + prior) δθ = Σ w Jᵀg r − prior·θ
 
-over all pixels of all pairs given: pairs of a session are summed. Residuals beyond `CLIP` σ are cut (Huber).
+over all pixels of all pairs: pairs of a session are summed. Residuals beyond `CLIP` σ are cut (Huber).
 """
 
 import math
@@ -157,7 +157,7 @@ def register(
 
 
 class _State:
-    """Where the iteration stands.
+    """State of the iteration.
 
     Noise in the well-lit arm adds gradients that are not the scene's, so the normal matrix is too large and the
     steps are too short; the blur against that noise (`BLUR_PX`) takes gradient away, and they are too long. Both by the

@@ -12,10 +12,10 @@ from capture.registration.observation import Level, Observation
 
 COLUMNS, ROWS = 8, 5
 CHECK_STEP = 2
-"""A pair is checked at half size: a tile's sum stands for its four pixels."""
+"""A pair is checked at half size: a pixel is a tile's sum."""
 FEWEST_CELLS = 4
 FAR_PX = 4.0
-"""A coarse shift beyond this is a disagreement, whatever the fine residual says: that one sees a few pixels only."""
+"""A coarse shift beyond this is a disagreement, whatever the fine residual, which reaches a few pixels only."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Grid:
 
     @property
     def known(self) -> np.ndarray:
-        """Which patches tell their residual to a pixel."""
+        """Patches whose residual is known to a pixel."""
         return np.asarray((self.sigma < 1).all(axis=1))
 
     def rms_px(self, of: Float64[np.ndarray, "n 2"]) -> float:
@@ -79,7 +79,7 @@ class Check:
         """Not off by more than the limit, or not provably."""
         return self.coarse is None and self.length_px <= max(limit_px, 4 * self.sigma_px)
 
-    def tells(self, limit_px: float) -> bool:
+    def conclusive(self, limit_px: float) -> bool:
         """The pair is bright enough to be judged."""
         return self.coarse is not None or 2 * self.sigma_px <= limit_px
 
@@ -108,7 +108,7 @@ def check(observation: Observation, alignment: Alignment, step: int = CHECK_STEP
     """
     level = coarse.unmasked(observation.level(coarse.step_for(observation.size)))
     peak = coarse.correlate(level._replace(bright=register.sample(level, alignment).value[None]))
-    off = peak.shift if peak.height > coarse.SURE and float(np.hypot(*peak.shift)) > FAR_PX else None
+    off = peak.shift if peak.height > coarse.SIGNIFICANT and float(np.hypot(*peak.shift)) > FAR_PX else None
     left, sigma = _shift(register.cells(_level(observation, step), alignment).sums)
     return Check((float(left[0]), float(left[1])), float(np.hypot(*sigma)), off)
 
@@ -119,7 +119,7 @@ def _level(observation: Observation, step: int) -> Level:
 
 def _shift(sums: Float64[np.ndarray, "n 7"]) -> tuple[np.ndarray, np.ndarray]:
     """The shift the cells ask for and its standard error, from the scatter of their own pulls and not below what the
-    pixels' variances say: a handful of cells may agree by accident.
+    pixels' variances explain: a handful of cells may agree by accident.
     """
     xx, xy, yy, x, y = sums[:, :5].sum(axis=0)
     normal = np.array([[xx, xy], [xy, yy]])

@@ -16,7 +16,7 @@ from isp_sim.parallel_rows import in_rows
 BINS = 256
 NODES = 9
 MIN_PIXELS = 500
-"""Of a channel; fewer tell no curve, and the channel is left out."""
+"""Of a channel; fewer give no curve, and the channel is left out."""
 
 
 class Curve(NamedTuple):
@@ -54,7 +54,7 @@ def measure(level: Level, seen: Sampled) -> Curve:
         known = plane[np.isfinite(plane)][::7]
         if known.size < MIN_PIXELS // 7:
             raise ValueError(
-                f"only {known.size * 7} pixels of the well-lit arm are not saturated; {MIN_PIXELS} are needed"
+                f"only {known.size * 7} pixels of the well-lit arm are not saturated; expected {MIN_PIXELS} or more"
             )
         bottom, top = np.percentile(known, (0.05, 99.95))
         low[c], per_bin[c] = bottom, BINS / max(top - bottom, 1e-6)

@@ -7,16 +7,13 @@ either: draw on the turned picture, or on the stored one. A picture is always re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from PIL import Image
 from PIL.TiffImagePlugin import IMAGELENGTH, IMAGEWIDTH, TiffImageFile
 
+from isp_sim.choices import Orientation
 from isp_sim.scenes import Person
 from isp_sim.scenes.annotations import check_size
-
-Orientation = Literal["upright", "stored"]
-"""What labels mean: the picture as EXIF turns it, or the rows as the file stores them."""
 
 ORIENTATION_TAG = 0x0112
 CLOCKWISE = {1: 0, 6: 1, 3: 2, 8: 3}

@@ -20,9 +20,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from isp_sim.choices import Orientation
 from isp_sim.scenes import Person, Scene
 from isp_sim.scenes.annotations import KeypointFile, LabelledImage, find_annotations, read_keypoint_file
-from isp_sim.scenes.orientation import Header, Orientation, meaning, read_header, turned
+from isp_sim.scenes.orientation import Header, meaning, read_header, turned
 from isp_sim.transfer import inverse_tone, srgb_decode, srgb_encode, tone
 from isp_sim.units import Radiance
 

@@ -2,17 +2,14 @@
 
 from pathlib import Path
 
+from isp_sim.choices import BUILT_IN, FROZEN, Orientation
 from isp_sim.rig import Rig
 from isp_sim.scenes import SceneSource
 from isp_sim.scenes.charts import Charts
-from isp_sim.scenes.orientation import Orientation
-from isp_sim.scenes.people.source import FROZEN, People
+from isp_sim.scenes.people.source import People
 from isp_sim.scenes.photos import SUFFIXES, Photos, list_files
 from isp_sim.scenes.raws import SUFFIXES as RAW_SUFFIXES
 from isp_sim.scenes.raws import Raws
-
-BUILT_IN = ("people", "charts")
-"""Scenes that are no path."""
 
 
 def open_scenes(

@@ -9,8 +9,6 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Float32
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from isp_sim import streams
 from isp_sim.annotation_files import ANNOTATIONS
@@ -18,6 +16,7 @@ from isp_sim.dng import read_dng
 from isp_sim.isp.develop import UNCUT, develop_raw, unclipped_srgb
 from isp_sim.manifest import PairRecord, read_manifest
 from isp_sim.pair import DualCamera, Pair
+from isp_sim.progress import track
 from isp_sim.raw import Raw
 from isp_sim.rectify import Resampling, crop, warp
 from isp_sim.rig import Isp, Rig
@@ -29,9 +28,6 @@ from isp_sim.schedule import FILE_NAME, Shot, scene_shots, some_of, split_of
 from isp_sim.units import LinearRgb
 from models.data.normalisation import Picture
 from models.data.picture_files import read_picture
-
-TEST_SEED = 31
-"""Of the scenes and noise of a built-in test set; no training that comes with the package uses it."""
 
 
 @dataclass(frozen=True)
@@ -282,12 +278,10 @@ class HeldPairs:
         return self._held[index]
 
 
-def shots(source: PairSource, console: Console | None = None) -> Iterator[PairSample]:
-    """Every shot of a source, one at a time; on a console with a bar over its groups."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=console is None) as progress:
-        for index in progress.track(range(len(source)), description="groups of shots"):
-            yield from source.group(index)
+def shots(source: PairSource, shown: bool = False) -> Iterator[PairSample]:
+    """Every shot of a source, one at a time; with its progress over the groups if that is to be shown."""
+    for index in track(range(len(source)), "groups of shots") if shown else range(len(source)):
+        yield from source.group(index)
 
 
 def uncut(rig: Rig) -> Isp:

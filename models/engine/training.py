@@ -10,16 +10,17 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor, nn
 
 from isp_sim.files import remove_remnants, write_atomically
+from isp_sim.progress import Progress
 from isp_sim.rigfile import load_yaml
 from models.engine.distributed import Processes
 from models.engine.weights_file import read_tensors, write_tensors
@@ -167,26 +168,28 @@ class Training:
         Args:
             batches: those of an epoch.
             scores: called after each epoch.
-            console: for the bar and a line an epoch.
+            console: for a line an epoch.
 
         Raises:
             FloatingPointError: the loss is not a number; the last epoch's checkpoint is kept.
         """
-        with Progress(console=console, disable=not self.processes.first, transient=True) as progress:
-            for epoch in range(len(self.history), self.recipe.epochs):
-                bar = progress.add_task(f"epoch {epoch + 1}/{self.recipe.epochs}", total=1.0)
-                start = time.monotonic()
-                row = self._epoch(batches(epoch), epoch, lambda share: progress.update(bar, completed=share))  # noqa: B023
-                progress.remove_task(bar)
-                self.processes.agree(self.module)
-                row["seconds"] = time.monotonic() - start
-                self.module.eval()
-                row |= scores(epoch)
-                self.history.append(row)
-                if self.processes.first:
-                    self._save()
-                    console.print("  ".join(f"{k} {v:.4g}" for k, v in row.items()), soft_wrap=True, highlight=False)
-                self.processes.wait()
+        for epoch in range(len(self.history), self.recipe.epochs):
+            start = time.monotonic()
+            with (
+                Progress(f"epoch {epoch + 1} of {self.recipe.epochs}", 1.0)
+                if self.processes.first
+                else nullcontext() as progress
+            ):
+                row = self._epoch(batches(epoch), epoch, progress.reach if progress else lambda _: None)
+            self.processes.agree(self.module)
+            row["seconds"] = time.monotonic() - start
+            self.module.eval()
+            row |= scores(epoch)
+            self.history.append(row)
+            if self.processes.first:
+                self._save()
+                console.print("  ".join(f"{k} {v:.4g}" for k, v in row.items()), soft_wrap=True, highlight=False)
+            self.processes.wait()
 
     def _epoch(
         self, batches: Iterable[tuple[float, Any]], epoch: int, progress: Callable[[float], None]

@@ -11,6 +11,7 @@ from torch import nn
 
 from isp_sim.rigfile import load_yaml
 from isp_sim.scenes.people.semantics import CLASSES
+from models.choices import SLLEN_PARTS
 from models.data.samples import PairSource
 from models.engine.training import Recipe
 from models.enhance.enhancer import as_image
@@ -24,8 +25,6 @@ from models.enhance.networks.zero_dce import ZeroDce, ZeroDcePlus
 from models.enhance.weights import build
 
 RECIPES = Path(__file__).parent.parent / "recipes"
-MODELS = ("gladnet", "sllen", "zero-dce", "zero-dce++", "sci", "sdag")
-SLLEN_PARTS = ("attention", "modulation", "fusion", "alternating")
 GRADIENT_GROUPS = 16
 """Groups over whose well-lit pictures SLLEN's mean gradient is taken."""
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from torch import Tensor, nn
 
 from isp_sim.scenes import JOINTS
+from models.choices import EXTENTS
 from models.data.crops import GROW, Affine, crop_affine
 from models.data.normalisation import IMAGENET, LOW, WELL, MeanStd, Normalisation, NormalisationName, normalise_tensor
 from models.pose.heatmaps import decode
@@ -17,8 +18,6 @@ from models.recognisers.movenet import Heads
 
 Side = Annotated[int, Field(ge=32, le=4096)]
 Brightened = Literal["none", "imagenet"]
-EXTENTS = (0.5, 3.0)
-"""Smallest and largest extent of a person's crop over the grown box."""
 Share = Annotated[float, Field(ge=0, le=2)]
 Seen = Tensor | Heads
 """What a network makes of crops: heatmaps `(batch, joints, …)`, or MoveNet's heads; joints in ExLPose's order."""

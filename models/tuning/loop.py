@@ -14,7 +14,7 @@ from models.tuning.tunable import Settings
 
 def tune(
     search: Search, record: Record, judging: Judging, shots: Sequence[RawShot], evaluations: int,
-    advance: Callable[[], None] = lambda: None,
+    reach: Callable[[int], None] = lambda _: None,
 ) -> list[Evaluation]:  # fmt: skip
     """Search until there are so many evaluations.
 
@@ -27,7 +27,7 @@ def tune(
         judging: over the same shots.
         shots: with people.
         evaluations: in all, those of the record included.
-        advance: called after each.
+        reach: called after each with how many there are.
 
     Returns:
         Them, in their order.
@@ -41,7 +41,7 @@ def tune(
         evaluated = []
         for one in _evaluated(proposed[: evaluations - len(done)], len(done), record, judging, shots):
             evaluated.append(one)
-            advance()
+            reach(len(done) + len(evaluated))
         done += evaluated
         if len(evaluated) == len(proposed):
             search.tell(evaluated)

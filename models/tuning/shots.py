@@ -10,7 +10,8 @@ import numpy as np
 from isp_sim.manifest import read_manifest
 from isp_sim.rectify import Box, crop
 from isp_sim.rig import Rig
-from isp_sim.run import carry_out, plan
+from isp_sim.run import carry_out
+from isp_sim.run_plan import plan
 from isp_sim.run_spec import RunSpec
 from isp_sim.scenes import Person
 from models.data.search_shots import covering

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from conftest import change
 
-from calibration import colour, filter, geometry
+from calibration import arm_geometry, colour, colour_chart, filter, filter_ratios, geometry
 from calibration.arms import linear, read_stack, tiles
 from calibration.simulated_rig import BOARD, board, chart_frames, filter_pairs, save, shoot, texture, textured_pair
 from isp_sim import optics
@@ -41,8 +41,8 @@ def chart(rig, tmp_path_factory):
 
 
 def test_the_matrix_of_a_simulated_chart_is_the_sensors(rig, chart):
-    seen = colour.find_chart(chart)
-    found = colour.fit_colours(seen, "D65", rig.sensor.quantum_efficiency.value)
+    seen = colour_chart.find_chart(chart)
+    found = colour_chart.fit_colours(seen, "D65", rig.sensor.quantum_efficiency.value)
     shading = seen.rgb @ found.to_rec709.T / found.seen  # the picture is developed as the patches, less their shading
     assert np.allclose(shading, shading[:, :1]) and shading.min() > 0.5 and shading.max() < 1.2
     true = np.array(rig.sensor.rec709_to_camera.value)
@@ -57,8 +57,8 @@ def test_the_matrix_of_a_simulated_chart_is_the_sensors(rig, chart):
 
 @pytest.mark.parametrize("turn", [1, 2])
 def test_a_chart_is_found_any_way_up(rig, chart, turn):
-    upright = colour.find_chart(chart).rgb
-    turned = colour.find_chart(np.ascontiguousarray(np.rot90(chart, turn))).rgb
+    upright = colour_chart.find_chart(chart).rgb
+    turned = colour_chart.find_chart(np.ascontiguousarray(np.rot90(chart, turn))).rgb
     assert turned == pytest.approx(upright, rel=0.05, abs=0.005)
 
 
@@ -67,8 +67,8 @@ def test_shading_is_not_taken_for_colour():
     matrix = np.array([[0.8, 0.15, 0.05], [0.1, 0.75, 0.15], [0.05, 0.2, 0.75]])
     y, x = np.divmod(np.arange(24), 6)
     light = np.exp(-0.1 * ((x - 2.5) / 2.5) ** 2 + 0.05 * (y - 1.5) / 1.5)
-    found = colour.fit_colours(
-        colour.Chart(0.4 * light[:, None] * (true @ matrix.T), np.zeros((4, 2)), np.zeros((2, 3, 3))),
+    found = colour_chart.fit_colours(
+        colour_chart.Chart(0.4 * light[:, None] * (true @ matrix.T), np.zeros((4, 2)), np.zeros((2, 3, 3))),
         "D65",
         (1.0, 1.0, 1.0),
     )
@@ -78,9 +78,9 @@ def test_shading_is_not_taken_for_colour():
 
 def test_colour_faults_are_told(chart):
     with pytest.raises(ValueError, match="no ColorChecker is found"):
-        colour.find_chart(np.full((200, 300, 3), 0.4))
+        colour_chart.find_chart(np.full((200, 300, 3), 0.4))
     with pytest.raises(ValueError, match="saturated: expose less"):
-        colour.find_chart(np.minimum(chart * 4, 1.0))
+        colour_chart.find_chart(np.minimum(chart * 4, 1.0))
 
 
 def test_a_picture_of_the_chart_is_judged_too(tmp_path):
@@ -116,8 +116,8 @@ def corner_error_px(found, rig, height, width):
 @pytest.mark.parametrize("name", ["rig", "tilted"])
 def test_a_still_scene_aligns_the_arms_to_a_tenth_of_a_pixel(name, request, tmp_path):
     rig = request.getfixturevalue(name)
-    well, low = (geometry.grey(read_stack(files)[1]) for files in textured_pair(rig, tmp_path, 3))
-    found = geometry.align(*geometry.matched(well, low), well.shape, rig.binning)
+    well, low = (arm_geometry.grey(read_stack(files)[1]) for files in textured_pair(rig, tmp_path, 3))
+    found = arm_geometry.align(*arm_geometry.matched(well, low), well.shape, rig.binning)
     assert corner_error_px(found, rig, *well.shape) < 0.1
     truth = rig.low_light.geometry
     for field, parts in found.geometry.items():
@@ -131,11 +131,11 @@ def test_a_chessboard_gives_geometry_and_distortion(tilted, tmp_path):
     gain = 26.0
     well = save(shoot(tilted, tilted.well_lit, light, 4, 1), tmp_path, "w")
     low = save(shoot(tilted, tilted.low_light, light, 4, 1, gain), tmp_path, "l")
-    pictures = [geometry.grey(read_stack(files)[1]) for files in (well, low)]
-    corners = [geometry.board_corners(picture, BOARD) for picture in pictures]
-    found = geometry.align(*corners, pictures[0].shape, tilted.binning)
+    pictures = [arm_geometry.grey(read_stack(files)[1]) for files in (well, low)]
+    corners = [arm_geometry.board_corners(picture, BOARD) for picture in pictures]
+    found = arm_geometry.align(*corners, pictures[0].shape, tilted.binning)
     assert corner_error_px(found, tilted, *pictures[0].shape) < 0.1
-    k1, k2, rms = geometry.distortion(corners[0], BOARD, pictures[0].shape)
+    k1, k2, rms = arm_geometry.distortion(corners[0], BOARD, pictures[0].shape)
     assert abs(k1.value - 0.05) < 5 * k1.error
     assert abs(k2.value + 0.01) < 5 * k2.error
     assert k1.error < 0.01
@@ -150,7 +150,7 @@ def test_the_geometry_command_writes_a_rig_that_loads(tmp_path, capsys):
     page = (tmp_path / "exlpose-small-aligned.html").read_text()
     assert "Pictures are valid in" in page
     assert "<td>shift_px x</td>" in page and "<td>perspective_per_px y</td>" in page
-    assert "px rms" in capsys.readouterr().out
+    assert "px RMS" in capsys.readouterr().out
 
 
 def test_geometry_faults_are_told(tmp_path, rig, capsys):
@@ -179,7 +179,7 @@ def test_filter_and_splitter_of_a_simulated_rig_come_back(rig, tmp_path):
     nd = change(rig.nd_filter, transmittance=(0.012, 0.010, 0.009))
     splitter = change(rig.beam_splitter, transmittance=(0.52, 0.50, 0.47), reflectance=(0.44, 0.46, 0.49))
     made = rig.model_copy(update={"nd_filter": nd, "beam_splitter": splitter})
-    found = filter.characterise(filter.read_pairs(filter_pairs(made, tmp_path, 5), made), rig)
+    found = filter_ratios.characterise(filter_ratios.read_pairs(filter_pairs(made, tmp_path, 5), made), rig)
     # Four pairs: t₃ is 3.2, so the interval is 3.2 standard errors; twice that is what one test may ask for.
     for n in range(3):
         split = splitter.reflectance.value[n] / splitter.transmittance.value[n]
@@ -210,7 +210,7 @@ def test_light_beyond_red_is_told_by_frames_with_and_without_a_cut_filter(rig, t
             lines.append(f"{files[0]},{files[1]},yes,{light}")
     path = tmp_path / "pairs.csv"
     path.write_text("\n".join(lines))
-    found = filter.characterise(filter.read_pairs(path, rig), rig)
+    found = filter_ratios.characterise(filter_ratios.read_pairs(path, rig), rig)
     assert found.leak.value == pytest.approx(0.2, rel=0.01)
     assert [e.value for e in found.transmittance] == pytest.approx([0.01] * 3, rel=0.01)
 
@@ -229,14 +229,14 @@ def test_filter_faults_name_file_and_line(rig, tmp_path):
     path = tmp_path / "pairs.csv"
     path.write_text("well_lit,low_light\n")
     with pytest.raises(ValueError, match="lacks the columns nd_filter"):
-        filter.read_pairs(path, rig)
+        filter_ratios.read_pairs(path, rig)
     path.write_text("well_lit,low_light,nd_filter\na.dng,b.dng,maybe\n")
-    with pytest.raises(ValueError, match=r"pairs.csv:2: nd_filter = 'maybe': allowed are yes and no"):
-        filter.read_pairs(path, rig)
+    with pytest.raises(ValueError, match=r"pairs.csv:2: nd_filter = 'maybe': expected yes or no"):
+        filter_ratios.read_pairs(path, rig)
     bright = save(shoot(rig, rig.well_lit, texture(rig.height_px, rig.width_px, 0) * 100, 1, 0), tmp_path, "x")[0].name
     path.write_text(f"well_lit,low_light,nd_filter\n{bright},{bright},yes\n")
     with pytest.raises(ValueError, match="neither dark nor near saturation"):
-        filter.read_pairs(path, rig)
+        filter_ratios.read_pairs(path, rig)
 
 
 def test_black_bias_and_dark_current_are_taken_off(rig, tmp_path):

@@ -381,9 +381,9 @@ def test_a_session_of_pairs_alone_is_enough_for_the_photon_transfer():
         (session_of([9e4] * 1 + [1e5, 2e5, 3e5]), "saturated pixels"),
         (session_of(GOOD[:1]), "1 exposure with two or more frames"),
         (session_of(GOOD, leak=0.05), "light leaks into them"),
-        (Session("none", {Setting("flat", 0, 1): (Source("a", lambda: None),)}, 4095, 12), "needed are both"),
+        (Session("none", {Setting("flat", 0, 1): (Source("a", lambda: None),)}, 4095, 12), "expected both: "),
         (session_of([5000] * 12), "does not rise with the light|below 70 %"),
-        (session_of(GOOD, shape=(40, 60)), "at least 16×80 are needed"),
+        (session_of(GOOD, shape=(40, 60)), "expected at least 16×80"),
     ],
 )  # fmt: skip
 def test_a_bad_session_is_told_in_one_sentence(session, told):
@@ -478,7 +478,7 @@ def test_the_command_tells_faults_in_one_line(listed, tmp_path, capsys):
     told = capsys.readouterr().err.strip().splitlines()
     assert len(told) == 5
     assert all(line.startswith("calibration.sensor: ") for line in told)
-    assert "1 of its files are not there" in told[-2]
+    assert "1 of its files are missing" in told[-2]
     assert told[-1].endswith("--size 3 3: an even width from 64 and an even height from 80 are allowed")
 
 
@@ -488,7 +488,7 @@ def test_a_folder_at_fault_is_named_as_it_was_given(tmp_path, capsys):
     (tmp_path / "session" / "flats" / "a.dng").write_text("no DNG")
     assert main([str(tmp_path / "session")]) == 1
     told = capsys.readouterr().err
-    assert f"{tmp_path / 'session' / 'flats' / 'a.dng'}: no raw that can be read (" in told and "b'" not in told
+    assert f"{tmp_path / 'session' / 'flats' / 'a.dng'}: not a readable raw (" in told and "b'" not in told
     (sources,) = list(session_of(GOOD[:1]).frames.values())[:1]
     how = (100.0, 0.0, 100, (1.0, 1.0, 1.0), ((1.0, 0, 0), (0, 1.0, 0), (0, 0, 1.0)), (), "maker", "model", "1")
     write_dng(
@@ -501,14 +501,14 @@ def test_a_folder_at_fault_is_named_as_it_was_given(tmp_path, capsys):
 def test_lists_and_emva_files_name_the_line_at_fault(tmp_path):
     path = tmp_path / "list.csv"
     path.write_text("file,kind,exposure_us,gain_db\na.png,bright,1,0\n")
-    with pytest.raises(ValueError, match=r"list.csv:2: kind = 'bright': allowed are flat and dark"):
+    with pytest.raises(ValueError, match=r"list.csv:2: kind = 'bright': expected flat or dark"):
         session_files.open_session(path)
     path.write_text("file,kind\n")
     with pytest.raises(ValueError, match="lacks the columns exposure_us, gain_db"):
         session_files.open_session(path)
     text = tmp_path / "data.txt"
     text.write_text("v 3.0\nn 12 640 480\nb fast 120\n")
-    with pytest.raises(ValueError, match=r"data.txt:3: 'b fast 120' is no line"):
+    with pytest.raises(ValueError, match=r"data.txt:3: 'b fast 120' is not a line"):
         session_files.open_session(text)
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calibration.bodies import ELD_BODIES
 from calibration.emva.noise_tables import NATIVE_ISO, STEP_ISO, read_tables
-from calibration.published import ELD_BODIES, main
+from calibration.published import main
 from calibration.spectral import rec709_to_camera
 from isp_sim import readout
 from isp_sim.rigfile import load_sensor, rigs_folder

@@ -16,12 +16,15 @@ from capture.align import SOME_REFUSED, main
 from capture.alignment import develop
 from capture.registration import geometry, photometry
 from capture.registration.observation import Observation
+from isp_sim import generate
 from isp_sim.dng import read_dng, write_dng
 from isp_sim.isp.codes import srgb_codes
 from isp_sim.manifest import read_manifest
 from isp_sim.pair import DualCamera
 from isp_sim.raw import Raw
 from isp_sim.rectify import crop
+from isp_sim.rig import Isp
+from isp_sim.rigfile import load_rig
 from isp_sim.scenes import JOINTS, Scene
 from isp_sim.schedule import Shot
 
@@ -89,12 +92,12 @@ def partner(file):
 
 def test_the_session_is_aligned_to_the_truth(captured, aligned):
     document = json.loads((aligned / "alignment.json").read_text())
-    (told,) = document["sessions"]
-    error = geometry.corner_error(np.array(told["low_to_well"]), captured[1], HEIGHT, WIDTH)
+    (session,) = document["sessions"]
+    error = geometry.corner_error(np.array(session["low_to_well"]), captured[1], HEIGHT, WIDTH)
     assert error < 0.1
-    assert told["aligned"] == 6 and told["refused"] == []
-    assert told["residual_px"]["before"] > 10 > 0.5 > told["residual_px"]["after"]
-    assert told["convergence"]["converged"] is True
+    assert session["aligned"] == 6 and session["refused"] == []
+    assert session["residual_px"]["before"] > 10 > 0.5 > session["residual_px"]["after"]
+    assert session["convergence"]["converged"] is True
     assert document["isp_sim"]
 
 
@@ -149,6 +152,19 @@ def test_a_run_that_lost_files_resumes_to_the_same_data_set(captured, aligned, t
         assert (out / name).read_bytes() == (aligned / name).read_bytes()
 
 
+def test_a_resumed_run_refuses_other_labels(captured, tmp_path, capsys):
+    image = {"id": 7, "file_name": bright(captured[0], 0).name, "width": WIDTH, "height": HEIGHT}
+    labels, out = tmp_path / "labels.json", tmp_path / "out"
+    run = [str(captured[0]), "--out", str(out), "--annotations", str(labels), "--resume"]
+    for x in (300, 310):
+        person = {"id": 1, "image_id": 7, "category_id": 1, "bbox": [280, 150, 60, 120], "keypoints": [x, 200, 2] * 14}
+        labels.write_text(json.dumps({"images": [image], "annotations": [person], "categories": []}))
+        status = main(run)
+        assert status == (0 if x == 300 else 1), capsys.readouterr().err
+    (message,) = (line for line in capsys.readouterr().err.splitlines() if line.startswith("capture.align: "))
+    assert f"{out}: holds a run with labels_digest = " in message and "give --out another folder" in message
+
+
 def test_the_page_opens_offline(aligned):
     page = (aligned / "report-0212_lab.html").read_text(encoding="utf-8")
     assert "http://" not in page and "https://" not in page and "<script" not in page
@@ -193,9 +209,40 @@ def test_the_arm_that_is_kept_is_cropped_and_nothing_more(captured, tmp_path, on
     assert main([str(captured[0]), "--out", str(out), "--onto", onto]) == 0
     for record in list(read_manifest(out))[:2]:
         raw, picture = ("raw_dark", "dark") if onto == "low-light" else ("raw_bright", "bright")
-        developed = srgb_codes(develop.linear(read_dng(out / getattr(record, raw))))
+        isps = develop.Isps.of(load_rig(captured[0] / "rig.yaml"))
+        developed = srgb_codes(develop.linear(read_dng(out / getattr(record, raw)), getattr(isps, picture)))
         kept = cv2.imread(str(out / getattr(record, picture)))[..., ::-1]
         assert (kept == crop(developed, record.crop)).all()
+
+
+def test_a_generated_session_comes_back_with_the_simulators_own_low_light_pictures(rig, tmp_path):
+    """Arms that develop unlike each other and unlike the shipped rig: the rig that is given says how."""
+    bilinear = rig.low_light.model_copy(update={"isp": Isp(demosaic="bilinear", white_balance="before_demosaic")})
+    uneven = rig.model_copy(update={"name": "uneven", "low_light": bilinear})
+    file = tmp_path / "uneven.yaml"
+    file.write_text(yaml.safe_dump(uneven.model_dump(mode="json")), encoding="utf-8")
+    made, out = tmp_path / "made", tmp_path / "out"
+    assert generate.main(["--rig", str(file), "--count", "3", "--out", str(made)]) == 0
+    (made / "rig.yaml").unlink()
+    assert main([str(made), "--rig", str(file), "--out", str(out)]) == 0
+    truth = {record.dark: record for record in read_manifest(made)}
+    records = list(read_manifest(out))
+    assert len(records) == 3
+    for record in records:
+        x, y, width, height = common = overlap(record.crop, truth[record.dark].crop)
+        assert width > 0.9 * WIDTH and height > 0.9 * HEIGHT
+        ours, own = (
+            crop(cv2.imread(str(folder / record.dark)), (x - at[0], y - at[1], width, height))
+            for folder, at in ((out, record.crop), (made, truth[record.dark].crop))
+        )
+        assert own.std() > 0 and np.array_equal(ours, own), common
+
+
+def overlap(one, other):
+    """The box that two boxes share."""
+    left, top = (max(one[n], other[n]) for n in range(2))
+    right, bottom = (min(one[n] + one[n + 2], other[n] + other[n + 2]) for n in range(2))
+    return left, top, right - left, bottom - top
 
 
 def test_labels_for_frames_of_another_size_are_refused_and_unread_joints_are_told(captured, tmp_path, capsys):
@@ -226,9 +273,9 @@ def test_pictures_with_exlposes_names_are_aligned_too(rig, captured, tmp_path):
             picture = camera.develop(read_dng(file), device)
             cv2.imwrite(str(folder / arm / file.with_suffix(".png").name), picture[..., ::-1])
     assert main([str(folder), "--out", str(tmp_path / "out")]) == 0
-    (told,) = json.loads((tmp_path / "out" / "alignment.json").read_text())["sessions"]
-    assert told["aligned"] == 6
-    assert geometry.corner_error(np.array(told["low_to_well"]), captured[1], HEIGHT, WIDTH) < 0.3
+    (session,) = json.loads((tmp_path / "out" / "alignment.json").read_text())["sessions"]
+    assert session["aligned"] == 6
+    assert geometry.corner_error(np.array(session["low_to_well"]), captured[1], HEIGHT, WIDTH) < 0.3
     assert next(iter(read_manifest(tmp_path / "out"))).raw_bright is None
 
 
@@ -243,9 +290,9 @@ def test_a_csv_names_pairs_and_sessions(captured, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "3 pairs aligned, 1 without partner or refused" in said
     assert "no people are labelled" in said and "--annotations FILE" in said and "data set for models" not in said
-    told = json.loads((tmp_path / "out" / "alignment.json").read_text())["sessions"]
-    assert [(s["session"], s["aligned"]) for s in told] == [("-", 0), ("mine", 3)]
-    assert "pairs.csv:5: no such file" in told[0]["refused"][0]
+    sessions = json.loads((tmp_path / "out" / "alignment.json").read_text())["sessions"]
+    assert [(s["session"], s["aligned"]) for s in sessions] == [("-", 0), ("mine", 3)]
+    assert "pairs.csv:5: no such file" in sessions[0]["refused"][0]
 
 
 def test_match_lifts_the_low_light_arm(captured, aligned, tmp_path):
@@ -262,11 +309,11 @@ def test_match_lifts_the_low_light_arm(captured, aligned, tmp_path):
 def refused(folder, tmp_path, capsys, expected, *more):
     """Run, and give stderr's sentences; `expected` pairs must be done."""
     status = main([str(folder), "--out", str(tmp_path / "out"), *more])
-    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("capture.align: ")]
-    assert status == ((SOME_REFUSED if told else 0) if expected else 1)
+    messages = [line for line in capsys.readouterr().err.splitlines() if line.startswith("capture.align: ")]
+    assert status == ((SOME_REFUSED if messages else 0) if expected else 1)
     if expected:
         assert len(list(read_manifest(tmp_path / "out"))) == expected
-    return told
+    return messages
 
 
 def swap_arms(folder, n):
@@ -281,15 +328,15 @@ def swap_arms(folder, n):
 
 def test_swapped_arms(copy, tmp_path, capsys):
     one = swap_arms(copy, 0)
-    (told,) = refused(copy, tmp_path, capsys, 5)
-    assert one.name in told and "arms are swapped, the one named dark gets" in told
+    (message,) = refused(copy, tmp_path, capsys, 5)
+    assert one.name in message and "arms are swapped, the one named dark gets" in message
 
 
 def test_swapped_arms_of_all_the_best_pairs_leave_the_others(copy, tmp_path, capsys):
     for n in (0, 3):  # ratio 1 of both scenes; with --summed 1 and 2 no other would be looked at first
         swap_arms(copy, n)
-    told = refused(copy, tmp_path, capsys, 4, "--summed", "2")
-    assert len(told) == 2 and all("arms are swapped" in sentence for sentence in told)
+    messages = refused(copy, tmp_path, capsys, 4, "--summed", "2")
+    assert len(messages) == 2 and all("arms are swapped" in sentence for sentence in messages)
 
 
 def test_a_session_refused_as_a_whole_leaves_its_reasons_and_can_be_run_again(copy, tmp_path, capsys):
@@ -297,12 +344,12 @@ def test_a_session_refused_as_a_whole_leaves_its_reasons_and_can_be_run_again(co
         swap_arms(copy, n)
     out = tmp_path / "out"
     for _ in range(2):  # the second time as the first
-        told = refused(copy, tmp_path, capsys, 0)
-        assert sum("arms are swapped" in sentence for sentence in told) == 6
+        messages = refused(copy, tmp_path, capsys, 0)
+        assert sum("arms are swapped" in sentence for sentence in messages) == 6
         assert [path.name for path in out.iterdir()] == ["alignment.json"]
         (session,) = json.loads((out / "alignment.json").read_text())["sessions"]
         assert session["aligned"] == 0
-        assert [f"capture.align: {sentence}" for sentence in session["refused"]] == told
+        assert [f"capture.align: {sentence}" for sentence in session["refused"]] == messages
     for n in range(6):
         swap_arms(copy, n)
     assert refused(copy, tmp_path, capsys, 6) == []
@@ -311,8 +358,8 @@ def test_a_session_refused_as_a_whole_leaves_its_reasons_and_can_be_run_again(co
 def test_a_folder_with_another_alignment_is_left_alone(captured, tmp_path, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "alignment.json").write_text('{"sessions": []}')
-    (told,) = refused(captured[0], tmp_path, capsys, 0)
-    assert "not empty and no run of this program" in told
+    (message,) = refused(captured[0], tmp_path, capsys, 0)
+    assert "not empty and no run of this program" in message
     assert (tmp_path / "out" / "alignment.json").read_text() == '{"sessions": []}'
 
 
@@ -320,8 +367,8 @@ def test_a_mirrored_arm(copy, tmp_path, capsys):
     for file in (copy / "raw").glob("*_dark_*"):
         raw = read_dng(file)
         write_dng(file, replace(raw, counts=np.ascontiguousarray(raw.counts[:, ::-1])))
-    (told,) = refused(copy, tmp_path, capsys, 0)
-    assert "session 0212_lab: refused: the low-light arm is mirrored left to right" in told
+    (message,) = refused(copy, tmp_path, capsys, 0)
+    assert "session 0212_lab: refused: the low-light arm is mirrored left to right" in message
 
 
 def test_a_wrong_nd_filter(copy, rig, tmp_path, capsys):
@@ -330,11 +377,11 @@ def test_a_wrong_nd_filter(copy, rig, tmp_path, capsys):
     shoot(copy, wrong, (41,))
     for file in (copy / "right").glob("*vid000040*"):
         file.rename(copy / "raw" / file.name)
-    told = refused(copy, tmp_path, capsys, 3)
-    assert len(told) == 3
-    for sentence in told:
+    messages = refused(copy, tmp_path, capsys, 3)
+    assert len(messages) == 3
+    for sentence in messages:
         assert "vid000041" in sentence
-        assert "% of the well-lit arm's light, the rig says 1 %: another ND filter" in sentence
+        assert "% of the well-lit arm's light, by the rig 1 %: another ND filter" in sentence
 
 
 def test_raws_cut_at_zero_too_dark_to_tell_their_filter_are_aligned(rig, tmp_path):
@@ -350,11 +397,11 @@ def test_raws_cut_at_zero_too_dark_to_tell_their_filter_are_aligned(rig, tmp_pat
 
 @pytest.mark.parametrize("binning", [1, 4])
 def test_the_share_of_light_is_told_through_the_cut_or_not_at_all(binning):
-    """Gaussian counts cut at zero pixel by pixel and summed: the share is what went in, as far down as it is told."""
+    """Gaussian counts cut at zero pixel by pixel and summed: the share is what went in, as far as it is known."""
     height, width, bias_dn, sigma_dn, white_dn = 200, 320, -1.5, 1.4, 4095
     stream, n = np.random.default_rng(5), binning
     well = np.kron(stream.uniform(0.02, 0.6, (height // 2, width // 2)), np.ones((2, 2))).astype(np.float32)
-    told = []
+    shares = []
     for per_light in (1.0, 0.25, 0.08, 0.02):
         light = np.kron(0.01 * per_light * well * white_dn, np.ones((n, n)))
         pixels = np.maximum(light + bias_dn + sigma_dn * stream.standard_normal(light.shape), 0)
@@ -370,35 +417,35 @@ def test_the_share_of_light_is_told_through_the_cut_or_not_at_all(binning):
             observation, dark, level, per_light, 0.01, photometry.Black(white_dn, bias_dn)
         )
         assert not share.refutes(0.01, 1.5)
-        told.append(share.value)
+        shares.append(share.value)
         if share.value is not None:
             assert share.value == pytest.approx(0.01, abs=4 * share.sigma / share.kept)
             assert share.refutes(0.03, 1.5) and share.refutes(0.0033, 1.5)
-    assert told[0] is not None and told[-1] is None
+    assert shares[0] is not None and shares[-1] is None
 
 
 def test_a_missing_partner(copy, tmp_path, capsys):
     file = bright(copy, 2)
     partner(file).unlink()
-    (told,) = refused(copy, tmp_path, capsys, 5)
-    assert told.endswith(f"{file}: its dark partner is missing")
+    (message,) = refused(copy, tmp_path, capsys, 5)
+    assert message.endswith(f"{file}: its dark partner is missing")
 
 
 def test_a_truncated_dng(copy, tmp_path, capsys):
     file = bright(copy, 1)
     file.write_bytes(file.read_bytes()[:100_000])
-    (told,) = refused(copy, tmp_path, capsys, 5)
-    assert str(file) in told and "truncated" in told
+    (message,) = refused(copy, tmp_path, capsys, 5)
+    assert str(file) in message and "truncated" in message
 
 
 def test_two_sessions_under_one_name(copy, rig, exlpose, tmp_path, capsys):
     """The rig was bumped: the smaller part lies off the map of the larger one."""
     bumped = misaligned(exlpose, shift_px=(-6.0, 9.0), rotation_deg=0.1)
     shoot(copy, bumped, (42,))
-    told = refused(copy, tmp_path, capsys, 6)
-    assert len(told) == 3
-    for sentence in told:
-        assert "vid000042" in sentence and "px off the map of session 0212_lab, 0.5 px allowed" in sentence
+    messages = refused(copy, tmp_path, capsys, 6)
+    assert len(messages) == 3
+    for sentence in messages:
+        assert "vid000042" in sentence and "px off the map of session 0212_lab, expected at most 0.5" in sentence
 
 
 def test_two_sessions_of_two_names_have_a_map_each(copy, rig, exlpose, tmp_path, capsys):
@@ -412,24 +459,24 @@ def test_two_sessions_of_two_names_have_a_map_each(copy, rig, exlpose, tmp_path,
 def test_a_session_too_dark_to_register_is_refused_with_what_it_knows(rig, tmp_path, capsys):
     black = rig.model_copy(update={"nd_filter": change(rig.nd_filter, transmittance=(1e-5, 1e-5, 1e-5))})
     shoot(tmp_path / "captures", black, (40,))
-    (told,) = refused(tmp_path / "captures", tmp_path, capsys, 0)
-    assert "session 0212_lab: refused: " in told and ("too dark" in told or "nothing in common" in told)
+    (message,) = refused(tmp_path / "captures", tmp_path, capsys, 0)
+    assert "session 0212_lab: refused: " in message and ("too dark" in message or "nothing in common" in message)
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [
-        (["--workers", "0"], "capture.align: --workers 0: whole numbers from 1 are allowed\n"),
-        (["--summed", "-1"], "capture.align: --summed -1: whole numbers from 1 are allowed\n"),
-        (["--limit-px", "nan"], "capture.align: --limit-px nan: numbers above 0 are allowed\n"),
+        (["--workers", "0"], "capture.align: --workers 0: expected a whole number from 1\n"),
+        (["--summed", "-1"], "capture.align: --summed -1: expected a whole number from 1\n"),
+        (["--limit-px", "nan"], "capture.align: --limit-px nan: expected a number above 0\n"),
         (["--annotations", "nosuch"], "capture.align: --annotations nosuch: no such file or folder\n"),
-        (["--reference", "other.dng"], "--reference other.dng: is no pair of"),
+        (["--reference", "other.dng"], "--reference other.dng: not one of the pairs of"),
         (["--rig", "nosuch"], "nosuch: no such file, and no rigs file of that name"),
     ],
 )
-def test_bad_arguments_get_one_sentence_and_leave_nothing(captured, tmp_path, capsys, more, told):
+def test_bad_arguments_get_one_sentence_and_leave_nothing(captured, tmp_path, capsys, more, message):
     assert main([str(captured[0]), "--out", str(tmp_path / "out"), *more]) == 1
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -137,7 +137,7 @@ def test_what_went_wrong_is_taken_again_and_told(arms, fault):
     moment = take(bright, dark, shot(), Rules(apart_s=0.03))
     assert (moment.bright.counts == bright.device.shown.counts).all()
     assert len(moment.again) >= 1
-    words = {"timeout": "no frame", "lost": "incomplete", "late": "ms apart", "gain": "asked for 1000 µs and 5 dB"}
+    words = {"timeout": "no frame", "lost": "incomplete", "late": "ms apart", "gain": "requested 1000 µs and 5 dB"}
     assert words[fault] in moment.again[0]
 
 
@@ -209,7 +209,7 @@ def test_an_aravis_camera_gives_frames_with_its_true_settings_and_makes_a_sessio
     assert (first.exposure_us, first.gain_db) == (2000.0, 5.0)
     assert (second.exposure_us, second.gain_db) == (3000.0, 5.0)  # the fake camera's gain has whole steps
     assert second.provenance["timestamp"] > first.provenance["timestamp"]
-    with pytest.raises(ValueError, match=r"Aravis camera GV07: gain 30: allowed are 0 to 10"):
+    with pytest.raises(ValueError, match=r"Aravis camera GV07: gain 30: expected 0 to 10"):
         gige.grab(2000.0, 30.0)
     gige.close()
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(tiny.model_dump(mode="json")), encoding="utf-8")
@@ -243,14 +243,14 @@ def test_a_session_of_the_simulated_rig_resumes_and_is_complete(tiny, tmp_path, 
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        (["--bright", "nikon:1"], "--bright nikon:1: allowed are simulated, replay, basler, aravis"),
+        (["--bright", "nikon:1"], "--bright nikon:1: expected one of simulated, replay, basler, aravis"),
         (["--bright", "basler"], "basler: give the camera's serial number, as basler:12345678"),
         (
             ["--bright", "replay", "--dark", "replay"],
             "--frames: replaying and emulated cameras, two of them, need a folder",
         ),
         (["--bright", "replay", "--frames", "."], "a simulated camera sees scenes, a replaying or emulated one frames"),
-        (["--tries", "0"], "--tries and --count take whole numbers from 1"),
+        (["--tries", "0"], "--tries and --count: expected whole numbers from 1"),
         (["--rig", "nosuch"], "nosuch: no such file, and no rigs file of that name"),
     ],
 )

@@ -200,8 +200,8 @@ def test_a_folder_of_something_else_is_refused(asked, tmp_path, capsys):
         (["--schedule", "nothing.csv"], "nothing.csv"),
         (["--annotations", "nothing.json"], "nothing.json"),
         (["--scenes", "charts", "--annotations", "nothing.json"], "--scenes charts brings its own labels"),
-        (["--workers", "0"], "--workers 0: whole numbers from 1 are allowed"),
-        (["--count", "0"], "--count 0: whole numbers from 1 are allowed"),
+        (["--workers", "0"], "--workers 0: expected a whole number from 1"),
+        (["--count", "0"], "--count 0: expected a whole number from 1"),
     ],
 )
 def test_bad_arguments_get_one_sentence_and_leave_nothing(asked, tmp_path, capsys, more, told):

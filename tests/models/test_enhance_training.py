@@ -11,16 +11,18 @@ from rich.console import Console
 from torch import nn
 
 from models import train_enhancer
+from models.choices import ENHANCERS
 from models.data.samples import PairSample
 from models.engine.training import CHECKPOINT, Recipe
 from models.enhance.learners import Guidance, SciLearner, SllenLearner, ZeroDceLearner, sllen_batches
 from models.enhance.networks.sdag import Sdag, stem_of
 from models.enhance.networks.sllen_losses import VOID
 from models.enhance.patches import Patches
-from models.enhance.recipe import MODELS, EnhancerRecipe, load_recipe, new_learner, new_network
+from models.enhance.recipe import EnhancerRecipe, load_recipe, new_learner, new_network
 from models.enhance.voc import VocPictures, darkened, read_map
 from models.enhance.weights import build, load_enhancer_network, load_sdag
 from models.pose.network import Cpn
+from models.runs import enhancer_training
 from models.scoring.picture_quality import ClassOverlap, QualityProtocol, psnr_ssim
 
 QUIET = Console(quiet=True)
@@ -84,7 +86,7 @@ def test_a_picture_smaller_than_a_patch_is_told():
         list(patches(side=64)(0))
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", ENHANCERS)
 def test_every_model_trains_resumes_to_the_same_weights_and_is_written(tmp_path, model):
     about = {"data": "invented"}
     for name, epochs in (("whole", 2), ("parts", 1)):
@@ -93,10 +95,10 @@ def test_every_model_trains_resumes_to_the_same_weights_and_is_written(tmp_path,
         if epochs == 1:  # stopped after an epoch
             with pytest.raises(KeyboardInterrupt):
                 stopping = Stopping(13 if model == "sllen" else 5)  # sllen looks twice, and once more for the gradient
-                train_enhancer.train(model, said, stopping, None, folder, CPU, False, about, QUIET, stem=stem())
+                enhancer_training.train(model, said, stopping, None, folder, CPU, False, about, QUIET, stem=stem())
             assert (folder / CHECKPOINT).exists()
         resume = epochs == 1
-        train_enhancer.train(model, said, Invented(), Invented(1), folder, CPU, resume, about, QUIET, stem=stem())
+        enhancer_training.train(model, said, Invented(), Invented(1), folder, CPU, resume, about, QUIET, stem=stem())
     whole, parts = ((tmp_path / n / "weights.safetensors") for n in ("whole", "parts"))
     if model == "sdag":
         first, second = (load_sdag(path) for path in (whole, parts))
@@ -125,11 +127,11 @@ class Stopping(Invented):
 
 
 def test_another_training_in_the_folder_is_refused(tmp_path):
-    train_enhancer.train("sci", recipe(), Invented(), None, tmp_path, CPU, False, {}, QUIET)
+    enhancer_training.train("sci", recipe(), Invented(), None, tmp_path, CPU, False, {}, QUIET)
     with pytest.raises(ValueError, match="--resume"):
-        train_enhancer.train("sci", recipe(), Invented(), None, tmp_path, CPU, False, {}, QUIET)
+        enhancer_training.train("sci", recipe(), Invented(), None, tmp_path, CPU, False, {}, QUIET)
     with pytest.raises(ValueError, match="model = 'sci'"):
-        train_enhancer.train("gladnet", recipe(), Invented(), None, tmp_path, CPU, True, {}, QUIET)
+        enhancer_training.train("gladnet", recipe(), Invented(), None, tmp_path, CPU, True, {}, QUIET)
 
 
 @pytest.mark.parametrize("learner_of", [ZeroDceLearner, SciLearner])
@@ -173,7 +175,7 @@ def test_sllens_losses_have_their_names_and_the_perceptual_one_only_with_a_stem(
     assert set(SllenLearner(network, 0.1, stem()).losses(batch)) == five | {"segmentation", "perceptual"}
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", ENHANCERS)
 @pytest.mark.parametrize("name", ["quick", "full"])
 def test_recipes_that_come_with_the_package_can_be_read(model, name):
     assert isinstance(load_recipe(name, model), EnhancerRecipe)
@@ -258,7 +260,7 @@ def test_mean_iou_of_a_half_right_map():
 
 def test_learners_leave_the_global_generator_alone():
     before = torch.random.get_rng_state()
-    for model in MODELS:
+    for model in ENHANCERS:
         network = new_network(model, recipe(), stem())
         assert isinstance(new_learner(network, recipe(), None, stem(), Invented()), nn.Module)
     assert torch.equal(before, torch.random.get_rng_state())

@@ -15,6 +15,7 @@ from models.data.samples import PairSample
 from models.pose.weights import SHIPPED
 from models.recognisers.detection import Detection
 from models.recognisers.loading import load_recogniser
+from models.runs import evaluation
 from models.scoring.average_precision import Protocol
 from models.scoring.drawing import LEFT, TRUE, draw_poses, lifted
 from models.scoring.poses import Poses
@@ -37,7 +38,7 @@ def test_it_scores_draws_and_says_how(tmp_path, capsys):
     assert sheet.shape[1] > 1500 and sheet.std() > 10
     html = (tmp_path / "report.html").read_text()
     assert "data:image/jpeg;base64," in html and "src='http" not in html and "href" not in html
-    assert "next: python -m models.train_isp" in capsys.readouterr().out
+    assert "next: isp-sim train-isp" in capsys.readouterr().out
 
 
 def test_movenet_comes_with_the_package_and_the_joints_that_count_are_named(tmp_path, capsys):
@@ -52,7 +53,7 @@ def test_movenet_comes_with_the_package_and_the_joints_that_count_are_named(tmp_
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        (["--count", "0"], "--count 0: whole numbers from 1 are allowed"),
+        (["--count", "0"], "--count 0: expected a whole number from 1"),
         (["--extent", "nan"], "--extent nan: expected a number from 0.5 to 3"),
         (["--extent", "0.1"], "--extent 0.1: expected a number from 0.5 to 3"),
         (["--data", "nowhere"], "nowhere: holds no Annotations"),
@@ -74,11 +75,11 @@ def test_a_table_says_of_how_many_scenes_it_is_and_its_standard_errors():
         joints = tuple((5.0 + (n == 0), 5.0, 1.0) for _ in range(14))
         for split in ("LL-N", "LL-A", "WL"):
             poses.add(split, sample.name, sample.people, [Detection(joints, 1.0)])
-    lines = {line[0]: line for line in evaluate.rows(poses.judged(Protocol()))}
+    lines = {line[0]: line for line in evaluation.rows(poses.judged(Protocol()))}
     assert lines["LL-A"][:4] == ("LL-A", "3", "6", "6")
     assert re.fullmatch(r"\d+\.\d ± \d+\.\d", lines["LL-A"][4]) and not lines["LL-A"][4].endswith("± 0.0")
     assert lines["LL-E"] == ("LL-E", "0", "0", "0", "- ± -", "-", "-", "- ± -")
-    assert len(lines["WL"]) == len(evaluate.HEADINGS)
+    assert len(lines["WL"]) == len(evaluation.HEADINGS)
 
 
 def test_the_shipped_network_is_there_small_and_two_lightings():
@@ -125,14 +126,14 @@ def test_the_shots_to_look_at_are_of_other_scenes_and_splits_and_there_is_always
     shown = []
     for scene in range(4):
         for ratio, split in ((100, "LL-N"), (400, "LL-H"), (1200, "LL-E")):
-            evaluate.show(shot(scene, ratio, split), shown)
+            evaluation.show(shot(scene, ratio, split), shown)
     assert [one.split for one in shown] == ["LL-N", "LL-H", "LL-E", "LL-N"]
     assert len({one.name[:25] for one in shown}) == 4
     dark = []
     for scene in range(9):  # a set of one split alone
-        evaluate.show(shot(scene, 1200, "LL-E"), dark)
-    assert len(dark) == evaluate.SHOWN
-    evaluate.show(shot(99, 100, "LL-N", labelled=False), nobody := [])
+        evaluation.show(shot(scene, 1200, "LL-E"), dark)
+    assert len(dark) == evaluation.SHOWN
+    evaluation.show(shot(99, 100, "LL-N", labelled=False), nobody := [])
     assert nobody == []
 
 

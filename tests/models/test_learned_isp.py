@@ -58,7 +58,7 @@ def test_free_parameters_without_a_predictor_learn_or_not():
 def test_predictor_and_pipeline_must_agree(tmp_path):
     path = tmp_path / "other.yaml"
     path.write_text("steps: [gamma]\n")
-    with pytest.raises(ValueError, match=r"the predictor speaks for .*, the pipeline has \('gamma.gamma',\)"):
+    with pytest.raises(ValueError, match=r"the predictor gives .*, expected \('gamma.gamma',\)"):
         LearnedIsp(Predictor(Pipeline(), stream()), load_pipeline(path))
 
 

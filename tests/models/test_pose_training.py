@@ -30,6 +30,7 @@ from models.pose.weights import SHIPPED, load_network, save_network
 from models.recognisers.detection import Detection
 from models.recognisers.loading import identity, load_recogniser, of_cpn
 from models.recognisers.recogniser import Recogniser, RecogniserFile
+from models.runs.pose_training import PoseRecipe
 from models.scoring.pck import pck
 
 QUIET = Console(quiet=True)
@@ -437,7 +438,7 @@ def test_a_network_is_shown_crops_of_its_own_extent():
 
 def test_the_released_recipe_neither_turns_nor_mirrors_and_others_do():
     def drawn(name):
-        augmentation = load_recipe(train_pose.PoseRecipe, name, train_pose.KNOWN).augmentation
+        augmentation = load_recipe(PoseRecipe, name, train_pose.KNOWN).augmentation
         stream = np.random.default_rng(0)
         return [drawn_affine((0, 0, 50, 90), (256, 192), augmentation, stream) for _ in range(40)]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from models.recognisers import convert
+from models.recognisers import convert, tensorflow_js
 from models.recognisers.movenet import shipped_weights
 
 TRUNK = "StatefulPartitionedCall/center_net_mobile_net_v2fpn_feature_extractor/model_1/"
@@ -21,7 +21,7 @@ def package(tmp_path_factory):
     folder = tmp_path_factory.mktemp("package")
     ours, entries, content = load_file(shipped_weights("lightning")), [], np.int32(7).tobytes()
     entries.append({"name": "ArgMax/dimension", "shape": [], "dtype": "int32"})
-    for layer, names in convert.tensorflow_names().items():
+    for layer, names in tensorflow_js.tensorflow_names().items():
         for part, name in zip(("weight", "bias"), names, strict=True):
             if name is None:
                 continue
@@ -42,14 +42,14 @@ def write(folder, entries, content, file="movenet-lightning.bin"):
 
 
 def test_a_package_of_the_shipped_weights_gives_them_back(package, tmp_path):
-    path = convert.convert(package, "lightning", tmp_path)
+    path = tensorflow_js.convert(package, "lightning", tmp_path)
     made, shipped = load_file(path), load_file(shipped_weights("lightning"))
     assert made.keys() == shipped.keys()
     assert all(np.array_equal(made[name], shipped[name]) for name in made)
 
 
 def test_names_are_those_of_the_published_graph():
-    names = convert.tensorflow_names()
+    names = tensorflow_js.tensorflow_names()
     assert names["blocks.16.project"][0] == f"{TRUNK}model/block_16_project/Conv2D_weights"
     assert names["smooth.1.depthwise"] == (f"{TRUNK}separable_conv2d_1/separable_conv2d/ReadVariableOp", None)
     assert names["offsets.1"][1] == "StatefulPartitionedCall/kpt_offset_0/conv2d_7/BiasAdd/ReadVariableOp"
@@ -66,15 +66,18 @@ def test_an_archive_is_read_without_unpacking_and_only_plain_files(package, tmp_
         link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
         out.addfile(link)
         out.addfile(tarfile.TarInfo("package/models/empty.bin"), io.BytesIO())
-    assert convert.read_weights(archive, "lightning")[0].keys() == convert.read_weights(package, "lightning")[0].keys()
-    assert convert.read_file(archive, "empty.bin") == b""
+    assert (
+        tensorflow_js.read_weights(archive, "lightning")[0].keys()
+        == tensorflow_js.read_weights(package, "lightning")[0].keys()
+    )
+    assert tensorflow_js.read_file(archive, "empty.bin") == b""
     with pytest.raises(ValueError, match=r"link\.bin is not a plain file"):
-        convert.read_file(archive, "link.bin")
+        tensorflow_js.read_file(archive, "link.bin")
     with pytest.raises(ValueError, match=r"holds no package/models/movenet-thunder\.json"):
-        convert.read_file(archive, "movenet-thunder.json")
+        tensorflow_js.read_file(archive, "movenet-thunder.json")
     archive.write_bytes(archive.read_bytes()[:1000])
     with pytest.raises(ValueError, match="not a readable"):
-        convert.read_file(archive, "empty.bin")
+        tensorflow_js.read_file(archive, "empty.bin")
 
 
 def test_paths_stay_inside_the_package(package, tmp_path):
@@ -84,10 +87,10 @@ def test_paths_stay_inside_the_package(package, tmp_path):
     (inside / "link").symlink_to(tmp_path / "secret")
     for name, told in (("../secret", "is not a file name"), ("link", "holds no")):
         with pytest.raises(ValueError, match=told):
-            convert.read_file(inside, name)
+            tensorflow_js.read_file(inside, name)
     write(inside, [], b"", "../secret")
     with pytest.raises(ValueError, match="is not a file name"):
-        convert.read_weights(inside, "lightning")
+        tensorflow_js.read_weights(inside, "lightning")
 
 
 def entry(shape, kind="float32", **more):
@@ -108,7 +111,7 @@ def entry(shape, kind="float32", **more):
 def test_a_file_that_is_not_movenets_gets_one_sentence(tmp_path, capsys, entries, content, told):
     write(tmp_path, entries, content)
     with pytest.raises(ValueError, match=told):
-        convert.convert(tmp_path, "lightning", tmp_path / "out")
+        tensorflow_js.convert(tmp_path, "lightning", tmp_path / "out")
     assert convert.main(["--package", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     assert "Traceback" not in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("*"))
@@ -121,4 +124,4 @@ def test_a_weight_of_another_shape_is_named(package, tmp_path):
     content = (package / "movenet-lightning.bin").read_bytes()
     write(tmp_path, document["weightsManifest"][0]["weights"], content)
     with pytest.raises(ValueError, match=r"Conv1/Conv2D_weights has shape \[3, 3, 32, 3\]"):
-        convert.convert(tmp_path, "lightning", tmp_path)
+        tensorflow_js.convert(tmp_path, "lightning", tmp_path)

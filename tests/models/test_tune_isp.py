@@ -188,7 +188,7 @@ def test_a_search_stopped_anywhere_goes_on_to_the_same_bytes_and_judges_nothing_
     tune(CmaSearch(KNOBS, 3), whole, judges, SHOTS, 30)
     count = 0
 
-    def stop():
+    def stop(_):
         nonlocal count
         count += 1
         if count > stopped_after:
@@ -462,7 +462,7 @@ def test_a_killed_command_resumes_to_the_same_files_with_any_number_of_processes
             "gave a Recogniser, expected models.tuning.tunable.BlackBoxIsp",
         ),
         (["--search", "gradient"], "--isp libraw has no gradient, expected cma"),
-        (["--evaluations", "0"], "--evaluations 0: whole numbers from 1"),
+        (["--evaluations", "0"], "--evaluations 0: expected a whole number from 1"),
         (["--pose", "gone.safetensors"], "gone.safetensors"),
         (["--data", "nowhere"], "nowhere: has no manifest.jsonl"),
     ],

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 from jaxtyping import Float64
 
+from isp_sim.choices import FROZEN
 from isp_sim.scenes import JOINTS, Scene
 from isp_sim.scenes.people import labels
 from isp_sim.scenes.people.body import joint_radii
@@ -15,8 +16,6 @@ from isp_sim.scenes.people.semantics import CLASSES
 from isp_sim.scenes.people.shapes import Shapes, gather
 from isp_sim.units import Radiance
 
-FROZEN = 1
-"""Sub-frames of a picture in which nobody moves."""
 SCENES = 1_000_000
 
 SHADES = (

@@ -1,0 +1,292 @@
+"""A ColorChecker in a raw or a picture → white balance and colour matrix of a sensor file, and ΔE2000."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from calibration.arms import read_picture, read_stack, tiles
+from calibration.emva.confidence import Array, Estimate
+from calibration.plots import new_figure
+from calibration.sensor_yaml import figure, sensor_yaml
+from isp_sim import html_report
+from isp_sim.files import write_atomically
+from isp_sim.rig import Sensor
+from isp_sim.rigfile import load_rig, load_sensor
+from isp_sim.scenes.charts import patch_colours
+from isp_sim.transfer import srgb_encode
+
+INNER = 0.5
+"""Share of a patch's width that is looked at, in its middle."""
+SAMPLES = 24
+DETECTOR_WIDTH = 1440
+"""The detector scales pictures to this width; its corners are in them."""
+SATURATED = 0.98
+STUDENT_23 = 2.069
+"""Student's t for 95 % and 23 degrees of freedom."""
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What a camera saw of the 24 patches, `(24, 3)`, in their order.
+
+    Attributes:
+        rgb: means of the patches' middles.
+        corners: of the chart in `picture`, `(4, 2)`, x before y, the dark skin's first.
+        picture: linear, wider than high.
+    """
+
+    rgb: Array
+    corners: Array
+    picture: Array
+
+
+@dataclass(frozen=True)
+class Colours:
+    """A fit.
+
+    Attributes:
+        matrix: 3×3, linear Rec. 709 → camera RGB over its efficiencies, largest row sum 1.
+        errors: half widths of the 95 % intervals of it.
+        neutral: camera RGB of a perfect white over its G.
+        delta_e: ΔE2000 of each patch when the others alone make the matrix.
+        seen, true: linear Rec. 709 of each patch, by the matrix of all and by its reflectance.
+        to_rec709: 3×3, camera RGB → linear Rec. 709 by the matrix of all, a perfect white in mid-chart 1.
+    """
+
+    matrix: Array
+    errors: Array
+    neutral: tuple[Estimate, Estimate, Estimate]
+    delta_e: Array
+    seen: Array
+    true: Array
+    to_rec709: Array
+
+
+def find_chart(rgb: Array) -> Chart:
+    """A ColorChecker Classic in a linear picture, in any orientation.
+
+    Raises:
+        ValueError: none is found, or a patch is saturated.
+    """
+    from colour_checker_detection import detect_colour_checkers_segmentation  # takes 2 s
+
+    if rgb.shape[0] > rgb.shape[1]:  # the detector would turn it, and give corners in the turned one
+        rgb = np.ascontiguousarray(np.rot90(rgb))
+    white = np.percentile(rgb.reshape(-1, 3), 99, axis=0)
+    shown = np.clip(rgb / np.maximum(white, 1e-9), 0, 1) ** (1 / 2.2)
+    found = detect_colour_checkers_segmentation(shown.astype(np.float32), additional_data=True)
+    if not found:
+        raise ValueError(
+            "no ColorChecker is found: it should fill a third of the picture or more, evenly lit and sharp"
+        )
+    corners = np.asarray(found[0].quadrilateral, np.float64) * rgb.shape[1] / DETECTOR_WIDTH
+    charts = [Chart(_patches(rgb, turned), turned, rgb) for turned in (np.roll(corners, n, axis=0) for n in range(4))]
+    best = max(charts, key=lambda chart: _likeness(chart.rgb))
+    if best.rgb.max() >= SATURATED:
+        raise ValueError("the ColorChecker's brightest patch is saturated: expose less")
+    return best
+
+
+def _likeness(rgb: Array) -> float:
+    """How well the patches' logarithms go with the reference's, to find the chart's orientation."""
+    true = np.log(np.maximum([value for _, value in patch_colours("D65")], 1e-3))
+    seen = np.log(np.maximum(rgb, 1e-5))
+    return float(np.mean([np.corrcoef(seen[:, band], true[:, band])[0, 1] for band in range(3)]))
+
+
+def _patches(rgb: Array, corners: Array) -> Array:
+    """Means of the 24 patches' middles, between the chart's corners taken clockwise from the dark skin's."""
+    unit = np.array([[0, 0], [6, 0], [6, 4], [0, 4]], np.float32)
+    place = cv2.getPerspectiveTransform(unit, corners.astype(np.float32))
+    grid = ((np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5) * INNER
+    means = []
+    for patch in range(24):
+        row, column = divmod(patch, 6)
+        x, y = np.meshgrid(column + 0.5 + grid, row + 0.5 + grid)
+        points = cv2.perspectiveTransform(np.stack([x, y], axis=-1).astype(np.float32), place)
+        seen = cv2.remap(rgb.astype(np.float32), points[..., 0], points[..., 1], cv2.INTER_NEAREST)
+        means.append(seen.reshape(-1, 3).mean(axis=0))
+    return np.array(means, np.float64)
+
+
+def fit_colours(chart: Chart, illuminant: str, efficiency: tuple[float, float, float]) -> Colours:
+    """Linear Rec. 709 → camera by least squares over the patches (Cheung et al. 2004, 3 terms), each left out in turn.
+
+    Args:
+        chart: what the camera saw.
+        illuminant: under which; names one of colour-science's.
+        efficiency: quantum efficiencies of R, G, B, which a sensor file states apart from the matrix.
+    """
+    true = np.array([value for _, value in patch_colours(illuminant)])
+    camera = chart.rgb / np.array(efficiency)
+    whole, light = _fitted(true, camera, np.arange(24))
+    rounds = [_fitted(true, camera, np.delete(np.arange(24), n)) for n in range(24)]
+    left_out = np.array([matrix for matrix, _ in rounds])
+    foretold = np.stack([np.linalg.solve(m, camera[n] / at[n]) for n, (m, at) in enumerate(rounds)])
+    replicas = left_out / left_out.sum(axis=2).max(axis=1)[:, None, None]
+    errors = np.sqrt(23 / 24 * ((replicas - replicas.mean(axis=0)) ** 2).sum(axis=0))
+    white, whites = (m.sum(axis=-1) * np.array(efficiency) for m in (whole, left_out))
+    white, whites = white / white[1], whites / whites[:, 1:2]
+    halves = STUDENT_23 * np.sqrt(23 / 24 * ((whites - whites.mean(axis=0)) ** 2).sum(axis=0))
+    red, green, blue = (Estimate(float(v), float(v - h), float(v + h)) for v, h in zip(white, halves, strict=True))
+    return Colours(
+        matrix=whole / whole.sum(axis=1).max(),
+        errors=STUDENT_23 * errors,
+        neutral=(red, green, blue),
+        delta_e=_delta_e(foretold, true),
+        seen=camera / light[:, None] @ np.linalg.inv(whole).T,
+        true=true,
+        to_rec709=np.linalg.inv(whole) / np.array(efficiency),
+    )
+
+
+def _fitted(true: Array, camera: Array, use: NDArray[np.int64]) -> tuple[Array, Array]:
+    """Matrix of some patches, and the light at all 24: lamp and lens leave the chart's rim darker, a parabola does it.
+
+    In turn, the matrix from patches over their light, and the light, `exp` of a polynomial of second order in the
+    patch's place, from how bright a patch is against what the matrix expects of it.
+    """
+    import colour  # takes 0.9 s
+
+    y, x = np.divmod(np.arange(24), 6)
+    x, y = (x - 2.5) / 2.5, (y - 1.5) / 1.5
+    terms = np.stack([np.ones(24), x, y, x * x, x * y, y * y], axis=1)
+    light = np.ones(24)
+    for _ in range(12):
+        even = camera / light[:, None]
+        matrix = colour.matrix_colour_correction(true[use], even[use], method="Cheung 2004", terms=3)
+        expected = true @ np.asarray(matrix).T
+        weight = np.linalg.norm(expected, axis=1)[use]
+        ratio = (camera * expected).sum(axis=1) / (expected**2).sum(axis=1)
+        shape = np.linalg.lstsq(terms[use] * weight[:, None], np.log(ratio[use]) * weight, rcond=None)[0]
+        light = np.exp(terms[:, 1:] @ shape[1:])
+    return np.asarray(matrix, np.float64), np.asarray(light, np.float64)
+
+
+def _delta_e(seen: Array, true: Array) -> Array:
+    """CIE ΔE2000 between linear Rec. 709 colours under D65."""
+    import colour
+
+    white = colour.CCS_ILLUMINANTS["CIE 1931 2 Degree Standard Observer"]["D65"]
+    xyz = [colour.RGB_to_XYZ(np.maximum(rgb, 0), "ITU-R BT.709", apply_cctf_decoding=False) for rgb in (seen, true)]
+    return np.asarray(colour.delta_E(*(colour.XYZ_to_Lab(one, white) for one in xyz), method="CIE 2000"), np.float64)
+
+
+def colour_file(found: Colours, sensor: Sensor, name: str, source: str, illuminant: str) -> str:
+    """A sensor file with this matrix, everything else as in another."""
+    document = sensor.model_dump(mode="json", exclude_none=True) | {"name": name}
+    words = (
+        f"ColorChecker in {source} under {illuminant}; largest interval of an entry ± {found.errors.max():.2g}, mean "
+        f"Delta E2000 of patches left out {found.delta_e.mean():.2f}"
+    )
+    document["rec709_to_camera"] = figure(found.matrix.tolist(), "measured", words)
+    head = f"# {sensor.name} with the colour matrix of {source}, made by `python -m calibration.colour`.\n"
+    return head + sensor_yaml(document)
+
+
+def write_colour_page(path: Path, found: Colours, chart: Chart, name: str) -> None:
+    """Write the page, whole or not at all."""
+    matrix = [
+        (f"camera {'RGB'[row]}", *(f"{found.matrix[row, b]:.4f} ± {found.errors[row, b]:.4f}" for b in range(3)))
+        for row in range(3)
+    ]
+    names = [patch for patch, _ in patch_colours("D65")]
+    rows = [(patch, f"{value:.2f}") for patch, value in zip(names, found.delta_e, strict=True)]
+    blocks = [
+        html_report.text(
+            "Each interval is of 95 %: the matrix's from leaving out each patch in turn, the balance's from four greys."
+        ),
+        html_report.text("", "Colour matrix: linear Rec. 709 → camera, efficiencies apart"),
+        html_report.table(("", "R", "G", "B"), matrix),
+        html_report.text("", "White balance"),
+        html_report.table(("camera", "over G"), [("RGB"[n], str(one)) for n, one in enumerate(found.neutral)]),
+        html_report.text("", "Patches"),
+        html_report.text(
+            f"ΔE2000 when the others make the matrix: mean {found.delta_e.mean():.2f}, worst {found.delta_e.max():.2f}."
+        ),
+        html_report.picture(
+            _swatches(found), "Outside: as the chart reflects; middle: as the camera sees it through the matrix."
+        ),
+        html_report.picture(
+            _outline(chart, found.to_rec709),
+            "Where the chart was found; the first corner is the dark skin's. Developed as the patches above, through "
+            "the matrix of all, but with the shading of lamp and lens, which the patches are freed of. A raw has rims "
+            "of colour: the pixels of a tile lie apart.",
+        ),
+        html_report.table(("patch", "ΔE2000"), rows),
+    ]
+    write_atomically(path, html_report.page(f"Colour calibration: {name}", blocks))
+
+
+def _display(rgb: Array) -> Array:
+    """Linear Rec. 709 as sRGB for a plot."""
+    return np.asarray(srgb_encode(torch.from_numpy(np.ascontiguousarray(rgb))).numpy())
+
+
+def _swatches(found: Colours) -> Figure:
+    plot = new_figure(7.2, 4.8)
+    axes = plot.subplots()
+    for patch in range(24):
+        row, column = divmod(patch, 6)
+        axes.add_patch(Rectangle((column, 3 - row), 0.94, 0.94, color=tuple(_display(found.true[patch]))))
+        axes.add_patch(Rectangle((column + 0.25, 3.25 - row), 0.44, 0.44, color=tuple(_display(found.seen[patch]))))
+        ink = "white" if found.true[patch].mean() < 0.25 else "black"
+        axes.text(column + 0.05, 3.04 - row, f"{found.delta_e[patch]:.1f}", fontsize=8, color=ink)
+    axes.set(xlim=(0, 6), ylim=(0, 4), aspect="equal")
+    axes.axis("off")
+    return plot
+
+
+def _outline(chart: Chart, to_rec709: Array) -> Figure:
+    plot = new_figure(7.2, 4.5)
+    axes = plot.subplots()
+    axes.imshow(_display(chart.picture @ to_rec709.T))
+    closed = np.vstack([chart.corners, chart.corners[:1]])
+    axes.plot(closed[:, 0], closed[:, 1], color="#ff2d95", linewidth=1.5)
+    axes.plot(*chart.corners[0], "o", color="#ff2d95")
+    axes.axis("off")
+    return plot
+
+
+def calibrate(
+    files: Sequence[Path], like: str, illuminant: str, name: str | None, seed: int, out: Path
+) -> tuple[Path, Path, Colours]:
+    """Find the chart, fit, write sensor file and page; the files written and the fit.
+
+    Args:
+        files: DNG of one setting, or one picture; none: frames of a simulated chart.
+        like: sensor file that gets the matrix.
+        illuminant: the chart's light, one of colour-science's.
+        name: of the new sensor file; None: `<sensor>_colour`.
+        seed: of the simulated frames.
+        out: folder of both.
+
+    Raises:
+        ValueError: no chart is found, or it is saturated, or a file cannot be read.
+    """
+    sensor = load_sensor(like)
+    if not files:
+        from calibration.simulated_rig import chart_frames  # brings the simulator
+
+        rig = load_rig("exlpose-small").model_copy(update={"sensor": sensor})
+        files = chart_frames(rig, out / "chart", seed)
+    if files[0].suffix.lower() == ".dng":
+        raw, plane = read_stack(files, sensor)
+        rgb, efficiency = tiles(plane, raw.cfa), sensor.quantum_efficiency.value
+    else:
+        rgb, efficiency = read_picture(files[0]), (1.0, 1.0, 1.0)
+    chart = find_chart(rgb)
+    found = fit_colours(chart, illuminant, efficiency)
+    name = name or f"{sensor.name}_colour"
+    out.mkdir(parents=True, exist_ok=True)
+    file, page = out / f"{name}.yaml", out / f"{name}.html"
+    write_atomically(file, colour_file(found, sensor, name, files[0].name, illuminant).encode())
+    write_colour_page(page, found, chart, name)
+    return file, page, found

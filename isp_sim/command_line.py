@@ -1,0 +1,92 @@
+"""How every command begins and ends: arguments, one sentence for what is wrong, Ctrl-C and SIGTERM.
+
+Nothing here imports more than Python's own: `--help` answers at once, and a signal is understood while torch loads.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
+
+from isp_sim import progress
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+IMPORTS = "<frozen importlib._bootstrap>"
+"""Where Python's frames lie while it imports."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal has come that ends the command."""
+
+
+def run(
+    parser: argparse.ArgumentParser,
+    work: Callable[[argparse.Namespace], int],
+    arguments: Sequence[str] | None = None,
+    kept: str = "nothing was written",
+) -> int:
+    """Parse the arguments and do the work; what is wrong becomes one sentence on stderr, after the command's name.
+
+    A signal ends processes that were started and unwinds the work, so that no semaphore is left; before there is
+    anything to unwind (Python still imports), it ends the program at once.
+
+    Args:
+        parser: of the command line; its `prog` names the command.
+        work: what the command does; gives the exit status.
+        arguments: instead of the program's.
+        kept: what is there and how to go on where the command was stopped.
+
+    Returns:
+        The work's status; 1 for ValueError, OSError and FloatingPointError; 130 after Ctrl-C, 143 after SIGTERM.
+    """
+    name = parser.prog.removeprefix("python -m ")
+    stopped: list[str] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        reached = progress.reached()
+        stopped[:] = [str(128 + number), f"{name}: stopped{f' at {reached}' if reached else ''}; {kept}"]
+        children = sys.modules["multiprocessing"].active_children() if "multiprocessing" in sys.modules else []
+        if not children and not reached and _importing(frame):  # raised in an import, it could be caught or half-done
+            print(stopped[1], file=sys.stderr, flush=True)
+            os._exit(128 + number)
+        for child in children:
+            child.terminate()
+        raise Stopped
+
+    before = _handle(stop)
+    try:
+        return work(parser.parse_args(arguments))
+    except (ValueError, OSError, FloatingPointError) as fault:
+        if not stopped:
+            print(f"{name}: {fault}", file=sys.stderr)
+            return 1
+    except KeyboardInterrupt:
+        pass
+    except BaseException:  # such as torch's, when its processes end with the command
+        if not stopped:
+            raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_IGN if stopped else handler)  # nothing disturbs the end
+    status, sentence = stopped or ("130", f"{name}: stopped; {kept}")
+    print(sentence, file=sys.stderr)
+    return int(status)
+
+
+def _handle(handler: Callable[[int, FrameType | None], None]) -> dict[signal.Signals, Any]:
+    """Install a handler where Python takes signals, in the main thread; gives those that were there."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    return {number: signal.signal(number, handler) for number in SIGNALS}
+
+
+def _importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == IMPORTS:
+            return True
+        frame = frame.f_back
+    return False

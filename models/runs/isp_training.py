@@ -1,0 +1,133 @@
+"""A training of the learned ISP and the table it is judged by: what `models.train_isp` does."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from rich.console import Console
+
+from isp_sim.isp.pipeline import Pipeline
+from models.data.samples import PairSample, PairSource
+from models.engine.distributed import Processes
+from models.engine.training import CHECKPOINT, Recipe, Training
+from models.isp.fixed_settings import best_fixed, start_fixed, training_shots
+from models.isp.grid_search import Steps
+from models.isp.learned import LearnedIsp, save_weights
+from models.isp.learner import Input, IspLearner, Loss, LowLightPictures
+from models.isp.predictor import Crop, Predictor
+from models.isp.table import Method, Oracle, Row, compare, developed_by, mean_scaled, not_enhanced, selected_near
+from models.recognisers.recogniser import Recogniser
+from models.scoring.poses import Poses
+
+WEIGHTS = "isp.safetensors"
+
+
+class IspRecipe(BaseModel):
+    """A training of the learned ISP.
+
+    Attributes:
+        pipeline: steps of the ISP.
+        input: what it develops: `picture`, the 8-bit one (the paper's), or `raw`, before quantisation.
+        start: where the predictor starts: `base`, each picture at a mean of 0.4 (the paper's), or `fixed`, the setting
+            of a coarse grid that is best for a few training shots, one for all.
+        loss: `heatmaps` (the paper's) or `spatial-cross-entropy` (`places` in older files); see
+            `models.isp.learner.pose_loss`.
+        look: what the predictor sees of a picture in training: `random`, a 256×256 crop (the paper's), or `thumbnail`,
+            the whole squeezed to 256×256, which also takes smaller pictures.
+        pictures_a_batch: low-light pictures a step.
+        people_a_picture: at most; drawn from a crowd.
+        training: how long and how fast.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pipeline: Pipeline = Pipeline()
+    input: Input = "picture"
+    start: Literal["base", "fixed"] = "base"
+    loss: Loss = "heatmaps"
+    look: Crop = "thumbnail"
+    pictures_a_batch: int = Field(8, ge=1)
+    people_a_picture: int = Field(8, ge=1)
+    training: Recipe = Recipe()
+
+    @field_validator("loss", mode="before")
+    @classmethod
+    def _name_of_older_files(cls, value: object) -> object:
+        return "spatial-cross-entropy" if value == "places" else value
+
+
+def train(
+    recipe: IspRecipe, recogniser: Recogniser, source: PairSource, folder: Path, resume: bool,
+    about: dict[str, object], console: Console,
+) -> LearnedIsp:  # fmt: skip
+    """Train the predictor before the frozen network and write `folder/isp.safetensors`.
+
+    Args:
+        recipe: what and how.
+        recogniser: frozen; where it is, the training is.
+        source: low-light shots with labels.
+        folder: of the training.
+        resume: go on with the checkpoint in the folder.
+        about: what source and recogniser are; with the recipe they identify the training.
+        console: for progress.
+
+    Returns:
+        The learned ISP, evaluated.
+
+    Raises:
+        ValueError: a folder with another training, data that cannot be used.
+        FloatingPointError: the loss is not a number.
+    """
+    device = next(recogniser.parameters()).device
+    processes = Processes.join(device)
+    drawn = torch.Generator().manual_seed(recipe.training.seed)
+    whole: Crop = "whole" if recipe.look == "random" else "thumbnail"
+    isp = LearnedIsp(Predictor(recipe.pipeline, drawn, recipe.look, whole), recipe.pipeline)
+    learner = IspLearner(isp, recogniser, recipe.loss)
+    metadata = {k: v for k, v in recipe.model_dump(mode="json").items() if k != "training"} | about
+    training = Training(learner, learner.losses, recipe.training, folder, device, metadata, processes)
+    if recipe.start == "fixed" and not (folder / CHECKPOINT).exists():
+        start_fixed(isp, recogniser, recipe.input, training_shots(source))
+    training.open(resume)
+    pictures = LowLightPictures(
+        source, recogniser.input_size, recipe.pictures_a_batch, recipe.people_a_picture, recipe.training.seed,
+        device, recipe.input, recogniser.extent, recogniser.grow, processes.rank, processes.count,
+    )  # fmt: skip
+    training.run(pictures, lambda _: {}, console)
+    if processes.first:
+        save_weights(isp, folder / WEIGHTS, recipe.input)
+    processes.leave()
+    return isp.eval()
+
+
+def judge(
+    isp: LearnedIsp, recogniser: Recogniser, what: Input, learned_on: PairSource, judged: Iterable[PairSample],
+    flip: str, steps: Steps, cache: Path | None = None, refinement_steps: int = 0,
+) -> dict[Row, Poses]:  # fmt: skip
+    """The rows of the table: baselines, the learned ISP, oracles over the same held-out shots.
+
+    Args:
+        isp: learned.
+        recogniser: frozen.
+        what: of a shot the ISP develops; oracles search the 8-bit picture, and the raw if it is that.
+        learned_on: shots that choose the best fixed setting.
+        judged: shots nobody was trained on.
+        flip: see `models.recognisers.inference.heatmaps`.
+        steps: the oracle's grid.
+        cache: folder of what the oracle's search found.
+        refinement_steps: of the gradient from the grid's best, a second oracle; 0 leaves it out.
+    """
+    searched = Pipeline()  # the oracle is the same whatever the learned ISP is made of
+    some = training_shots(learned_on)
+    inputs: tuple[Input, ...] = ("picture",) if what == "picture" else ("picture", "raw")
+    fixed = {one: best_fixed(recogniser, searched, some, one, steps, flip) for one in inputs}
+    candidates = {
+        Method.NONE: not_enhanced(recogniser, flip),
+        Method.MEAN_SCALED: mean_scaled(recogniser, flip),
+        Method.LEARNED: developed_by(isp, recogniser, what, flip),
+        Method.LEARNED_SELECTED: selected_near(isp, recogniser, what, flip),
+    }
+    oracle = Oracle(searched, steps, fixed, cache, refinement_steps)
+    return compare(recogniser, judged, candidates, oracle, flip)
