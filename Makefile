@@ -46,6 +46,7 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/handedness.py # exits with 1 where the built-in people are mirrored
 
 docs: $(READY)  ## redraw the pictures in docs/
+	$(BIN)/python docs/draw_architecture.py
 	$(BIN)/python docs/draw.py
 	$(BIN)/python docs/draw_people.py
 	$(BIN)/python docs/draw_isp.py

@@ -49,10 +49,10 @@ def draw(found: Results) -> None:
         part = k[line.start : line.stop]
         gains.loglog(part, np.exp(line.slope.value * np.log(part) + line.intercept.value) / part, color=ACCENT)
     start = found.read_lines[-1].from_k
-    told = (
+    headline = (
         f"second conversion gain between K = {start.low:.2f} and {start.high:.2f}" if start else "one conversion gain"
     )
-    gains.set(xlabel="K, DN/e⁻", ylabel="read noise (Tukey scale), e⁻", title=told)
+    gains.set(xlabel="K, DN/e⁻", ylabel="read noise (Tukey scale), e⁻", title=headline)
     plot.savefig(PICTURE, dpi=75)
 
 

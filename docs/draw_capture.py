@@ -39,7 +39,7 @@ def draw() -> None:
     well, before, low = (srgb_codes(image) for image in (warped, crop(bright, box), found.match.level(kept)))
     panels = {
         "well-lit, warped": well,
-        "low-light, lifted": low,
+        "low-light, brightened": low,
         "checkerboard, as captured": checkerboard(before, low),
         "checkerboard, aligned": checkerboard(well, low),
     }

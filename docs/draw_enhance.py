@@ -75,11 +75,11 @@ def draw_raw_pairs() -> None:
         for line in [one for one in read_manifest(pairs) if one.labels["kind"] in ("colour", "grey")][:6]:
             low, well = (cv2.imread(str(pairs / name))[..., ::-1] for name in (line.dark, line.bright))
             tile = np.hstack([low[:, : low.shape[1] // 2], well[:, well.shape[1] // 2 :]]).copy()
-            said = line.labels
+            labels = line.labels
             caption(
                 tile,
-                f"E {said['exposure_ev']:.1f} EV  C {said['contrast']:.0f}  saturation {said['saturation']:.2f}  "
-                f"{said['kind']}",
+                f"E {labels['exposure_ev']:.1f} EV  C {labels['contrast']:.0f}  saturation {labels['saturation']:.2f}  "
+                f"{labels['kind']}",
             )
             tiles.append(tile)
         save("enhance-raw-pairs.jpg", sheet(tiles))
@@ -87,13 +87,13 @@ def draw_raw_pairs() -> None:
 
 def main() -> None:
     """Draw both."""
-    asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    asked.add_argument(
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
         "--trained", type=Path, default=TRAINED, help="trainings of benchmarks/enhance_table.py, shown where they are"
     )
-    given = asked.parse_args()
+    args = parser.parse_args()
     draw_raw_pairs()
-    draw_enhancers(given.trained)
+    draw_enhancers(args.trained)
 
 
 if __name__ == "__main__":

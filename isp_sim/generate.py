@@ -54,8 +54,7 @@ def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
     import torch
 
     from isp_sim.photo_pairs.pairs import photo_shots
-    from isp_sim.photo_pairs.rig import PhotoPairRig
-    from isp_sim.rigfile import load_any_rig
+    from isp_sim.photo_pairs.rig import PhotoPairRig, load_any_rig
     from isp_sim.run_plan import plan
     from isp_sim.run_spec import RunSpec, digest
 

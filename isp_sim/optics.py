@@ -22,10 +22,9 @@ from scipy.special import j1
 
 from isp_sim.parallel_rows import in_rows
 from isp_sim.rig import Arm, BeamSplitter, Geometry, Lens, NdFilter, Sensor
+from isp_sim.transfer import REC709_LUMA
 from isp_sim.units import Photons, Radiance
 
-REC709_LUMINANCE = (0.2126, 0.7152, 0.0722)
-"""Y of linear Rec. 709 (ITU-R BT.709-6)."""
 BAND_WAVELENGTH_UM = (0.60, 0.54, 0.46)
 """Middle of the R, G and B bands, for diffraction."""
 FINE = 9  # samples across a pixel when a point spread function is integrated
@@ -89,7 +88,7 @@ def arm_bands(
     )
     visible = path * (np.array(nd_filter.transmittance.value) if arm.nd_filter else 1.0)
     infrared = path.mean() * (nd_filter.near_infrared_transmittance.value if arm.nd_filter else 1.0)
-    leak = infrared * lens.near_infrared.value * np.outer(np.ones(3), REC709_LUMINANCE)
+    leak = infrared * lens.near_infrared.value * np.outer(np.ones(3), REC709_LUMA)
     return np.asarray(visible[:, None] * np.array(sensor.rec709_to_camera.value) + leak)
 
 

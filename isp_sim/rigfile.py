@@ -12,7 +12,6 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from isp_sim.photo_pairs.rig import PhotoPairRig
 from isp_sim.rig import Rig, Sensor
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -31,16 +30,11 @@ def rigs_folder() -> Path:
     return installed if installed.is_dir() else Path(__file__).resolve().parent.parent / "rigs"
 
 
-def is_photo_pairs(document: dict[str, object]) -> bool:
-    """Whether a rig file is for pairs from raw photographs, not for a camera."""
-    return document.get("kind") == "raw-pairs"
-
-
-def load_any_rig(name: str | Path) -> Rig | PhotoPairRig:
-    """Read a rig of either kind: two arms, or pairs from raw photographs. Raises as `load_rig`."""
+def load_rig_or(kind: str, model: type[ModelT], name: str | Path) -> Rig | ModelT:
+    """Read a rig, or what another model says where the file's field `kind` is `kind`. Raises as `load_rig`."""
     path = _find(str(name), rigs_folder(), beside=None)
     document, origins = _read_extended(path)
-    return _validate(PhotoPairRig, document, origins, path) if is_photo_pairs(document) else load_rig(name)
+    return _validate(model, document, origins, path) if document.get("kind") == kind else load_rig(name)
 
 
 def load_rig(name: str | Path) -> Rig:

@@ -1,15 +1,13 @@
 """What a run is: the values that identify it, which `run.json` keeps, and those that only carry it out."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from isp_sim.choices import BUILT_IN, FROZEN, Orientation, Subset
 from isp_sim.manifest import VERSION
-from isp_sim.photo_pairs.rig import PhotoPairRig
+from isp_sim.photo_pairs.rig import PhotoPairRig, any_rig_of
 from isp_sim.rig import Rig
-from isp_sim.rigfile import is_photo_pairs
 
 CARRIES_OUT = ("rig_json", "out", "annotations", "skip_unusable", "workers")
 """Fields that are not in `run.json`: no byte of a pair depends on them (of the rig it keeps name and digest)."""
@@ -57,8 +55,7 @@ class RunSpec:
     @property
     def rig(self) -> Rig | PhotoPairRig:
         """The rig, read from its text."""
-        kind = PhotoPairRig if is_photo_pairs(json.loads(self.rig_json)) else Rig
-        return kind.model_validate_json(self.rig_json)
+        return any_rig_of(self.rig_json)
 
     @property
     def identity(self) -> dict[str, object]:

@@ -18,6 +18,10 @@ REC709_TO_XYZ = (
     (0.0193339, 0.1191920, 0.9503041),
 )
 """Linear Rec. 709 → CIE XYZ under D65 (IEC 61966-2-1)."""
+REC709_LUMA = (0.2126, 0.7152, 0.0722)
+"""Weights of R, G, B in brightness (ITU-R BT.709-6): of linear light CIE Y, of encoded values luma."""
+REC601_LUMA = (0.299, 0.587, 0.114)
+"""Weights of R, G, B in luma (ITU-R BT.601-7)."""
 
 
 def srgb_encode(linear: Tensor) -> Tensor:

@@ -39,8 +39,8 @@ def test_light_flows_in_one_direction():
         assert before.gives == after.takes
 
 
-def test_the_readme_shows_the_same_table():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_page_on_the_light_path_shows_the_same_table():
+    text = (ROOT / "docs" / "light-path.md").read_text(encoding="utf-8")
     for stage in LIGHT_PATH:
         file = stage.function.split(":")[0].replace(".", "/")
         assert f"| {stage.name} | `{stage.function.split(':')[1]}` in `{file}" in text

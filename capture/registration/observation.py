@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from isp_sim.isp.demosaic import demosaic
 from isp_sim.isp.operators import white_balance
 from isp_sim.raw import Raw, normalise
+from isp_sim.transfer import REC601_LUMA
 from isp_sim.units import Mosaic, Picture
 
 SATURATED = 0.98
 """Share of the range from which a well-lit pixel no longer shows the light."""
-LUMA = (0.299, 0.587, 0.114)
-"""Y′ of 8-bit pictures (ITU-R BT.601-7)."""
 
 
 class Level(NamedTuple):
@@ -108,7 +107,7 @@ def of_pictures(bright: Picture, dark: Picture) -> Observation:
     """
     if bright.shape != dark.shape:
         raise ValueError(f"the arms' pictures differ: {bright.shape[1::-1]} px and {dark.shape[1::-1]} px")
-    lumas = (np.ascontiguousarray(picture @ (np.array(LUMA, np.float32) / 255)) for picture in (bright, dark))
+    lumas = (np.ascontiguousarray(picture @ (np.array(REC601_LUMA, np.float32) / 255)) for picture in (bright, dark))
     return Observation(next(lumas), next(lumas), "", (1.0, 1.0, 1.0))
 
 

@@ -9,11 +9,8 @@ from torch import Tensor
 
 from isp_sim.isp.bilateral import bilateral
 from isp_sim.isp.params import ParamSpec
-from isp_sim.transfer import tone
+from isp_sim.transfer import REC709_LUMA, tone
 from isp_sim.units import LinearRgb, Mosaic
-
-REC709_LUMA = (0.2126, 0.7152, 0.0722)
-"""Weights of R, G, B in brightness (ITU-R BT.709-6)."""
 
 GAIN = ParamSpec("gain", 2.0**-2, 2.0**10, 1.0, "log", "×", "−2 … +10 EV")
 

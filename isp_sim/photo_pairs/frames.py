@@ -9,7 +9,7 @@ import rawpy
 from isp_sim.dng import read_dng
 from isp_sim.raw import Raw
 from isp_sim.scenes.photos import list_files
-from isp_sim.scenes.raws import MOSAIC, SUFFIXES, Sidecar, read_sidecar
+from isp_sim.scenes.raws import MOSAIC, SUFFIXES, Sidecar, libraw_reason, read_sidecar
 from isp_sim.schedule import FILE_NAME
 from isp_sim.transfer import REC709_TO_XYZ
 from isp_sim.units import Counts
@@ -108,8 +108,7 @@ def _of_libraw(path: Path) -> Raw:
             camera, to_rec709 = np.array(raw.rgb_xyz_matrix[:3], float), np.array(raw.color_matrix[:, :3], float)
             white = float(raw.white_level)
     except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
-        reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
-        raise ValueError(f"{path} cannot be read by LibRaw: {reason}") from None
+        raise ValueError(f"{path} cannot be read by LibRaw: {libraw_reason(error)}") from None
     if not camera.any():  # of a DNG LibRaw gives the matrix from balanced camera RGB to Rec. 709 instead
         if not to_rec709.any() or min(gains) <= 0:
             raise ValueError(f"{path}: LibRaw knows no colour matrix of its camera; convert it to DNG")

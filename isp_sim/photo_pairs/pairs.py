@@ -26,10 +26,9 @@ from isp_sim.photo_pairs.rig import CONTRAST_END, PhotoPairRig
 from isp_sim.raw import Raw
 from isp_sim.rig import Isp
 from isp_sim.schedule import Shot
-from isp_sim.transfer import srgb_encode, tone
+from isp_sim.transfer import REC601_LUMA, srgb_encode, tone
 from isp_sim.units import Counts, Srgb
 
-LUMA = (0.299, 0.587, 0.114)
 KEY_FLOOR = 1e-3
 EXPOSURE_US = 100_000
 """Nominal, of the well-lit picture; file names carry the low-light one's, `2^E` times that."""
@@ -202,11 +201,11 @@ def lower_contrast(image: Tensor, slope: float, pivot: float) -> Tensor:
 
 def key_of(image: Tensor) -> float:
     """The log-mean of a picture's luma: `exp(mean ln(Y + 0.001)) − 0.001`."""
-    luma = torch.einsum("c,bchw->bhw", image.new_tensor(LUMA), image)
+    luma = torch.einsum("c,bchw->bhw", image.new_tensor(REC601_LUMA), image)
     return float(torch.log(luma + KEY_FLOOR).mean().exp() - KEY_FLOOR)
 
 
 def saturate(image: Tensor, saturation: float) -> Tensor:
     """`Y + s·(x − Y)`, Y the luma: 1 changes nothing, 0 is grey."""
-    luma = torch.einsum("c,bchw->bhw", image.new_tensor(LUMA), image)[:, None]
+    luma = torch.einsum("c,bchw->bhw", image.new_tensor(REC601_LUMA), image)[:, None]
     return luma + saturation * (image - luma)

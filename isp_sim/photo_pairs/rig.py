@@ -1,11 +1,16 @@
 """What a rig file of pairs from raw photographs says; `isp_sim.photo_pairs.pairs` makes them."""
 
+import json
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from isp_sim.rig import Figure, Finite, Model, NonNegative, Share
+from isp_sim.rig import Figure, Finite, Model, NonNegative, Rig, Share
+from isp_sim.rigfile import load_rig_or
 
+KIND = "raw-pairs"
+"""What such a file says under `kind`."""
 CONTRAST_END = -100.0
 """Lowest contrast of the editor that the paper used."""
 Range = tuple[Finite, Finite]
@@ -73,3 +78,14 @@ class PhotoPairRig(Model):
         if shares > 1:
             raise ValueError(f"black_share + white_share + grey_share is {shares:g}; expected at most 1")
         return self
+
+
+def load_any_rig(name: str | Path) -> Rig | PhotoPairRig:
+    """Read a rig of either kind: two arms, or pairs from raw photographs. Raises as `isp_sim.rigfile.load_rig`."""
+    return load_rig_or(KIND, PhotoPairRig, name)
+
+
+def any_rig_of(text: str) -> Rig | PhotoPairRig:
+    """A rig of either kind from its JSON."""
+    model = PhotoPairRig if json.loads(text).get("kind") == KIND else Rig
+    return model.model_validate_json(text)

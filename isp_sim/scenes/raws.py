@@ -127,9 +127,13 @@ class Raws:
                     half_size=bool(scale <= 0.5),
                 )
         except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
-            reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
-            raise ValueError(f"{path} cannot be developed by LibRaw: {reason}") from None
+            raise ValueError(f"{path} cannot be developed by LibRaw: {libraw_reason(error)}") from None
         return np.asarray(codes, np.float32) / np.float32(65535)
+
+
+def libraw_reason(error: Exception) -> object:
+    """What LibRaw says is wrong."""
+    return error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
 
 
 def read_sidecar(path: Path) -> Sidecar:

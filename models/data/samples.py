@@ -27,6 +27,7 @@ from isp_sim.scenes.people.source import People
 from isp_sim.schedule import FILE_NAME, Shot, scene_shots, some_of, split_of
 from isp_sim.units import LinearRgb
 from models.data.normalisation import Picture
+from models.data.picture_files import read_picture
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class FolderPairs:
     def group(self, index: int) -> list[PairSample]:
         """The pair `index`."""
         bright, dark, gain_db, image = self._pairs[index]
-        low, well = _read(self.folder / "dark" / dark), _read(self.folder / "bright" / bright)
+        low, well = read_picture(self.folder / "dark" / dark), read_picture(self.folder / "bright" / bright)
         if low.shape != well.shape:
             raise ValueError(f"{self.folder / 'dark' / dark}: {low.shape[:2]} px, its partner has {well.shape[:2]}")
         check_size(self.folder / "bright" / bright, image.size, (well.shape[1], well.shape[0]))
@@ -147,14 +148,14 @@ class FolderPairs:
 
     def _classes(self, bright: str) -> np.ndarray | None:
         path = self.folder / "semantic" / bright
-        return _read(path, cv2.IMREAD_GRAYSCALE) if self._semantic and path.is_file() else None
+        return read_picture(path, cv2.IMREAD_GRAYSCALE) if self._semantic and path.is_file() else None
 
     def _developed(self, dark: str) -> np.ndarray | None:
         if self._how is None:
             return None
         record = self._records.get(dark)
         if record is None or record.raw_dark is None:
-            raise ValueError(f"{self.folder / 'manifest.jsonl'}: has no raw_dark for {dark}, whose raw is needed")
+            raise ValueError(f"{self.folder / 'manifest.jsonl'}: has no raw_dark for {dark}, expected its raw")
         return before_8_bits(read_dng(self.folder / record.raw_dark), *self._how, record)
 
 
@@ -331,13 +332,3 @@ def shot_of(name: str) -> tuple[str, ...]:
 def scene_of(name: str) -> tuple[str, ...]:
     """What all pictures of a scene share in their names: place and video."""
     return shot_of(name)[:2]
-
-
-def _read(path: Path, how: int = cv2.IMREAD_COLOR) -> Picture:
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file, though the annotations or its partner name it")
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    picture = cv2.imdecode(data, how) if len(data) else None
-    if picture is None:
-        raise ValueError(f"{path}: not a readable picture; is it truncated?")
-    return np.ascontiguousarray(picture[..., ::-1]) if picture.ndim == 3 else picture

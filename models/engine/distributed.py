@@ -7,6 +7,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from isp_sim import streams
+
 
 def pick_device(name: str) -> torch.device:
     """`auto` is CUDA where there is one; under torchrun each process has its own card.
@@ -27,6 +29,20 @@ def pick_device(name: str) -> torch.device:
 def leads() -> bool:
     """Whether this process is the one that judges and writes: alone, or torchrun's first."""
     return int(os.environ.get("RANK", "0")) == 0
+
+
+def order_of_epoch(groups: int, seed: int, epoch: int, rank: int = 0, processes: int = 1) -> list[int]:
+    """Numbers of the groups that a process learns from in an epoch, shuffled; equally many for each process.
+
+    Args:
+        groups: of the source.
+        seed: of the training.
+        epoch: from 0.
+        rank: of the process.
+        processes: that share the groups.
+    """
+    order: list[int] = streams.generator(seed, "order", epoch).permutation(groups).tolist()
+    return order[rank : groups // processes * processes : processes]
 
 
 class Processes:

@@ -10,6 +10,7 @@ from torch import Tensor
 from isp_sim import streams
 from models.data.normalisation import NormalisationName, normalise
 from models.data.samples import PairSample, PairSource
+from models.engine.distributed import order_of_epoch
 from models.enhance.networks.sllen_losses import VOID
 
 
@@ -52,8 +53,7 @@ class Patches:
 
     def __call__(self, epoch: int) -> Iterator[tuple[float, PatchBatch]]:
         """The epoch's batches, each with the share of the groups that are used up."""
-        order = streams.generator(self.seed, "order", epoch).permutation(len(self.source)).tolist()
-        order = order[self.rank : len(order) // self.processes * self.processes : self.processes]
+        order = order_of_epoch(len(self.source), self.seed, epoch, self.rank, self.processes)
         waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
         number = 0
         for place, group in enumerate(order):

@@ -8,6 +8,7 @@ import torch
 
 from isp_sim.transfer import srgb_decode, srgb_encode
 from models.data.normalisation import Picture
+from models.data.picture_files import read_picture
 from models.data.samples import PairSample
 from models.enhance.networks.sllen_losses import VOID
 
@@ -50,14 +51,13 @@ class VocPictures:
             ValueError: a file cannot be read, sizes differ, or a class is too high.
         """
         file, beside = self._files[index]
-        picture, semantic = _read(file)[..., ::-1], read_map(beside)
+        picture, semantic = read_picture(file), read_map(beside)
         if picture.shape[:2] != semantic.shape:
             raise ValueError(f"{beside}: {semantic.shape} px, its picture has {picture.shape[:2]}")
         top = int(semantic[semantic != VOID].max(initial=0))
         if top >= self.classes:
             raise ValueError(f"{beside}: class {top}; expected 0 … {self.classes - 1} or {VOID} (void)")
-        well = np.ascontiguousarray(picture)
-        return [PairSample(file.name, darkened(well, self.darken_ev), well, (), "LL-N", None, semantic)]
+        return [PairSample(file.name, darkened(picture, self.darken_ev), picture, (), "LL-N", None, semantic)]
 
 
 def darkened(picture: Picture, ev: float) -> Picture:
@@ -77,20 +77,13 @@ def read_map(path: Path) -> np.ndarray:
     Raises:
         ValueError: not a readable map.
     """
-    codes = _read(path, cv2.IMREAD_UNCHANGED)
+    codes = read_picture(path, cv2.IMREAD_UNCHANGED)
+    if codes.dtype != np.uint8:
+        raise ValueError(f"{path}: has {8 * codes.itemsize} bits, expected a map of 8")
     if codes.ndim == 2:
         return codes
-    blue, green, red = (codes[..., c].astype(np.uint16) for c in range(3))
     classes = np.zeros(codes.shape[:2], np.uint16)
     for j in range(3):
-        for c, colour in enumerate((red, green, blue)):
-            classes |= ((colour >> (7 - j)) & 1) << (3 * j + c)
+        for c in range(3):
+            classes |= ((codes[..., c].astype(np.uint16) >> (7 - j)) & 1) << (3 * j + c)
     return (classes & 255).astype(np.uint8)
-
-
-def _read(path: Path, how: int = cv2.IMREAD_COLOR) -> np.ndarray:
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    picture = cv2.imdecode(data, how) if len(data) else None
-    if picture is None or picture.dtype != np.uint8:
-        raise ValueError(f"{path}: not a readable picture of 8 bits; is it truncated?")
-    return picture

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import cv2
-import numpy as np
 import torch
 from rich.table import Table
 from torch import Tensor, nn
@@ -13,6 +12,7 @@ from isp_sim.files import write_atomically
 from isp_sim.isp.develop import develop_raw, unclipped_srgb
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.rigfile import load_rig
+from models.data.picture_files import read_unit
 from models.data.samples import uncut
 from models.engine.weights_file import fill, read_tensors, write_tensors
 from models.isp.predictor import Crop, Predictor
@@ -110,15 +110,9 @@ def read_image(path: Path) -> Tensor:
     """A picture of 8 or 16 bits as `(1, 3, height, width)`, 1 is white.
 
     Raises:
-        ValueError: not a picture.
-        FileNotFoundError: no such file.
+        ValueError: no such file, or not a picture.
     """
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if len(data) else None
-    if picture is None or picture.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"{path}: not a readable picture of 8 or 16 bits")
-    scaled = picture[..., ::-1].astype(np.float32) / (255 if picture.dtype == np.uint8 else 65535)
-    return torch.from_numpy(scaled).permute(2, 0, 1)[None].contiguous()
+    return torch.from_numpy(read_unit(path)).permute(2, 0, 1)[None].contiguous()
 
 
 def write_image(image: Tensor, path: Path) -> None:

@@ -16,6 +16,7 @@ from isp_sim import streams
 from models.data.crops import GROW, Affine, crop_affine, joints_in_crop
 from models.data.normalisation import LOW
 from models.data.samples import PairSample, PairSource
+from models.engine.distributed import order_of_epoch
 from models.isp.learned import LearnedIsp
 from models.isp.region_crops import developed_crops
 from models.pose.heatmaps import SIGMAS, encode
@@ -86,8 +87,7 @@ class LowLightPictures:
 
     def __call__(self, epoch: int) -> Iterator[tuple[float, LowLightBatch]]:
         """The epoch's batches, each with the share of the groups that are used up; what is left over is not used."""
-        order = streams.generator(self.seed, "order", epoch).permutation(len(self.source)).tolist()
-        order = order[self.rank : len(order) // self.processes * self.processes : self.processes]
+        order = order_of_epoch(len(self.source), self.seed, epoch, self.rank, self.processes)
         waiting: list[PairSample] = []
         number = 0
         with ThreadPoolExecutor(1) as ahead:  # the next group is read while this one is learned from

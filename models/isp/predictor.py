@@ -83,7 +83,7 @@ class Predictor(nn.Module):
         """
         crop = self.training_crop if self.training else self.crop
         if generator is None and (self.training or crop == "random"):
-            raise ValueError("the predictor draws (training, random crops): a generator is needed")
+            raise ValueError("no generator: training and random crops draw, expected a torch.Generator")
         base = torch.cat([self.pipeline.base(image) for image in images])
         means = torch.cat([image.mean(dim=(1, 2, 3), keepdim=True) for image in images])
         gain = TARGET_MEAN / means.clamp_min(1e-6)

@@ -4,7 +4,6 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from rich.console import Console
@@ -13,6 +12,7 @@ from rich.table import Table
 from isp_sim import html_report
 from isp_sim.files import write_atomically
 from models.data.normalisation import WELL, Picture
+from models.data.picture_files import jpeg
 from models.data.samples import PairSample
 from models.isp.learned import LearnedIsp
 from models.isp.learner import Input, light_of
@@ -20,7 +20,7 @@ from models.isp.table import Row, developed_by, gaps
 from models.recognisers.inference import detect
 from models.recognisers.recogniser import Recogniser
 from models.scoring.average_precision import Score, figure
-from models.scoring.drawing import caption, draw_poses, lifted
+from models.scoring.drawing import caption, draw_poses, lifted, stacked
 from models.scoring.poses import LOW_SPLITS
 
 EXAMPLES = 4
@@ -68,11 +68,9 @@ def write_report(
     for place in range(EXAMPLES):  # another split each time, from another part of the shots
         of_split = [sample for sample in samples if sample.split == LOW_SPLITS[place % 3]] or list(samples)
         chosen.append(of_split[place * len(of_split) // EXAMPLES])
-    _, coded = cv2.imencode(
-        ".jpg", examples(isp, recogniser, what, chosen[:EXAMPLES])[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88]
-    )
+    coded = jpeg(examples(isp, recogniser, what, chosen[:EXAMPLES]))
     write_atomically(folder / "parameters.png", parameters)
-    write_atomically(folder / "examples.jpg", coded.tobytes())
+    write_atomically(folder / "examples.jpg", coded)
     protocol = next(iter(next(iter(scores.values())).values())).record()["protocol"]
     blocks = [
         html_report.table(("input", *LOW_SPLITS), cells(scores)),
@@ -82,7 +80,7 @@ def write_report(
         ),
         html_report.picture(parameters, "parameters the predictor chose for each held-out picture, by split"),
         html_report.picture(
-            coded.tobytes(),
+            coded,
             "mean brought to 0.4, after the learned ISP, the well-lit partner; true poses white, found ones orange on "
             "the left of the body and blue on the right",
             "jpeg",
@@ -143,5 +141,4 @@ def examples(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples: Sequ
             caption(tile, f"{sample.split}  {words}")
             tiles.append(tile)
         lines.append(np.hstack(tiles))
-    width = max(line.shape[1] for line in lines)
-    return np.ascontiguousarray(np.vstack([np.pad(n, ((0, 4), (0, width - n.shape[1]), (0, 0))) for n in lines]))
+    return stacked(lines)

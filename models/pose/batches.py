@@ -14,6 +14,7 @@ from isp_sim.scenes import JOINTS
 from models.data.crops import Augmentation, crop, drawn_affine, joints_in_crop
 from models.data.normalisation import LOW, NORMALISATION, WELL, Levels, levels
 from models.data.samples import PairSample, PairSource
+from models.engine.distributed import order_of_epoch
 from models.pose.heatmaps import SIGMAS, encode
 from models.pose.network import HEATMAP_STRIDE
 
@@ -117,8 +118,7 @@ class _Order(Sampler[tuple[int, int]]):
         self.groups, self.seed, self.rank, self.processes, self.epoch = groups, seed, rank, processes, 0
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = streams.generator(self.seed, "order", self.epoch).permutation(self.groups)
-        for index in order[self.rank : len(self) * self.processes : self.processes].tolist():
+        for index in order_of_epoch(self.groups, self.seed, self.epoch, self.rank, self.processes):
             yield self.epoch, index
 
     def __len__(self) -> int:

@@ -39,6 +39,12 @@ def draw_poses(picture: Picture, truth: Sequence[Person], found: Sequence[Detect
     return canvas
 
 
+def stacked(rows: Sequence[Picture], gap: int = 4) -> Picture:
+    """Rows of pictures below each other, black where one is narrower, with a gap below each."""
+    width = max(row.shape[1] for row in rows)
+    return np.vstack([np.pad(row, ((0, gap), (0, width - row.shape[1]), (0, 0))) for row in rows])
+
+
 def caption(picture: Picture, words: str) -> None:
     """Words into the picture's lower left corner."""
     at = (6, picture.shape[0] - 8)

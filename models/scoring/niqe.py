@@ -52,7 +52,7 @@ def fit_pristine(pictures: Iterable[Picture]) -> Pristine:
         features, sharpness = block_features(picture)
         found += list(features[sharpness >= SHARP_SHARE * sharpness.max()])
     if len(found) <= FEATURES:
-        raise ValueError(f"NIQE: {len(found)} sharp blocks of {BLOCK_PX} px; over {FEATURES} are needed: more pictures")
+        raise ValueError(f"NIQE: {len(found)} sharp blocks of {BLOCK_PX} px, expected over {FEATURES}")
     together = np.stack(found)
     return Pristine(together.mean(axis=0), np.cov(together, rowvar=False), len(found))
 
@@ -80,7 +80,7 @@ def block_features(picture: Picture) -> tuple[Array, Array]:
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float64)
     rows, columns = grey.shape[0] // BLOCK_PX, grey.shape[1] // BLOCK_PX
     if not rows or not columns:
-        raise ValueError(f"NIQE: a picture of {grey.shape[1]}×{grey.shape[0]} px; {BLOCK_PX} px a side are needed")
+        raise ValueError(f"NIQE: a picture of {grey.shape[1]}×{grey.shape[0]} px, expected {BLOCK_PX} a side")
     grey = grey[: rows * BLOCK_PX, : columns * BLOCK_PX]
     scales, sharpness = [], np.zeros(rows * columns)
     for scale in (1, 2):

@@ -6,10 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from isp_sim.transfer import REC601_LUMA
 from models.data.normalisation import Picture
-
-LUMA = (0.299, 0.587, 0.114)
-"""Y of R, G, B (BT.601)."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def psnr_ssim(picture: Picture, target: Picture, protocol: QualityProtocol | Non
 
 
 def _luma(image: Tensor) -> Tensor:
-    return torch.einsum("c,bchw->bhw", image.new_tensor(LUMA), image)[:, None]
+    return torch.einsum("c,bchw->bhw", image.new_tensor(REC601_LUMA), image)[:, None]
 
 
 class ClassOverlap:

@@ -17,7 +17,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
 
-import cv2
 import numpy as np
 from jaxtyping import Float32
 from pydantic import Field, model_validator
@@ -26,6 +25,7 @@ from isp_sim.isp.params import ParamSpec
 from isp_sim.isp.pipeline import load_pipeline
 from isp_sim.rig import Model
 from isp_sim.rigfile import load_yaml
+from models.data.picture_files import read_unit
 from models.tuning.pipeline import PipelineIsp
 from models.tuning.tunable import BlackBoxIsp, Setting, TunableParameter
 
@@ -111,7 +111,12 @@ class ExternalIsp(Model):
             if done.returncode:
                 output = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines() or ["no output"]
                 raise OSError(f"{words[0]}: exit status {done.returncode} for {raw}: {output[-1]}")
-            return _read(picture, words[0])
+            try:
+                return read_unit(picture)
+            except ValueError:
+                raise ValueError(
+                    f"{words[0]}: wrote no readable picture of 8 or 16 bits to {{picture}}, {picture.name}"
+                ) from None
 
 
 def load_external(path: Path) -> BlackBoxIsp:
@@ -125,12 +130,3 @@ def load_external(path: Path) -> BlackBoxIsp:
     if re.search(r"^steps:", path.read_text(encoding="utf-8"), re.MULTILINE):
         return PipelineIsp(load_pipeline(path))
     return load_yaml(ExternalIsp, path)
-
-
-def _read(path: Path, program: str) -> Float32[np.ndarray, "height width 3"]:
-    data = np.frombuffer(path.read_bytes(), np.uint8) if path.is_file() else np.empty(0, np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if len(data) else None
-    if picture is None or picture.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"{program}: wrote no readable picture of 8 or 16 bits to {{picture}}, {path.name}")
-    white = np.float32(255 if picture.dtype == np.uint8 else 65535)
-    return np.ascontiguousarray(picture[..., ::-1].astype(np.float32) / white)

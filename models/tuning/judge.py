@@ -17,6 +17,7 @@ from jaxtyping import Float32
 
 from isp_sim.workers import spawned
 from models.data.normalisation import LOW, normalise
+from models.data.picture_files import read_picture
 from models.recognisers.inference import detect_in
 from models.recognisers.loading import load_recogniser
 from models.tuning.loading import load_isp
@@ -78,7 +79,9 @@ class Judge:
         """
         shot = self.task.shots[number]
         how = self.recogniser.normalisation[LOW]
-        codes = _read(shot) if settings == AS_SHOT else 255 * self.picture(settings, shot)  # normalise takes codes
+        codes = (
+            read_picture(shot.picture) if settings == AS_SHOT else 255 * self.picture(settings, shot)
+        )  # normalise takes codes
         found = detect_in(self.recogniser, [normalise(codes, how)], shot.people, LOW, self.task.flip)
         gradient: tuple[float, ...] = ()
         if self.task.gradients and settings != AS_SHOT:
@@ -89,13 +92,6 @@ class Judge:
     def picture(self, settings: Settings, shot: RawShot) -> np.ndarray:
         """A shot's developed picture under its labels, 1 is white."""
         return shot.cropped(self.isp.develop(shot.raw, settings), self.task.isp)
-
-
-def _read(shot: RawShot) -> np.ndarray:
-    picture = cv2.imread(str(shot.picture), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise ValueError(f"{shot.picture}: not a readable picture")
-    return np.ascontiguousarray(picture[..., ::-1])
 
 
 def _seeing(task: Task) -> Callable[[tuple[Settings, int]], Seen]:

@@ -4,15 +4,15 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from isp_sim import html_report
 from isp_sim.files import write_atomically
 from models.data.normalisation import Picture
+from models.data.picture_files import jpeg, read_picture
 from models.isp.trials import detections
 from models.scoring.average_precision import figure
-from models.scoring.drawing import caption, draw_poses, lifted
+from models.scoring.drawing import caption, draw_poses, lifted, stacked
 from models.scoring.poses import LOW_SPLITS
 from models.tuning.judge import Judge, Seen
 from models.tuning.record import Evaluation
@@ -90,13 +90,10 @@ def examples(
             tile = draw_poses(lifted(codes), shot.people, detections(seen[name][number].joints))
             caption(tile, f"{shot.split}  {name}")
             tiles.append(tile)
-        well_lit = cv2.imread(str(shot.well_lit), cv2.IMREAD_COLOR)
-        assert well_lit is not None
-        tile = draw_poses(np.ascontiguousarray(well_lit[..., ::-1]), shot.people, [])
+        tile = draw_poses(read_picture(shot.well_lit), shot.people, [])
         caption(tile, "well-lit arm")
         lines.append(np.hstack([*tiles, tile]))
-    width = max(line.shape[1] for line in lines)
-    return np.ascontiguousarray(np.vstack([np.pad(n, ((0, 4), (0, width - n.shape[1]), (0, 0))) for n in lines]))
+    return stacked(lines)
 
 
 def write_report(
@@ -105,9 +102,9 @@ def write_report(
 ) -> Path:  # fmt: skip
     """`report.html`, with `convergence.png` and `examples.jpg` beside it; gives the page."""
     plot = convergence(evaluated, f"{isp} in the loop")
-    _, coded = cv2.imencode(".jpg", sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
+    coded = jpeg(sheet, quality=85)
     write_atomically(folder / "convergence.png", plot)
-    write_atomically(folder / "examples.jpg", coded.tobytes())
+    write_atomically(folder / "examples.jpg", coded)
     tuned = {name: one.settings for name, one in verdicts.items() if one.settings}
     blocks = [
         html_report.table(HEADINGS, cells(verdicts)),
@@ -115,7 +112,7 @@ def write_report(
         html_report.picture(plot, "the search: mean OKS over its own shots"),
         settings_table(parameters, tuned),
         html_report.picture(
-            coded.tobytes(), "held-out shots, channels brought to a mean of 0.4; true poses white, found ones in "
+            coded, "held-out shots, channels brought to a mean of 0.4; true poses white, found ones in "
             "colour", "jpeg",
         ),
     ]  # fmt: skip

@@ -49,7 +49,7 @@ class RawShot:
         """
         height, width = self.size
         if picture.shape != (height, width, 3):
-            raise ValueError(f"{whose}: gave {picture.shape} for {self.raw}; {(height, width, 3)} is needed")
+            raise ValueError(f"{whose}: gave {picture.shape} for {self.raw}, expected {(height, width, 3)}")
         if not np.isfinite(picture).all():
             raise ValueError(f"{whose}: gave NaN or infinity for {self.raw}")
         return crop(picture, self.box)
@@ -67,12 +67,12 @@ def read_shots(folder: Path, count: int | None = None) -> tuple[RawShot, ...]:
         ValueError: no such folder, nobody in it, or pairs without raws or on the well-lit arm's pixels.
     """
     if not (folder / "manifest.jsonl").is_file():
-        raise ValueError(f"{folder}: holds no manifest.jsonl; a finished folder of isp_sim.generate is needed")
+        raise ValueError(f"{folder}: has no manifest.jsonl, expected a finished folder of isp_sim.generate")
     shots = []
     for number, record in enumerate(read_manifest(folder), start=1):
         where = f"{folder / 'manifest.jsonl'}:{number}"
         if record.raw_dark is None:
-            raise ValueError(f"{where}: raw_dark: is missing; this pair is made of pictures, raws are needed")
+            raise ValueError(f"{where}: raw_dark: is missing: this pair is made of pictures, expected raws")
         if record.onto != "low_light":
             raise ValueError(
                 f"{where}: onto: is {record.onto!r}, expected 'low_light': a raw is developed on its own pixels; align "
@@ -91,7 +91,7 @@ def read_shots(folder: Path, count: int | None = None) -> tuple[RawShot, ...]:
         if shot.people:
             shots.append(shot)
     if not shots:
-        raise ValueError(f"{folder}: nobody is labelled in it; the score of a shot is its people's")
+        raise ValueError(f"{folder}: nobody is labelled, expected people with labelled joints")
     if count is None or count >= len(shots):
         return tuple(shots)
     taken = covering([shot.name for shot in shots], count)[:count]

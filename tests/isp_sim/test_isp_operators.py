@@ -108,7 +108,7 @@ def test_no_saturation_is_grey_of_the_same_luma():
     image = torch.rand(1, 3, 4, 4, generator=stream())
     grey = operators.saturation(image, torch.zeros(1, 1))
     assert torch.allclose(grey[:, 0], grey[:, 1]) and torch.allclose(grey[:, 1], grey[:, 2])
-    luma = (image[0] * torch.tensor(operators.REC709_LUMA)[:, None, None]).sum(0)
+    luma = (image[0] * torch.tensor(transfer.REC709_LUMA)[:, None, None]).sum(0)
     assert torch.allclose(grey[0, 0], luma, atol=1e-6)
 
 

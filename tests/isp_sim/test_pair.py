@@ -166,7 +166,7 @@ def test_a_shot_does_not_depend_on_the_shots_before_it(exlpose):
 def test_a_scene_shot_at_another_base_is_metered_anew(ideal):
     camera, scene = DualCamera(sized(ideal, 120, 160)), Scene("t", texture(120, 160))
     for base_us in (10_000.0, 2_000.0, 25_000.0):
-        (pair,) = camera.shoot(scene, [(0, shot(base_us=base_us))], 0)
+        (pair,) = camera.shoot(scene, [shot(base_us=base_us)], 0)
         assert pair.well_lit.mean() == pytest.approx(90.5, abs=1.0)
 
 

@@ -13,8 +13,9 @@ from isp_sim.generate import main
 from isp_sim.manifest import read_manifest
 from isp_sim.photo_pairs.frames import PhotoFrames, open_frame, shrunk
 from isp_sim.photo_pairs.pairs import clipped, dimmed, draw, even, finish, key_of, lower_contrast, saturate
+from isp_sim.photo_pairs.rig import load_any_rig
 from isp_sim.raw import Raw
-from isp_sim.rigfile import load_any_rig, load_rig
+from isp_sim.rigfile import load_rig
 from isp_sim.transfer import srgb_encode, tone
 from models.data.samples import FolderPairs
 

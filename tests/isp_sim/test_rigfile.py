@@ -3,8 +3,9 @@
 import pytest
 from pydantic import ValidationError
 
+from isp_sim.photo_pairs.rig import load_any_rig
 from isp_sim.rig import Figure, Model
-from isp_sim.rigfile import load_any_rig, load_rig, load_sensor, rigs_folder
+from isp_sim.rigfile import load_rig, load_sensor, rigs_folder
 
 RIGS = sorted(p.stem for p in rigs_folder().glob("*.yaml"))
 SENSORS = sorted(p.stem for p in (rigs_folder() / "sensors").glob("*.yaml"))

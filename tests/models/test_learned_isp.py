@@ -130,8 +130,8 @@ def test_sixteen_bits_are_read_as_such(tmp_path):
     ("arguments", "told"),
     [
         (["none.png"], "none.png"),
-        (["bad.png"], "no picture of 8 or 16 bits"),
-        (["photo.png", "--out", "a.xyz"], "OpenCV writes no files of that ending"),
+        (["bad.png"], "not a readable picture of 8 or 16 bits"),
+        (["photo.png", "--out", "a.xyz"], "OpenCV does not write this format"),
         (["photo.png", "--weights", "a", "--pipeline", "b"], "leave out --pipeline"),
         (["photo.png", "--weights", "bad.png"], "bad.png: not a whole safetensors file"),
         (["photo.png", "--pipeline", "bad.yaml"], "bad.yaml:1: step: unknown field"),

@@ -250,7 +250,7 @@ def test_a_developed_raw_is_cropped_as_the_pair_was_and_what_is_no_picture_of_it
     picture = np.stack([xx, yy, xx], axis=-1)
     seen = shot.cropped(picture, "test")
     assert seen.shape == (80, 100, 3) and seen[0, 0].tolist() == [6, 4, 6] and seen[-1, -1].tolist() == [105, 83, 105]
-    with pytest.raises(ValueError, match=r"test: gave \(10, 10, 3\) .* is needed"):
+    with pytest.raises(ValueError, match=r"test: gave \(10, 10, 3\) .* expected"):
         shot.cropped(np.zeros((10, 10, 3), np.float32), "test")
     with pytest.raises(ValueError, match="gave NaN or infinity"):
         shot.cropped(picture * np.nan, "test")
@@ -377,11 +377,11 @@ def test_a_program_is_an_isp_and_its_faults_are_told(tmp_path):
         isp.develop(tmp_path / "a.dng", {"gain": 2})
     with pytest.raises(OSError, match=r"exit status 1 .* three is a fault"):
         isp.develop(tmp_path / "a.dng", {"gain": 3})
-    with pytest.raises(ValueError, match=r"\{gain\} stands nowhere in command"):
+    with pytest.raises(ValueError, match=r"\{gain\} is missing from command"):
         load_external(external(tmp_path, command=["x", "{raw}", "{picture}"]))
     with pytest.raises(ValueError, match=r"\{iso\} is not among knobs"):
         load_external(external(tmp_path, command=["x", "{raw}", "{picture}", "{gain}", "{iso}"]))
-    with pytest.raises(ValueError, match="needs low, high"):
+    with pytest.raises(ValueError, match="expected low, high"):
         load_external(external(tmp_path, knobs={"gain": {"low": 1, "default": 1}}))
     with pytest.raises(OSError, match="cannot be started"):
         absent = load_external(external(tmp_path, command=[str(tmp_path / "no"), "{raw}", "{picture}", "{gain}"]))
@@ -464,7 +464,7 @@ def test_a_killed_command_resumes_to_the_same_files_with_any_number_of_processes
         (["--search", "gradient"], "--isp libraw has no gradient, expected cma"),
         (["--evaluations", "0"], "--evaluations 0: expected a whole number from 1"),
         (["--pose", "gone.safetensors"], "gone.safetensors"),
-        (["--data", "nowhere"], "nowhere: holds no manifest.jsonl"),
+        (["--data", "nowhere"], "nowhere: has no manifest.jsonl"),
     ],
 )
 def test_bad_input_is_one_clear_sentence(small, tmp_path, capsys, more, said):

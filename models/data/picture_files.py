@@ -1,0 +1,47 @@
+"""Pictures from files and into them, R first; a damaged file is one sentence."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+
+from models.data.normalisation import Picture
+
+ANY_DEPTH = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
+"""Flags for colours of 8 or 16 bits."""
+
+
+def read_picture(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
+    """Codes, `(height, width, 3)` R first, or `(height, width)` where OpenCV's flags give one channel.
+
+    Args:
+        path: of the file.
+        flags: of OpenCV's `imdecode`; the default gives three channels of 8 bits.
+
+    Raises:
+        ValueError: no such file, or not a whole picture of 8 or 16 bits.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    codes = cv2.imdecode(data, flags) if len(data) else None
+    if codes is None or codes.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"{path}: not a readable picture of 8 or 16 bits; is it truncated?")
+    return codes if codes.ndim == 2 else np.ascontiguousarray(codes[..., 2::-1])
+
+
+def read_unit(path: Path) -> Float32[np.ndarray, "height width 3"]:
+    """A picture of 8 or 16 bits, 1 is white.
+
+    Raises:
+        ValueError: see `read_picture`.
+    """
+    codes = read_picture(path, ANY_DEPTH)
+    return codes.astype(np.float32) / np.float32(np.iinfo(codes.dtype).max)
+
+
+def jpeg(picture: Picture, quality: int = 88) -> bytes:
+    """A picture as the content of a JPEG file."""
+    _, coded = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return coded.tobytes()
