@@ -53,6 +53,7 @@ def run(
         if not children and not reached and _importing(frame):  # raised in an import, it could be caught or half-done
             print(stopped[1], file=sys.stderr, flush=True)
             os._exit(128 + number)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's loaders raise there when their processes end
         for child in children:
             child.terminate()
         raise Stopped
