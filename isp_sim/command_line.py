@@ -70,7 +70,7 @@ def run(
         return work(parser.parse_args(arguments))
     except (ValueError, OSError, FloatingPointError) as fault:
         if not stopped:
-            print(f"{name}: {fault}", file=sys.stderr)
+            print(f"{name}: {_sentence(fault)}", file=sys.stderr)
             return 1
     except KeyboardInterrupt:
         pass
@@ -83,6 +83,13 @@ def run(
     status, sentence = stopped or ("130", f"{name}: stopped; {kept}")
     print(sentence, file=sys.stderr)
     return int(status)
+
+
+def _sentence(fault: Exception) -> str:
+    """What is wrong; of the system's own errors the file and the reason, without a number."""
+    if isinstance(fault, OSError) and fault.filename is not None and fault.strerror:
+        return f"{fault.filename}: {fault.strerror}"
+    return str(fault)
 
 
 def _handle(handler: Callable[[int, FrameType | None], None]) -> dict[signal.Signals, Any]:

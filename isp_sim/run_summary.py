@@ -12,10 +12,11 @@ PUBLISHED_MEANS = {"LL-N": 3.2, "LL-H": 1.4, "LL-E": 0.9, "LL-A": 2.0, "WL": 90.
 
 def means_table(folder: Path) -> Table:
     """Mean 8-bit intensity by split, beside the published ones."""
-    table = Table(title="mean 8-bit intensity")
+    records = list(read_manifest(folder))
+    scenes = len({record.scene for record in records})
+    table = Table(title=f"mean 8-bit intensity over {_many(scenes, 'scene', 'scenes')}; ExLPose's are of 50")
     for heading in ("split", "pairs", "here", "ExLPose", "ratio"):
         table.add_column(heading, justify="right")
-    records = list(read_manifest(folder))
     for split, published in PUBLISHED_MEANS.items():
         chosen = [record for record in records if split in ("LL-A", "WL", record.split)]
         means = [record.mean_well_lit if split == "WL" else record.mean_low_light for record in chosen]

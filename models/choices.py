@@ -5,6 +5,8 @@ A test holds the names against the dictionaries they are keys of.
 
 WEIGHTS = "weights.safetensors"
 """What a training of a pose network or an enhancer writes into its folder."""
+POSE = "movenet-thunder"
+"""What evaluate scores where nothing is named: of the networks that come along, the best reader of people."""
 TEST_SEED = 31
 """Of the built-in test set's scenes and noise; no training that comes with the package uses it."""
 

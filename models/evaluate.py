@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isp_sim.command_line import run
-from models.choices import EXTENTS, FLIPS, TEST_SEED
+from models.choices import EXTENTS, FLIPS, POSE, TEST_SEED
 
 if TYPE_CHECKING:
     from models.data.samples import PairSource
@@ -28,9 +28,10 @@ def parser(prog: str = "python -m models.evaluate") -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--pose",
+        default=POSE,
         help="weights (.safetensors), TorchScript (.pt) or torch.export (.pt2) with a YAML beside it, "
-        "module:factory, movenet-thunder, movenet-lightning, or well-lit: the shipped one as if it had never seen the "
-        "dark [the shipped network]",
+        "module:factory, movenet-thunder, movenet-lightning, small: the low-light network that comes along, or "
+        "well-lit: that one as if it had never seen the dark [%(default)s]",
     )
     parser.add_argument(
         "--enhancer",
@@ -112,13 +113,12 @@ def work(args: argparse.Namespace) -> int:
     if not shown:
         raise ValueError(f"{args.data or args.scenes}: nobody has a labelled joint; poses need one to be judged")
     judged = poses.judged(Protocol(flip=args.flip, extent=recogniser.extent, seed=args.seed))
-    name = (args.pose or "the shipped network") + (f" after {enhancer.name}" if enhancer else "")
+    name = args.pose + (f" after {enhancer.name}" if enhancer else "")
     report = write_report(args.out, name, judged, poses_sheet(shown, poses, enhancer))
     protocol = f"true boxes, flip {args.flip}, extent {recogniser.extent:g}{counted(judged['WL'].score)}"
     console.print(score_table(f"{name}: {len(poses.truth['WL'])} shots, {protocol}", judged))
     console.print(f"report {report}, poses drawn in {args.out / 'poses.jpg'}", soft_wrap=True)
-    pose = f" --pose {args.pose}" if args.pose else ""
-    console.print(f"next: isp-sim train-isp{pose}   # an ISP that helps this network see", soft_wrap=True)
+    console.print(f"next: isp-sim train-isp --pose {args.pose}   # an ISP that helps this network see", soft_wrap=True)
     return 0
 
 

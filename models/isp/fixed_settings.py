@@ -1,11 +1,12 @@
 """One setting of the ISP for all pictures: the grid's best over a few training shots, of every split and ratio."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 from isp_sim.isp.pipeline import Pipeline
+from isp_sim.progress import Progress, track
 from models.data.samples import PairSample, PairSource
 from models.data.search_shots import covering
 from models.isp.grid_search import QUICK_GRID, Steps, around, known_steps, trial
@@ -21,26 +22,28 @@ def training_shots(source: PairSource) -> list[PairSample]:
     """`FIXED_SHOTS` shots with somebody labelled, of every split and every ratio that the source has."""
     places = [(group, name) for group in range(len(source)) for name in source.names(group)]
     seen: dict[int, PairSample] = {}
+    with Progress("training shots for the fixed setting", FIXED_SHOTS) as progress:
 
-    def usable(number: int) -> bool:
-        group, name = places[number]
-        seen[number] = next(shot for shot in source.group(group) if shot.name == name)
-        return bool(seen[number].labelled)
+        def usable(number: int) -> bool:
+            group, name = places[number]
+            seen[number] = next(shot for shot in source.group(group) if shot.name == name)
+            progress.advance(bool(seen[number].labelled))
+            return bool(seen[number].labelled)
 
-    return [seen[number] for number in covering([name for _, name in places], FIXED_SHOTS, usable)]
+        return [seen[number] for number in covering([name for _, name in places], FIXED_SHOTS, usable)]
 
 
 def best_fixed(
     recogniser: Recogniser,
     pipeline: Pipeline,
-    samples: Iterable[PairSample],
+    samples: Sequence[PairSample],
     what: Input,
     steps: Steps,
     flip: str,
 ) -> int:
     """The setting of the grid that has the highest mean OKS over training shots: one for all pictures."""
     found = []
-    for sample in samples:
+    for sample in track(samples, "shots for the best fixed setting"):
         values = around(pipeline, pipeline.base(light_of(sample, what, torch.device("cpu"))[None]), steps)
         found.append(trial(recogniser, pipeline, sample, what, values, flip).mean_oks())
     return int(np.mean(found, axis=0).argmax())

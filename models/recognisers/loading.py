@@ -16,6 +16,8 @@ from models.recognisers.movenet import KEYPOINTS, STRIDE, SizeName, load_movenet
 from models.recognisers.plugins import from_factory, load_module
 from models.recognisers.recogniser import Recogniser, RecogniserFile
 
+SMALL = "small"
+"""Name of the shipped low-light network."""
 WELL_LIT = "well-lit"
 """Name of the shipped network as one that has never seen the dark."""
 MOVENETS: dict[str, SizeName] = {f"movenet-{size}": size for size in get_args(SizeName)}
@@ -72,7 +74,7 @@ def load_recogniser(name: str | Path | None = None) -> Recogniser:
     Args:
         name: weights of ours (.safetensors), TorchScript (.pt) or an exported program (.pt2) with its YAML beside it,
             or `package.module:factory`, whose call gives a `Recogniser`; `movenet-thunder`, `movenet-lightning`, see
-            `movenet`; `well-lit`, see `well_lit_alone`; without it the shipped network.
+            `movenet`; `well-lit`, see `well_lit_alone`; `small` or nothing: the shipped low-light network.
 
     Raises:
         ValueError: none of these, or what is there cannot be used.
@@ -81,7 +83,7 @@ def load_recogniser(name: str | Path | None = None) -> Recogniser:
         return well_lit_alone()
     if name in MOVENETS:
         return movenet(MOVENETS[str(name)])
-    path = Path(name) if name is not None else SHIPPED
+    path = SHIPPED if name in (None, SMALL) else Path(str(name))
     if path.suffix == ".safetensors":
         return of_cpn(load_network(path))
     if path.suffix in (".pt", ".pt2"):
@@ -90,7 +92,7 @@ def load_recogniser(name: str | Path | None = None) -> Recogniser:
         return _checked(from_factory(str(name), "--pose", Recogniser), name)
     raise ValueError(
         f"--pose {name}: expected .safetensors, .pt (TorchScript), .pt2 (torch.export), module:factory, "
-        f"{', '.join(MOVENETS)} or {WELL_LIT}"
+        f"{', '.join(MOVENETS)}, {SMALL} or {WELL_LIT}"
     )
 
 
@@ -100,7 +102,7 @@ def identity(name: str | Path | None = None) -> str:
     Args:
         name: as `load_recogniser` takes it.
     """
-    weights = SHIPPED if name in (None, WELL_LIT) else Path(str(name))
+    weights = SHIPPED if name in (None, SMALL, WELL_LIT) else Path(str(name))
     if name in MOVENETS:
         weights = shipped_weights(MOVENETS[str(name)])
     content = [one.read_bytes() for one in (weights, weights.with_suffix(".yaml")) if one.is_file()]

@@ -479,7 +479,7 @@ def test_the_command_tells_faults_in_one_line(listed, tmp_path, capsys):
     assert len(told) == 5
     assert all(line.startswith("calibration.sensor: ") for line in told)
     assert "1 of its files are missing" in told[-2]
-    assert told[-1].endswith("--size 3 3: an even width from 64 and an even height from 80 are allowed")
+    assert told[-1].endswith("--size 3 3: expected an even width from 64 and an even height from 80")
 
 
 def test_a_folder_at_fault_is_named_as_it_was_given(tmp_path, capsys):

@@ -157,5 +157,5 @@ def test_frozen_means_frozen_and_gradients_reach_the_input():
 
 def test_an_unknown_flip_is_refused():
     person = someone()
-    with pytest.raises(ValueError, match="flip 'left': allowed are none, right, released"):
+    with pytest.raises(ValueError, match="flip 'left': expected one of none, right, released"):
         detect(of_cpn(Cpn("small")), np.zeros((99, 99, 3), np.uint8), [person], LOW, flip="left")

@@ -203,7 +203,7 @@ def test_another_trainings_folder_is_refused(tmp_path):
         train_line(tmp_path, 9)
     line = Line()
     other = Training(line, line.losses, Recipe(epochs=9, bf16=False), tmp_path, torch.device("cpu"), {})
-    with pytest.raises(ValueError, match="of a training with epochs = 4, asked is 9"):
+    with pytest.raises(ValueError, match="of a training with epochs = 4, expected 9"):
         other.open(resume=True)
     (tmp_path / CHECKPOINT).write_bytes(b"half a file")
     with pytest.raises(ValueError, match="not a whole safetensors file"):
@@ -293,7 +293,7 @@ def test_weights_come_back_and_a_broken_file_is_told(tmp_path):
     crops = torch.rand(1, 3, 192, 144)
     assert torch.equal(of_cpn(load_network(path))(crops, WELL), of_cpn(network)(crops, WELL))
     path.write_bytes(path.read_bytes()[:99])
-    with pytest.raises(ValueError, match="no whole safetensors file"):
+    with pytest.raises(ValueError, match="not a whole safetensors file"):
         load_network(path)
 
 

@@ -61,4 +61,4 @@ def test_two_processes_train_one_network_and_end_together(pairs, tmp_path):
         "models.train_pose", "--recipe", str(pairs / "pose-1.yaml"), "--data", str(pairs / "data"), "--workers", "0",
         "--device", "cpu", "--out", str(tmp_path / "a"), "--resume",
     )  # fmt: skip
-    assert refused.returncode != 0 and "of a training with epochs = 2, asked is 1" in refused.stderr
+    assert refused.returncode != 0 and "of a training with epochs = 2, expected 1" in refused.stderr
