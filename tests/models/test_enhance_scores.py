@@ -64,7 +64,7 @@ def test_niqe_rises_with_blur_and_with_noise_and_is_never_no_number():
 def test_too_few_blocks_are_told():
     with pytest.raises(ValueError, match="expected over 36"):
         fit_pristine([scene(0, BLOCK_PX)])
-    with pytest.raises(ValueError, match="96 px a side"):
+    with pytest.raises(ValueError, match="expected 96 a side"):
         block_features(np.zeros((50, 200, 3), np.uint8))
 
 

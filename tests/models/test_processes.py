@@ -47,7 +47,7 @@ def test_two_processes_train_one_network_and_end_together(pairs, tmp_path):
         command = ["models.train_pose", "--recipe", str(pairs / "pose.yaml"), "--data", str(pairs / "data")]
         done = together(*command, "--workers", "0", "--device", "cpu", "--out", str(tmp_path / name), *more)
         assert done.returncode == 0, done.stderr[-2000:]
-        assert done.stdout.count("next: python -m models.evaluate") == 1
+        assert done.stdout.count("next: isp-sim evaluate") == 1
         return load_file(tmp_path / name / "weights.safetensors")
 
     first, again = trained("a"), trained("b")
