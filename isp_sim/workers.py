@@ -80,9 +80,9 @@ def _end_with_parent() -> None:
 
 @contextlib.contextmanager
 def _left_alone_by_ctrl_c() -> Iterator[None]:
-    """Processes started in here inherit that Ctrl-C is ignored: it is the parent's to act on."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Processes started in here inherit that Ctrl-C waits: it is the parent's to act on, after this block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

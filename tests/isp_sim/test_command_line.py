@@ -269,3 +269,15 @@ sys.exit(run(argparse.ArgumentParser("isp-sim x"), work, []))
 def test_a_signal_in_a_destructor_is_not_lost_and_not_shown():
     run = python("-c", LOST, timeout=15)
     assert run.returncode == 143 and run.stderr == "isp-sim x: stopped; nothing was written\n"
+
+
+def test_ctrl_c_while_a_process_is_started_is_not_lost():
+    from isp_sim.workers import _left_alone_by_ctrl_c
+
+    ignores = "import signal, time; time.sleep(0.5)"
+    with pytest.raises(KeyboardInterrupt), _left_alone_by_ctrl_c():
+        worker = subprocess.Popen([sys.executable, "-c", ignores])
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+        worker.send_signal(signal.SIGINT)
+        assert worker.wait(timeout=10) == 0
