@@ -187,11 +187,11 @@ def test_a_signal_ends_a_command_while_it_still_imports(module, number, after_s,
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
-@pytest.mark.parametrize("to_group", [False, True], ids=["process", "group"])
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("module", "number"),
-    [pytest.param(module, number, marks=pytest.mark.slow) for module in STOPPED for number in SIGNALS],
+    ("number", "to_group"), [(signal.SIGINT, True), (signal.SIGTERM, False)], ids=["ctrl-c", "kill"]
 )
+@pytest.mark.parametrize("module", STOPPED)
 def test_a_signal_in_the_middle_says_how_far_it_came(module, number, to_group, tmp_path):
     """A terminal's Ctrl-C goes to all processes of the group, kill to one."""
     process = start(module, tmp_path)
