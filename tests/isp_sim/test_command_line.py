@@ -271,10 +271,12 @@ def test_a_signal_in_a_destructor_is_not_lost_and_not_shown():
     assert run.returncode == 143 and run.stderr == "isp-sim x: stopped; nothing was written\n"
 
 
-def test_ctrl_c_while_a_process_is_started_is_not_lost():
+def test_ctrl_c_while_a_process_is_started_is_not_lost(request):
     from isp_sim.workers import _left_alone_by_ctrl_c
 
     ignores = "import signal, time; time.sleep(0.5)"
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with pytest.raises(KeyboardInterrupt), _left_alone_by_ctrl_c():
         worker = subprocess.Popen([sys.executable, "-c", ignores])
         os.kill(os.getpid(), signal.SIGINT)
