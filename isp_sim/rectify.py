@@ -74,6 +74,16 @@ class ArmMap:
         return np.asarray(1 + self.distortion[0] * rho2 + self.distortion[1] * rho2**2)
 
 
+@numba.njit(inline="always")
+def mapped(x, y, m, k1, k2, radius2):  # type: ignore[no-untyped-def]
+    """W(x, y) about the centre: distortion, then the homography `m`, row by row."""
+    rho2 = (x * x + y * y) / radius2
+    bend = 1.0 + k1 * rho2 + k2 * rho2 * rho2
+    x, y = x * bend, y * bend
+    depth = m[6] * x + m[7] * y + m[8]
+    return (m[0] * x + m[1] * y + m[2]) / depth, (m[3] * x + m[4] * y + m[5]) / depth
+
+
 @numba.njit(nogil=True, cache=True)
 def _warp_rows(start, stop, image, m, bend, unbend, radius2, left, top, cubic, out):  # type: ignore[no-untyped-def]
     """Every pixel of `out` from the point of `image` (both `(height, width, channels)`) that the map takes it to.
@@ -85,11 +95,7 @@ def _warp_rows(start, stop, image, m, bend, unbend, radius2, left, top, cubic, o
     for i in range(start, stop):
         for j in range(out.shape[1]):
             x, y = j + left - (columns - 1) / 2, i + top - (rows - 1) / 2
-            rho2 = (x * x + y * y) / radius2
-            stretch = 1.0 + bend[0] * rho2 + bend[1] * rho2 * rho2
-            x, y = x * stretch, y * stretch
-            depth = m[6] * x + m[7] * y + m[8]
-            x, y = (m[0] * x + m[1] * y + m[2]) / depth, (m[3] * x + m[4] * y + m[5]) / depth
+            x, y = mapped(x, y, m, bend[0], bend[1], radius2)
             bent_x, bent_y = x, y
             for _ in range(UNBEND_STEPS if unbend[0] != 0.0 or unbend[1] != 0.0 else 0):
                 rho2 = (x * x + y * y) / radius2

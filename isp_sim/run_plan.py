@@ -5,7 +5,7 @@ from pathlib import Path
 
 from isp_sim import streams
 from isp_sim.choices import DEFAULT_COUNT
-from isp_sim.rig import Rig
+from isp_sim.rig import Rig, Schedule
 from isp_sim.schedule import Shot, replay, scene_shots, some_of
 
 
@@ -34,7 +34,7 @@ def plan(
         shots = [shot for shot in replay(schedule) if scene_count is None or shot.scene < scene_count][:count]
     else:
         scenes = itertools.count() if scene_count is None else range(scene_count)
-        drawn = (shot for scene in scenes for shot in _shots_of(rig, scene, seed, shots_per_scene))
+        drawn = (shot for scene in scenes for shot in drawn_shots(rig.schedule, scene, seed, shots_per_scene))
         most = DEFAULT_COUNT if count is None and scene_count is None else count
         shots = list(itertools.islice(drawn, most))
     names: set[str] = set()
@@ -49,6 +49,7 @@ def plan(
     return shots
 
 
-def _shots_of(rig: Rig, scene: int, seed: int, count: int | None) -> list[Shot]:
-    shots = scene_shots(rig.schedule, scene, streams.generator(seed, scene, "schedule"))
+def drawn_shots(schedule: Schedule, scene: int, seed: int, count: int | None) -> list[Shot]:
+    """Shots of a scene in a run: a base drawn from the schedule, then each of its ratios, or `count` of them, drawn."""
+    shots = scene_shots(schedule, scene, streams.generator(seed, scene, "schedule"))
     return some_of(shots, count, streams.generator(seed, scene, "shots of the scene"))

@@ -9,6 +9,7 @@ import numba
 import numpy as np
 
 from isp_sim.optics import catmull_rom
+from isp_sim.rectify import mapped
 
 CELL = 16
 """Side of a cell, pixels of its level: within it the derivatives of the map are taken as constant."""
@@ -23,16 +24,6 @@ def _catmull_rom_slope(t):  # type: ignore[no-untyped-def]
         (-4.5 * t + 4.0) * t + 0.5,
         (1.5 * t - 1.0) * t,
     )
-
-
-@numba.njit(inline="always")
-def mapped(x, y, m, k1, k2, radius2):  # type: ignore[no-untyped-def]
-    """W(x, y) about the centre: distortion, then the homography `m`, row by row."""
-    rho2 = (x * x + y * y) / radius2
-    bend = 1.0 + k1 * rho2 + k2 * rho2 * rho2
-    x, y = x * bend, y * bend
-    depth = m[6] * x + m[7] * y + m[8]
-    return (m[0] * x + m[1] * y + m[2]) / depth, (m[3] * x + m[4] * y + m[5]) / depth
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)

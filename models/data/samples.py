@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from isp_sim import streams
 from isp_sim.annotation_files import ANNOTATIONS
 from isp_sim.dng import read_dng
 from isp_sim.isp.develop import UNCUT, develop_raw, unclipped_srgb
@@ -21,10 +20,11 @@ from isp_sim.raw import Raw
 from isp_sim.rectify import Resampling, crop, warp
 from isp_sim.rig import Isp, Rig
 from isp_sim.rigfile import load_rig
+from isp_sim.run_plan import drawn_shots
 from isp_sim.scenes import Person, SceneSource
 from isp_sim.scenes.annotations import LabelledImage, check_size, read_keypoint_file
 from isp_sim.scenes.people.source import People
-from isp_sim.schedule import FILE_NAME, Shot, scene_shots, some_of, split_of
+from isp_sim.schedule import FILE_NAME, Shot, split_of
 from isp_sim.units import LinearRgb
 from models.data.normalisation import Picture
 from models.data.picture_files import read_picture
@@ -223,8 +223,7 @@ class RigPairs:
         return self._camera
 
     def _shots(self, rig: Rig, index: int) -> list[Shot]:
-        of_scene = scene_shots(rig.schedule, index, streams.generator(self.seed, index, "schedule"))
-        return some_of(of_scene, self.shots_per_scene, streams.generator(self.seed, index, "shots of the scene"))
+        return drawn_shots(rig.schedule, index, self.seed, self.shots_per_scene)
 
 
 class JoinedPairs:
