@@ -32,14 +32,16 @@ def work(args: argparse.Namespace) -> int:
     spec, shots = _prepare(args)
     from rich.console import Console
 
+    from isp_sim.manifest import read_manifest
     from isp_sim.rig import Rig
     from isp_sim.run import carry_out
     from isp_sim.run_summary import means_table, summary
 
     sheet = carry_out(spec, shots, args.resume)
+    records = list(read_manifest(spec.out))
     if isinstance(spec.rig, Rig):
-        Console().print(means_table(spec.out))
-    print(summary(spec.out, sheet, "scene" if spec.scenes in BUILT_IN else "photograph"))
+        Console().print(means_table(records))
+    print(summary(records, spec.out, sheet, "scene" if spec.scenes in BUILT_IN else "photograph"))
     return 0
 
 

@@ -1,18 +1,18 @@
 """What a finished run reports: how much it made of how much, who is labelled, and how bright it is."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
 
-from isp_sim.manifest import read_manifest
+from isp_sim.manifest import PairRecord
 
 PUBLISHED_MEANS = {"LL-N": 3.2, "LL-H": 1.4, "LL-E": 0.9, "LL-A": 2.0, "WL": 90.5}
 """Mean 8-bit intensity of ExLPose's test splits (Lee et al., CVPR 2023, Table 1)."""
 
 
-def means_table(folder: Path) -> Table:
-    """Mean 8-bit intensity by split, beside the published ones."""
-    records = list(read_manifest(folder))
+def means_table(records: Sequence[PairRecord]) -> Table:
+    """Mean 8-bit intensity of a data set's pairs by split, beside the published ones."""
     scenes = len({record.scene for record in records})
     table = Table(title=f"mean 8-bit intensity over {_many(scenes, 'scene', 'scenes')}; ExLPose's are of 50")
     for heading in ("split", "pairs", "here", "ExLPose", "ratio"):
@@ -28,17 +28,17 @@ def means_table(folder: Path) -> Table:
     return table
 
 
-def summary(folder: Path, sheet: Path, kind: str) -> str:
+def summary(records: Sequence[PairRecord], folder: Path, sheet: Path, kind: str) -> str:
     """How many pairs of how many scenes with how many labelled people lie in a data set, and what to do next.
 
     A photograph that was shot again as another scene counts once; so do the people in it.
 
     Args:
-        folder: the data set.
+        records: of the data set.
+        folder: where it lies.
         sheet: its contact sheet.
         kind: of what was shot: `photograph` or `scene`.
     """
-    records = list(read_manifest(folder))
     people = {record.scene: sum(person.labelled for person in record.persons) for record in records}
     labelled = sum(map(bool, people.values()))
     people_labelled = f"{_many(sum(people.values()), 'labelled person', 'labelled people')} in {labelled} of them"
