@@ -28,7 +28,7 @@ from models.isp.learned import LearnedIsp
 from models.isp.learner import IspLearner, LowLightBatch, pose_loss
 from models.isp.predictor import Predictor
 from models.pose.network import SIZES, Cpn
-from models.recognisers.loading import of_cpn
+from models.recognisers.loading import of_ours
 from models.recognisers.recogniser import Recogniser
 
 PICTURES, HEIGHT, WIDTH = 8, 1200, 1920
@@ -81,7 +81,7 @@ def main(size: str, people: int, repeat: int, device: torch.device) -> Table:
     """Measure both and compare."""
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     with torch.random.fork_rng(devices=[]):
-        recogniser = of_cpn(Cpn(size, lsbn=True)).to(device)
+        recogniser = of_ours(Cpn(size, lsbn=True)).to(device)
     stream, pipeline = torch.Generator().manual_seed(0), Pipeline()
     learner = IspLearner(LearnedIsp(Predictor(pipeline, stream, "thumbnail", "thumbnail"), pipeline), recogniser)
     learner.to(device)

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from isp_sim.rigfile import load_yaml
 from isp_sim.scenes import JOINTS
 from models.data.normalisation import LOW_LIGHT_MEAN, WELL
-from models.pose.network import Cpn, PoseOutput
-from models.pose.weights import SHIPPED, load_network
-from models.recognisers.movenet import KEYPOINTS, STRIDE, SizeName, load_movenet, shipped_weights
+from models.pose.losses import PoseOutput
+from models.recognisers.movenet import STRIDE, SizeName, load_movenet, shipped_weights
 from models.recognisers.plugins import from_factory, load_module
-from models.recognisers.recogniser import Recogniser, RecogniserFile
+from models.recognisers.pretrained import CHANNELS, GROW, HeadsOutput, PretrainedPose
+from models.recognisers.recogniser import Brightened, Recogniser, RecogniserFile
+from models.recognisers.weights import SHIPPED, OurNetwork, load_network
 
 SMALL = "small"
 """Name of the shipped low-light network."""
@@ -22,25 +23,35 @@ WELL_LIT = "well-lit"
 """Name of the shipped network as one that has never seen the dark."""
 MOVENETS: dict[str, SizeName] = {f"movenet-{size}": size for size in get_args(SizeName)}
 """Names of the public networks that come with the package."""
-MOVENET_GROW = (0.125, 0.125)
-"""MoveNet wants a square round 1.25 times the box."""
 
 
-def of_cpn(network: Cpn) -> Recogniser:
+def of_ours(network: OurNetwork) -> Recogniser:
     """A pose network of ours, frozen."""
+    return Recogniser(network, _file_of(network))
+
+
+def _file_of(network: OurNetwork) -> RecogniserFile:
+    """Input and output of a network of ours."""
     height, width = network.input_size
-    return Recogniser(network, RecogniserFile(height=height, width=width))
+    if isinstance(network, PretrainedPose):
+        return _movenet_file(height)
+    return RecogniserFile(height=height, width=width)
+
+
+def _movenet_file(side: int) -> RecogniserFile:
+    """Input and output of MoveNet: COCO's joints, which are all of ours but head and neck."""
+    return RecogniserFile(height=side, width=side, stride=STRIDE, grow=GROW, channels=CHANNELS, well_lit="none")
 
 
 class _WellLitAlone(nn.Module):
     """A network of ours that takes every picture for a well-lit one."""
 
-    def __init__(self, network: Cpn) -> None:
+    def __init__(self, network: OurNetwork) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, crops: Tensor) -> PoseOutput:
-        seen: PoseOutput = self.network(crops, WELL)
+    def forward(self, crops: Tensor) -> PoseOutput | HeadsOutput:
+        seen: PoseOutput | HeadsOutput = self.network(crops, WELL)
         return seen
 
 
@@ -51,8 +62,8 @@ def well_lit_alone() -> Recogniser:
     another question than what it does for one that has learned to look through noise. (Its convolutions saw both.)
     """
     network = load_network(SHIPPED)
-    height, width = network.input_size
-    return Recogniser(_WellLitAlone(network), RecogniserFile(height=height, width=width, brightened="imagenet"))
+    brightened: Brightened = "none" if isinstance(network, PretrainedPose) else "imagenet"
+    return Recogniser(_WellLitAlone(network), _file_of(network).model_copy(update={"brightened": brightened}))
 
 
 def movenet(size: SizeName) -> Recogniser:
@@ -61,11 +72,7 @@ def movenet(size: SizeName) -> Recogniser:
     It takes sRGB of 0 … 1 and cuts what is beyond; low light is brought to a mean of 0.4 before.
     """
     network = load_movenet(shipped_weights(size))
-    channels = tuple(KEYPOINTS.index(joint) if joint in KEYPOINTS else None for joint in JOINTS)
-    file = RecogniserFile(
-        height=network.side, width=network.side, stride=STRIDE, grow=MOVENET_GROW, channels=channels, well_lit="none"
-    )
-    return Recogniser(network, file)
+    return Recogniser(network, _movenet_file(network.side))
 
 
 def load_recogniser(name: str | Path | None = None) -> Recogniser:
@@ -85,7 +92,7 @@ def load_recogniser(name: str | Path | None = None) -> Recogniser:
         return movenet(MOVENETS[str(name)])
     path = SHIPPED if name in (None, SMALL) else Path(str(name))
     if path.suffix == ".safetensors":
-        return of_cpn(load_network(path))
+        return of_ours(load_network(path))
     if path.suffix in (".pt", ".pt2"):
         return _third_party(path)
     if ":" in str(name):

@@ -11,10 +11,11 @@ from isp_sim.scenes import JOINTS
 from models.choices import EXTENTS
 from models.data.crops import GROW, Affine, crop_affine
 from models.data.normalisation import IMAGENET, LOW, WELL, MeanStd, Normalisation, NormalisationName, normalise_tensor
-from models.pose.heatmaps import decode
-from models.pose.network import HEATMAP_STRIDE, Cpn
+from models.pose.heatmaps import HEATMAP_STRIDE, decode
+from models.pose.network import Cpn
 from models.recognisers import decoding
 from models.recognisers.movenet import Heads
+from models.recognisers.pretrained import HeadsOutput, PretrainedPose
 
 Side = Annotated[int, Field(ge=32, le=4096)]
 Brightened = Literal["none", "imagenet"]
@@ -90,7 +91,7 @@ class Recogniser(nn.Module):
 
     Args:
         network: crops `(batch, 3, height, width)` → heatmaps `(batch, joints, height/stride, width/stride)`, or a tuple
-            whose first they are; a `Cpn` gets the lighting, MoveNet's `Heads` are decoded as its own graph does.
+            whose first they are; ours get the lighting, MoveNet's `Heads` are decoded as its own graph does.
         file: of its input and output.
     """
 
@@ -138,7 +139,10 @@ class Recogniser(nn.Module):
         """
         if lighting == LOW and isinstance(self._brightened, MeanStd):
             crops = normalise_tensor(crops, self._brightened)
-        seen = self.network(crops, lighting) if isinstance(self.network, Cpn) else self.network(crops)
+        ours = isinstance(self.network, Cpn | PretrainedPose)
+        seen = self.network(crops, lighting) if ours else self.network(crops)
+        if isinstance(seen, HeadsOutput):
+            seen = seen.logits.probabilities()
         if isinstance(seen, Heads):
             return decoding.pick(seen, self._channels)
         maps: Tensor = seen if isinstance(seen, Tensor) else seen[0]

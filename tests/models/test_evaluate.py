@@ -12,9 +12,9 @@ from isp_sim import html_report
 from isp_sim.scenes import JOINTS, Person
 from models import evaluate
 from models.data.samples import PairSample
-from models.pose.weights import SHIPPED
 from models.recognisers.detection import Detection
 from models.recognisers.loading import load_recogniser
+from models.recognisers.weights import SHIPPED
 from models.runs import evaluation
 from models.scoring.average_precision import Protocol
 from models.scoring.drawing import LEFT, TRUE, draw_poses, lifted

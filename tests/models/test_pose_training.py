@@ -26,11 +26,11 @@ from models.engine.training import CHECKPOINT, Recipe, Training, load_recipe
 from models.pose.batches import Batches, CropPairs, GroupCrops
 from models.pose.network import Cpn
 from models.pose.variants import VARIANTS, PoseLearner
-from models.pose.weights import SHIPPED, load_network, save_network
 from models.recognisers.detection import Detection
-from models.recognisers.loading import identity, load_recogniser, of_cpn
+from models.recognisers.loading import identity, load_recogniser, of_ours
 from models.recognisers.recogniser import Recogniser, RecogniserFile
-from models.runs.pose_training import PoseRecipe
+from models.recognisers.weights import SHIPPED, load_network, save_network
+from models.runs.pose_training import PoseRecipe, new_network
 from models.scoring.pck import pck
 
 QUIET = Console(quiet=True)
@@ -59,6 +59,13 @@ class Invented:
         return [PairSample(f"{index}", low, well, (someone(stream), someone(stream)), "LL-N")]
 
 
+def learner_of(name, seed=0):
+    """A small CPN with a variant's norms and loss."""
+    return PoseLearner(
+        name, new_network(PoseRecipe(variant=name, training=Recipe(seed=seed)), Invented(1), False), seed
+    )
+
+
 def batch(people=2):
     lots = Batches(GroupCrops(Invented(people), (192, 144), Augmentation(), 0), people)(0)
     return next(iter(lots))[1]
@@ -66,7 +73,7 @@ def batch(people=2):
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_gives_a_finite_loss_that_reaches_the_network(name):
-    learner = PoseLearner(name, "small", 0)
+    learner = learner_of(name)
     terms = learner.losses(batch())
     torch.stack(list(terms.values())).sum().backward()
     assert all(term.isfinite() for term in terms.values())
@@ -78,7 +85,7 @@ def test_every_variant_gives_a_finite_loss_that_reaches_the_network(name):
 
 
 def test_norms_that_do_not_know_the_lighting_learn_the_statistics_of_both():
-    learner, lot = PoseLearner("baseline-all", "small", 0), batch()
+    learner, lot = learner_of("baseline-all", 0), batch()
     learner.losses(lot)
     backbone = learner.network.backbone
     with torch.no_grad():
@@ -88,7 +95,7 @@ def test_norms_that_do_not_know_the_lighting_learn_the_statistics_of_both():
 
 
 def test_with_lsbn_each_lighting_has_its_backbone_norms_and_both_share_the_heads():
-    learner, lot = PoseLearner("lsbn", "small", 0), batch()
+    learner, lot = learner_of("lsbn", 0), batch()
     network = learner.network
     with torch.no_grad():
         firsts = [network.backbone.conv1(pictures).mean(dim=(0, 2, 3)) for pictures in (lot.low_light, lot.well_lit)]
@@ -102,7 +109,7 @@ def test_with_lsbn_each_lighting_has_its_backbone_norms_and_both_share_the_heads
 
 def test_a_learner_starts_from_its_seed_and_leaves_the_global_generator_alone():
     before = torch.random.get_rng_state()
-    first, second, other = (PoseLearner("lsbn+lupi", "small", seed) for seed in (1, 1, 2))
+    first, second, other = (learner_of("lsbn+lupi", seed) for seed in (1, 1, 2))
     assert torch.equal(before, torch.random.get_rng_state())
     weights = [learner.network.backbone.conv1.weight for learner in (first, second, other)]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
@@ -110,7 +117,7 @@ def test_a_learner_starts_from_its_seed_and_leaves_the_global_generator_alone():
 
 def test_a_reversed_gradient_pulls_the_features_where_the_judge_errs():
     """DANN: the judge descends its loss, the features ascend it, 100 times slower."""
-    learner = PoseLearner("dann", "small", 0)
+    learner = learner_of("dann", 0)
     features = torch.rand(4, learner.network.backbone.channels[-1], 2, 2, requires_grad=True)
     straight = features.detach().clone().requires_grad_()
     judge = learner.adversary.judge
@@ -291,7 +298,7 @@ def test_weights_come_back_and_a_broken_file_is_told(tmp_path):
     network, path = Cpn("small", lsbn=True), tmp_path / "w.safetensors"
     save_network(network, path, {"seed": 0})
     crops = torch.rand(1, 3, 192, 144)
-    assert torch.equal(of_cpn(load_network(path))(crops, WELL), of_cpn(network)(crops, WELL))
+    assert torch.equal(of_ours(load_network(path))(crops, WELL), of_ours(network)(crops, WELL))
     path.write_bytes(path.read_bytes()[:99])
     with pytest.raises(ValueError, match="not a whole safetensors file"):
         load_network(path)
@@ -433,7 +440,7 @@ def test_a_network_is_shown_crops_of_its_own_extent():
     wide = Recogniser(Foreign(), RecogniserFile(height=64, width=64, stride=8, extent=1.2))
     box = (10.0, 20.0, 30.0, 40.0)
     assert (wide.crop_affine(box) == crop_affine(box, (64, 64), 1.2)).all()
-    assert (of_cpn(Cpn("tiny")).crop_affine(box) == crop_affine(box, (128, 96), 1.0)).all()
+    assert (of_ours(Cpn("tiny")).crop_affine(box) == crop_affine(box, (128, 96), 1.0)).all()
 
 
 def test_the_released_recipe_neither_turns_nor_mirrors_and_others_do():
@@ -447,7 +454,7 @@ def test_the_released_recipe_neither_turns_nor_mirrors_and_others_do():
 
 
 def test_a_recogniser_stays_frozen_whatever_asks_it_to_train():
-    recogniser = of_cpn(Cpn("small", lsbn=True))
+    recogniser = of_ours(Cpn("small", lsbn=True))
     before = {name: value.clone() for name, value in recogniser.state_dict().items()}
     nn.Sequential(recogniser).train()
     recogniser(torch.rand(2, 3, 192, 144), LOW)
