@@ -24,7 +24,8 @@ GROW = (0.125, 0.125)
 """MoveNet wants a square round 1.25 times the box."""
 CENTRE_WEIGHT, OFFSET_WEIGHT, REGRESSION_WEIGHT = 0.1, 1.0, 0.02
 """Of the terms beside the joints' places, so that each is about a tenth of theirs once trained."""
-LUPI_WEIGHT = 1e-3
+LUPI_WEIGHT = 0.1
+"""So that at the start the term's gradient in the backbone is a twelfth of the cross-entropy's of either lighting."""
 
 
 class HeadsOutput(NamedTuple):
