@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.enhance.tiles import Window, enhance_whole
+from models.enhance.tiles import Tileable, Window
 
 HSEB_CHANNELS = (32, 128, 512)
 NEIGHBOURHOOD = 3
@@ -74,7 +74,7 @@ class Enhanced(NamedTuple):
     features: tuple[Tensor, ...]
 
 
-class Sllen(nn.Module):
+class Sllen(Tileable):
     """The network.
 
     Args:
@@ -130,12 +130,8 @@ class Sllen(nn.Module):
         features = self.enhancer(coarse, levels[:-1], self.modulate, embedded)
         return Enhanced(torch.sigmoid(self.leave(features[-1])), tuple(features))
 
-    def glance(self, image: Tensor) -> Tensor | None:
-        """Nothing is seen of the whole."""
-        return None
-
     def detail(self, part: Tensor, glance: Tensor | None, window: Window, size: tuple[int, int]) -> Tensor:
-        """A part of the picture enhanced; see `models.enhance.tiles.Tileable`."""
+        """See `Tileable`."""
         height, width = part.shape[-2:]
         padded = pad_to_multiple(part, self.multiple)
         levels = self.encode(padded)
@@ -146,10 +142,6 @@ class Sllen(nn.Module):
         """The likeliest class of each pixel, `(batch, height, width)`, of a picture of any size."""
         height, width = image.shape[-2:]
         return self.segment(self.encode(pad_to_multiple(image, self.multiple))).logits.argmax(1)[..., :height, :width]
-
-    def forward(self, image: Tensor) -> Tensor:
-        """A brighter picture, 0 … 1, of `(batch, 3, height, width)`, sRGB, any size."""
-        return enhance_whole(self, image)
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
