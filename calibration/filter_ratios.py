@@ -1,6 +1,5 @@
 """Pairs of one scene at known exposures → the ND filter's transmittance and the splitter's ratio."""
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from calibration.emva.confidence import CONFIDENCE, Array, Estimate
 from calibration.plots import new_figure
 from calibration.sensor_yaml import figure
 from isp_sim import html_report
+from isp_sim.csv_files import read_rows
 from isp_sim.dng import read_dng
 from isp_sim.files import write_atomically
 from isp_sim.raw import Raw
@@ -76,21 +76,14 @@ def read_pairs(path: Path, rig: Rig) -> list[PairRatio]:
         ValueError: a column is missing, a value is not one of those expected, or a file or a pair cannot be used.
     """
     pairs = []
-    with path.open(newline="", encoding="utf-8-sig") as lines:
-        rows = csv.DictReader(lines)
-        lacking = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
-        if lacking:
-            raise ValueError(
-                f"{path}: lacks the columns {', '.join(lacking)}; expected {', '.join(COLUMNS)} and, if known, light"
-            )
-        for row in rows:
-            kind = row.get("light") or "all"
-            if row["nd_filter"] not in ("yes", "no"):
-                raise ValueError(f"{path}:{rows.line_num}: nd_filter = {row['nd_filter']!r}: expected yes or no")
-            if kind not in LIGHTS:
-                raise ValueError(f"{path}:{rows.line_num}: light = {kind!r}: expected one of {', '.join(LIGHTS)}")
-            well, low = (read_dng(path.parent / row[side]) for side in COLUMNS[:2])
-            pairs.append(_ratio(row["well_lit"], well, low, rig, row["nd_filter"] == "yes", kind))
+    for line, row in read_rows(path, COLUMNS, "light"):
+        kind = row.get("light") or "all"
+        if row["nd_filter"] not in ("yes", "no"):
+            raise ValueError(f"{path}:{line}: nd_filter = {row['nd_filter']!r}: expected yes or no")
+        if kind not in LIGHTS:
+            raise ValueError(f"{path}:{line}: light = {kind!r}: expected one of {', '.join(LIGHTS)}")
+        well, low = (read_dng(path.parent / row[side]) for side in COLUMNS[:2])
+        pairs.append(_ratio(row["well_lit"], well, low, rig, row["nd_filter"] == "yes", kind))
     if not pairs:
         raise ValueError(f"{path}: lists no pairs")
     return pairs

@@ -1,7 +1,6 @@
 """Calibration sessions on disk: EMVA 1288 text files, CSV lists of pictures, folders of raws."""
 
 import contextlib
-import csv
 import math
 from collections import defaultdict
 from functools import partial
@@ -14,6 +13,7 @@ import rawpy
 
 from calibration.emva.frame_statistics import Frame
 from calibration.emva.session import BAYER, Session, Setting, Source
+from isp_sim.csv_files import read_rows
 from isp_sim.dng import read_dng
 
 COLUMNS = ("file", "kind", "exposure_us", "gain_db")
@@ -70,15 +70,8 @@ def emva_session(path: Path, cfa: str = "") -> Session:
 def listed_session(path: Path, cfa: str, bits: int | None) -> Session:
     """A CSV of pictures, their names relative to it."""
     names: dict[Setting, list[str]] = defaultdict(list)
-    with path.open(newline="", encoding="utf-8-sig") as lines:
-        rows = csv.DictReader(lines)
-        lacking = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
-        if lacking:
-            raise ValueError(
-                f"{path}: lacks the columns {', '.join(lacking)}; expected {', '.join(COLUMNS)} and, if known, photons"
-            )
-        for row in rows:
-            names[_row(path, rows.line_num, row)].append(row["file"])
+    for line, row in read_rows(path, COLUMNS, "photons"):
+        names[_row(path, line, row)].append(row["file"])
     frames = _pictures(path, names)
     if bits is None:
         brightest = max((s for s in frames if s.kind == "flat"), key=lambda s: s.exposure_us, default=None)

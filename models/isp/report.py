@@ -16,7 +16,7 @@ from models.data.picture_files import jpeg
 from models.data.samples import PairSample
 from models.isp.learned import LearnedIsp
 from models.isp.learner import Input, light_of
-from models.isp.table import Row, developed_by, gaps
+from models.isp.table import Row, developed, developed_by, gaps
 from models.recognisers.inference import detect
 from models.recognisers.recogniser import Recogniser
 from models.scoring.average_precision import Score, figure
@@ -129,8 +129,7 @@ def examples(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples: Sequ
     after, lines = developed_by(isp, recogniser, what, "none"), []
     for sample in samples:
         people = sample.labelled
-        with torch.inference_mode():
-            lit = isp(light_of(sample, what, device)[None])[0].permute(1, 2, 0).cpu().numpy()
+        lit = developed(isp, sample, what, device)
         tiles = []
         for picture, found, words in (
             (lifted(sample.low_light), detect(recogniser, sample.low_light, people, 0, "none"), "mean 0.4"),

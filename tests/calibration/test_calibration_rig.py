@@ -228,7 +228,7 @@ def test_the_filter_command_writes_a_rig_that_loads(tmp_path, capsys):
 def test_filter_faults_name_file_and_line(rig, tmp_path):
     path = tmp_path / "pairs.csv"
     path.write_text("well_lit,low_light\n")
-    with pytest.raises(ValueError, match="lacks the columns nd_filter"):
+    with pytest.raises(ValueError, match=r"lacks the column\(s\) nd_filter"):
         filter_ratios.read_pairs(path, rig)
     path.write_text("well_lit,low_light,nd_filter\na.dng,b.dng,maybe\n")
     with pytest.raises(ValueError, match=r"pairs.csv:2: nd_filter = 'maybe': expected yes or no"):

@@ -504,7 +504,7 @@ def test_lists_and_emva_files_name_the_line_at_fault(tmp_path):
     with pytest.raises(ValueError, match=r"list.csv:2: kind = 'bright': expected flat or dark"):
         session_files.open_session(path)
     path.write_text("file,kind\n")
-    with pytest.raises(ValueError, match="lacks the columns exposure_us, gain_db"):
+    with pytest.raises(ValueError, match=r"lacks the column\(s\) exposure_us, gain_db"):
         session_files.open_session(path)
     text = tmp_path / "data.txt"
     text.write_text("v 3.0\nn 12 640 480\nb fast 120\n")
