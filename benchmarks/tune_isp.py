@@ -90,7 +90,7 @@ def compare(tuning: Tuning, ways: Ways, console: Console) -> None:
         }
     workers = tuning.workers or 1
     with judging(Task(tuning.isp, tuning.pose, tuning.flip, held), workers) as judges:
-        seen = judge_all(ways, tuning.out / "judged", judges, held)
+        seen = judge_all(ways, tuning.out / "judged", judges)
     table = Table(title=f"{tuning.isp}: {len(held)} held-out shots, {sum(len(s.people) for s in held)} people")
     for heading in ("", "LL-N", "LL-H", "LL-E", "LL-A", "over the defaults", "95 %", "mean OKS over the defaults"):
         table.add_column(heading, justify="right" if heading else "left")

@@ -132,8 +132,8 @@ class Raws:
 
 
 def libraw_reason(error: Exception) -> object:
-    """What LibRaw says is wrong."""
-    return error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
+    """What LibRaw says is wrong, which comes as bytes."""
+    return error.args[0].decode(errors="replace") if error.args and isinstance(error.args[0], bytes) else error
 
 
 def read_sidecar(path: Path) -> Sidecar:

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from isp_sim import html_report
 from isp_sim.files import write_atomically
+from isp_sim.picture_files import jpeg
 from models.data.normalisation import WELL, Picture
-from models.data.picture_files import jpeg
 from models.data.samples import PairSample
 from models.isp.learned import LearnedIsp
 from models.isp.learner import Input, light_of

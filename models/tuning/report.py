@@ -8,8 +8,8 @@ import numpy as np
 
 from isp_sim import html_report
 from isp_sim.files import write_atomically
+from isp_sim.picture_files import jpeg, read_picture
 from models.data.normalisation import Picture
-from models.data.picture_files import jpeg, read_picture
 from models.isp.trials import detections
 from models.scoring.average_precision import figure
 from models.scoring.drawing import caption, draw_poses, lifted, stacked
