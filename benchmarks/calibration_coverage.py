@@ -19,9 +19,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from calibration.emva import characterise, gain_law, simulated
-from calibration.emva import session as sessions
-from calibration.emva.characterise import Results
+from calibration.emva import gain_law, simulated
+from calibration.emva.characterise import Results, calibrated
 from calibration.emva.confidence import Estimate
 from calibration.emva.dark_noise import GainPoint
 from isp_sim import readout
@@ -36,10 +35,7 @@ LINES = {"dsnu_row_e": 0.4, "dsnu_column_e": 0.3, "prnu_row_percent": 0.2, "prnu
 
 def calibrate(chip: Sensor, seed: int, height: int, width: int) -> Results:
     """One session of one simulated camera."""
-    session = simulated.simulated_session(chip, seed, height, width)
-    sessions.check(session)
-    reading = sessions.read(session, characterise.kept_images(session), 2, lambda frames: None)
-    return characterise.characterise(session, reading)
+    return calibrated(simulated.simulated_session(chip, seed, height, width))
 
 
 def checks(chip: Sensor, seed: int, found: Results) -> Iterator[Check]:

@@ -11,6 +11,7 @@ from isp_sim import html_report
 from isp_sim.files import write_atomically
 from isp_sim.picture_files import jpeg
 from isp_sim.scenes import JOINTS
+from isp_sim.tables import terminal_table
 from models.data.normalisation import Picture
 from models.data.samples import PairSample, scene_of
 from models.enhance.enhancer import Enhancer
@@ -97,9 +98,4 @@ def counted(score: Score) -> str:
 
 def score_table(title: str, judged: Mapping[str, SplitScore]) -> Table:
     """The table's lines, for a terminal."""
-    table = Table(title=f"{title}; {ERRORS}")
-    for heading in HEADINGS:
-        table.add_column(heading, justify="left" if heading == "split" else "right")
-    for row in rows(judged):
-        table.add_row(*row)
-    return table
+    return terminal_table(f"{title}; {ERRORS}", HEADINGS, rows(judged))

@@ -7,7 +7,7 @@ from conftest import change
 
 from calibration import arm_geometry, colour, colour_chart, filter, filter_ratios, geometry
 from calibration.arms import linear, read_stack, tiles
-from calibration.simulated_rig import BOARD, board, chart_frames, filter_pairs, save, shoot, texture, textured_pair
+from calibration.simulated_rig import chart_frames, filter_pairs, save, shoot, texture, textured_pair
 from isp_sim import optics
 from isp_sim.dng import read_dng
 from isp_sim.pair import DualCamera
@@ -104,12 +104,25 @@ def test_the_colour_command_writes_a_sensor_file_and_a_page(tmp_path, capsys):
 # Geometry.
 
 
+BOARD = (9, 6)
+
+
+def board(height, width, square):
+    """A chessboard of `BOARD` inner corners on white, squares of `square` px."""
+    columns, rows = BOARD[0] + 1, BOARD[1] + 1
+    light = np.full((height, width), 0.9, np.float32)
+    top, left = (height - rows * square) // 2, (width - columns * square) // 2
+    y, x = np.mgrid[: rows * square, : columns * square] // square
+    light[top : top + rows * square, left : left + columns * square] = np.where((y + x) % 2, 0.9, 0.05)
+    return light[..., None].repeat(3, axis=2)
+
+
 def corner_error_px(found, rig, height, width):
     """How far the found homography moves the frame's corners from where the true one does."""
     both = DualCamera(rig)
     true = optics.between(both.low_light.view, both.well_lit.view, height, width)
     corners = np.array([[[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]]], float)
-    a, b = (cv2.perspectiveTransform(corners, h)[0] for h in (found.low_to_well, true))
+    a, b = (cv2.perspectiveTransform(corners, h)[0] for h in (found.arms.low_to_well, true))
     return np.hypot(*(a - b).T).max()
 
 

@@ -10,8 +10,7 @@ import pytest
 from conftest import change
 
 from calibration.emva import defect_pixels, figures, gain_law, session_files, simulated
-from calibration.emva import session as sessions
-from calibration.emva.characterise import characterise, kept_images
+from calibration.emva.characterise import calibrated
 from calibration.emva.confidence import Estimate, around, jackknifed, replicates
 from calibration.emva.frame_statistics import measure, residual
 from calibration.emva.nonuniformity import emva_parts, even_parts
@@ -31,8 +30,7 @@ HEIGHT, WIDTH = 120, 160
 
 
 def calibrate(session):
-    sessions.check(session)
-    return characterise(session, sessions.read(session, kept_images(session), 1, lambda frames: None))
+    return calibrated(session, threads=1)
 
 
 @pytest.fixture(scope="module")
