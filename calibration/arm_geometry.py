@@ -237,8 +237,8 @@ def page_blocks(found: Alignment, lens: tuple[Estimate, Estimate, float] | None)
     matrix = [tuple(f"{v:.7g}" for v in row) for row in found.arms.low_to_well]
     return [
         html_report.text(
-            f"{len(found.well)} points seen by both arms; the six numbers leave {found.rms_px:.3f} px rms. Both arms "
-            f"see {width}×{height} px of the low-light frame, from ({x}, {y}) on."
+            f"{len(found.well)} points seen by both arms; the six numbers leave {found.rms_px:.3f} px rms. "
+            f"Pictures are valid in {width}×{height} px from ({x}, {y}) of the low-light frame on."
         ),
         html_report.text("", "Low-light arm"),
         html_report.table(HEADINGS, rows),

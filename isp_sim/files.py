@@ -5,6 +5,12 @@ from pathlib import Path
 
 TEMPORARY = ".part-"
 """How the name of a file that is still being written begins."""
+_written = False
+
+
+def anything_written() -> bool:
+    """Whether this process has written a file."""
+    return _written
 
 
 def write_atomically(path: Path, data: bytes | memoryview) -> None:
@@ -17,6 +23,8 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
     try:
         part.write_bytes(data)
         os.replace(part, path)
+        global _written
+        _written = True
     except BaseException as fault:
         part.unlink(missing_ok=True)
         if isinstance(fault, OSError):

@@ -161,7 +161,7 @@ def test_the_geometry_command_writes_a_rig_that_loads(tmp_path, capsys):
     assert aligned.low_light.geometry.shift_px.status == "measured"
     assert aligned.low_light.geometry.shift_px.value == pytest.approx((0.8, -1.3), abs=0.2)
     page = (tmp_path / "exlpose-small-aligned.html").read_text()
-    assert "Pictures are valid in" in page
+    assert "Pictures are valid in" in page and "of the low-light frame on" in page
     assert "<td>shift_px x</td>" in page and "<td>perspective_per_px y</td>" in page
     assert "px RMS" in capsys.readouterr().out
 
