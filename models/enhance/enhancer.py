@@ -72,13 +72,7 @@ def load_enhancer(name: str | Path, device: torch.device | None = None) -> Enhan
 
 
 def of_network(network: Tileable, name: str, scaling: NormalisationName = "none") -> Enhancer:
-    """A network of ours; pictures go through it part by part.
-
-    Args:
-        network: enhances.
-        name: for tables.
-        scaling: how it wants its input.
-    """
+    """A network of ours, which wants its input scaled so; pictures go through it part by part."""
     network.eval()
 
     def enhance(picture: Picture) -> Picture:

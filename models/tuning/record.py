@@ -31,11 +31,7 @@ class Evaluation:
 
 
 class Record:
-    """A search's evaluations on disk.
-
-    Args:
-        path: a JSON line for each.
-    """
+    """A search's evaluations on disk, a JSON line for each."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -75,11 +75,7 @@ class Enhanced(NamedTuple):
 
 
 class Sllen(Tileable):
-    """The network.
-
-    Args:
-        parts: what it is made of.
-    """
+    """The network, made of its parts."""
 
     halo, multiple = 96, 2**STEPS
 
@@ -186,11 +182,7 @@ class _Decoder(nn.Module):
 
 
 class SemanticEmbedding(nn.Module):
-    """HSEB: the map of class probabilities through three 3×3 convolutions (32, 128, 512), each pooled, each ReLU.
-
-    Args:
-        classes: of the map.
-    """
+    """HSEB: the map of class probabilities through three 3×3 convolutions (32, 128, 512), each pooled, each ReLU."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -240,11 +232,7 @@ def _neighbours(x: Tensor) -> Tensor:
 
 
 class Modulation(nn.Module):
-    """RSAEB: `x·(1 + tanh γ(e)) + β(e)`, γ and β of 3×3, ReLU, 1×1 over the segmenter's features e.
-
-    Args:
-        channels: of both.
-    """
+    """RSAEB: `x·(1 + tanh γ(e)) + β(e)`, γ and β of 3×3, ReLU, 1×1 over the segmenter's features e."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -259,11 +247,7 @@ class Modulation(nn.Module):
 
 
 class Fusion(nn.Module):
-    """FFB: `a·skip + (1 − a)·x`, `a = σ(1×1 of both)` for each pixel and channel.
-
-    Args:
-        channels: of both.
-    """
+    """FFB: `a·skip + (1 − a)·x`, `a = σ(1×1 of both)` for each pixel and channel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
