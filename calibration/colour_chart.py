@@ -201,9 +201,7 @@ def page_blocks(found: Colours, chart: Chart) -> list[str]:
     names = [patch for patch, _ in patch_colours("D65")]
     rows = [(patch, f"{value:.2f}") for patch, value in zip(names, found.delta_e, strict=True)]
     return [
-        html_report.text(
-            "Each interval is of 95 %: the matrix's from leaving out each patch in turn, the balance's from four greys."
-        ),
+        html_report.text("Each interval is of 95 %, from leaving out each patch in turn."),
         html_report.text("", "Colour matrix: linear Rec. 709 → camera, efficiencies apart"),
         html_report.table(("", "R", "G", "B"), matrix_rows(found)),
         html_report.text("", "White balance"),

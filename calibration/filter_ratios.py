@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from calibration.arms import extended, linear, tiles
 from calibration.emva.confidence import Array, Estimate, student
 from calibration.output import figure, write_result, yaml_text
-from calibration.plots import new_figure
+from calibration.plots import COLOURS, new_figure
 from isp_sim import html_report
 from isp_sim.csv_files import read_rows
 from isp_sim.dng import read_dng
@@ -29,7 +29,6 @@ LEAST = 0.002
 FEWEST = 4
 COLUMNS = ("well_lit", "low_light", "nd_filter")
 LIGHTS = ("all", "visible", "infrared")
-COLOURS = ("#c02b2b", "#2b8a3e", "#1c5fc0")
 
 
 @dataclass(frozen=True)
@@ -276,8 +275,8 @@ def page_blocks(found: Filters) -> list[str]:
 def _ratios(found: Filters) -> Figure:
     plot = new_figure(height=3.6)
     axes = plot.subplots()
-    for n, band in enumerate("RGB"):
-        axes.semilogy([float(p.ratio[n]) for p in found.pairs], "o", color=COLOURS[n], label=band, alpha=0.7)
+    for n, (band, pixel) in enumerate(zip("RGB", ("R", "G1", "B"), strict=True)):
+        axes.semilogy([float(p.ratio[n]) for p in found.pairs], "o", color=COLOURS[pixel], label=band, alpha=0.7)
     axes.set(xlabel="pair", ylabel="ratio")
     axes.legend(frameon=False)
     return plot

@@ -7,10 +7,9 @@ from calibration.emva.characterise import Results
 from calibration.emva.confidence import Estimate
 from calibration.emva.dark_noise import GainPoint
 from calibration.emva.nonuniformity import Nonuniformity
-from calibration.plots import ACCENT, INK, PALE, SECOND, new_figure
+from calibration.plots import ACCENT, COLOURS, INK, PALE, SECOND, new_figure
 from isp_sim import html_report
 
-COLOURS = {"R": "#c02b2b", "G1": "#2b8a3e", "G2": "#74b816", "B": "#1c5fc0", "mono": INK}
 UNKNOWN = "not measured"
 HEADINGS = ("figure", "value", "95 % interval", "unit", "how")
 NOISE_HEADINGS = (
