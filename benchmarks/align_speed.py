@@ -26,6 +26,7 @@ from capture.captures import find_pairs
 from isp_sim import generate
 from isp_sim.dataset import DatasetWriter
 from isp_sim.rigfile import load_rig
+from isp_sim.tables import terminal_table
 
 RIG = "extends: exlpose-misaligned\nname: exlpose-misaligned-full\nwidth_px: 1920\nheight_px: 1200\n"
 CORES = 2
@@ -57,7 +58,7 @@ def measure(folder: Path, pairs: int) -> Table:
     register()  # compiles
     fitted, wall, processor = timed(register)
     writer = DatasetWriter(out)
-    writer.open(align.run_of(given, load_rig(rig), found), load_rig(rig), resume=False)
+    writer.open(align.run_of(given, load_rig(rig), found), resume=False)
     torch.set_num_threads(1)
 
     def all_pairs() -> None:
@@ -68,12 +69,12 @@ def measure(folder: Path, pairs: int) -> Table:
 
     all_pairs()
     _, pair_wall, pair_processor = timed(all_pairs)
-    table = Table(title=f"capture.align, 1920×1200 raws, {len(chosen)} pairs summed, {len(found)} aligned")
-    for heading in ("", "wall, s", f"processor / {CORES}, s", "target, s"):
-        table.add_column(heading, justify="right")
-    table.add_row("registration of a session", f"{wall:.2f}", f"{processor / CORES:.2f}", "5")
-    table.add_row("a pair, read to PNG", f"{pair_wall / pairs:.2f}", f"{pair_processor / CORES / pairs:.2f}", "1")
-    return table
+    rows = [
+        ("registration of a session", f"{wall:.2f}", f"{processor / CORES:.2f}", 5),
+        ("a pair, read to PNG", f"{pair_wall / pairs:.2f}", f"{pair_processor / CORES / pairs:.2f}", 1),
+    ]
+    title = f"capture.align, 1920×1200 raws, {len(chosen)} pairs summed, {len(found)} aligned"
+    return terminal_table(title, ("", "wall, s", f"processor / {CORES}, s", "target, s"), rows)
 
 
 if __name__ == "__main__":

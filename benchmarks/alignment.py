@@ -37,6 +37,7 @@ from isp_sim.scenes import Scene
 from isp_sim.scenes.people.source import People
 from isp_sim.scenes.photos import Photos
 from isp_sim.schedule import Shot, bases, split_of
+from isp_sim.tables import terminal_table
 from isp_sim.units import Radiance
 
 LIMIT_PX = 0.5
@@ -158,9 +159,7 @@ def session(rig: Rig, photos: Photos | None, seed: int) -> dict[tuple[str, str],
 
 def report(rows: list[dict[tuple[str, str], Found]]) -> Table:
     """Medians and 95th percentiles, and ratios of the medians to the better peer."""
-    table = Table(title=f"{len(rows)} sessions, 1920×1200; corner error, px")
-    for heading in ("", "median", "95 %", "target", "refused", f"> {LOST_PX:g} px", "peer / ours", "s of processor"):
-        table.add_column(heading, justify="right")
+    lines = []
     for name, who in rows[0]:
         found = [row[name, who] for row in rows]
         kept = [f.error_px for f in found if not f.refused] or [math.inf]
@@ -169,8 +168,9 @@ def report(rows: list[dict[tuple[str, str], Found]]) -> Table:
         cells.append("{} / {}".format(*TARGETS[name]) if judged else "")
         cells += [str(sum(f.refused for f in found)), str(sum(f.error_px > LOST_PX and not f.refused for f in found))]
         cells.append(_ratio(rows, name, who) if who.startswith("ours") else "")
-        table.add_row(f"{name}, {who}", *cells, f"{np.median([f.seconds for f in found]):.2f}")
-    return table
+        lines.append((f"{name}, {who}", *cells, f"{np.median([f.seconds for f in found]):.2f}"))
+    headings = ("", "median", "95 %", "target", "refused", f"> {LOST_PX:g} px", "peer / ours", "s of processor")
+    return terminal_table(f"{len(rows)} sessions, 1920×1200; corner error, px", headings, lines)
 
 
 def _ratio(rows: list[dict[tuple[str, str], Found]], name: str, who: str) -> str:

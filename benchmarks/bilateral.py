@@ -20,6 +20,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from isp_sim.tables import terminal_table
+
 HEIGHT, WIDTH = 1200, 1920
 SIGMA_SPACE, SIGMA_RANGE = 1.5, 0.1
 ROUNDS = 3
@@ -109,16 +111,15 @@ def compare(window: int, repeat: int) -> Table:
     figures = {(name, True): in_a_process(name, window, True, repeat) for name in ("ours", "kornia")}
     rounds = [{name: in_a_process(name, window, False, repeat) for name in FILTERS} for _ in range(ROUNDS)]
     figures |= {(name, False): min((one[name] for one in rounds), key=lambda f: f["forward"]) for name in FILTERS}
-    table = Table(title=f"bilateral filter, 3×{HEIGHT}×{WIDTH}, window {window}, {os.cpu_count()} cores")
-    for heading in ("", "ours", "kornia", "ratio", "OpenCV", "ratio"):
-        table.add_column(heading, justify="right")
     mine, theirs, cv = (figures[name, False]["forward"] for name in FILTERS)
     cells = (f"{mine * 1e3:.0f} ms", f"{theirs * 1e3:.0f} ms", f"{theirs / mine:.1f} (≥ 5)")
-    table.add_row("forward", *cells, f"{cv * 1e3:.0f} ms", f"{cv / mine:.1f} (> 1)")
+    lines = [("forward", *cells, f"{cv * 1e3:.0f} ms", f"{cv / mine:.1f} (> 1)")]
     mine, theirs = (figures[name, True]["forward"] + figures[name, True]["backward"] for name in ("ours", "kornia"))
-    table.add_row("and backward", f"{mine * 1e3:.0f} ms", f"{theirs:.1f} s", f"{theirs / mine:.0f} (≥ 8)")
+    lines.append(("and backward", f"{mine * 1e3:.0f} ms", f"{theirs:.1f} s", f"{theirs / mine:.0f} (≥ 8)", "", ""))
     mine, theirs = (figures[name, True]["mb"] for name in ("ours", "kornia"))
-    table.add_row("memory of both", f"{mine:.0f} MB", f"{theirs:.0f} MB", f"{theirs / mine:.0f} (≥ 20)")
+    lines.append(("memory of both", f"{mine:.0f} MB", f"{theirs:.0f} MB", f"{theirs / mine:.0f} (≥ 20)", "", ""))
+    title = f"bilateral filter, 3×{HEIGHT}×{WIDTH}, window {window}, {os.cpu_count()} cores"
+    table = terminal_table(title, ("", "ours", "kornia", "ratio", "OpenCV", "ratio"), lines)
     rows = figures["kornia", True]["rows"]
     if rows < HEIGHT:
         table.caption = f"kornia with gradients: measured on {rows} rows, scaled to {HEIGHT}"
@@ -131,20 +132,18 @@ def on_gpu(window: int) -> Table:
 
     card = torch.cuda.get_device_properties(0)
     clock_hz = driver.active.utils.get_device_properties(0)["sm_clock_rate"] * 1e3
-    table = Table(title=f"bilateral filter on {card.name}, window {window}")
-    for heading in ("", "ours", "kornia", "floor", "ours / floor"):
-        table.add_column(heading, justify="right")
     image = torch.rand(1, 3, HEIGHT, WIDTH, device="cuda")
     rate = card.multi_processor_count * EXPONENTIALS_PER_CLOCK * clock_hz
     floor = image.numel() * window**2 / rate
     with torch.no_grad():
         mine, theirs = (_gpu_seconds(lambda f=f: f(image, window)) for f in (ours, kornia))
     cells = (f"{mine * 1e3:.3f} ms", f"{theirs * 1e3:.2f} ms", f"{floor * 1e3:.3f} ms", f"{mine / floor:.1f}")
-    table.add_row("forward", *cells)
+    rows = [("forward", *cells)]
     for name, batch in (("forward + backward", 1), ("batch of 8, both", 8)):
         images = torch.rand(batch, 3, HEIGHT, WIDTH, device="cuda", requires_grad=True)
-        table.add_row(name, *(_with_gradient(f, images, window) for f in (ours, kornia)))
-    return table
+        rows.append((name, *(_with_gradient(f, images, window) for f in (ours, kornia)), "", ""))
+    headings = ("", "ours", "kornia", "floor", "ours / floor")
+    return terminal_table(f"bilateral filter on {card.name}, window {window}", headings, rows)
 
 
 def _gpu_seconds(call: object, repeat: int = 20) -> float:

@@ -17,17 +17,16 @@ from collections.abc import Iterator
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
-from calibration.emva import characterise, gain_law, simulated
-from calibration.emva import session as sessions
-from calibration.emva.characterise import Results
+from calibration.emva import gain_law, simulated
+from calibration.emva.characterise import Results, calibrated
 from calibration.emva.confidence import Estimate
 from calibration.emva.dark_noise import GainPoint
 from isp_sim import readout
 from isp_sim.progress import track
 from isp_sim.rig import NoiseLaw, Sensor
 from isp_sim.rigfile import load_sensor, rigs_folder
+from isp_sim.tables import terminal_table
 
 Check = tuple[str, Estimate, float]
 LINES = {"dsnu_row_e": 0.4, "dsnu_column_e": 0.3, "prnu_row_percent": 0.2, "prnu_column_percent": 0.15}
@@ -36,10 +35,7 @@ LINES = {"dsnu_row_e": 0.4, "dsnu_column_e": 0.3, "prnu_row_percent": 0.2, "prnu
 
 def calibrate(chip: Sensor, seed: int, height: int, width: int) -> Results:
     """One session of one simulated camera."""
-    session = simulated.simulated_session(chip, seed, height, width)
-    sessions.check(session)
-    reading = sessions.read(session, characterise.kept_images(session), 2, lambda frames: None)
-    return characterise.characterise(session, reading)
+    return calibrated(simulated.simulated_session(chip, seed, height, width))
 
 
 def checks(chip: Sensor, seed: int, found: Results) -> Iterator[Check]:
@@ -125,12 +121,7 @@ def loaded(name: str, lines: bool) -> Sensor:
 
 def coverage(names: list[str], lines: bool, count: int, height: int, width: int, first: int) -> None:
     """Print how often each figure's interval holds the truth."""
-    table = Table(
-        title=f"coverage of 95 % intervals, {count} sessions a sensor, {width}×{height}", title_justify="left"
-    )
-    for head in ("sensor", "figure", "held", "of", "share", "median half width", "mean error"):
-        table.add_column(head, justify="left" if head in ("sensor", "figure") else "right")
-    worst = 1.0
+    rows, worst = [], 1.0
     for name in names:
         chip = loaded(name, lines)
         seen: dict[str, list[tuple[bool, float, float]]] = defaultdict(list)
@@ -150,30 +141,26 @@ def coverage(names: list[str], lines: bool, count: int, height: int, width: int,
             worst = min(worst, share)
             half, error = np.nanmedian([one[1] for one in all_of]), np.nanmean([one[2] for one in all_of])
             mark = "" if share >= 0.9 else " ←"
-            table.add_row(name, what, f"{held}", f"{len(all_of)}", f"{share:.3f}{mark}", f"{half:.2%}", f"{error:+.2%}")
-    Console(width=120).print(table)
+            rows.append((name, what, held, len(all_of), f"{share:.3f}{mark}", f"{half:.2%}", f"{error:+.2%}"))
+    title = f"coverage of 95 % intervals, {count} sessions a sensor, {width}×{height}"
+    headings = ("sensor", "figure", "held", "of", "share", "median half width", "mean error")
+    Console(width=120).print(terminal_table(title, headings, rows))
     print(f"lowest share {worst:.3f}; 0.9 is asked for")
 
 
 def precision(names: list[str], side: int, seed: int) -> None:
     """Print how far one large session's figures are off, against what is asked for."""
-    table = Table(title=f"one session a sensor, {side}×{side}", title_justify="left")
-    for head in ("sensor", "K", "read noise, worst gain", "λ, worst gain", "PRNU", "s of processor"):
-        table.add_column(head)
+    rows = []
     for name in track(names, "sensors"):
         chip, start = load_sensor(name), time.process_time()
         off: dict[str, list[float]] = defaultdict(list)
         for what, estimate, truth in checks(chip, seed, calibrate(chip, seed, side, side)):
             off[what].append(abs(estimate.value - truth) / (1.0 if what == "λ" else abs(truth) or 1.0))
-        table.add_row(
-            name,
-            f"{max(off['K']):.3%}",
-            f"{max(off['read noise'], default=math.nan):.2%}",
-            f"{max(off['λ'], default=0.0):.4f}",
-            f"{max(off['PRNU']):.2%}",
-            f"{time.process_time() - start:.0f}",
-        )
-    Console(width=120).print(table)
+        read, shape = max(off["read noise"], default=math.nan), max(off["λ"], default=0.0)
+        figures = (f"{max(off['K']):.3%}", f"{read:.2%}", f"{shape:.4f}", f"{max(off['PRNU']):.2%}")
+        rows.append((name, *figures, f"{time.process_time() - start:.0f}"))
+    headings = ("sensor", "K", "read noise, worst gain", "λ, worst gain", "PRNU", "s of processor")
+    Console(width=120).print(terminal_table(f"one session a sensor, {side}×{side}", headings, rows))
     print("asked for: K 0.2 %, read noise 1 %, λ 0.02, PRNU 3 %")
 
 

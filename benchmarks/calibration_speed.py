@@ -17,8 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from calibration.emva import session as sessions
-from calibration.emva.characterise import characterise, kept_images
+from calibration.emva.characterise import calibrated
 from calibration.emva.session_files import open_session
 
 LEVELS = 50
@@ -48,10 +47,7 @@ def make(folder: Path, stack: int) -> Path:
 
 def ours(path: Path) -> float:
     """Calibrate; returns K."""
-    session = open_session(path)
-    sessions.check(session)
-    reading = sessions.read(session, kept_images(session), 2, lambda frames: None)
-    return characterise(session, reading).gain_dn_per_e.value
+    return calibrated(open_session(path)).gain_dn_per_e.value
 
 
 def plain(path: Path) -> float:

@@ -20,7 +20,6 @@ import cv2
 import numpy as np
 from noise_statistics import blocks, describe, divergence, histogram, split_half_floor
 from rich.console import Console
-from rich.table import Table
 
 from isp_sim.camera import Frame
 from isp_sim.pair import DualCamera
@@ -28,6 +27,7 @@ from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes.photos import Photos
 from isp_sim.schedule import replay
+from isp_sim.tables import terminal_table
 from isp_sim.units import Radiance
 
 DATA = Path("../shared/data")
@@ -175,20 +175,20 @@ def compare(rig: Rig) -> None:
     """Print real and simulated dark blocks side by side."""
     real, flat = real_dark_blocks(), shoot(rig, FITTED_LIGHT_E, 24, 20_000)
     columns = {"real": real, "flat light": dark_blocks(flat), "photographs": photographs(rig)}
-    table = Table(title="dark blocks of a real ExLPose frame and of ours; R G B, correlations RG GB RB")
-    for heading in ("", *(f"{name} ({len(dark)})" for name, dark in columns.items())):
-        table.add_column(heading)
-    told = {name: describe(dark) for name, dark in columns.items()}
-    for row in told["real"]:
-        each = [np.atleast_2d(told[name][row]) for name in columns]
-        table.add_row(row, *("\n".join(" ".join(f"{v:.3f}" for v in line) for line in one) for one in each))
+    described = {name: describe(dark) for name, dark in columns.items()}
+    rows = []
+    for row in described["real"]:
+        each = [np.atleast_2d(described[name][row]) for name in columns]
+        rows.append((row, *("\n".join(" ".join(f"{v:.3f}" for v in line) for line in one) for one in each)))
     codes = histogram(real)
     kl = [
         divergence(codes, histogram(dark)) if dark is not real else split_half_floor(real) for dark in columns.values()
     ]
-    table.add_row("KL(real ‖ it), nats; real: split-half floor", *(" ".join(f"{v:.4f}" for v in row) for row in kl))
-    table.add_row("same pixel, two frames", "{} to {}".format(*SAME_PLACE), f"{same_place(flat):.3f}", "")
-    Console(width=140).print(table)
+    rows.append(("KL(real ‖ it), nats; real: split-half floor", *(" ".join(f"{v:.4f}" for v in row) for row in kl)))
+    rows.append(("same pixel, two frames", "{} to {}".format(*SAME_PLACE), f"{same_place(flat):.3f}", ""))
+    title = "dark blocks of a real ExLPose frame and of ours; R G B, correlations RG GB RB"
+    headings = ("", *(f"{name} ({len(dark)})" for name, dark in columns.items()))
+    Console(width=140).print(terminal_table(title, headings, rows))
 
 
 if __name__ == "__main__":

@@ -25,10 +25,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
 
 from isp_sim.isp.demosaic import FILTERS, demosaic
+from isp_sim.tables import terminal_table
 from isp_sim.transfer import SRGB_SLOPE, srgb_decode
 from isp_sim.units import Mosaic
 
@@ -38,7 +38,6 @@ PARTS = ((512, 384), (640, 1152), (300, 1340))  # (y, x): dark, dark, lit
 SIZE = 128
 RIM = 4  # pixels whose filters reach beyond a part
 BALANCE = (1.213, 1.0, 1.984)  # of the candidates that balance the mosaic: what the others find
-CODES_PER_COUNT = 255 * SRGB_SLOPE / 4095  # on the sRGB curve's straight part, at a gain of 1
 FULL_QE = 0.62  # of G, assumed (rigs/sensors/imx392.yaml)
 
 
@@ -207,18 +206,17 @@ def main() -> None:
     given = asked.parse_args()
     picture = cv2.imread(str(next(REAL.glob("*.png"))))[..., ::-1]
     parts = [np.ascontiguousarray(picture[y : y + SIZE, x : x + SIZE]) for y, x in PARTS]
-    table = Table(title="codes of the real low-light frame that a developing explains exactly")
-    for heading in ("developing", "all", "above 0: R", "G", "B"):
-        table.add_column(heading)
+    rows = []
     best: tuple[float, Candidate, Tensor] | None = None
     for settings in itertools.product(FILTERS, (True, False), (False, True)):
         candidate = Candidate(*settings)
         matrix, found = explain(candidate, parts)
         everything, above = explained(candidate, matrix, found)
-        table.add_row(candidate.name, f"{everything:.4f}", *(f"{share:.3f}" for share in above))
+        rows.append((candidate.name, f"{everything:.4f}", *(f"{share:.3f}" for share in above)))
         if best is None or everything > best[0]:
             best = (everything, candidate, matrix)
-    Console(width=140).print(table)
+    title = "codes of the real low-light frame that a developing explains exactly"
+    Console(width=140).print(terminal_table(title, ("developing", "all", "above 0: R", "G", "B"), rows))
     assert best is not None
     print(best[1].name, report(best[2]), sep="\n")
     if given.whole:

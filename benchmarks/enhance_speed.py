@@ -17,9 +17,9 @@ import time
 import numpy as np
 import torch
 from rich.console import Console
-from rich.table import Table
 
 from isp_sim import streams
+from isp_sim.tables import terminal_table
 from models.data.normalisation import Picture
 from models.enhance.enhancer import CLASSICAL, Enhancer, as_image, of_network
 from models.enhance.tiles import SIDE, enhance_in_tiles
@@ -90,12 +90,9 @@ def main() -> int:
     given = asked.parse_args()
     torch.set_num_threads(2)
     names = given.only or [*CLASSICAL, *NETWORKS]
-    table = Table(title="1920×1200, 8 bits in and out")
     columns = ["enhancer", "parameters", "s", "processor s"]
     columns += ["24 Mpx s", "processor s", "peak GB", "seam, codes"] if given.scale == "full" else []
-    for column in columns:
-        table.add_column(column, justify="left" if column == "enhancer" else "right")
-    held = True
+    rows, held = [], True
     for name in names:
         one = enhancer(name)
         wall, processor = timed(one, low_light(HD), 3 if given.scale == "full" else 1)
@@ -109,9 +106,9 @@ def main() -> int:
             process.join()
             row += [f"{found[0]:.1f}", f"{found[1]:.1f}", f"{found[2]:.2f}", f"{found[3]:.1e}"]
             held &= found[2] < ASKED_GB and not found[3] > 0.5
-        table.add_row(*row)
+        rows.append(row)
         print("  ".join(row), flush=True)
-    Console().print(table)
+    Console().print(terminal_table("1920×1200, 8 bits in and out", columns, rows))
     if given.scale == "full":
         print(f"24 megapixels under {ASKED_GB:g} GB and without seams: {'held' if held else 'missed'}")
     return 0

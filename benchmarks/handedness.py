@@ -19,12 +19,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from isp_sim.progress import track
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes import Person
 from isp_sim.scenes.annotations import read_annotations
+from isp_sim.tables import terminal_table
 from models.choices import TEST_SEED
 from models.data.crops import FLIP
 from models.data.normalisation import WELL, Picture
@@ -102,33 +102,22 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=TEST_SEED)
     parser.add_argument("--pose", nargs="+", default=list(MOVENETS), help="networks, as models.evaluate takes them")
     args = parser.parse_args()
-    console = Console(width=120)
     recognisers = {name: load_recogniser(name) for name in args.pose}
     sets: dict[str, Pictures] = {"built-in": built_in(args.rig, args.scenes, args.seed)}
     if PHOTOS.is_dir() and args.photos:
         sets["photographs"] = photographs(PHOTOS, args.photos)
-    table = Table(title=f"{args.scenes} built-in scenes through {args.rig}, seed {args.seed}; PCK@0.2 of the torso")
-    for heading in (
-        "pictures",
-        "network",
-        "people",
-        "labelled",
-        "exchanged",
-        "better labelled",
-        "better exchanged",
-        "ms",
-    ):
-        table.add_column(heading, justify="right")
-    mirrored = []
+    rows, mirrored = [], []
     for title, pictures in sets.items():
         for name, reading in read(recognisers, pictures).items():
             labelled, other = reading.pck()
             each_ms = 1000 * reading.processor_s / max(len(reading.people), 1)
             figures = (f"{value:.1f}" for value in (labelled, other, *reading.better(), each_ms))
-            table.add_row(title, name, str(len(reading.people)), *figures)
+            rows.append((title, name, len(reading.people), *figures))
             if title == "built-in" and other > labelled:
                 mirrored.append(name)
-    console.print(table)
+    title = f"{args.scenes} built-in scenes through {args.rig}, seed {args.seed}; PCK@0.2 of the torso"
+    headings = ("pictures", "network", "people", "labelled", "exchanged", "better labelled", "better exchanged", "ms")
+    Console(width=120).print(terminal_table(title, headings, rows))
     if mirrored:
         print(f"WARNING: {', '.join(mirrored)} read the built-in people better with left and right exchanged")
     return 1 if mirrored else 0

@@ -12,10 +12,10 @@ import sys
 import time
 
 from rich.console import Console
-from rich.table import Table
 
 from isp_sim.__main__ import COMMANDS
 from isp_sim.progress import track
+from isp_sim.tables import terminal_table
 
 BOUND_S = 0.5
 
@@ -34,12 +34,9 @@ def main(args: argparse.Namespace) -> int:
     cases |= {f"python -m {module} --help": ["-m", module, "--help"] for module, _ in COMMANDS.values()}
     runs = [{name: seconds(words) for name, words in cases.items()} for _ in track(range(args.runs), "runs")]
     medians = {name: statistics.median(run[name] for run in runs) for name in cases}
-    table = Table(title=f"median of {args.runs} runs")
-    for heading in ("command", "seconds", "over an empty Python"):
-        table.add_column(heading, justify="left" if heading == "command" else "right")
-    for name, value in medians.items():
-        table.add_row(name, f"{value:.3f}", f"{value / medians['python -c pass']:.1f} ×")
-    Console().print(table)
+    rows = [(name, f"{one:.3f}", f"{one / medians['python -c pass']:.1f} ×") for name, one in medians.items()]
+    headings = ("command", "seconds", "over an empty Python")
+    Console().print(terminal_table(f"median of {args.runs} runs", headings, rows))
     return int(max(medians.values()) > BOUND_S)
 
 

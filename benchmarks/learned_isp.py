@@ -18,55 +18,13 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from isp_sim.isp.pipeline import Pipeline
+from isp_sim.tables import terminal_table
 from models.isp.learned import LearnedIsp
 from models.isp.predictor import Predictor
+from models.pose.backbone import ResNet
 
 ASKED_MS = 150
 """For predictor and pipeline together, filter included."""
-
-
-class Bottleneck(nn.Module):
-    """1×1, 3×3, 1×1 with a shortcut (He et al., CVPR 2016; the stride in the 3×3)."""
-
-    def __init__(self, before: int, width: int, stride: int) -> None:
-        super().__init__()
-        after = 4 * width
-        self.path = nn.Sequential(
-            nn.Conv2d(before, width, 1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(width, width, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(width, after, 1, bias=False),
-            nn.BatchNorm2d(after),
-        )
-        same = before == after and stride == 1
-        self.shortcut = (
-            nn.Identity()
-            if same
-            else nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
-        )
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Path plus shortcut."""
-        return torch.relu_(self.path(image) + self.shortcut(image))
-
-
-def resnet50() -> nn.Sequential:
-    """The backbone, 23,508,032 parameters."""
-    layers: list[nn.Module] = [
-        nn.Conv2d(3, 64, 7, 2, 3, bias=False),
-        nn.BatchNorm2d(64),
-        nn.ReLU(inplace=True),
-        nn.MaxPool2d(3, 2, 1),
-    ]
-    before = 64
-    for width, count, stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
-        for place in range(count):
-            layers.append(Bottleneck(before, width, stride if place == 0 else 1))
-            before = 4 * width
-    return nn.Sequential(*layers)
 
 
 def milliseconds(call: Callable[[], object], repeat: int) -> tuple[float, float]:
@@ -89,8 +47,8 @@ def main(repeat: int) -> Table:
     thumbnail = Predictor(pipeline, stream, crop="thumbnail").eval()
     image = torch.rand(1, 3, 1200, 1920, generator=stream) * 0.02
     values = predictor(image)
-    pose, person = nn.Sequential(resnet50(), nn.Conv2d(2048, 14, 1)).eval(), torch.rand(1, 3, 256, 192)
-    assert sum(p.numel() for p in pose[0].parameters()) == 23_508_032
+    backbone, head, person = ResNet().eval(), nn.Conv2d(2048, 14, 1), torch.rand(1, 3, 256, 192)
+    assert sum(p.numel() for p in backbone.parameters()) == 23_508_032
 
     def half(image: Tensor) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):
@@ -104,15 +62,14 @@ def main(repeat: int) -> Table:
         "both, whole picture": (lambda: LearnedIsp(predictor, pipeline)(image), True),
         "both, whole picture, bfloat16 predictor": (lambda: pipeline(image, half(image)), True),
         "both, thumbnail": (lambda: LearnedIsp(thumbnail, pipeline)(image), True),
-        "ResNet-50 pose, 256×192, one person": (lambda: pose(person), False),
+        "ResNet-50 pose, 256×192, one person": (lambda: head(backbone(person)[-1]), False),
     }
-    table = Table(title=f"1920×1200, {os.cpu_count()} cores, least and median of {repeat}")
-    for heading in ("", "least", "median", "asked"):
-        table.add_column(heading, justify="left" if not heading else "right")
+    rows = []
     for name, (call, judged) in cases.items():
         least, median = milliseconds(call, repeat)
-        table.add_row(name, f"{least:.0f} ms", f"{median:.0f} ms", f"< {ASKED_MS} ms" if judged else "")
-    return table
+        rows.append((name, f"{least:.0f} ms", f"{median:.0f} ms", f"< {ASKED_MS} ms" if judged else ""))
+    title = f"1920×1200, {os.cpu_count()} cores, least and median of {repeat}"
+    return terminal_table(title, ("", "least", "median", "asked"), rows)
 
 
 if __name__ == "__main__":

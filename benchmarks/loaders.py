@@ -28,7 +28,8 @@ from rich.table import Table
 
 from isp_sim import generate
 from isp_sim.annotation_files import AUTHORS, AUTHORS_NAMES, MMPOSE, PARTNERS, SPLITS, TRAIN_SPLITS, annotation_file
-from isp_sim.dataset import read_manifest
+from isp_sim.manifest import read_manifest
+from isp_sim.tables import terminal_table
 from models.scoring.average_precision import SIGMAS
 
 
@@ -123,10 +124,7 @@ def files_of(subset: str) -> list[tuple[str, str, str, Callable[[Path, str], lis
 
 def report(root: Path, subset: str) -> tuple[Table, bool]:
     """The table, and whether every count is the manifest's, every picture opens and every AP is 1."""
-    table = Table(title=f"{sum(1 for _ in read_manifest(root))} pairs, {subset}")
-    for heading in ("loader", "file", "people", "in the manifest", "pictures", "that open", "AP of the labels"):
-        table.add_column(heading, justify="left" if heading in ("loader", "file") else "right")
-    good = True
+    rows, good = [], True
     for loader, split, file, reader in files_of(subset):
         people, known = reader(root, file), expected(root, split)
         pictures = {path for person in people for path in person["pictures"]}
@@ -134,8 +132,9 @@ def report(root: Path, subset: str) -> tuple[Table, bool]:
         ap = evaluated(annotation_file(root, split, "train" if subset == "train" else "test"))
         good &= len(people) == known and opened == len(pictures) and (known == 0 or ap == 1)
         counts = (len(people), known, len(pictures), opened)
-        table.add_row(loader, file, *map(str, counts), f"{ap:.3f}" if loader == "MMPose" else "")
-    return table, good
+        rows.append((loader, file, *counts, f"{ap:.3f}" if loader == "MMPose" else ""))
+    headings = ("loader", "file", "people", "in the manifest", "pictures", "that open", "AP of the labels")
+    return terminal_table(f"{sum(1 for _ in read_manifest(root))} pairs, {subset}", headings, rows), good
 
 
 def main() -> int:

@@ -37,6 +37,7 @@ from isp_sim.scenes import Scene, SceneSource
 from isp_sim.scenes.people.source import People
 from isp_sim.scenes.photos import Photos
 from isp_sim.schedule import Shot, replay, split_of
+from isp_sim.tables import terminal_table
 from isp_sim.units import Radiance
 
 DATA = Path("../shared/data")
@@ -166,28 +167,17 @@ def standard_error(values: np.ndarray, scenes: np.ndarray) -> float:
 
 def report(found: dict[str, list[Level]], title: str) -> Table:
     """The table that is printed."""
-    table = Table(title=title)
-    for heading in (
-        "split",
-        "scenes",
-        "pictures",
-        "here",
-        "standard error",
-        "published",
-        "ratio",
-        "light alone",
-        "dark alone",
-    ):
-        table.add_column(heading, justify="right")
+    rows = []
     for split, published in PUBLISHED_MEANS.items():
         values = np.array([one.well_lit if split == "WL" else one.picture for one in found[split]])
         scenes = np.array([one.scene for one in found[split]])
         error = standard_error(values, scenes)
         cells = [f"{values.mean():.2f}", f"{error:.2f}", f"{published}", f"{values.mean() / published:.2f}"]
-        if split != "WL":
-            cells += [f"{np.mean([getattr(one, part) for one in found[split]]):.2f}" for part in ("light", "dark")]
-        table.add_row(split, str(len(set(scenes.tolist()))), str(len(values)), *cells)
-    return table
+        parts = [np.mean([getattr(one, part) for one in found[split]]) for part in ("light", "dark")]
+        cells += ["", ""] if split == "WL" else [f"{part:.2f}" for part in parts]
+        rows.append((split, len(set(scenes.tolist())), len(values), *cells))
+    arms = ("here", "standard error", "published", "ratio", "light alone", "dark alone")
+    return terminal_table(title, ("split", "scenes", "pictures", *arms), rows)
 
 
 if __name__ == "__main__":

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
-from rich.table import Table
 
 from isp_sim.progress import track
 from isp_sim.scenes.people.crowd import distance
 from isp_sim.scenes.people.layout import lay_out
 from isp_sim.scenes.people.source import People
+from isp_sim.tables import terminal_table
 
 ANNOTATIONS = Path("../shared/data/exlpose/annotations/ExLPose_test_LL-All.json")
 TARGET_S, TARGET_KS = 2.5, 0.10
@@ -84,24 +84,22 @@ if __name__ == "__main__":
     given = asked.parse_args()
     torch.set_num_threads(given.threads)
     console = Console()
-    table = Table(title=f"1920×1200, six people, {given.threads} threads; target {TARGET_S} s")
-    for heading in ("world", "scenes", "median s", "slowest s", "processor s"):
-        table.add_column(heading, justify="right")
+    rows = []
     for world, seconds in times(given.per_world, given.seed).items():
         if seconds:
             wall, work = np.median(seconds, axis=0)
             slowest = max(first for first, _ in seconds)
-            table.add_row(world, str(len(seconds)), f"{wall:.2f}", f"{slowest:.2f}", f"{work:.2f}")
-    console.print(table)
+            rows.append((world, len(seconds), f"{wall:.2f}", f"{slowest:.2f}", f"{work:.2f}"))
+    title = f"1920×1200, six people, {given.threads} threads; target {TARGET_S} s"
+    console.print(terminal_table(title, ("world", "scenes", "median s", "slowest s", "processor s"), rows))
     ours, thrown = rendered(given.scenes, given.seed)
     theirs = published(ANNOTATIONS) if ANNOTATIONS.exists() else {}
-    table = Table(title=f"{given.scenes} scenes ({thrown} draws thrown away) against ExLPose's 491; target {TARGET_KS}")
-    for heading in ("figure", "KS", "mean here", "mean there"):
-        table.add_column(heading, justify="right")
+    rows = []
     for name, values in ours.items():
         if theirs:
             ks = distance(np.array(values), np.array(theirs[name]))
-            table.add_row(name, f"{ks:.3f}", f"{np.mean(values):.3f}", f"{np.mean(theirs[name]):.3f}")
+            rows.append((name, f"{ks:.3f}", f"{np.mean(values):.3f}", f"{np.mean(theirs[name]):.3f}"))
         else:
-            table.add_row(name, "no data", f"{np.mean(values):.3f}", "-")
-    console.print(table)
+            rows.append((name, "no data", f"{np.mean(values):.3f}", "-"))
+    title = f"{given.scenes} scenes ({thrown} draws thrown away) against ExLPose's 491; target {TARGET_KS}"
+    console.print(terminal_table(title, ("figure", "KS", "mean here", "mean there"), rows))

@@ -13,15 +13,14 @@ import tempfile
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes.photos import Photos
-from models.choices import TEST_SEED
+from models.choices import EXTENTS, TEST_SEED
 from models.data.samples import PairSource, RigPairs, shots
 from models.recognisers.loading import load_recogniser
-from models.recognisers.recogniser import EXTENTS, Recogniser
-from models.runs.evaluation import ERRORS, HEADINGS, rows
+from models.recognisers.recogniser import Recogniser
+from models.runs.evaluation import score_table
 from models.scoring.average_precision import Protocol
 from models.scoring.poses import find_poses
 
@@ -39,14 +38,10 @@ def last_photos(folder: Path, count: int, into: Path) -> Path:
 
 def measure(title: str, source: PairSource, recogniser: Recogniser, flip: str, console: Console) -> None:
     """Score and print."""
-    poses = find_poses(recogniser, shots(source, console), flip)
-    words = f"{len(poses.truth['WL'])} shots, flip {flip}, extent {recogniser.extent:g}; {ERRORS}"
-    table = Table(title=f"{title}: {words}")
-    for heading in HEADINGS:
-        table.add_column(heading, justify="left" if heading == "split" else "right")
-    for row in rows(poses.judged(Protocol(flip=flip, extent=recogniser.extent, seed=TEST_SEED))):
-        table.add_row(*row)
-    console.print(table)
+    poses = find_poses(recogniser, shots(source, shown=True), flip)
+    words = f"{len(poses.truth['WL'])} shots, flip {flip}, extent {recogniser.extent:g}"
+    judged = poses.judged(Protocol(flip=flip, extent=recogniser.extent, seed=TEST_SEED))
+    console.print(score_table(f"{title}: {words}", judged))
 
 
 def main() -> None:

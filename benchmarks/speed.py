@@ -25,6 +25,7 @@ from rich.table import Table
 from isp_sim import readout, sensor, streams
 from isp_sim.camera import SimulatedArm, capture
 from isp_sim.rigfile import load_rig
+from isp_sim.tables import terminal_table
 from isp_sim.units import Photons
 
 ROUNDS = 9
@@ -62,9 +63,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def noise_kernels() -> Table:
     """Both implementations on a bright and on a dark frame."""
-    table = Table(title=f"sensor + readout, 1920×1200, {torch.get_num_threads()} threads, median of {ROUNDS}")
-    for heading in ("frame", "NumPy ms", "ours ms", "ratio (target ≥ 3)"):
-        table.add_column(heading, justify="right")
+    rows = []
     rig = load_rig("exlpose")
     arm = SimulatedArm(rig, rig.well_lit)
     shape = (rig.height_px, rig.width_px)
@@ -79,16 +78,14 @@ def noise_kernels() -> Table:
         assert abs(float(ours().mean()) / float(theirs().mean()) - 1) < 0.01, "the two do not model the same"
         times = [(seconds(theirs), seconds(ours)) for _ in range(ROUNDS)]
         slow, fast = (statistics.median(column) for column in zip(*times, strict=True))
-        table.add_row(name, f"{slow * 1e3:.0f}", f"{fast * 1e3:.0f}", f"{slow / fast:.1f}")
-    return table
+        rows.append((name, f"{slow * 1e3:.0f}", f"{fast * 1e3:.0f}", f"{slow / fast:.1f}"))
+    title = f"sensor + readout, 1920×1200, {torch.get_num_threads()} threads, median of {ROUNDS}"
+    return terminal_table(title, ("frame", "NumPy ms", "ours ms", "ratio (target ≥ 3)"), rows)
 
 
 def whole_job() -> Table:
     """`isp_sim.generate` as a process of its own, short and long."""
-    table = Table(title=f"isp_sim.generate --rig exlpose, {os.cpu_count()} cores, start-up left out")
-    for heading in ("pairs", "s", "pairs/s (target ≥ 1.5)", "peak memory, all processes, MB"):
-        table.add_column(heading, justify="right")
-    start_up = None
+    rows, start_up = [], None
     for count in (1, 15, 60):
         with tempfile.TemporaryDirectory() as folder:
             command = [sys.executable, "-m", "isp_sim.generate", "--rig", "exlpose", "--scenes", "charts"]
@@ -98,8 +95,9 @@ def whole_job() -> Table:
             start_up = elapsed
             continue
         rate = (count - 1) / (elapsed - start_up)
-        table.add_row(str(count), f"{elapsed:.1f}", f"{rate:.2f}", f"{peak_mb:.0f}")
-    return table
+        rows.append((count, f"{elapsed:.1f}", f"{rate:.2f}", f"{peak_mb:.0f}"))
+    title = f"isp_sim.generate --rig exlpose, {os.cpu_count()} cores, start-up left out"
+    return terminal_table(title, ("pairs", "s", "pairs/s (target ≥ 1.5)", "peak memory, all processes, MB"), rows)
 
 
 def measure(command: list[str]) -> tuple[float, float]:

@@ -15,7 +15,6 @@ from collections import defaultdict
 import numpy as np
 from means import DATA, source_of
 from rich.console import Console
-from rich.table import Table
 
 from isp_sim import optics, readout, sensor
 from isp_sim.metering import meter
@@ -25,6 +24,7 @@ from isp_sim.rigfile import load_rig
 from isp_sim.run import tasks
 from isp_sim.scenes import Scene
 from isp_sim.schedule import Shot, replay
+from isp_sim.tables import terminal_table
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99, 99.9)
 
@@ -75,12 +75,11 @@ if __name__ == "__main__":
     asked.add_argument("--scenes", type=int, default=110)
     asked.add_argument("--size", type=int, nargs=2, default=(480, 300), metavar=("WIDTH", "HEIGHT"))
     given = asked.parse_args()
-    table = Table(title="light of metered scenes, 1 fills the well-lit arm's range")
-    for heading in ("place", "scenes", "light", "above 1", "EV spread", *(f"{p} %" for p in PERCENTILES)):
-        table.add_column(heading, justify="right")
-    table.add_row(*row("photographs", measure("photos", tuple(given.size), given.scenes)["photos"]))
+    rows = [row("photographs", measure("photos", tuple(given.size), given.scenes)["photos"])]
     people = measure("people", tuple(given.size), given.scenes)
-    for place, scenes in sorted(people.items()):
-        table.add_row(*row(place, scenes))
-    table.add_row(*row("all built-in", [scene for scenes in people.values() for scene in scenes]))
-    Console(width=140).print(table)
+    rows += [row(place, scenes) for place, scenes in sorted(people.items())]
+    rows.append(row("all built-in", [scene for scenes in people.values() for scene in scenes]))
+    headings = ("place", "scenes", "light", "above 1", "EV spread", *(f"{p} %" for p in PERCENTILES))
+    Console(width=140).print(
+        terminal_table("light of metered scenes, 1 fills the well-lit arm's range", headings, rows)
+    )

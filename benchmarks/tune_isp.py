@@ -17,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from isp_sim import streams
+from isp_sim.tables import terminal_table
 from models import tune_isp
 from models.recognisers.weights import SHIPPED
 from models.runs.tuning import DEFAULTS, Tuning, run, searches_of
 from models.scoring.average_precision import Protocol
+from models.scoring.poses import LOW_SPLITS
 from models.tuning.judge import Seen, Task, judging
 from models.tuning.loading import load_isp
 from models.tuning.record import Record
@@ -90,19 +91,16 @@ def compare(tuning: Tuning, ways: Ways, console: Console) -> None:
         }
     workers = tuning.workers or 1
     with judging(Task(tuning.isp, tuning.pose, tuning.flip, held), workers) as judges:
-        seen = judge_all(ways, tuning.out / "judged", judges, held)
-    table = Table(title=f"{tuning.isp}: {len(held)} held-out shots, {sum(len(s.people) for s in held)} people")
-    for heading in ("", "LL-N", "LL-H", "LL-E", "LL-A", "over the defaults", "95 %", "mean OKS over the defaults"):
-        table.add_column(heading, justify="right" if heading else "left")
+        seen = judge_all(ways, tuning.out / "judged", judges)
     found = verdicts(ways, seen, held, DEFAULTS, Protocol(flip=tuning.flip))
-    base = found[DEFAULTS].scores["LL-A"].ap
+    base, rows = found[DEFAULTS].scores["LL-A"].ap, []
     for name, one in found.items():
         low, high = bootstrap(seen[name], seen[DEFAULTS], held)
-        table.add_row(
-            name, *(f"{score.ap:.1f}" for score in one.scores.values()), f"{one.scores['LL-A'].ap - base:+.2f}",
-            f"{low:+.2f} … {high:+.2f}", f"{one.gain:+.4f} ± {one.error:.4f}",
-        )  # fmt: skip
-    console.print(table)
+        scores = (*(f"{score.ap:.1f}" for score in one.scores.values()), f"{one.scores['LL-A'].ap - base:+.2f}")
+        rows.append((name, *scores, f"{low:+.2f} … {high:+.2f}", f"{one.gain:+.4f} ± {one.error:.4f}"))
+    title = f"{tuning.isp}: {len(held)} held-out shots, {sum(len(s.people) for s in held)} people"
+    headings = ("", *LOW_SPLITS, "over the defaults", "95 %", "mean OKS over the defaults")
+    console.print(terminal_table(title, headings, rows))
 
 
 def main(given: argparse.Namespace, console: Console) -> None:

@@ -7,19 +7,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import yaml
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import optimize
 
 from calibration.arms import extended, read_picture, read_stack
 from calibration.emva.confidence import NORMAL, Array, Estimate
+from calibration.output import figure, write_result, yaml_text
 from calibration.plots import INK, PALE, SECOND, new_figure
-from calibration.sensor_yaml import figure
 from isp_sim import html_report
-from isp_sim.files import write_atomically
-from isp_sim.optics import homography
-from isp_sim.pair import DualCamera
+from isp_sim.optics import centre_shift, homography
+from isp_sim.rectify import ArmMap, common_box
 from isp_sim.rig import Geometry, Rig
 from isp_sim.rigfile import load_rig
 
@@ -36,17 +34,22 @@ class Alignment:
     """The low-light arm against the well-lit one.
 
     Attributes:
-        low_to_well: 3×3, low-light pixels → well-lit pixels, as `Pair.low_to_well`.
+        arms: low-light pixels → well-lit pixels.
         geometry: rotation (°), scale, shift (px, unbinned), perspective (a px, unbinned), as rig files have them.
         well, low: the points it rests on, px, `(n, 2)`.
         residual: what is left in the well-lit frame, px, `(n, 2)`.
     """
 
-    low_to_well: Array
+    arms: ArmMap
     geometry: dict[str, tuple[Estimate, ...]]
     well: Array
     low: Array
     residual: Array
+
+    @property
+    def rms_px(self) -> float:
+        """RMS length of the residual."""
+        return float(np.sqrt((self.residual**2).sum(axis=1).mean()))
 
 
 def grey(plane: Array) -> NDArray[np.uint8]:
@@ -127,20 +130,20 @@ def align(well: Array, low: Array, shape: tuple[int, int], binning: int) -> Alig
     well, low = well[use], low[use]
     errors = NORMAL * np.sqrt(np.diag(_covariance(np.asarray(found.jac), found.fun))) * scales
     p = found.x * scales
-    to_low = _about(centre) @ _forward(p) @ np.linalg.inv(_about(centre))
-    low_to_well = np.linalg.inv(to_low)
+    corner = centre_shift(*shape)
+    low_to_well = np.linalg.inv(corner @ _forward(p) @ np.linalg.inv(corner))
     low_to_well /= low_to_well[2, 2]
     residual = cv2.perspectiveTransform(low[None], low_to_well)[0] - well
     units = np.array([np.degrees(1), 1.0, binning, binning, 1 / binning, 1 / binning])
     values, halves = (p + np.eye(6)[1]) * units, errors * units
-    parts = [Estimate(float(v), float(v - h), float(v + h)) for v, h in zip(values, halves, strict=True)]
+    parts = [Estimate.within(v, h) for v, h in zip(values, halves, strict=True)]
     geometry = {
         "rotation_deg": (parts[0],),
         "scale": (parts[1],),
         "shift_px": (parts[2], parts[3]),
         "perspective_per_px": (parts[4], parts[5]),
     }
-    return Alignment(low_to_well, geometry, well, low, np.asarray(residual))
+    return Alignment(ArmMap(low_to_well, shape), geometry, well, low, np.asarray(residual))
 
 
 def _covariance(jacobian: Array, rest: Array) -> Array:
@@ -151,23 +154,14 @@ def _covariance(jacobian: Array, rest: Array) -> Array:
 
 def _forward(p: Array) -> Array:
     """`optics.homography` of (rotation in rad, scale − 1, shift x, y, perspective x, y), binned pixels."""
-    return homography(_geometry(np.degrees(p[0]), 1 + p[1], p[2:4].tolist(), p[4:6].tolist(), "assumed", "trial"), 1)
-
-
-def _geometry(
-    rotation: float, scale: float, shift: list[float], perspective: list[float], status: str, source: str
-) -> Geometry:
     values = {
-        "rotation_deg": float(rotation),
-        "scale": float(scale),
-        "shift_px": shift,
-        "perspective_per_px": perspective,
+        "rotation_deg": float(np.degrees(p[0])),
+        "scale": float(1 + p[1]),
+        "shift_px": p[2:4].tolist(),
+        "perspective_per_px": p[4:6].tolist(),
     }
-    return Geometry.model_validate({name: figure(value, status, source) for name, value in values.items()})
-
-
-def _about(centre: Array) -> Array:
-    return np.array([[1, 0, centre[0]], [0, 1, centre[1]], [0, 0, 1.0]])
+    geometry = {name: figure(value, "assumed", "trial") for name, value in values.items()}
+    return homography(Geometry.model_validate(geometry), 1)
 
 
 def distortion(corners: Array, inner: tuple[int, int], shape: tuple[int, int]) -> tuple[Estimate, Estimate, float]:
@@ -193,14 +187,13 @@ def distortion(corners: Array, inner: tuple[int, int], shape: tuple[int, int]) -
 
     found = optimize.least_squares(rest, np.append(start.ravel()[:8] / start[2, 2], [0.0, 0.0]), x_scale="jac")
     halves = NORMAL * np.sqrt(np.diag(_covariance(np.asarray(found.jac), found.fun))[8:])
-    k1, k2 = (Estimate(float(k), float(k - h), float(k + h)) for k, h in zip(found.x[8:], halves, strict=True))
+    k1, k2 = (Estimate.within(k, h) for k, h in zip(found.x[8:], halves, strict=True))
     return k1, k2, float(np.sqrt((found.fun**2).mean()) * half * np.sqrt(2))
 
 
 def rig_file(rig: Rig, base: str, name: str, found: Alignment, lens: tuple[Estimate, Estimate, float] | None) -> str:
     """A rig file that extends another by this geometry."""
-    rms = float(np.sqrt((found.residual**2).sum(axis=1).mean()))
-    how = f"{len(found.well)} points, residual {rms:.3f} px rms"
+    how = f"{len(found.well)} points, residual {found.rms_px:.3f} px rms"
     geometry = {}
     for field, parts in found.geometry.items():
         value: object = [float(f"{e.value:.6g}") for e in parts]
@@ -220,39 +213,35 @@ def rig_file(rig: Rig, base: str, name: str, found: Alignment, lens: tuple[Estim
         words = f"chessboard, residual {lens[2]:.3f} px rms; k1 {lens[0]}, k2 {lens[1]}"
         document["lens"] = {"distortion": figure([lens[0].value, lens[1].value], "measured", words)}
     head = f"# {rig.name} with the geometry of its arms, made by `python -m calibration.geometry`.\n"
-    return head + yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=108, allow_unicode=True)
+    return head + yaml_text(document)
 
 
-def write_geometry_page(
-    path: Path,
-    found: Alignment,
-    box: tuple[int, int, int, int],
-    lens: tuple[Estimate, Estimate, float] | None,
-    name: str,
-) -> None:
-    """Write the page, whole or not at all."""
-    rows = [
-        (
-            f"{field}{(' x', ' y')[n] if len(parts) > 1 else ''}",
-            f"{e.value:.5g}",
-            f"± {e.half:.2g}",
-            UNITS[field],
-        )
+HEADINGS = ("figure", "value", "95 %", "unit")
+
+
+def figures(found: Alignment) -> list[tuple[str, str, str, str]]:
+    """The six numbers: name, value, interval, unit."""
+    return [
+        (f"{field}{(' x', ' y')[n] if len(parts) > 1 else ''}", f"{e.value:.5g}", f"± {e.half:.2g}", UNITS[field])
         for field, parts in found.geometry.items()
         for n, e in enumerate(parts)
     ]
+
+
+def page_blocks(found: Alignment, lens: tuple[Estimate, Estimate, float] | None) -> list[str]:
+    """The page: figures, map, residuals."""
+    rows = figures(found)
     if lens is not None:
         rows += [(f"lens k{n + 1}", f"{e.value:.5g}", f"± {e.half:.2g}", "") for n, e in enumerate(lens[:2])]
-    rms = float(np.sqrt((found.residual**2).sum(axis=1).mean()))
-    x, y, width, height = box
-    matrix = [tuple(f"{v:.7g}" for v in row) for row in found.low_to_well]
-    blocks = [
+    x, y, width, height = common_box(found.arms, "low_light")
+    matrix = [tuple(f"{v:.7g}" for v in row) for row in found.arms.low_to_well]
+    return [
         html_report.text(
-            f"{len(found.well)} points seen by both arms; the six numbers leave {rms:.3f} px rms. Pictures are valid "
-            f"in {width}×{height} px from ({x}, {y}) of the well-lit frame on."
+            f"{len(found.well)} points seen by both arms; the six numbers leave {found.rms_px:.3f} px rms. "
+            f"Pictures are valid in {width}×{height} px from ({x}, {y}) of the low-light frame on."
         ),
         html_report.text("", "Low-light arm"),
-        html_report.table(("figure", "value", "95 %", "unit"), rows),
+        html_report.table(HEADINGS, rows),
         html_report.text("", "Low-light pixels → well-lit pixels"),
         html_report.table(("", "", ""), matrix),
         html_report.picture(
@@ -261,7 +250,6 @@ def write_geometry_page(
             "arrow at the top gives the length.",
         ),
     ]
-    write_atomically(path, html_report.page(f"Geometry calibration: {name}", blocks))
 
 
 def _residuals(found: Alignment) -> Figure:
@@ -329,11 +317,9 @@ def calibrate(
         at_well, at_low = matched(grey(well), grey(low))
     found = align(at_well, at_low, well.shape[:2], rig.binning)
     name = name or f"{rig.name}-aligned"
-    out.mkdir(parents=True, exist_ok=True)
-    file, page = out / f"{name}.yaml", out / f"{name}.html"
-    write_atomically(file, rig_file(rig, extended(rig_name, out), name, found, lens).encode())
-    box = DualCamera(load_rig(file)).box(*well.shape[:2])
-    write_geometry_page(page, found, box, lens, name)
+    text = rig_file(rig, extended(rig_name, out), name, found, lens)
+    file, page = write_result(out, name, text, "Geometry calibration", page_blocks(found, lens))
+    load_rig(file)  # complains if it is none
     return file, page, found
 
 

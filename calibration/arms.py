@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from isp_sim import readout
 from isp_sim import sensor as chip
 from isp_sim.dng import read_dng
+from isp_sim.picture_files import read_unit
 from isp_sim.raw import Raw
 from isp_sim.rig import Sensor
 from isp_sim.rigfile import rigs_folder
@@ -68,16 +68,8 @@ def tiles(plane: Array, cfa: str) -> Array:
 
 
 def read_picture(path: Path) -> Array:
-    """An sRGB picture as linear RGB, `(height, width, 3)`.
-
-    Raises:
-        ValueError: not a readable picture.
-    """
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    if picture is None:
-        raise ValueError(f"{path}: not a readable picture")
-    share = picture[..., ::-1].astype(np.float32) / (255 if picture.dtype == np.uint8 else 65535)
-    return np.asarray(srgb_decode(torch.from_numpy(np.ascontiguousarray(share))).numpy(), np.float64)
+    """An sRGB picture as linear RGB, `(height, width, 3)`. Raises as `isp_sim.picture_files.read_picture`."""
+    return np.asarray(srgb_decode(torch.from_numpy(read_unit(path))).numpy(), np.float64)
 
 
 def extended(rig: str, out: Path) -> str:

@@ -32,18 +32,13 @@ def parser(prog: str = "python -m calibration.colour") -> argparse.ArgumentParse
 def work(args: argparse.Namespace) -> int:
     """Calibrate, then print the matrix and ΔE2000. Raises as `calibration.colour_chart.calibrate`."""
     from rich.console import Console
-    from rich.table import Table
 
-    from calibration.colour_chart import calibrate
+    from calibration.colour_chart import calibrate, matrix_rows
+    from isp_sim.tables import terminal_table
 
     file, page, found = calibrate(args.files, args.sensor, args.illuminant, args.name, args.seed, args.out)
-    table = Table(title="linear Rec. 709 → camera", title_justify="left")
-    for head in ("", "R", "G", "B", "white over G"):
-        table.add_column(head, justify="right")
-    for row in range(3):
-        entries = [f"{found.matrix[row, b]:.4f} ± {found.errors[row, b]:.4f}" for b in range(3)]
-        table.add_row("RGB"[row], *entries, str(found.neutral[row]))
-    Console().print(table)
+    rows = [(*row, found.neutral[n]) for n, row in enumerate(matrix_rows(found))]
+    Console().print(terminal_table("linear Rec. 709 → camera", ("", "R", "G", "B", "white over G"), rows))
     print(f"ΔE2000 of patches left out: mean {found.delta_e.mean():.2f}, worst {found.delta_e.max():.2f}")
     print(f"sensor file {file}, page with plots {page}")
     print(f"next: look at the page; name the sensor in a rig file beside it: `sensor: {file.name}`")

@@ -12,11 +12,11 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from calibration.arms import read_picture, read_stack, tiles
-from calibration.emva.confidence import Array, Estimate
+from calibration.emva.confidence import Array, Estimate, jackknife_variance, student
+from calibration.output import figure, write_result
 from calibration.plots import new_figure
-from calibration.sensor_yaml import figure, sensor_yaml
+from calibration.sensor_yaml import sensor_yaml
 from isp_sim import html_report
-from isp_sim.files import write_atomically
 from isp_sim.rig import Sensor
 from isp_sim.rigfile import load_rig, load_sensor
 from isp_sim.scenes.charts import patch_colours
@@ -28,8 +28,6 @@ SAMPLES = 24
 DETECTOR_WIDTH = 1440
 """The detector scales pictures to this width; its corners are in them."""
 SATURATED = 0.98
-STUDENT_23 = 2.069
-"""Student's t for 95 % and 23 degrees of freedom."""
 
 
 @dataclass(frozen=True)
@@ -131,14 +129,13 @@ def fit_colours(chart: Chart, illuminant: str, efficiency: tuple[float, float, f
     left_out = np.array([matrix for matrix, _ in rounds])
     foretold = np.stack([np.linalg.solve(m, camera[n] / at[n]) for n, (m, at) in enumerate(rounds)])
     replicas = left_out / left_out.sum(axis=2).max(axis=1)[:, None, None]
-    errors = np.sqrt(23 / 24 * ((replicas - replicas.mean(axis=0)) ** 2).sum(axis=0))
     white, whites = (m.sum(axis=-1) * np.array(efficiency) for m in (whole, left_out))
     white, whites = white / white[1], whites / whites[:, 1:2]
-    halves = STUDENT_23 * np.sqrt(23 / 24 * ((whites - whites.mean(axis=0)) ** 2).sum(axis=0))
-    red, green, blue = (Estimate(float(v), float(v - h), float(v + h)) for v, h in zip(white, halves, strict=True))
+    errors, halves = (student(23) * np.sqrt(jackknife_variance(parts)) for parts in (replicas, whites))
+    red, green, blue = (Estimate.within(v, h) for v, h in zip(white, halves, strict=True))
     return Colours(
         matrix=whole / whole.sum(axis=1).max(),
-        errors=STUDENT_23 * errors,
+        errors=errors,
         neutral=(red, green, blue),
         delta_e=_delta_e(foretold, true),
         seen=camera / light[:, None] @ np.linalg.inv(whole).T,
@@ -191,20 +188,22 @@ def colour_file(found: Colours, sensor: Sensor, name: str, source: str, illumina
     return head + sensor_yaml(document)
 
 
-def write_colour_page(path: Path, found: Colours, chart: Chart, name: str) -> None:
-    """Write the page, whole or not at all."""
-    matrix = [
+def matrix_rows(found: Colours) -> list[tuple[str, ...]]:
+    """The matrix's rows as text, each entry with its interval."""
+    return [
         (f"camera {'RGB'[row]}", *(f"{found.matrix[row, b]:.4f} ± {found.errors[row, b]:.4f}" for b in range(3)))
         for row in range(3)
     ]
+
+
+def page_blocks(found: Colours, chart: Chart) -> list[str]:
+    """The page: matrix, balance, patches."""
     names = [patch for patch, _ in patch_colours("D65")]
     rows = [(patch, f"{value:.2f}") for patch, value in zip(names, found.delta_e, strict=True)]
-    blocks = [
-        html_report.text(
-            "Each interval is of 95 %: the matrix's from leaving out each patch in turn, the balance's from four greys."
-        ),
+    return [
+        html_report.text("Each interval is of 95 %, from leaving out each patch in turn."),
         html_report.text("", "Colour matrix: linear Rec. 709 → camera, efficiencies apart"),
-        html_report.table(("", "R", "G", "B"), matrix),
+        html_report.table(("", "R", "G", "B"), matrix_rows(found)),
         html_report.text("", "White balance"),
         html_report.table(("camera", "over G"), [("RGB"[n], str(one)) for n, one in enumerate(found.neutral)]),
         html_report.text("", "Patches"),
@@ -222,7 +221,6 @@ def write_colour_page(path: Path, found: Colours, chart: Chart, name: str) -> No
         ),
         html_report.table(("patch", "ΔE2000"), rows),
     ]
-    write_atomically(path, html_report.page(f"Colour calibration: {name}", blocks))
 
 
 def _display(rgb: Array) -> Array:
@@ -285,8 +283,5 @@ def calibrate(
     chart = find_chart(rgb)
     found = fit_colours(chart, illuminant, efficiency)
     name = name or f"{sensor.name}_colour"
-    out.mkdir(parents=True, exist_ok=True)
-    file, page = out / f"{name}.yaml", out / f"{name}.html"
-    write_atomically(file, colour_file(found, sensor, name, files[0].name, illuminant).encode())
-    write_colour_page(page, found, chart, name)
-    return file, page, found
+    text = colour_file(found, sensor, name, files[0].name, illuminant)
+    return *write_result(out, name, text, "Colour calibration", page_blocks(found, chart)), found

@@ -32,17 +32,12 @@ def parser(prog: str = "python -m calibration.filter") -> argparse.ArgumentParse
 def work(args: argparse.Namespace) -> int:
     """Calibrate, then print the filters' figures. Raises as `calibration.filter_ratios.calibrate`."""
     from rich.console import Console
-    from rich.table import Table
 
-    from calibration.filter_ratios import calibrate, figures
+    from calibration.filter_ratios import HEADINGS, calibrate, figures
+    from isp_sim.tables import terminal_table
 
     file, page, found = calibrate(args.pairs, args.rig, args.name, args.seed, args.out)
-    table = Table(title=f"filters of {args.rig}", title_justify="left")
-    for head in ("figure", "value", "what"):
-        table.add_column(head)
-    for row in figures(found):
-        table.add_row(*row)
-    Console().print(table)
+    Console().print(terminal_table(f"filters of {args.rig}", HEADINGS, figures(found)))
     print(f"rig file {file}, page with plots {page}")
     print(f"next: look at the page; isp-sim generate --rig {file}")
     return 0

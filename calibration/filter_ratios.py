@@ -1,23 +1,21 @@
 """Pairs of one scene at known exposures → the ND filter's transmittance and the splitter's ratio."""
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 from matplotlib.figure import Figure
-from scipy import stats
 
 from calibration.arms import extended, linear, tiles
-from calibration.emva.confidence import CONFIDENCE, Array, Estimate
-from calibration.plots import new_figure
-from calibration.sensor_yaml import figure
+from calibration.emva.confidence import Array, Estimate, student
+from calibration.output import figure, write_result, yaml_text
+from calibration.plots import COLOURS, new_figure
 from isp_sim import html_report
+from isp_sim.csv_files import read_rows
 from isp_sim.dng import read_dng
-from isp_sim.files import write_atomically
+from isp_sim.optics import splitter_share
 from isp_sim.raw import Raw
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
@@ -31,7 +29,6 @@ LEAST = 0.002
 FEWEST = 4
 COLUMNS = ("well_lit", "low_light", "nd_filter")
 LIGHTS = ("all", "visible", "infrared")
-COLOURS = ("#c02b2b", "#2b8a3e", "#1c5fc0")
 
 
 @dataclass(frozen=True)
@@ -76,21 +73,14 @@ def read_pairs(path: Path, rig: Rig) -> list[PairRatio]:
         ValueError: a column is missing, a value is not one of those expected, or a file or a pair cannot be used.
     """
     pairs = []
-    with path.open(newline="", encoding="utf-8-sig") as lines:
-        rows = csv.DictReader(lines)
-        lacking = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
-        if lacking:
-            raise ValueError(
-                f"{path}: lacks the columns {', '.join(lacking)}; expected {', '.join(COLUMNS)} and, if known, light"
-            )
-        for row in rows:
-            kind = row.get("light") or "all"
-            if row["nd_filter"] not in ("yes", "no"):
-                raise ValueError(f"{path}:{rows.line_num}: nd_filter = {row['nd_filter']!r}: expected yes or no")
-            if kind not in LIGHTS:
-                raise ValueError(f"{path}:{rows.line_num}: light = {kind!r}: expected one of {', '.join(LIGHTS)}")
-            well, low = (read_dng(path.parent / row[side]) for side in COLUMNS[:2])
-            pairs.append(_ratio(row["well_lit"], well, low, rig, row["nd_filter"] == "yes", kind))
+    for line, row in read_rows(path, COLUMNS, "light"):
+        kind = row.get("light") or "all"
+        if row["nd_filter"] not in ("yes", "no"):
+            raise ValueError(f"{path}:{line}: nd_filter = {row['nd_filter']!r}: expected yes or no")
+        if kind not in LIGHTS:
+            raise ValueError(f"{path}:{line}: light = {kind!r}: expected one of {', '.join(LIGHTS)}")
+        well, low = (read_dng(path.parent / row[side]) for side in COLUMNS[:2])
+        pairs.append(_ratio(row["well_lit"], well, low, rig, row["nd_filter"] == "yes", kind))
     if not pairs:
         raise ValueError(f"{path}: lists no pairs")
     return pairs
@@ -126,16 +116,13 @@ def _over_pairs(values: Sequence[float]) -> Estimate:
     mean, count = float(np.mean(values)), len(values)
     if count < 2:
         return Estimate(mean, -np.inf, np.inf)
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, count - 1)) * float(np.std(values, ddof=1)) / np.sqrt(count)
-    return Estimate(mean, mean - half, mean + half)
+    return Estimate.within(mean, student(count - 1) * float(np.std(values, ddof=1)) / math.sqrt(count))
 
 
 def _quotient(top: Estimate, bottom: Estimate) -> Estimate:
     """Of independent figures, relative errors added in quadrature."""
     value = top.value / bottom.value
-    shares = [e.half / e.value for e in (top, bottom)]
-    half = abs(value) * math.hypot(*shares)
-    return Estimate(value, value - half, value + half)
+    return Estimate.within(value, abs(value) * math.hypot(*(e.half / e.value for e in (top, bottom))))
 
 
 def characterise(pairs: Sequence[PairRatio], rig: Rig) -> Filters:
@@ -144,29 +131,36 @@ def characterise(pairs: Sequence[PairRatio], rig: Rig) -> Filters:
     `ratio = share_low · T_nd / share_well`, both cameras taken to be alike; without the filter it is the splitter.
     """
 
+    def ratios(nd: bool, lights: Sequence[str]) -> list[Array]:
+        return [p.ratio for p in pairs if p.nd_filter == nd and p.light in lights]
+
     def band(nd: bool, lights: Sequence[str], n: int) -> Estimate | None:
-        values = [float(p.ratio[n]) for p in pairs if p.nd_filter == nd and p.light in lights]
+        values = [float(ratio[n]) for ratio in ratios(nd, lights)]
         return _over_pairs(values) if values else None
 
-    visible = ("visible",) if any(p.light == "visible" and p.nd_filter for p in pairs) else ("visible", "all")
-    bare = [band(False, ("visible", "all"), n) for n in range(3)]
+    def over_g(nd: bool, lights: Sequence[str], n: int) -> Estimate:
+        return _over_pairs([float(ratio[n] / ratio[1]) for ratio in ratios(nd, lights)])
+
+    not_infrared = ("visible", "all")
+    visible = ("visible",) if any(p.light == "visible" and p.nd_filter for p in pairs) else not_infrared
+    bare = [band(False, not_infrared, n) for n in range(3)]
     with_nd = [band(True, visible, n) for n in range(3)]
     splitter = tuple(one for one in bare if one is not None) or None
-    shares = np.array(_path(rig, rig.low_light.path)) / np.array(_path(rig, rig.well_lit.path))
-    known = splitter or tuple(Estimate(float(s), float(s), float(s)) for s in shares)
+    low, well = (splitter_share(arm, rig.beam_splitter) for arm in (rig.low_light, rig.well_lit))
+    known = splitter or tuple(Estimate.within(share, 0.0) for share in low / well)
     measured = [one for one in with_nd if one is not None]
     transmittance = tuple(_quotient(one, by) for one, by in zip(measured, known, strict=True)) if measured else None
     neutrality = None
     if transmittance:
         # R and B over G of each pair: what pairs share (exposure, gain) drops out.
-        over_g = [
-            _over_pairs([float(p.ratio[n] / p.ratio[1]) for p in pairs if p.nd_filter and p.light in visible])
+        red, blue = (
+            _quotient(
+                over_g(True, visible, n),
+                over_g(False, not_infrared, n) if splitter else _quotient(known[n], known[1]),
+            )
             for n in (0, 2)
-        ]
-        by_splitter = [
-            _quotient(known[n], known[1]) if splitter is None else _splitter_over_g(pairs, n) for n in (0, 2)
-        ]
-        neutrality = (_quotient(over_g[0], by_splitter[0]), _quotient(over_g[1], by_splitter[1]))
+        )
+        neutrality = (red, blue)
     infrared = [band(True, ("infrared",), n) for n in range(3)]
     ir = [_quotient(one, known[n]) for n, one in enumerate(infrared) if one is not None]
     return Filters(
@@ -177,15 +171,6 @@ def characterise(pairs: Sequence[PairRatio], rig: Rig) -> Filters:
         neutrality=neutrality,
         leak=_leak(pairs, rig),
     )
-
-
-def _splitter_over_g(pairs: Sequence[PairRatio], n: int) -> Estimate:
-    return _over_pairs([float(p.ratio[n] / p.ratio[1]) for p in pairs if not p.nd_filter and p.light != "infrared"])
-
-
-def _path(rig: Rig, path: str) -> tuple[float, float, float]:
-    splitter = rig.beam_splitter
-    return splitter.transmittance.value if path == "transmitted" else splitter.reflectance.value
 
 
 def _mean(estimates: Sequence[Estimate]) -> Estimate:
@@ -205,8 +190,7 @@ def _leak(pairs: Sequence[PairRatio], rig: Rig) -> Estimate | None:
     each = [float(((s / base - 1) * rows).mean()) for s in with_all]
     own = _over_pairs(each)
     reverse = _over_pairs([float((s / base * rows).mean()) for s in without])
-    half = float(np.hypot(own.half, reverse.half))
-    return Estimate(own.value, own.value - half, own.value + half)
+    return Estimate.within(own.value, math.hypot(own.half, reverse.half))
 
 
 def rig_file(rig: Rig, base: str, name: str, found: Filters) -> str:
@@ -238,7 +222,7 @@ def rig_file(rig: Rig, base: str, name: str, found: Filters) -> str:
         words = f"frames with and without an IR-cut filter; {_words([found.leak])}"
         document["lens"] = {"near_infrared": figure(max(0.0, float(f"{found.leak.value:.4g}")), "measured", words)}
     head = f"# {rig.name} with its filters, made by `python -m calibration.filter`; intervals are of 95 %.\n"
-    return head + yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=108, allow_unicode=True)
+    return head + yaml_text(document)
 
 
 def _short(values: Array) -> list[float]:
@@ -247,6 +231,9 @@ def _short(values: Array) -> list[float]:
 
 def _words(estimates: Sequence[Estimate]) -> str:
     return ", ".join(e.plus_minus + ("" if np.isfinite(e.high) else " (one pair)") for e in estimates)
+
+
+HEADINGS = ("figure", "value", "what")
 
 
 def figures(found: Filters) -> list[tuple[str, str, str]]:
@@ -271,26 +258,25 @@ def figures(found: Filters) -> list[tuple[str, str, str]]:
     return rows
 
 
-def write_filter_page(path: Path, found: Filters, name: str) -> None:
-    """Write the page, whole or not at all."""
+def page_blocks(found: Filters) -> list[str]:
+    """The page: figures, then the pairs."""
     rows = [(p.name, "yes" if p.nd_filter else "no", p.light, *(f"{r:.6f}" for r in p.ratio)) for p in found.pairs]
-    blocks = [
+    return [
         html_report.text(f"{len(found.pairs)} pairs; intervals are of 95 % over them."),
-        html_report.table(("figure", "value", "what"), figures(found)),
+        html_report.table(HEADINGS, figures(found)),
         html_report.text("", "Pairs"),
         html_report.picture(
             _ratios(found), "Low-light over well-lit signal of each pair, per unit of exposure and gain."
         ),
         html_report.table(("pair", "ND filter", "light", "R", "G", "B"), rows),
     ]
-    write_atomically(path, html_report.page(f"Filter calibration: {name}", blocks))
 
 
 def _ratios(found: Filters) -> Figure:
     plot = new_figure(height=3.6)
     axes = plot.subplots()
-    for n, band in enumerate("RGB"):
-        axes.semilogy([float(p.ratio[n]) for p in found.pairs], "o", color=COLOURS[n], label=band, alpha=0.7)
+    for n, (band, pixel) in enumerate(zip("RGB", ("R", "G1", "B"), strict=True)):
+        axes.semilogy([float(p.ratio[n]) for p in found.pairs], "o", color=COLOURS[pixel], label=band, alpha=0.7)
     axes.set(xlabel="pair", ylabel="ratio")
     axes.legend(frameon=False)
     return plot
@@ -313,9 +299,7 @@ def calibrate(path: Path | None, rig_name: str, name: str | None, seed: int, out
         path = filter_pairs(rig, out / "pairs", seed)
     found = characterise(read_pairs(path, rig), rig)
     name = name or f"{rig.name}-filter"
-    out.mkdir(parents=True, exist_ok=True)
-    file, page = out / f"{name}.yaml", out / f"{name}.html"
-    write_atomically(file, rig_file(rig, extended(rig_name, out), name, found).encode())
-    load_rig(file)
-    write_filter_page(page, found, name)
+    text = rig_file(rig, extended(rig_name, out), name, found)
+    file, page = write_result(out, name, text, "Filter calibration", page_blocks(found))
+    load_rig(file)  # complains if it is none
     return file, page, found

@@ -33,20 +33,14 @@ def parser(prog: str = "python -m calibration.geometry") -> argparse.ArgumentPar
 def work(args: argparse.Namespace) -> int:
     """Calibrate, then print the low-light arm's geometry. Raises as `calibration.arm_geometry.calibrate`."""
     from rich.console import Console
-    from rich.table import Table
 
-    from calibration.arm_geometry import UNITS, calibrate
+    from calibration.arm_geometry import HEADINGS, calibrate, figures
+    from isp_sim.tables import terminal_table
 
     board = tuple(args.board) if args.board else None
     file, page, found = calibrate(args.well_lit, args.low_light, board, args.rig, args.name, args.seed, args.out)
-    table = Table(title="low-light arm", title_justify="left")
-    for head in ("figure", "value", "unit"):
-        table.add_column(head)
-    for field, parts in found.geometry.items():
-        table.add_row(field, ", ".join(e.plus_minus for e in parts), UNITS[field])
-    Console().print(table)
-    rms = float((found.residual**2).sum(axis=1).mean() ** 0.5)
-    print(f"{len(found.well)} points, residual {rms:.3f} px RMS")
+    Console().print(terminal_table("low-light arm", HEADINGS, figures(found)))
+    print(f"{len(found.well)} points, residual {found.rms_px:.3f} px RMS")
     print(f"rig file {file}, page with plots {page}")
     print(f"next: look at the page; isp-sim generate --rig {file}")
     return 0

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from calibration.bodies import A7S2, ELD_BODIES, Body
 from calibration.emva.noise_tables import STEP_ISO, EldCamera, NoiseTables, two_lines
-from calibration.sensor_yaml import Document, figure, sensor_yaml
+from calibration.output import Document, figure
+from calibration.sensor_yaml import sensor_yaml
 from calibration.spectral import rec709_to_camera
 
 ELD = "ELD (Wei et al., CVPR 2020), Vandermode/ELD @53d5408"

@@ -14,8 +14,6 @@ from isp_sim.command_line import run
 from isp_sim.progress import Progress
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from calibration.emva.characterise import Results
     from calibration.emva.session import Session
 
@@ -85,36 +83,19 @@ def open_requested(args: argparse.Namespace) -> "Session":
     return simulated_session(load_sensor(args.simulate or DEMONSTRATION), args.seed, height, width)
 
 
-def calibrated(session: "Session") -> "Results":
+def with_progress(session: "Session") -> "Results":
     """Read a session, with its progress, and calibrate its camera.
 
     Raises:
         ValueError: it cannot be calibrated; names the session.
     """
-    from calibration.emva.characterise import characterise, kept_images
-    from calibration.emva.session import check, read
+    from calibration.emva.characterise import calibrated
 
     try:
-        check(session)
         with Progress("frames", session.size) as progress:
-            reading = read(session, kept_images(session), min(4, len(os.sched_getaffinity(0))), progress.advance)
-        return characterise(session, reading)
+            return calibrated(session, min(4, len(os.sched_getaffinity(0))), progress.advance)
     except ValueError as fault:
         raise ValueError(f"{session.path or session.name}: {fault}") from None
-
-
-def shown(found: "Results") -> "Table":
-    """The figures, for a terminal."""
-    from rich.table import Table
-
-    from calibration.sensor_page import figures
-
-    table = Table(title=found.session.name, title_justify="left")
-    for head in ("figure", "value", "95 % interval", "unit"):
-        table.add_column(head, justify="left" if head in ("figure", "unit") else "right")
-    for name, value, interval, unit, _ in figures(found):
-        table.add_row(name, value, interval, unit)
-    return table
 
 
 def work(args: argparse.Namespace) -> int:
@@ -125,21 +106,19 @@ def work(args: argparse.Namespace) -> int:
     """
     from rich.console import Console
 
+    from calibration.output import write_result
     from calibration.sensor_file import sensor_file
-    from calibration.sensor_page import write_sensor_page
-    from isp_sim.files import write_atomically
+    from calibration.sensor_page import HEADINGS, figures, page_blocks
     from isp_sim.rigfile import load_sensor
+    from isp_sim.tables import terminal_table
 
     like = load_sensor(args.like if args.session is not None else args.simulate or DEMONSTRATION)
     session = open_requested(args)
-    found = calibrated(session)
+    found = with_progress(session)
     name = args.name or (session.name if args.session is not None else f"{session.name}_calibrated")
     text = sensor_file(found, name, like, args.max_gain_db, args.temperature_c)
-    args.out.mkdir(parents=True, exist_ok=True)
-    file, page = args.out / f"{name}.yaml", args.out / f"{name}.html"
-    write_atomically(file, text.encode())
-    write_sensor_page(page, found, name)
-    Console().print(shown(found))
+    file, page = write_result(args.out, name, text, "Sensor calibration", page_blocks(found))
+    Console().print(terminal_table(session.name, HEADINGS[:-1], [row[:-1] for row in figures(found)]))
     for what in found.dropped:
         print(f"dropped: {what}")
     print(f"sensor file {file}, page with plots {page}")

@@ -7,7 +7,8 @@ from calibration.emva import gain_law
 from calibration.emva.characterise import Results
 from calibration.emva.confidence import Estimate
 from calibration.emva.dark_noise import GainPoint
-from calibration.sensor_yaml import Document, figure, sensor_yaml
+from calibration.output import Document, figure
+from calibration.sensor_yaml import sensor_yaml
 from isp_sim.rig import Sensor
 
 

@@ -1,7 +1,5 @@
 """The page of a sensor's calibration: its figures with their intervals, and plots that show where they come from."""
 
-from pathlib import Path
-
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -9,30 +7,29 @@ from calibration.emva.characterise import Results
 from calibration.emva.confidence import Estimate
 from calibration.emva.dark_noise import GainPoint
 from calibration.emva.nonuniformity import Nonuniformity
-from calibration.plots import ACCENT, INK, PALE, SECOND, new_figure
+from calibration.plots import ACCENT, COLOURS, INK, PALE, SECOND, new_figure
 from isp_sim import html_report
-from isp_sim.files import write_atomically
 
-COLOURS = {"R": "#c02b2b", "G1": "#2b8a3e", "G2": "#74b816", "B": "#1c5fc0", "mono": INK}
 UNKNOWN = "not measured"
+HEADINGS = ("figure", "value", "95 % interval", "unit", "how")
 NOISE_HEADINGS = (
     "gain", "K, DN/e⁻", "Gaussian σ, DN", "Tukey scale, DN", "Tukey λ", "λ by PPCC", "rows σ, DN", "columns σ, DN",
 )  # fmt: skip
 
 
-def write_sensor_page(path: Path, found: Results, name: str) -> None:
-    """Write the page, whole or not at all."""
+def page_blocks(found: Results) -> list[str]:
+    """The page: figures, then what they come from."""
     session = found.session
     height, width = found.size
     used = session.size - len(found.dropped)
-    blocks = [
+    return [
         html_report.text(
             f"{session.size} frames of {width}×{height} px, {session.cfa or 'monochrome'}, {session.adc_bits} bits, "
             f"{' '.join(f'{gain:.4g}' for gain in session.gains_db)} dB; {used} used. "
             "Every figure is given with its 95 % interval, from leaving out each of 20 bands of rows in turn."
         ),
         html_report.text("", "Figures"),
-        html_report.table(("figure", "value", "95 % interval", "unit", "how"), figures(found)),
+        html_report.table(HEADINGS, figures(found)),
         html_report.text("", "Channels"),
         html_report.table(
             ("channel", "K, DN/e⁻", "quantum efficiency", "saturation, photons", "linearity error, %"), _channels(found)
@@ -45,7 +42,6 @@ def write_sensor_page(path: Path, found: Results, name: str) -> None:
         *_noise_blocks(found),
         *_pixel_blocks(found),
     ]
-    write_atomically(path, html_report.page(f"Sensor calibration: {name}", blocks))
 
 
 def row(name: str, one: Estimate | None, unit: str, how: str) -> tuple[str, str, str, str, str]:

@@ -1,20 +1,13 @@
 """What has been found of a sensor → the text of a sensor file, checked against the model that reads it."""
 
-import yaml
 from pydantic import ValidationError
 
+from calibration.output import Document, yaml_text
 from isp_sim.rig import Sensor
-
-Document = dict[str, object]
-
-
-def figure(value: object, status: str, source: str) -> Document:
-    """A number as rig files state it."""
-    return {"value": value, "status": status, "source": source}
 
 
 def sensor_yaml(document: Document) -> str:
-    """A sensor file in the model's order; a figure a line where it fits, six significant digits.
+    """A sensor file in the model's order, six significant digits.
 
     Raises:
         ValueError: a field is missing, unknown or out of range; names it.
@@ -25,7 +18,7 @@ def sensor_yaml(document: Document) -> str:
     except ValidationError as faults:
         messages = (f"{'.'.join(map(str, f['loc']))} = {f['input']!r}: {f['msg']}" for f in faults.errors())
         raise ValueError("\n".join(f"{document['name']}: {line}" for line in messages)) from None
-    return yaml.safe_dump(ordered, sort_keys=False, default_flow_style=None, width=108, allow_unicode=True)
+    return yaml_text(ordered)
 
 
 def _rounded(value: object) -> object:

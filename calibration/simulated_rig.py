@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32
 
 from isp_sim import optics, readout, streams
 from isp_sim.camera import Frame, SimulatedArm
@@ -16,8 +15,6 @@ from isp_sim.units import Radiance
 EXPOSURE_US = 10_000.0
 FILL = 0.45
 """White lies at this share of saturation in the well-lit arm."""
-BOARD = (9, 6)
-"""Inner corners of the simulated chessboard."""
 
 
 def shoot(
@@ -67,16 +64,6 @@ def texture(height: int, width: int, seed: int) -> Radiance:
         size = rng.integers(4, 24, 2)
         y, x = rng.integers(-4, height), rng.integers(-4, width)
         light[max(y, 0) : y + size[0], max(x, 0) : x + size[1]] = rng.uniform(0.05, 0.95)
-    return Radiance(light[..., None].repeat(3, axis=2))
-
-
-def board(height: int, width: int, square: int) -> Radiance:
-    """A chessboard of `BOARD` inner corners on white, squares of `square` px."""
-    columns, rows = BOARD[0] + 1, BOARD[1] + 1
-    light: Float32[np.ndarray, "height width"] = np.full((height, width), 0.9, np.float32)
-    top, left = (height - rows * square) // 2, (width - columns * square) // 2
-    y, x = np.mgrid[: rows * square, : columns * square] // square
-    light[top : top + rows * square, left : left + columns * square] = np.where((y + x) % 2, 0.9, 0.05)
     return Radiance(light[..., None].repeat(3, axis=2))
 
 

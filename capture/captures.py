@@ -4,16 +4,15 @@ Read are a `raw/` folder of DNGs (ours, or what `capture.grab` wrote), `bright/`
 names, and a CSV of pairs.
 """
 
-import csv
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from isp_sim.csv_files import read_rows
 from isp_sim.schedule import FILE_NAME, Shot
 
 PICTURES, RAWS = (".png", ".jpg", ".jpeg", ".tif", ".tiff"), (".dng",)
-CSV_COLUMNS = "bright, dark, and optionally session"
 
 
 @dataclass(frozen=True)
@@ -122,18 +121,10 @@ def _pair(bright: Path, fields: re.Match[str], dark: Path, dark_fields: re.Match
 
 
 def _from_csv(path: Path) -> tuple[list[CapturedPair], list[str]]:
-    try:
-        table = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
-        absent = [column for column in ("bright", "dark") if column not in (table.fieldnames or ())]
-        rows = list(table)
-    except (UnicodeDecodeError, csv.Error) as fault:
-        raise ValueError(f"{path}: not a CSV in UTF-8: {fault}") from None
-    if absent:
-        raise ValueError(f"{path}: lacks the column(s) {', '.join(absent)}; expected {CSV_COLUMNS}")
     pairs: list[CapturedPair] = []
     faults: list[str] = []
-    for line, row in enumerate(rows, start=2):
-        files = [path.parent / (row[arm] or "") for arm in ("bright", "dark")]
+    for line, row in read_rows(path, ("bright", "dark"), "session"):
+        files = [path.parent / row[arm] for arm in ("bright", "dark")]
         gone = [str(file) for file in files if not file.is_file()]
         kinds = {file.suffix.lower() in RAWS for file in files}
         if gone:

@@ -17,7 +17,7 @@ from capture.sources import RecordedFrames, SimulatedScenes
 from capture.trigger import Moment, Rules, take
 from isp_sim.camera import SimulatedArm
 from isp_sim.dng import write_dng
-from isp_sim.files import remove_remnants, write_atomically
+from isp_sim.files import read_json, refuse_other, remove_remnants, write_atomically
 from isp_sim.pair import DualCamera
 from isp_sim.progress import track
 from isp_sim.rig import Rig
@@ -159,18 +159,11 @@ class _Log:
     def __init__(self, folder: Path, rig: Rig, setup: Setup, resume: bool) -> None:
         self.folder, self._lines = folder, folder / "session.json"
         cameras = {"bright": setup.bright.serial, "dark": setup.dark.serial}
-        self.document: dict[str, Any] = {"rig": rig.name, "cameras": cameras, "pairs": {}}
+        identity: dict[str, Any] = {"rig": rig.name, "cameras": cameras}
+        refuse_other(folder, self._lines.name, identity, "session", resume)
+        self.document = identity | {"pairs": {}}
         if self._lines.exists():
-            there = json.loads(self._lines.read_text(encoding="utf-8"))
-            if not resume:
-                raise ValueError(f"{folder}: holds a session; add --resume to finish it, or give --out another folder")
-            if there["rig"] != rig.name or there["cameras"] != cameras:
-                raise ValueError(
-                    f"{folder}: holds a session of other cameras or another rig; give --out another folder"
-                )
-            self.document = there
-        elif folder.is_dir() and any(folder.iterdir()):
-            raise ValueError(f"{folder}: not empty and no session of this program; give --out an empty folder")
+            self.document = read_json(self._lines)
         (folder / "raw").mkdir(parents=True, exist_ok=True)
         remove_remnants(folder / "raw")
         text = yaml.safe_dump(rig.model_dump(mode="json"), sort_keys=False, width=110)

@@ -7,21 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from calibration.emva import session as sessions
-from calibration.emva.characterise import Results, characterise, kept_images
+from calibration.emva.characterise import Results, calibrated
 from calibration.emva.simulated import simulated_session
 from calibration.plots import ACCENT, INK, SECOND, new_figure
 from isp_sim.rigfile import load_sensor
 
 PICTURE = Path(__file__).resolve().parent / "pictures" / "calibration.png"
 SENSOR = "sony_a7s2"
-
-
-def calibrated() -> Results:
-    """One session of the simulated camera."""
-    session = simulated_session(load_sensor(SENSOR), 0, 240, 320)
-    reading = sessions.read(session, kept_images(session), 2, lambda frames: None)
-    return characterise(session, reading)
 
 
 def draw(found: Results) -> None:
@@ -57,5 +49,5 @@ def draw(found: Results) -> None:
 
 
 if __name__ == "__main__":
-    draw(calibrated())
+    draw(calibrated(simulated_session(load_sensor(SENSOR), 0, 240, 320)))
     print(PICTURE)

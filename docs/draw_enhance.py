@@ -13,6 +13,7 @@ import numpy as np
 from isp_sim import generate
 from isp_sim.files import write_atomically
 from isp_sim.manifest import read_manifest
+from isp_sim.picture_files import jpeg
 from isp_sim.rigfile import load_rig
 from models.data.normalisation import Picture
 from models.data.samples import RigPairs
@@ -29,8 +30,7 @@ COLUMNS = 3
 
 def save(name: str, picture: Picture) -> None:
     """A JPEG in docs/pictures."""
-    _, data = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 85])
-    write_atomically(PICTURES / name, data.tobytes())
+    write_atomically(PICTURES / name, jpeg(picture, quality=85))
     print(PICTURES / name)
 
 

@@ -15,12 +15,13 @@ from isp_sim.units import Counts, Photons, Radiance
 
 
 class Camera(Protocol):
-    """Anything that takes a frame: the simulated arm, an emulator, a device."""
+    """Anything that takes a frame: the simulated arm, an emulator, a device.
 
-    @property
-    def serial(self) -> str:
-        """The camera's serial number."""
-        ...
+    Attributes:
+        serial: the camera's serial number.
+    """
+
+    serial: str
 
     def grab(self, exposure_us: float, gain_db: float) -> Raw:
         """Take one frame.
@@ -120,23 +121,19 @@ class SimulatedArm:
     `look_at` puts a scene before it; every `grab` is the next frame of that scene.
 
     Attributes:
+        serial: of the camera; its fixed maps belong to it.
         light: photons a perfect diffuser on axis sends to a pixel each µs, before the splitter.
         next_frame: key of the next frame's random numbers; each grab counts its shot up.
     """
 
     def __init__(self, rig: Rig, arm: Arm, device: str = "cpu") -> None:
-        self.rig, self.arm, self.device = rig, arm, device
+        self.rig, self.arm, self.device, self.serial = rig, arm, device, arm.serial
         self.sensor, self.binning = rig.sensor, rig.binning
         self.view = optics.view(arm, rig.beam_splitter, rig.nd_filter, rig.lens, rig.sensor, rig.binning)
         self.maps = sensor.fixed_maps(rig.sensor, arm.serial, rig.height_px * rig.binning, rig.width_px * rig.binning)
         self._at_white: Photons | None = None
         self.light = 0.0
         self.next_frame = Frame(0, 0, 0)
-
-    @property
-    def serial(self) -> str:
-        """The camera's serial number; its fixed maps belong to it."""
-        return self.arm.serial
 
     def look_at(self, image: Radiance) -> None:
         """Put a scene before the arm; set `light` and `next_frame` before the first grab.

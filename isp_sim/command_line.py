@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
-from isp_sim import progress
+from isp_sim import files, progress
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 IMPORTS = "<frozen importlib._bootstrap>"
@@ -27,7 +27,7 @@ def run(
     parser: argparse.ArgumentParser,
     work: Callable[[argparse.Namespace], int],
     arguments: Sequence[str] | None = None,
-    kept: str = "nothing was written",
+    kept: str = "what was written is whole",
 ) -> int:
     """Parse the arguments and do the work; what is wrong becomes one sentence on stderr, after the command's name.
 
@@ -38,7 +38,7 @@ def run(
         parser: of the command line; its `prog` names the command.
         work: what the command does; gives the exit status.
         arguments: instead of the program's.
-        kept: what is there and how to go on where the command was stopped.
+        kept: what is there and how to go on where the command was stopped after it had written something.
 
     Returns:
         The work's status; 1 for ValueError, OSError and FloatingPointError; 130 after Ctrl-C, 143 after SIGTERM.
@@ -46,9 +46,12 @@ def run(
     name = parser.prog.removeprefix("python -m ")
     stopped: list[str] = []
 
+    def left() -> str:
+        return kept if files.anything_written() else "nothing was written"
+
     def stop(number: int, frame: FrameType | None) -> None:
         reached = progress.reached()
-        stopped[:] = [str(128 + number), f"{name}: stopped{f' at {reached}' if reached else ''}; {kept}"]
+        stopped[:] = [str(128 + number), f"{name}: stopped{f' at {reached}' if reached else ''}; {left()}"]
         children = sys.modules["multiprocessing"].active_children() if "multiprocessing" in sys.modules else []
         if not children and not reached and _importing(frame):  # raised in an import, it could be caught or half-done
             print(stopped[1], file=sys.stderr, flush=True)
@@ -80,7 +83,7 @@ def run(
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_IGN if stopped else handler)  # nothing disturbs the end
-    status, sentence = stopped or ("130", f"{name}: stopped; {kept}")
+    status, sentence = stopped or ("130", f"{name}: stopped; {left()}")
     print(sentence, file=sys.stderr)
     return int(status)
 

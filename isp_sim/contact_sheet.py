@@ -7,6 +7,7 @@ import numpy as np
 
 from isp_sim.dataset import write_png
 from isp_sim.manifest import PairRecord, read_manifest
+from isp_sim.picture_files import read_picture
 from isp_sim.scenes import SKELETON, Person
 from isp_sim.units import Picture
 
@@ -31,7 +32,7 @@ def contact_sheet(folder: Path, rows: int = ROWS) -> Path:
 
 
 def _row(folder: Path, record: PairRecord) -> Picture:
-    well, low = (_read(folder / name) for name in (record.bright, record.dark))
+    well, low = (read_picture(folder / name) for name in (record.bright, record.dark))
     gain = 0.4 / np.maximum(low.reshape(-1, 3).mean(axis=0) / 255, 1e-6)
     lifted = np.clip(low * gain, 0, 255).astype(np.uint8)
     captions = (
@@ -47,13 +48,6 @@ def _row(folder: Path, record: PairRecord) -> Picture:
         _caption(tile, caption)
         tiles.append(tile)
     return np.hstack(tiles)
-
-
-def _read(path: Path) -> Picture:
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise ValueError(f"{path}: not a readable PNG")
-    return np.ascontiguousarray(picture[..., ::-1])
 
 
 def _shrink(picture: Picture) -> tuple[Picture, float]:

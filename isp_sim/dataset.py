@@ -16,7 +16,6 @@ import json
 import math
 import shutil
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +23,7 @@ import yaml
 
 from isp_sim.annotation_files import ANNOTATION_FOLDERS, write_annotations
 from isp_sim.dng import write_dng
-from isp_sim.files import remove_remnants, write_atomically
+from isp_sim.files import refuse_other, remove_remnants, write_atomically
 from isp_sim.manifest import FILE, PairRecord, PersonRecord, from_line, read_manifest, shot_fields, to_line
 from isp_sim.pair import Pair
 from isp_sim.run_spec import RunSpec
@@ -54,7 +53,7 @@ class DatasetWriter:
         """
         self._subset = spec.subset
         identity = spec.identity
-        self._refuse_other(identity, resume)
+        refuse_other(self.folder, "run.json", identity, "run", resume)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock()
         # First: with it the folder is ours, whatever fails next.
@@ -94,24 +93,6 @@ class DatasetWriter:
             else:
                 path.unlink()
         return whole
-
-    def _refuse_other(self, identity: dict[str, object], resume: bool) -> None:
-        if self.folder.exists() and not self.folder.is_dir():
-            raise ValueError(f"{self.folder}: is a file; --out takes a folder")
-        file = self.folder / "run.json"
-        if not file.exists():
-            if self.folder.is_dir() and any(p for p in self.folder.iterdir() if not p.name.startswith(".")):
-                raise ValueError(f"{self.folder}: not empty and no run of this program; give --out an empty folder")
-            return
-        there = _read_json(file)
-        for field, value in identity.items():
-            if there.get(field) != value:
-                raise ValueError(
-                    f"{self.folder}: holds a run with {field} = {there.get(field)!r}, not {value!r}; "
-                    "give --out another folder"
-                )
-        if not resume:
-            raise ValueError(f"{self.folder}: holds this same run; add --resume to finish it")
 
     def write(self, number: int, pair: Pair) -> None:
         """Write one pair: two PNG, two DNG, the planes, then its manifest line.
@@ -190,16 +171,6 @@ def write_plane(path: Path, plane: np.ndarray) -> None:
 
 def _read_record(path: Path) -> PairRecord:
     return from_line(path.read_text(encoding="utf-8"), str(path))
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as fault:
-        raise ValueError(f"{path}:{fault.lineno}: not JSON: {fault.msg}") from None
-    if not isinstance(document, dict):
-        raise ValueError(f"{path}: not a JSON object")
-    return document
 
 
 def record_of(number: int, pair: Pair) -> PairRecord:

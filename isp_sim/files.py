@@ -1,10 +1,19 @@
-"""Files appear whole or not at all."""
+"""Files appear whole or not at all, and only in folders that are free for them."""
 
+import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 TEMPORARY = ".part-"
 """How the name of a file that is still being written begins."""
+_written = False
+
+
+def anything_written() -> bool:
+    """Whether this process has written a file."""
+    return _written
 
 
 def write_atomically(path: Path, data: bytes | memoryview) -> None:
@@ -17,6 +26,8 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
     try:
         part.write_bytes(data)
         os.replace(part, path)
+        global _written
+        _written = True
     except BaseException as fault:
         part.unlink(missing_ok=True)
         if isinstance(fault, OSError):
@@ -28,3 +39,51 @@ def remove_remnants(folder: Path) -> None:
     """Delete what a killed process left half-written in a folder."""
     for remnant in folder.glob(f"{TEMPORARY}*"):
         remnant.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        ValueError: not JSON, or not an object; names the file.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as fault:
+        raise ValueError(f"{path}:{fault.lineno}: not JSON: {fault.msg}") from None
+    if not isinstance(document, dict):
+        raise ValueError(f"{path}: not a JSON object")
+    return document
+
+
+def refuse_other(
+    folder: Path, record: str, identity: Mapping[str, object], kind: str, resume: bool, alone: bool = True
+) -> None:
+    """See that a folder is not there yet, is empty, or holds what shall go on in it.
+
+    Args:
+        folder: that `--out` names.
+        record: file in it that says what it holds.
+        identity: what that must be, JSON-able.
+        kind: of thing, for the sentence: "run".
+        resume: whether it may go on.
+        alone: whether nothing else may lie there but hidden files.
+
+    Raises:
+        ValueError: it holds something else, or the same and `resume` is not set.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder}: is a file; --out takes a folder")
+    if not (folder / record).exists():
+        if alone and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
+            raise ValueError(f"{folder}: not empty and no {kind} of this program; give --out an empty folder")
+        return
+    there = read_json(folder / record)
+    for field, value in json.loads(json.dumps(identity)).items():
+        if there.get(field) != value:
+            found, expected = (repr(one)[:80] for one in (there.get(field), value))
+            raise ValueError(
+                f"{folder}: holds a {kind} with {field} = {found}, not {expected}; give --out another folder"
+            )
+    if not resume:
+        raise ValueError(f"{folder}: holds this same {kind}; add --resume to finish it")

@@ -3,9 +3,10 @@
 import base64
 import html
 import io
-import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
+
+from isp_sim.tables import holds_figures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure  # takes 0.5 s
@@ -21,7 +22,6 @@ _STYLE = (
     ".flicker img+img{{position:absolute;left:0;top:0;animation:blink 1s steps(1) infinite}}"
     "@keyframes blink{{0%{{opacity:0}}50%{{opacity:1}}}}"
 )
-_FIGURE = re.compile(r"[(±+−-]?\s?\d")
 
 
 def page(title: str, blocks: Iterable[str], width_px: int = 1200) -> bytes:
@@ -59,13 +59,8 @@ def verbatim(words: str) -> str:
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table; columns that mostly hold figures are flush right, the others left."""
     lines = [tuple(map(str, row)) for row in rows]
-    kinds = ["n" if _holds_figures([line[n] for line in lines]) else "" for n in range(len(headings))]
+    kinds = ["n" if holds_figures([line[n] for line in lines]) else "" for n in range(len(headings))]
     return f"<table>{_row('th', headings, kinds)}{''.join(_row('td', line, kinds) for line in lines)}</table>"
-
-
-def _holds_figures(cells: Sequence[str]) -> bool:
-    filled = [cell for cell in cells if cell]
-    return 2 * sum(_FIGURE.match(cell) is not None for cell in filled) > len(filled)
 
 
 def _row(tag: str, cells: Sequence[str], kinds: Sequence[str]) -> str:

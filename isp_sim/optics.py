@@ -77,15 +77,18 @@ def homography(geometry: Geometry, binning: int) -> Float64[np.ndarray, "3 3"]:
     return matrix
 
 
+def splitter_share(arm: Arm, splitter: BeamSplitter) -> Float64[np.ndarray, " 3"]:
+    """Share of R, G, B light that the splitter sends to an arm."""
+    return np.array(splitter.transmittance.value if arm.path == "transmitted" else splitter.reflectance.value)
+
+
 def arm_bands(
     arm: Arm, splitter: BeamSplitter, nd_filter: NdFilter, lens: Lens, sensor: Sensor
 ) -> Float64[np.ndarray, "3 3"]:
     """Linear Rec. 709 → the light R, G, B pixels of this arm get, per unit of light before the splitter:
     `diag(T_path · T_nd) · M + mean T_path · T_nd,nir · nir · [1 1 1]ᵀ·Y`.
     """
-    path: Float64[np.ndarray, " 3"] = np.array(
-        splitter.transmittance.value if arm.path == "transmitted" else splitter.reflectance.value
-    )
+    path = splitter_share(arm, splitter)
     visible = path * (np.array(nd_filter.transmittance.value) if arm.nd_filter else 1.0)
     infrared = path.mean() * (nd_filter.near_infrared_transmittance.value if arm.nd_filter else 1.0)
     leak = infrared * lens.near_infrared.value * np.outer(np.ones(3), REC709_LUMA)
@@ -262,8 +265,13 @@ def to_sensor(points: Float64[np.ndarray, "n 2"], view: View, height: int, width
     return np.asarray(lifted[:, :2] / lifted[:, 2:] + centre)
 
 
+def centre_shift(height: int, width: int) -> Float64[np.ndarray, "3 3"]:
+    """C: pixels about a frame's centre → pixels counted from the centre of the first one."""
+    return np.array([[1, 0, (width - 1) / 2], [0, 1, (height - 1) / 2], [0, 0, 1.0]])
+
+
 def between(source: View, target: View, height: int, width: int) -> Float64[np.ndarray, "3 3"]:
     """Homography from one arm's pixels to the other's: `C · A_target · A_source⁻¹ · C⁻¹`, C the centre."""
-    centre = np.array([[1, 0, (width - 1) / 2], [0, 1, (height - 1) / 2], [0, 0, 1.0]])
+    centre = centre_shift(height, width)
     matrix = centre @ target.forward @ np.linalg.inv(source.forward) @ np.linalg.inv(centre)
     return np.asarray(matrix / matrix[2, 2])

@@ -15,7 +15,7 @@ import numba
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from isp_sim.optics import catmull_rom
+from isp_sim.optics import catmull_rom, centre_shift
 from isp_sim.parallel_rows import in_rows
 from isp_sim.scenes import Person
 
@@ -46,8 +46,7 @@ class ArmMap:
     @property
     def centred(self) -> Float64[np.ndarray, "3 3"]:
         """H about the frame's centre."""
-        height, width = self.size
-        corner = np.array([[1, 0, (width - 1) / 2], [0, 1, (height - 1) / 2], [0, 0, 1.0]])
+        corner = centre_shift(*self.size)
         return np.asarray(np.linalg.inv(corner) @ self.low_to_well @ corner)
 
     @property

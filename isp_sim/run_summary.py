@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.table import Table
 
 from isp_sim.manifest import PairRecord
+from isp_sim.tables import terminal_table
 
 PUBLISHED_MEANS = {"LL-N": 3.2, "LL-H": 1.4, "LL-E": 0.9, "LL-A": 2.0, "WL": 90.5}
 """Mean 8-bit intensity of ExLPose's test splits (Lee et al., CVPR 2023, Table 1)."""
@@ -14,18 +15,17 @@ PUBLISHED_MEANS = {"LL-N": 3.2, "LL-H": 1.4, "LL-E": 0.9, "LL-A": 2.0, "WL": 90.
 def means_table(records: Sequence[PairRecord]) -> Table:
     """Mean 8-bit intensity of a data set's pairs by split, beside the published ones."""
     scenes = len({record.scene for record in records})
-    table = Table(title=f"mean 8-bit intensity over {_many(scenes, 'scene', 'scenes')}; ExLPose's are of 50")
-    for heading in ("split", "pairs", "here", "ExLPose", "ratio"):
-        table.add_column(heading, justify="right")
+    rows = []
     for split, published in PUBLISHED_MEANS.items():
         chosen = [record for record in records if split in ("LL-A", "WL", record.split)]
         means = [record.mean_well_lit if split == "WL" else record.mean_low_light for record in chosen]
         if means:
             mean = sum(means) / len(means)
-            table.add_row(split, str(len(means)), f"{mean:.2f}", f"{published}", f"{mean / published:.2f}")
+            rows.append((split, len(means), f"{mean:.2f}", published, f"{mean / published:.2f}"))
         else:
-            table.add_row(split, "0", "-", f"{published}", "-")
-    return table
+            rows.append((split, 0, "-", published, "-"))
+    title = f"mean 8-bit intensity over {_many(scenes, 'scene', 'scenes')}; ExLPose's are of 50"
+    return terminal_table(title, ("split", "pairs", "here", "ExLPose", "ratio"), rows)
 
 
 def summary(records: Sequence[PairRecord], folder: Path, sheet: Path, kind: str) -> str:

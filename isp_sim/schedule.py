@@ -9,7 +9,6 @@ base gain:
 Checked on all 491 file names of ExLPose's test set (error ≤ 0.004 dB).
 """
 
-import csv
 import math
 import re
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from isp_sim.csv_files import read_rows
 from isp_sim.rig import Mix, Schedule
 
 SUNLIT_BASE_US = 1000.0
@@ -78,6 +78,16 @@ FILE_NAME = re.compile(
 """ExLPose's file names, which `Shot.file_name` writes; both pictures of a pair agree in all but arm and gain."""
 
 
+NAMING = ("session", "place", "scene", "frame")
+LIMITS = {
+    "exposure_ratio": (1.0, 1e4),
+    "bright_gain_db": (0.0, 100.0),
+    "dark_gain_db": (-0.01, 100.0),
+    "exposure_us": (1.0, 1e8),
+}
+"""Columns of a CSV of shots: those that name one, and the least and the largest figure in the others."""
+
+
 def bases(schedule: Schedule) -> list[tuple[Mix, float, float]]:
     """Every (mix, exposure_us, gain_db) of a schedule, in the file's order."""
     return [(mix, exposure, gain) for mix in schedule.mixes.value for exposure, gain in mix.bases]
@@ -127,29 +137,11 @@ def replay(path: Path) -> list[Shot]:
     Raises:
         ValueError: a column is missing, or a cell is not what it should be; every such row is named.
     """
-    needed = (
-        "session",
-        "place",
-        "scene",
-        "frame",
-        "exposure_ratio",
-        "bright_gain_db",
-        "dark_gain_db",
-        "exposure_us",
-    )
-    try:
-        table = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())  # spreadsheets put a mark in front
-        absent = [column for column in needed if column not in (table.fieldnames or ())]
-        rows = list(table)
-    except (UnicodeDecodeError, csv.Error) as fault:
-        raise ValueError(f"{path}: not a CSV in UTF-8: {fault}") from None
-    if absent:
-        raise ValueError(f"{path}: lacks the column(s) {', '.join(absent)}; expected {', '.join(needed)}")
     shots: list[Shot] = []
     faults: list[str] = []
     scenes: dict[tuple[str, ...], int] = {}
-    for line, row in enumerate(rows, start=2):
-        identity = tuple(str(row[column]) for column in needed[:4])
+    for line, row in read_rows(path, (*NAMING, *LIMITS)):
+        identity = tuple(row[column] for column in NAMING)
         try:
             shots.append(_shot(row, scenes.setdefault(identity, len(scenes))))
         except ValueError as fault:
@@ -174,22 +166,16 @@ def _share_bases(shots: list[Shot]) -> list[Shot]:
 
 
 def _shot(row: dict[str, str], scene: int) -> Shot:
-    limits = {
-        "exposure_ratio": (1.0, 1e4),
-        "bright_gain_db": (0.0, 100.0),
-        "dark_gain_db": (-0.01, 100.0),
-        "exposure_us": (1.0, 1e8),
-    }
     value = {}
-    for column, (low, high) in limits.items():
+    for column, (low, high) in LIMITS.items():
         try:
             value[column] = float(row[column])
-        except (TypeError, ValueError):
+        except ValueError:
             value[column] = math.nan
         if not low <= value[column] <= high:
             raise ValueError(f"{column} = {row[column]!r}: expected numbers from {low:g} to {high:g}")
-    for column in ("session", "place", "scene", "frame"):
-        if not re.fullmatch(r"[\w.-]*", row[column] or ""):
+    for column in NAMING:
+        if not re.fullmatch(r"[\w.-]*", row[column]):
             raise ValueError(f"{column} = {row[column]!r}: expected letters, digits, '_', '-' and '.'")
     gain_db = max(0.0, value["dark_gain_db"])
     return Shot(

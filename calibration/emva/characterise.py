@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from calibration.emva.frame_statistics import Level
 from calibration.emva.nonuniformity import Nonuniformity
 from calibration.emva.photon_transfer import Curve
 from calibration.emva.row_noise import Periodic
-from calibration.emva.session import STACK, Reading, Session, Setting
+from calibration.emva.session import STACK, Reading, Session, Setting, check, read
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,21 @@ def kept_images(session: Session) -> frozenset[Setting]:
     short = min((s for s in darks if s.gain_db == longest.gain_db), key=lambda s: s.exposure_us)
     best = sorted(flats, key=lambda s: (len(session.frames[s]), s.exposure_us))[-1:]
     return frozenset({longest, short, *best})
+
+
+def calibrated(session: Session, threads: int = 2, done: Callable[[int], None] = lambda _: None) -> Results:
+    """A session checked, read and characterised.
+
+    Args:
+        session: of one camera.
+        threads: how many settings are read at once.
+        done: called with the number of frames read since its last call.
+
+    Raises:
+        ValueError: it cannot be calibrated; see `check`, `read` and `characterise`.
+    """
+    check(session)
+    return characterise(session, read(session, kept_images(session), threads, done))
 
 
 def characterise(session: Session, reading: Reading) -> Results:
@@ -187,9 +202,7 @@ def _dynamic_range(saturation: Estimate | None, dark_variance: Array, k: Array) 
 
 
 def _decibel(ratio: Estimate | None, factor: float) -> Estimate | None:
-    if ratio is None:
-        return None
-    return Estimate(*(factor * math.log10(max(v, 1e-12)) for v in (ratio.value, ratio.low, ratio.high)))
+    return None if ratio is None else ratio.through(lambda v: factor * math.log10(max(v, 1e-12)))
 
 
 def _dark_current(levels: Mapping[Setting, Level], gains: Mapping[float, Gain]) -> Estimate | None:

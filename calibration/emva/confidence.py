@@ -6,6 +6,7 @@ quantisation, DSNU, row noise (Efron & Stein, *Annals of Statistics* 9, 1981).
 """
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,8 +17,15 @@ Array = NDArray[np.float64]
 
 BANDS = 20
 CONFIDENCE = 0.95
-STUDENT = float(stats.t.ppf((1 + CONFIDENCE) / 2, BANDS - 1))
 NORMAL = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
+
+
+def student(freedom: int) -> float:
+    """Student's t of a 95 % interval, by its degrees of freedom."""
+    return float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
+
+
+STUDENT = student(BANDS - 1)
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,11 @@ class Estimate:
     value: float
     low: float
     high: float
+
+    @classmethod
+    def within(cls, value: float, half: float) -> "Estimate":
+        """`value ± half`."""
+        return cls(float(value), float(value - half), float(value + half))
 
     def __str__(self) -> str:
         """`value (low … high)`, digits as far as the interval justifies."""
@@ -41,17 +54,25 @@ class Estimate:
         room = 1e-9 * abs(truth)
         return bool(self.low - room <= truth <= self.high + room)
 
+    def through(self, rising: Callable[[float], float]) -> "Estimate":
+        """A rising function of the figure."""
+        return Estimate(rising(self.value), rising(self.low), rising(self.high))
+
     def root(self) -> "Estimate":
         """Square root, of a variance that may come out negative: √max(·, 0)."""
-        return Estimate(*(math.sqrt(max(v, 0.0)) for v in (self.value, self.low, self.high)))
+        return self.through(lambda v: math.sqrt(max(v, 0.0)))
 
     def squared(self) -> "Estimate":
         """Square of a figure that is not negative."""
-        return Estimate(self.value**2, self.low**2, self.high**2)
+        return self.through(lambda v: v**2)
+
+    def less(self, known: float) -> "Estimate":
+        """The figure without a part that is known."""
+        return self.through(lambda v: v - known)
 
     def times(self, factor: float) -> "Estimate":
         """The figure in another unit; the factor is known and positive."""
-        return Estimate(self.value * factor, self.low * factor, self.high * factor)
+        return self.through(lambda v: v * factor)
 
     @property
     def half(self) -> float:
@@ -69,8 +90,15 @@ class Estimate:
         return (self.high - self.low) / (2 * NORMAL)
 
 
-def replicates(sums: Array) -> Array:
-    """Sums by band, `(BANDS, …)` → all bands together, then each left out: `(1 + BANDS, …)`."""
+def replicates(sums: Array, phases: Sequence[int] | None = None) -> Array:
+    """Sums by band, `(BANDS, …)` → all bands together, then each left out: `(1 + BANDS, …)`.
+
+    Args:
+        sums: of each band.
+        phases: of sums by band and phase, those that are added up.
+    """
+    if phases is not None:
+        sums = sums[:, phases].sum(axis=1)
     total = sums.sum(axis=0)
     return np.concatenate([total[None], total - sums])
 
@@ -78,18 +106,20 @@ def replicates(sums: Array) -> Array:
 def jackknifed(values: Array, further_variance: float = 0.0) -> Estimate:
     """An estimator's `(1 + BANDS,)` replicates → value and interval.
 
-    `s² = (B − 1)/B · Σ (θ₍b₎ − mean θ)²`, interval `θ ± t₁₉ · s`.
-
     Args:
-        values: the estimator on `replicates`.
+        values: the estimator on `replicates`; the interval is `θ ± t₁₉ · s`.
         further_variance: of what the bands share.
     """
-    left_out = np.asarray(values[1:], np.float64)
-    count = len(left_out)
-    variance = (count - 1) / count * float(((left_out - left_out.mean()) ** 2).sum())
+    variance = float(jackknife_variance(np.asarray(values[1:], np.float64)))
     return around(float(values[0]), math.sqrt(variance + further_variance))
+
+
+def jackknife_variance(left_out: Array) -> Array:
+    """`s² = (B − 1)/B · Σ (θ₍b₎ − mean θ)²` of an estimator, computed with each of B parts left out: `(B, …)`."""
+    count = len(left_out)
+    return np.asarray((count - 1) / count * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0))
 
 
 def around(value: float, error: float) -> Estimate:
     """`value ± t₁₉ · error`."""
-    return Estimate(value, value - STUDENT * error, value + STUDENT * error)
+    return Estimate.within(value, STUDENT * error)

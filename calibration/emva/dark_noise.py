@@ -175,5 +175,5 @@ def black_dn(points: Sequence[GainPoint], current: Estimate | None, tukey: bool)
         if point.noise:
             glow = point.k.value * rate * point.dark_seconds
             black = point.noise.tukey_black_dn if tukey else point.noise.gauss_black_dn
-            blacks.append(tuple(Estimate(e.value - glow, e.low - glow, e.high - glow) for e in black))
+            blacks.append(tuple(e.less(glow) for e in black))
     return min(blacks, key=lambda four: sum(e.error for e in four), default=None)

@@ -20,23 +20,25 @@ LEAST_VARIANCE_DN2 = 0.24
 
 def saturation_e(curves: Sequence[Curve], k: Array) -> Estimate | None:
     """Saturation capacity, e⁻: signal of the largest variance over K; the interval reaches to the next levels."""
-    values, lows, highs = [], [], []
+    found = []
     for one in curves:
         if one.saturation is None:
             return None
-        s, at = one.signal[0], one.saturation
-        values.append(s[at] / k[0])
-        lows.append(s[max(at - 1, 0)] / k[0])
-        highs.append(s[min(at + 1, len(s) - 1)] / k[0])
-    return Estimate(float(np.mean(values)), float(np.mean(lows)), float(np.mean(highs)))
+        found.append(np.array(_between_levels(one.signal[0], one.saturation)) / k[0])
+    value, low, high = np.mean(found, axis=0).tolist()
+    return Estimate(value, low, high)
+
+
+def _between_levels(light: Array, at: int) -> tuple[float, float, float]:
+    """A level, the one below it and the one above, as far as there are any."""
+    return float(light[at]), float(light[max(at - 1, 0)]), float(light[min(at + 1, len(light) - 1)])
 
 
 def saturation_photons(one: Curve) -> Estimate | None:
     """EMVA's saturation irradiation: photons at the largest variance; the interval reaches to the next levels."""
     if one.saturation is None or not np.isfinite(one.photons).all():
         return None
-    p, at = one.photons, one.saturation
-    return Estimate(float(p[at]), float(p[max(at - 1, 0)]), float(p[min(at + 1, len(p) - 1)]))
+    return Estimate(*_between_levels(one.photons, one.saturation))
 
 
 def linearity_error(one: Curve) -> Estimate | None:
@@ -100,9 +102,7 @@ def dark_current_e_per_s(
     for setting in darks:
         spatial = levels[setting].spatial
         assert spatial is not None
-        means.append(
-            replicates(spatial.clean[:, phases].sum(axis=1)) / replicates(spatial.count[:, phases].sum(axis=1))
-        )
+        means.append(replicates(spatial.clean, phases) / replicates(spatial.count, phases))
     at = np.array([s.exposure_us * 1e-6 for s in darks])
     weights = np.array([levels[s].frames for s in darks], float)
     slope, intercept = line(at, np.stack(means, axis=1), weights)

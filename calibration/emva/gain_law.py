@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from calibration.emva.confidence import CONFIDENCE, NORMAL, Array, Estimate
+from calibration.emva.confidence import CONFIDENCE, NORMAL, Array, Estimate, student
 
 FEWEST = 3
 """Points a line needs before it may be one of two."""
@@ -121,10 +121,9 @@ def _line(x: Array, y: Array, error: Array, start: int, stop: int) -> Line:
     if freedom < 1:
         wide = Estimate(0.0, 0.0, math.inf)
         errors = (NORMAL * float(e) for e in (error[part].max(), error[part].max()))
-        slope, intercept = (Estimate(v, v - s, v + s) for v, s in zip((one.slope, one.intercept), errors, strict=True))
+        slope, intercept = (Estimate.within(v, s) for v, s in zip((one.slope, one.intercept), errors, strict=True))
         return Line(from_k, slope, intercept, wide, start, stop)
-    student = float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom))
-    halves = [student * math.sqrt(float(one.covariance[i, i])) for i in range(2)]
+    halves = [student(freedom) * math.sqrt(float(one.covariance[i, i])) for i in range(2)]
     # The spread's interval: where χ² meets its own quantiles (Viechtbauer, *Statistics in Medicine* 26, 2007).
     tail = (1 - CONFIDENCE) / 2
     lowest, highest = (
@@ -132,8 +131,8 @@ def _line(x: Array, y: Array, error: Array, start: int, stop: int) -> Line:
     )
     return Line(
         from_k,
-        Estimate(one.slope, one.slope - halves[0], one.slope + halves[0]),
-        Estimate(one.intercept, one.intercept - halves[1], one.intercept + halves[1]),
+        Estimate.within(one.slope, halves[0]),
+        Estimate.within(one.intercept, halves[1]),
         Estimate(one.spread2, lowest, highest).root(),
         start,
         stop,

@@ -22,7 +22,9 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, model_validator
+
+from isp_sim.rigfile import load_yaml
 
 NATIVE_ISO = 100
 """Sony, ILCE-7SM2 specification: ISO 100 to 102400, expandable down to 50."""
@@ -108,16 +110,12 @@ class NoiseTables(BaseModel):
 
 
 def read_tables(path: Path) -> NoiseTables:
-    """Read the JSON of noise parameters.
+    """Read the JSON of noise parameters, which is YAML too.
 
     Raises:
-        ValueError: a field is missing or not a number; names the file and the fields.
+        ValueError: a field is missing or not a number; names file, line and field.
     """
-    try:
-        return NoiseTables.model_validate_json(path.read_bytes())
-    except ValidationError as faults:
-        messages = (f"{path}: {'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in faults.errors())
-        raise ValueError("\n".join(messages)) from None
+    return load_yaml(NoiseTables, path)
 
 
 def two_lines(rows: dict[int, PmnRow], sigma: Callable[[PmnRow], float], shaped: bool) -> list[Segment]:

@@ -91,12 +91,12 @@ def emva_parts(level: Level, phases: Sequence[int]) -> Parts:
     spatial = level.spatial
     assert spatial is not None
     group = phases[0] if len(phases) == 1 else 4
-    count = replicates(spatial.count[:, phases].sum(axis=1))
+    count = replicates(spatial.count, phases)
     n = level.width if group == 4 else level.width // 2
     m = count / n
-    first = replicates(spatial.total[:, phases].sum(axis=1)) / count
-    second = replicates(spatial.total_squares[:, phases].sum(axis=1)) / count
-    stack_squares = replicates(level.stack_squares[:, phases].sum(axis=1)) / count
+    first = replicates(spatial.total, phases) / count
+    second = replicates(spatial.total_squares, phases) / count
+    stack_squares = replicates(level.stack_squares, phases) / count
     stack = (stack_squares - level.frames * second) / (level.frames - 1)
     row_squares = level.row_squares if group == 4 else (level.squares - level.within)[:, group] / n
     frames_twice = 2 * level.pairs * level.frames
@@ -121,7 +121,7 @@ def even_parts(level: Level, phases: Sequence[int]) -> Parts:
     row = replicates(spatial.row_products) / replicates(spatial.row_dof)
     row = row - replicates(level.row_products) / replicates(level.rows) / frames_twice
     column = np.full_like(row, spatial.column_product - level.column_product / frames_twice)
-    within = replicates(spatial.within[:, phases].sum(axis=1)) / replicates(spatial.within_dof[:, phases].sum(axis=1))
+    within = replicates(spatial.within, phases) / replicates(spatial.within_dof, phases)
     pixel = within - pixel_noise(level, phases) / level.frames
     return Parts(row, column, pixel, _wave_left(level) ** 2, spatial.column_error2)
 
@@ -138,8 +138,8 @@ def _wave_left(level: Level) -> float:
 
 def pixel_noise(level: Level, phases: Sequence[int]) -> Array:
     """Temporal variance of single pixels, DN²: what rows and columns share is taken off."""
-    within = replicates(level.within[:, phases].sum(axis=1))
-    dof = replicates(level.within_dof[:, phases].sum(axis=1))
+    within = replicates(level.within, phases)
+    dof = replicates(level.within_dof, phases)
     return np.asarray(within / (2 * level.pairs * dof) - level.column_product / (2 * level.pairs))
 
 

@@ -64,9 +64,9 @@ class Curve:
 
 def phase_sums(level: Level, phases: Sequence[int]) -> tuple[Array, Array]:
     """Mean (DN) and temporal variance (DN²) of a channel's pixels in a setting, replicates."""
-    count = replicates(level.count[:, phases].sum(axis=1))
-    mean = replicates(level.total[:, phases].sum(axis=1)) / count
-    squares = replicates(level.squares[:, phases].sum(axis=1))
+    count = replicates(level.count, phases)
+    mean = replicates(level.total, phases) / count
+    squares = replicates(level.squares, phases)
     return mean, squares / (2 * max(level.pairs, 1) * count)
 
 

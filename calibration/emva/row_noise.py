@@ -69,4 +69,4 @@ def _wave(frequency: Array, power: Array, level: Level) -> Periodic | None:
     error = squared * math.sqrt((0.5 + 2 * floor / line + (floor / line) ** 2) / pairs)
     period = 1 / frequency[at]
     half = 0.5 / height * period**2
-    return Periodic(around(squared, error).root(), Estimate(float(period), float(period - half), float(period + half)))
+    return Periodic(around(squared, error).root(), Estimate.within(period, half))

@@ -168,7 +168,7 @@ def _agreeing(session: Session, setting: Setting, reading: Reading, dropped: lis
     middle: float | None = None
     sources = session.frames[setting]
     for number, source in enumerate(sources):
-        frame = _readable(session, source, reading, dropped)
+        frame = _readable(source, reading, dropped)
         if frame is not None and middle is not None:
             if _agrees(frame, middle):
                 yield frame
@@ -201,7 +201,7 @@ def _agrees(frame: Frame, middle: float) -> bool:
     return abs(float(frame.mean()) - middle) <= 1 + MEAN_TOLERANCE * middle
 
 
-def _readable(session: Session, source: Source, reading: Reading, dropped: list[str]) -> Frame | None:
+def _readable(source: Source, reading: Reading, dropped: list[str]) -> Frame | None:
     try:
         frame = source.read()
     except (OSError, ValueError) as fault:

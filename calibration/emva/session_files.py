@@ -1,7 +1,6 @@
 """Calibration sessions on disk: EMVA 1288 text files, CSV lists of pictures, folders of raws."""
 
 import contextlib
-import csv
 import math
 from collections import defaultdict
 from functools import partial
@@ -14,7 +13,10 @@ import rawpy
 
 from calibration.emva.frame_statistics import Frame
 from calibration.emva.session import BAYER, Session, Setting, Source
+from isp_sim.csv_files import read_rows
 from isp_sim.dng import read_dng
+from isp_sim.picture_files import read_picture as codes_of
+from isp_sim.scenes.raws import libraw_reason
 
 COLUMNS = ("file", "kind", "exposure_us", "gain_db")
 BASE_ISO = 100
@@ -70,15 +72,8 @@ def emva_session(path: Path, cfa: str = "") -> Session:
 def listed_session(path: Path, cfa: str, bits: int | None) -> Session:
     """A CSV of pictures, their names relative to it."""
     names: dict[Setting, list[str]] = defaultdict(list)
-    with path.open(newline="", encoding="utf-8-sig") as lines:
-        rows = csv.DictReader(lines)
-        lacking = [column for column in COLUMNS if column not in (rows.fieldnames or ())]
-        if lacking:
-            raise ValueError(
-                f"{path}: lacks the columns {', '.join(lacking)}; expected {', '.join(COLUMNS)} and, if known, photons"
-            )
-        for row in rows:
-            names[_row(path, rows.line_num, row)].append(row["file"])
+    for line, row in read_rows(path, COLUMNS, "photons"):
+        names[_row(path, line, row)].append(row["file"])
     frames = _pictures(path, names)
     if bits is None:
         brightest = max((s for s in frames if s.kind == "flat"), key=lambda s: s.exposure_us, default=None)
@@ -120,11 +115,9 @@ def read_picture(path: Path) -> Frame:
     Raises:
         ValueError: not a picture of one channel of 8 or 16 bits.
     """
-    picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if picture is None:
-        raise ValueError("not a readable picture")
-    if picture.ndim != 2 or picture.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"{picture.dtype} {picture.shape}: expected one channel of 8 or 16 bits")
+    picture = codes_of(path, cv2.IMREAD_UNCHANGED)
+    if picture.ndim != 2:
+        raise ValueError(f"{path}: {picture.shape}: expected one channel of 8 or 16 bits")
     return picture.astype(np.uint16)
 
 
@@ -191,7 +184,7 @@ def _metadata(path: Path) -> _Metadata:
                 model=path.suffix.removeprefix(".").upper(),
             )
     except rawpy.LibRawError as fault:
-        raise ValueError(f"{path}: not a readable raw ({_in_words(fault)})") from None
+        raise ValueError(f"{path}: not a readable raw ({libraw_reason(fault)})") from None
 
 
 def _read_raw(path: Path) -> Frame:
@@ -202,10 +195,4 @@ def _read_raw(path: Path) -> Frame:
         with rawpy.imread(str(path)) as raw:
             return np.asarray(raw.raw_image_visible, np.uint16).copy()
     except rawpy.LibRawError as fault:
-        raise ValueError(f"not a readable raw: {_in_words(fault)}") from None
-
-
-def _in_words(fault: rawpy.LibRawError) -> str:
-    """LibRaw's sentence, which comes as bytes."""
-    message = fault.args[0] if fault.args else fault
-    return message.decode(errors="replace") if isinstance(message, bytes) else str(message)
+        raise ValueError(f"not a readable raw: {libraw_reason(fault)}") from None

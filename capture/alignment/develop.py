@@ -1,7 +1,6 @@
 """Captured files → linear light: what `isp_sim.rectify` brings onto one arm's pixels."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,6 +11,7 @@ from capture.registration.observation import Observation, of_pictures, of_raws
 from capture.registration.photometry import Linear
 from isp_sim.dng import read_dng
 from isp_sim.isp.develop import develop_raw
+from isp_sim.picture_files import read_picture
 from isp_sim.raw import Raw
 from isp_sim.rig import Isp, Rig
 from isp_sim.transfer import srgb_decode
@@ -65,14 +65,7 @@ def read(pair: CapturedPair) -> Frames:
     """
     if pair.is_raw:
         return Frames(read_dng(pair.bright), read_dng(pair.dark))
-    return Frames(_picture(pair.bright), _picture(pair.dark))
-
-
-def _picture(path: Path) -> Picture:
-    codes = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-    if codes is None:
-        raise ValueError(f"{path}: not a readable picture: empty, truncated, damaged or of another format")
-    return np.ascontiguousarray(codes[..., ::-1])
+    return Frames(read_picture(pair.bright), read_picture(pair.dark))
 
 
 def linear(frame: Raw | Picture, isp: Isp) -> Linear:

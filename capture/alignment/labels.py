@@ -9,6 +9,7 @@ import numpy as np
 
 from isp_sim.manifest import FILE as MANIFEST
 from isp_sim.manifest import PairRecord, PersonRecord, read_manifest
+from isp_sim.picture_files import read_picture
 from isp_sim.rectify import ArmMap, ArmName, Box, Points, common_box, filled_box, people_on, plane_on
 from isp_sim.scenes import Person
 from isp_sim.scenes.annotations import find_annotations, read_keypoint_file
@@ -117,10 +118,10 @@ def placed_plane(path: Path, labels: Labels, arms: ArmMap, onto: ArmName, box: B
     Raises:
         ValueError: not a readable map of the labels' size.
     """
-    plane = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    plane = read_picture(path, cv2.IMREAD_UNCHANGED)
     assert labels.box is not None
     known_x, known_y, known_width, known_height = labels.box
-    if plane is None or plane.shape[:2] != (known_height, known_width):
+    if plane.shape[:2] != (known_height, known_width):
         raise ValueError(f"{path}: not a map of {known_width}×{known_height} px")
     left, top, width, height = box
     pixels = np.stack(np.meshgrid(np.arange(width) + left, np.arange(height) + top), axis=-1).reshape(-1, 2)

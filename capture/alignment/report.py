@@ -15,6 +15,7 @@ from capture.registration.residuals import Grid
 from isp_sim import html_report
 from isp_sim.files import write_atomically
 from isp_sim.isp.codes import srgb_codes
+from isp_sim.picture_files import jpeg
 from isp_sim.rectify import common_box, crop, on_one_arm
 from isp_sim.units import Picture
 
@@ -103,8 +104,8 @@ def _overlays(session: SessionMap, settings: AlignSettings, reference: CapturedP
             _flicker(_detail(well_after, at), _detail(after, at), f"flicker, {ZOOM}×, after")
             for at in _details(well_after)
         ),
-        html_report.picture(_jpeg(_small(checkerboard(well_before, before))), "checkerboard, before", "jpeg"),
-        html_report.picture(_jpeg(_small(checkerboard(well_after, after))), "checkerboard, after", "jpeg"),
+        html_report.picture(jpeg(_small(checkerboard(well_before, before))), "checkerboard, before", "jpeg"),
+        html_report.picture(jpeg(_small(checkerboard(well_after, after))), "checkerboard, after", "jpeg"),
     ]
 
 
@@ -150,12 +151,7 @@ def _arrows(grid: Grid, vectors: np.ndarray, size: tuple[int, int], caption: str
 
 
 def _flicker(one: Picture, other: Picture, caption: str) -> str:
-    return html_report.flicker(_jpeg(one), _jpeg(other), caption)
-
-
-def _jpeg(picture: Picture) -> bytes:
-    _, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
-    return data.tobytes()
+    return html_report.flicker(jpeg(one), jpeg(other), caption)
 
 
 def _small(picture: Picture) -> Picture:

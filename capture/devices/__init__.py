@@ -14,8 +14,18 @@ Describe = Callable[[Counts, float, float, dict[str, object]], Raw]
 """Counts, true exposure (µs) and gain (dB), provenance → `Raw`; the rest comes from the rig's arm (`SimulatedArm`)."""
 
 
+READY_S = 5.0
+"""How long a camera may take to be ready for its trigger."""
+
+
 class Device(Camera, Protocol):
     """A camera that is triggered."""
+
+    def grab(self, exposure_us: float, gain_db: float) -> Raw:
+        """One frame; see `Camera.grab`."""
+        self.prepare(exposure_us, gain_db)
+        self.trigger()
+        return self.fetch(exposure_us * 1e-6 + READY_S)
 
     def prepare(self, exposure_us: float, gain_db: float) -> None:
         """Set exposure and gain, discard frames still in transit, be ready for the trigger.

@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from capture.devices import Describe
+from capture.devices import Describe, Device
 from isp_sim.raw import Raw
 from isp_sim.units import Counts
 
 SYSTEM_PACKAGES = Path("/usr/lib/python3/dist-packages")
 """Where Debian keeps `gi`, which has no wheel: looked in where an environment of its own does not have it."""
-READY_S = 5.0
 BUFFERS = 3
 
 
@@ -44,7 +43,7 @@ def load_aravis() -> ModuleType:
     return importlib.import_module("gi.repository.Aravis")
 
 
-class AravisCamera:
+class AravisCamera(Device):
     """One camera, opened by its serial number, triggered by software or by a line.
 
     Args:
@@ -63,7 +62,7 @@ class AravisCamera:
         self, serial: str, describe: Describe, size: tuple[int, int], cfa: str, bits: int, line: str | None = None
     ) -> None:
         self.aravis: Any = load_aravis()
-        self._serial, self._describe, self._size, self._line = serial, describe, size, line
+        self.serial, self._describe, self._size, self._line = serial, describe, size, line
         self.camera: Any = self.aravis.Camera.new(_identity(self.aravis, serial))
         self._stream: Any = None
         try:
@@ -78,19 +77,8 @@ class AravisCamera:
             self.camera.set_region(0, 0, size[1], size[0])
             self.camera.set_acquisition_mode(self.aravis.AcquisitionMode.CONTINUOUS)
             self.camera.set_trigger(line or "Software")
-        except _error(self.aravis) as fault:
+        except _error() as fault:
             raise ValueError(f"Aravis camera {serial}: {fault}") from None
-
-    @property
-    def serial(self) -> str:
-        """The camera's serial number."""
-        return self._serial
-
-    def grab(self, exposure_us: float, gain_db: float) -> Raw:
-        """One frame; see `Camera.grab`."""
-        self.prepare(exposure_us, gain_db)
-        self.trigger()
-        return self.fetch(exposure_us * 1e-6 + READY_S)
 
     def prepare(self, exposure_us: float, gain_db: float) -> None:
         """See `Device`. A stream of its own for every frame: nothing of an earlier trigger is left in it."""
@@ -109,7 +97,7 @@ class AravisCamera:
             for _ in range(BUFFERS):
                 self._stream.push_buffer(self.aravis.Buffer.new_allocate(payload))
             self.camera.start_acquisition()
-        except _error(self.aravis) as fault:
+        except _error() as fault:
             raise OSError(f"Aravis camera {self.serial}: {fault}") from None
 
     def trigger(self) -> None:
@@ -159,7 +147,7 @@ def _identity(aravis: Any, serial: str) -> str:
     return str(known[serial])
 
 
-def _error(aravis: Any) -> type[Exception]:
+def _error() -> type[Exception]:
     """GLib's one exception, which introspection raises for every fault."""
     error: type[Exception] = importlib.import_module("gi.repository.GLib").Error
     return error

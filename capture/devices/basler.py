@@ -14,13 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from capture.devices import Describe
+from capture.devices import READY_S, Describe, Device
 from isp_sim.dataset import write_plane
 from isp_sim.raw import Raw
 from isp_sim.units import Counts
 
-READY_S = 5.0
-"""How long a camera may take to be ready for its trigger."""
 EMULATED = "BaslerCamEmu"
 
 
@@ -36,7 +34,7 @@ def load_pylon() -> ModuleType:
         raise ValueError("Basler cameras need pypylon: pip install 'isp-sim[basler]'") from None
 
 
-class BaslerCamera:
+class BaslerCamera(Device):
     """One camera, opened by its serial number, triggered by software or by a line.
 
     Args:
@@ -55,7 +53,7 @@ class BaslerCamera:
         self, serial: str, describe: Describe, size: tuple[int, int], cfa: str, bits: int, line: str | None = None
     ) -> None:
         self.pylon = load_pylon()
-        self._serial, self._describe, self._size, self._line = serial, describe, size, line
+        self.serial, self._describe, self._size, self._line = serial, describe, size, line
         factory = self.pylon.TlFactory.GetInstance()
         found = {device.GetSerialNumber(): device for device in factory.EnumerateDevices()}
         if serial not in found:
@@ -88,11 +86,6 @@ class BaslerCamera:
                     camera.ChunkSelector.Value = chunk
                     camera.ChunkEnable.Value = True
 
-    @property
-    def serial(self) -> str:
-        """The serial number on its label."""
-        return self._serial
-
     def show(self, raw: Raw) -> None:
         """Make a frame the image an emulated camera exposes; 12 bits are the upper ones of 16, as pylon expects.
 
@@ -113,12 +106,6 @@ class BaslerCamera:
     def fail_next(self, count: int = 1) -> None:
         """Let an emulated camera's next buffers fail, to test who takes them again."""
         self._failing = count
-
-    def grab(self, exposure_us: float, gain_db: float) -> Raw:
-        """One frame; see `Camera.grab`."""
-        self.prepare(exposure_us, gain_db)
-        self.trigger()
-        return self.fetch(exposure_us * 1e-6 + READY_S)
 
     def prepare(self, exposure_us: float, gain_db: float) -> None:
         """See `Device`. Grabbing starts anew, so no frame of an earlier trigger is left in the queue."""

@@ -2,26 +2,18 @@
 
 from dataclasses import replace
 
+from capture.devices import Device
 from isp_sim.camera import SimulatedArm
 from isp_sim.raw import Raw
 
 
-class SimulatedDevice:
+class SimulatedDevice(Device):
     """An arm of the simulated rig; `arm.look_at` and `arm.light` put something before it."""
 
     def __init__(self, arm: SimulatedArm) -> None:
-        self.arm = arm
+        self.arm, self.serial = arm, arm.serial
         self._settings = (0.0, 0.0)
         self._triggered = False
-
-    @property
-    def serial(self) -> str:
-        """The arm's serial number."""
-        return self.arm.serial
-
-    def grab(self, exposure_us: float, gain_db: float) -> Raw:
-        """One frame; see `Camera.grab`."""
-        return self.arm.grab(exposure_us, gain_db)
 
     def prepare(self, exposure_us: float, gain_db: float) -> None:
         """See `Device`."""
@@ -42,7 +34,7 @@ class SimulatedDevice:
         """Nothing to let go."""
 
 
-class ReplayDevice:
+class ReplayDevice(Device):
     """Plays frames that were taken before: `show` one, and the next trigger takes it.
 
     Attributes:
@@ -50,23 +42,12 @@ class ReplayDevice:
     """
 
     def __init__(self, serial: str) -> None:
-        self._serial = serial
+        self.serial = serial
         self.shown: Raw | None = None
-
-    @property
-    def serial(self) -> str:
-        """The serial number it goes by."""
-        return self._serial
 
     def show(self, raw: Raw) -> None:
         """Put a frame before the camera."""
         self.shown = raw
-
-    def grab(self, exposure_us: float, gain_db: float) -> Raw:
-        """The frame shown; see `Camera.grab`."""
-        self.prepare(exposure_us, gain_db)
-        self.trigger()
-        return self.fetch(0.0)
 
     def prepare(self, exposure_us: float, gain_db: float) -> None:
         """See `Device`."""

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float64
 
+from isp_sim.optics import centre_shift
 from isp_sim.rectify import ArmMap
 
 NAMES = ("shift_x", "shift_y", "expansion", "rotation", "aspect", "shear", "tilt_x", "tilt_y", "k1", "k2")
@@ -60,7 +61,7 @@ class Alignment:
 
     def low_to_well(self, height: int, width: int) -> Float64[np.ndarray, "3 3"]:
         """The homography between pixels counted from the centre of the first one, as the manifest has it."""
-        corner = np.array([[1, 0, (width - 1) / 2], [0, 1, (height - 1) / 2], [0, 0, 1.0]])
+        corner = centre_shift(height, width)
         matrix = corner @ self.centred() @ np.linalg.inv(corner)
         return np.asarray(matrix / matrix[2, 2])
 

@@ -8,8 +8,7 @@ import rawpy
 
 from isp_sim.dng import read_dng
 from isp_sim.raw import Raw
-from isp_sim.scenes.photos import list_files
-from isp_sim.scenes.raws import MOSAIC, SUFFIXES, Sidecar, libraw_reason, read_sidecar
+from isp_sim.scenes.raws import MOSAIC, Sidecar, libraw_reason, raw_files, read_sidecar
 from isp_sim.schedule import FILE_NAME
 from isp_sim.transfer import REC709_TO_XYZ
 from isp_sim.units import Counts
@@ -31,12 +30,9 @@ class PhotoFrames:
     """
 
     def __init__(self, folder_or_file: Path, max_height: int, max_width: int) -> None:
-        if not folder_or_file.exists():
-            raise FileNotFoundError(f"{folder_or_file}: no such folder or raw file")
-        files = [folder_or_file] if folder_or_file.is_file() else list_files(folder_or_file, SUFFIXES)
-        self.paths = [path for path in files if not _is_low_light(path)]
-        if not self.paths or any(path.suffix.lower() not in SUFFIXES for path in self.paths):
-            raise ValueError(f"{folder_or_file} holds no raw files; expected files ending in {' '.join(SUFFIXES)}")
+        self.paths = [path for path in raw_files(folder_or_file) if not _is_low_light(path)]
+        if not self.paths:
+            raise ValueError(f"{folder_or_file} holds raws of the low-light arm alone; expected well-lit ones")
         self.max_height, self.max_width = max_height, max_width
         for path in self.paths:
             if path.suffix.lower() == MOSAIC:

@@ -21,10 +21,11 @@ import torch
 from numpy.typing import NDArray
 
 from isp_sim.choices import Orientation
+from isp_sim.picture_files import ANY_DEPTH, read_picture
 from isp_sim.scenes import Person, Scene
 from isp_sim.scenes.annotations import KeypointFile, LabelledImage, find_annotations, read_keypoint_file
 from isp_sim.scenes.orientation import Header, meaning, read_header, turned
-from isp_sim.transfer import inverse_tone, srgb_decode, srgb_encode, tone
+from isp_sim.transfer import inverse_tone, srgb_decode
 from isp_sim.units import Radiance
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
@@ -142,7 +143,7 @@ class Photos:
         if not 0 <= index < len(self):
             raise IndexError(f"scene {index} of {self._folder}: expected 0 … {len(self) - 1}")
         path = self._files[index]
-        codes = _decode(path)
+        codes = read_picture(path, ANY_DEPTH)  # turned as its EXIF says
         height, width = codes.shape[:2]
         people = self._people(path, width, height)
         for person in people:
@@ -211,14 +212,6 @@ def to_light(codes: NDArray[np.integer], curve: CameraCurve) -> Radiance:
     return Radiance(light)
 
 
-def to_photo(light: Radiance, curve: CameraCurve) -> NDArray[np.float32]:
-    """Light → sRGB 0 … 1, the camera `to_light` undoes: roll off highlights, contrast curve, encode."""
-    brightest = light.max(axis=2, keepdims=True)
-    gain = compress_highlights(brightest, curve) / np.maximum(brightest, np.finfo(np.float32).tiny)
-    linear = torch.from_numpy(light * gain.astype(np.float32))
-    return np.asarray(srgb_encode(tone(linear) if curve.tone else linear))
-
-
 def expand_highlights(value: NDArray[np.floating], curve: CameraCurve) -> NDArray[np.floating]:
     """What light a rolled-off value stood for: a clipped white is only a lower bound.
 
@@ -227,33 +220,6 @@ def expand_highlights(value: NDArray[np.floating], curve: CameraCurve) -> NDArra
     """
     t = np.maximum(value - curve.knee, 0) / (1 - curve.knee)
     return np.asarray(value + (2**curve.headroom_ev - 1) * t * t)
-
-
-def compress_highlights(light: NDArray[np.floating], curve: CameraCurve) -> NDArray[np.floating]:
-    """Inverse of `expand_highlights`: `v = k + (1 − k)·t`, `t = 2e/(w + √(w² + 4(2^N − 1)·e))`.
-
-    `e = L − k` is the light above the knee and `w = 1 − k`; below the knee `v = L`.
-    """
-    width, rise = 1 - curve.knee, 2**curve.headroom_ev - 1
-    above = np.maximum(light - curve.knee, 0)
-    t = 2 * above / (width + np.sqrt(width * width + 4 * rise * above))
-    return np.where(above > 0, curve.knee + width * t, light)
-
-
-def _decode(path: Path) -> NDArray[np.integer]:
-    """A picture's integer codes, R, G, B, turned as its EXIF says.
-
-    `cv2.imdecode`, not `cv2.imread`: the latter fills what a truncated JPEG lacks with grey and says nothing.
-    """
-    try:
-        codes = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
-    except cv2.error:
-        codes = None
-    if codes is None:
-        raise ValueError(f"{path} is not a whole picture: empty, truncated, damaged or of another format")
-    if codes.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"{path} holds {codes.dtype}; expected 8- or 16-bit whole numbers")
-    return np.asarray(cv2.cvtColor(codes, cv2.COLOR_BGR2RGB))
 
 
 def _look_up(table: NDArray[np.float64], codes: NDArray[np.integer]) -> NDArray[np.float32]:

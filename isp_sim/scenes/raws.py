@@ -63,6 +63,21 @@ class Sidecar(Model):
         return self
 
 
+def raw_files(folder_or_file: Path) -> list[Path]:
+    """The raw files of a folder by name (nothing deeper is read), or a single one.
+
+    Raises:
+        ValueError: there are none.
+        FileNotFoundError: there is no such folder or file.
+    """
+    if not folder_or_file.exists():
+        raise FileNotFoundError(f"{folder_or_file}: no such folder or raw file")
+    files = [folder_or_file] if folder_or_file.is_file() else list_files(folder_or_file, SUFFIXES)
+    if not files or files[0].suffix.lower() not in SUFFIXES:
+        raise ValueError(f"{folder_or_file} holds no raw files; expected files ending in {' '.join(SUFFIXES)}")
+    return files
+
+
 class Raws:
     """The raw photographs of a folder in the order of their names, or a single one.
 
@@ -77,13 +92,8 @@ class Raws:
     """
 
     def __init__(self, folder_or_file: Path, max_height: int, max_width: int) -> None:
-        if not folder_or_file.exists():
-            raise FileNotFoundError(f"{folder_or_file}: no such folder or raw file")
         self._limits = Limits(max_height, max_width)
-        self._origin = folder_or_file
-        self._files = [folder_or_file] if folder_or_file.is_file() else list_files(folder_or_file, SUFFIXES)
-        if not self._files:
-            raise ValueError(f"{folder_or_file} holds no raw files; expected files ending in {' '.join(SUFFIXES)}")
+        self._origin, self._files = folder_or_file, raw_files(folder_or_file)
         self._sidecars = {path: read_sidecar(path) for path in self._files if path.suffix.lower() == MOSAIC}
 
     def __len__(self) -> int:
@@ -132,8 +142,8 @@ class Raws:
 
 
 def libraw_reason(error: Exception) -> object:
-    """What LibRaw says is wrong."""
-    return error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
+    """What LibRaw says is wrong, which comes as bytes."""
+    return error.args[0].decode(errors="replace") if error.args and isinstance(error.args[0], bytes) else error
 
 
 def read_sidecar(path: Path) -> Sidecar:

@@ -15,6 +15,7 @@ from isp_sim.dng import read_dng
 from isp_sim.isp.develop import UNCUT, develop_raw, unclipped_srgb
 from isp_sim.manifest import PairRecord, read_manifest
 from isp_sim.pair import DualCamera, Pair
+from isp_sim.picture_files import read_picture
 from isp_sim.progress import track
 from isp_sim.raw import Raw
 from isp_sim.rectify import Resampling, crop, warp
@@ -27,7 +28,6 @@ from isp_sim.scenes.people.source import People
 from isp_sim.schedule import FILE_NAME, Shot, split_of
 from isp_sim.units import LinearRgb
 from models.data.normalisation import Picture
-from models.data.picture_files import read_picture
 
 
 @dataclass(frozen=True)

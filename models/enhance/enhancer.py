@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.data.normalisation import NormalisationName, Picture, normalise
 from models.enhance.classical.histogram import clahe, gamma
@@ -72,21 +71,14 @@ def load_enhancer(name: str | Path, device: torch.device | None = None) -> Enhan
     )
 
 
-def of_network(network: nn.Module, name: str, scaling: NormalisationName = "none") -> Enhancer:
-    """A network of ours; pictures go through it part by part.
-
-    Args:
-        network: a `Tileable`.
-        name: for tables.
-        scaling: how it wants its input.
-    """
+def of_network(network: Tileable, name: str, scaling: NormalisationName = "none") -> Enhancer:
+    """A network of ours, which wants its input scaled so; pictures go through it part by part."""
     network.eval()
-    tileable = cast(Tileable, network)
 
     def enhance(picture: Picture) -> Picture:
         with torch.inference_mode():
             image = as_image(picture, scaling, next(network.parameters()).device)
-            return as_picture(enhance_in_tiles(tileable, image))
+            return as_picture(enhance_in_tiles(network, image))
 
     return Enhancer(name, enhance, sum(p.numel() for p in network.parameters()))
 

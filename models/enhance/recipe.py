@@ -22,6 +22,7 @@ from models.enhance.networks.sdag import Sdag, Stem
 from models.enhance.networks.sllen import Sllen
 from models.enhance.networks.sllen_losses import mean_gradient
 from models.enhance.networks.zero_dce import ZeroDce, ZeroDcePlus
+from models.enhance.tiles import Tileable
 from models.enhance.weights import build
 
 RECIPES = Path(__file__).parent.parent / "recipes"
@@ -92,7 +93,7 @@ def load_recipe(name: str, model: str) -> EnhancerRecipe:
     return load_yaml(EnhancerRecipe, path)
 
 
-def new_network(model: str, recipe: EnhancerRecipe, stem: Stem | None) -> nn.Module:
+def new_network(model: str, recipe: EnhancerRecipe, stem: Stem | None) -> Tileable | Sdag:
     """A model's network as the recipe wants it, with weights drawn by its seed."""
     if model == "sdag":
         assert stem is not None

@@ -5,10 +5,10 @@ whole picture's result to the last rounding: its zeros stand where the picture e
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 SIDE = 512
 """Of a part without its halo, px: GLADNet's 128 channels then need under 1 GB."""
@@ -27,7 +27,7 @@ class Window(NamedTuple):
         return image[..., self.top : self.top + self.height, self.left : self.left + self.width]
 
 
-class Tileable(Protocol):
+class Tileable(nn.Module):
     """A network that enhances part by part.
 
     Attributes:
@@ -36,11 +36,11 @@ class Tileable(Protocol):
     """
 
     halo: int
-    multiple: int
+    multiple: int = 1
 
-    def glance(self, image: Tensor) -> Tensor | None:
+    def glance(self, _image: Tensor) -> Tensor | None:
         """What the network sees of the whole picture; None where it only looks round each pixel."""
-        ...
+        return None
 
     def detail(self, part: Tensor, glance: Tensor | None, window: Window, size: tuple[int, int]) -> Tensor:
         """The part enhanced.
@@ -51,18 +51,16 @@ class Tileable(Protocol):
             window: where the part lies.
             size: (height, width) of the whole.
         """
-        ...
+        raise NotImplementedError
 
+    def forward(self, image: Tensor) -> Tensor:
+        """A brighter picture, 0 and up, at once: `detail` of its only part.
 
-def whole(image: Tensor) -> tuple[Window, tuple[int, int]]:
-    """The window that is the whole picture, and its size."""
-    height, width = image.shape[-2:]
-    return Window(0, 0, height, width), (height, width)
-
-
-def enhance_whole(network: Tileable, image: Tensor) -> Tensor:
-    """A picture at once: `detail` of its only part."""
-    return network.detail(image, network.glance(image), *whole(image))
+        Args:
+            image: `(batch, 3, height, width)`, sRGB, 1 is white; any size.
+        """
+        height, width = image.shape[-2:]
+        return self.detail(image, self.glance(image), Window(0, 0, height, width), (height, width))
 
 
 def enhance_in_tiles(network: Tileable, image: Tensor, side: int = SIDE) -> Tensor:

@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import torch
 
+from isp_sim.picture_files import read_picture
 from isp_sim.transfer import srgb_decode, srgb_encode
 from models.data.normalisation import Picture
-from models.data.picture_files import read_picture
 from models.data.samples import PairSample
 from models.enhance.networks.sllen_losses import VOID
 

@@ -16,8 +16,9 @@ from models.enhance.networks.sci import Sci
 from models.enhance.networks.sdag import Sdag, Stem
 from models.enhance.networks.sllen import Sllen, SllenParts
 from models.enhance.networks.zero_dce import ZeroDce, ZeroDcePlus
+from models.enhance.tiles import Tileable
 
-NETWORKS: dict[str, Callable[..., nn.Module]] = {
+NETWORKS: dict[str, Callable[..., Tileable]] = {
     "gladnet": GladNet,
     "sllen": lambda **parts: Sllen(SllenParts(**parts)),
     "zero-dce": ZeroDce,
@@ -27,7 +28,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
 """Enhancers that learn, by the name that `models.train_enhancer --model` takes."""
 
 
-def build(model: str, seed: int = 0, **settings: object) -> nn.Module:
+def build(model: str, seed: int = 0, **settings: object) -> Tileable:
     """A network with weights drawn by the seed; torch's global generator stays as it was.
 
     Raises:
@@ -63,7 +64,7 @@ def save_enhancer(
     write_tensors(path, network.state_dict(), {"enhancer": json.dumps(built), "about": json.dumps(about)})
 
 
-def load_enhancer_network(path: Path) -> tuple[nn.Module, str, NormalisationName]:
+def load_enhancer_network(path: Path) -> tuple[Tileable, str, NormalisationName]:
     """A network that `save_enhancer` wrote, its name, and how it wants its input.
 
     Raises:

@@ -9,9 +9,10 @@ from isp_sim.isp.pipeline import Pipeline
 from isp_sim.progress import Progress, track
 from models.data.samples import PairSample, PairSource
 from models.data.search_shots import covering
-from models.isp.grid_search import QUICK_GRID, Steps, around, known_steps, trial
+from models.isp.grid_search import QUICK_GRID, Steps, around, known_steps
 from models.isp.learned import LearnedIsp
-from models.isp.learner import Input, light_of
+from models.isp.learner import Input
+from models.isp.trials import Search
 from models.recognisers.recogniser import Recogniser
 
 FIXED_SHOTS = 12
@@ -44,8 +45,8 @@ def best_fixed(
     """The setting of the grid that has the highest mean OKS over training shots: one for all pictures."""
     found = []
     for sample in track(samples, "shots for the best fixed setting"):
-        values = around(pipeline, pipeline.base(light_of(sample, what, torch.device("cpu"))[None]), steps)
-        found.append(trial(recogniser, pipeline, sample, what, values, flip).mean_oks())
+        search = Search(recogniser, pipeline, sample, what, flip)
+        found.append(search.trial(around(pipeline, search.base, steps)).mean_oks())
     return int(np.mean(found, axis=0).argmax())
 
 
@@ -56,8 +57,7 @@ def start_fixed(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples: S
     best = best_fixed(recogniser, pipeline, samples, what, steps, "none")
     residuals = []
     for sample in samples:
-        picture = light_of(sample, what, torch.device("cpu"))[None]
-        base = pipeline.base(picture)
+        base = Search(recogniser, pipeline, sample, what).base
         value = around(pipeline, base, steps)[best : best + 1]
         parts = zip(pipeline.specs, pipeline.split(base), pipeline.split(value), strict=True)
         residuals.append(torch.cat([spec.residual(b, v) for spec, b, v in parts], dim=1))

@@ -7,21 +7,11 @@ confidence, or by what most settings agree on, it needs no labels.
 
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from isp_sim.isp.pipeline import Pipeline
-from isp_sim.scenes import JOINTS
-from models.data.normalisation import LOW
-from models.data.samples import PairSample
-from models.isp.learner import Input, light_of
-from models.isp.region_crops import developed_crop
-from models.isp.trials import Trials, kept, trial_key
-from models.recognisers.inference import BATCH, heatmaps
-from models.recognisers.recogniser import Recogniser
 
 Steps = dict[str, Sequence[float]]
 """Factors on each picture's own start, by the parameter's name."""
@@ -81,43 +71,3 @@ def known_steps(pipeline: Pipeline, steps: Steps) -> Steps:
     """The part of a grid whose parameters a pipeline has."""
     names = pipeline.names
     return {key: factors for key, factors in steps.items() if any(n == key or n.startswith(f"{key}.") for n in names)}
-
-
-def trial(
-    recogniser: Recogniser, pipeline: Pipeline, sample: PairSample, what: Input, values: Tensor, flip: str
-) -> Trials:
-    """Try settings on a shot.
-
-    Args:
-        recogniser: frozen.
-        pipeline: the ISP.
-        sample: the shot.
-        what: of it is developed.
-        values: `(settings, size)`.
-        flip: see `models.recognisers.inference.heatmaps`.
-    """
-    device = next(recogniser.parameters()).device
-    picture = light_of(sample, what, device)[None]
-    keypoints = np.zeros((len(values), len(sample.labelled), len(JOINTS), 3), np.float32)
-    with torch.inference_mode():
-        for number, person in enumerate(sample.labelled):
-            affine = recogniser.crop_affine(person.bbox)
-            for first in range(0, len(values), BATCH):
-                some = values[first : first + BATCH].to(device)
-                crops = developed_crop(pipeline, picture, some, affine, recogniser.input_size)
-                seen = heatmaps(recogniser, crops.contiguous(memory_format=torch.channels_last), LOW, flip)
-                joints, peaks = recogniser.decode(seen)
-                there = (joints.cpu().numpy() - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
-                keypoints[first : first + BATCH, number] = np.dstack([there, peaks.cpu().numpy()])
-    return Trials(keypoints, sample.labelled, values)
-
-
-def kept_trial(
-    folder: Path | None, recogniser: Recogniser, pipeline: Pipeline, sample: PairSample, what: Input, values: Tensor,
-    flip: str,
-) -> Trials:  # fmt: skip
-    """As `trial`, kept in a folder; see `models.isp.trials.kept`."""
-    key = trial_key(recogniser, pipeline, sample, what, flip, values)
-    return kept(
-        folder, sample.name, key, sample.labelled, lambda: trial(recogniser, pipeline, sample, what, values, flip)
-    )

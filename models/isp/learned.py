@@ -11,8 +11,8 @@ from isp_sim.dng import read_dng
 from isp_sim.files import write_atomically
 from isp_sim.isp.develop import develop_raw, unclipped_srgb
 from isp_sim.isp.pipeline import Pipeline
+from isp_sim.picture_files import read_unit
 from isp_sim.rigfile import load_rig
-from models.data.picture_files import read_unit
 from models.data.samples import uncut
 from models.engine.weights_file import fill, read_tensors, write_tensors
 from models.isp.predictor import Crop, Predictor

@@ -1,22 +1,21 @@
 """The report of a training of the ISP: table, parameters it chose, pictures before and after."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
-from rich.table import Table
 
 from isp_sim import html_report
 from isp_sim.files import write_atomically
+from isp_sim.picture_files import jpeg
+from isp_sim.tables import terminal_table
 from models.data.normalisation import WELL, Picture
-from models.data.picture_files import jpeg
 from models.data.samples import PairSample
 from models.isp.learned import LearnedIsp
 from models.isp.learner import Input, light_of
-from models.isp.table import Row, developed_by, gaps
+from models.isp.table import Row, developed, developed_by, gaps
 from models.recognisers.inference import detect
 from models.recognisers.recogniser import Recogniser
 from models.scoring.average_precision import Score, figure
@@ -24,6 +23,7 @@ from models.scoring.drawing import caption, draw_poses, lifted, stacked
 from models.scoring.poses import LOW_SPLITS
 
 EXAMPLES = 4
+HEADINGS = ("input", *LOW_SPLITS)
 Scores = Mapping[Row, Mapping[str, Score]]
 """AP of each split."""
 
@@ -40,12 +40,7 @@ def cells(scores: Scores) -> list[tuple[str, ...]]:
 
 def print_rows(scores: Scores, console: Console) -> None:
     """The table on the terminal, and the gaps closed."""
-    shown = Table(title="AP of the frozen network on low-light pictures")
-    for heading in ("input", *LOW_SPLITS):
-        shown.add_column(heading, justify="left" if heading == "input" else "right")
-    for line in cells(scores):
-        shown.add_row(*line)
-    console.print(shown)
+    console.print(terminal_table("AP of the frozen network on low-light pictures", HEADINGS, cells(scores)))
     for gap in gaps(overall(scores)):
         console.print(str(gap))
 
@@ -73,7 +68,7 @@ def write_report(
     write_atomically(folder / "examples.jpg", coded)
     protocol = next(iter(next(iter(scores.values())).values())).record()["protocol"]
     blocks = [
-        html_report.table(("input", *LOW_SPLITS), cells(scores)),
+        html_report.table(HEADINGS, cells(scores)),
         *(html_report.text(str(gap)) for gap in gaps(overall(scores))),
         html_report.text(
             f"{len(samples)} shots; " + ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in protocol.items()) + "."
@@ -92,7 +87,6 @@ def write_report(
 
 def parameter_plot(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples: Sequence[PairSample]) -> bytes:
     """A PNG: for each parameter a histogram of the values chosen, a colour a split."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, NullFormatter
 
@@ -104,7 +98,6 @@ def parameter_plot(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples
     columns = min(4, len(specs))
     rows = -(-len(specs) // columns)
     figure = Figure(figsize=(3.2 * columns, 2.4 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
     for n, (axes, spec) in enumerate(zip(figure.subplots(rows, columns, squeeze=False).flat, specs, strict=False)):
         found = values[:, n]
         edges = np.geomspace(spec.low, spec.high, 41) if spec.scale == "log" else np.linspace(spec.low, spec.high, 41)
@@ -118,9 +111,7 @@ def parameter_plot(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples
             axes.legend(fontsize="small")
     for axes in figure.axes[len(specs) :]:
         axes.set_visible(False)
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=100)
-    return data.getvalue()
+    return html_report.png(figure)
 
 
 def examples(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples: Sequence[PairSample]) -> Picture:
@@ -129,8 +120,7 @@ def examples(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples: Sequ
     after, lines = developed_by(isp, recogniser, what, "none"), []
     for sample in samples:
         people = sample.labelled
-        with torch.inference_mode():
-            lit = isp(light_of(sample, what, device)[None])[0].permute(1, 2, 0).cpu().numpy()
+        lit = developed(isp, sample, what, device)
         tiles = []
         for picture, found, words in (
             (lifted(sample.low_light), detect(recogniser, sample.low_light, people, 0, "none"), "mean 0.4"),

@@ -12,13 +12,13 @@ from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import Person
 from models.data.normalisation import LOW, normalise
 from models.data.samples import PairSample
-from models.isp.gradient_refinement import kept_refinement
-from models.isp.grid_search import NEAR, Steps, around, kept_trial, known_steps, trial
+from models.isp.gradient_refinement import refine
+from models.isp.grid_search import NEAR, Steps, around, known_steps
 from models.isp.learned import LearnedIsp
 from models.isp.learner import Input, light_of
-from models.isp.trials import ALL_JOINTS, HALVES, Trials
+from models.isp.trials import ALL_JOINTS, HALVES, Search, Trials
 from models.recognisers.detection import Detection
-from models.recognisers.inference import detect_in
+from models.recognisers.inference import detect, detect_in
 from models.recognisers.recogniser import Recogniser
 from models.scoring.poses import Detector, Poses
 
@@ -114,8 +114,7 @@ def not_enhanced(recogniser: Recogniser, flip: str) -> Detector:
 
 def mean_scaled(recogniser: Recogniser, flip: str) -> Detector:
     """As the recogniser wants its low-light input: for ours each channel brought to a mean of 0.4 (Lee)."""
-    how = recogniser.normalisation[LOW]
-    return lambda sample: detect_in(recogniser, [normalise(sample.low_light, how)], sample.labelled, LOW, flip)
+    return lambda sample: detect(recogniser, sample.low_light, sample.labelled, LOW, flip)
 
 
 def developed_by(isp: LearnedIsp, recogniser: Recogniser, what: Input, flip: str) -> Detector:
@@ -123,12 +122,16 @@ def developed_by(isp: LearnedIsp, recogniser: Recogniser, what: Input, flip: str
     device = next(recogniser.parameters()).device
     isp = isp.to(device).eval()
 
-    def detect(sample: PairSample) -> list[Detection]:
-        with torch.inference_mode():
-            lit = isp(light_of(sample, what, device)[None])[0].permute(1, 2, 0).cpu().numpy()
-        return detect_in(recogniser, [np.ascontiguousarray(lit)], sample.labelled, LOW, flip)
+    def detected(sample: PairSample) -> list[Detection]:
+        return detect_in(recogniser, [developed(isp, sample, what, device)], sample.labelled, LOW, flip)
 
-    return detect
+    return detected
+
+
+def developed(isp: LearnedIsp, sample: PairSample, what: Input, device: torch.device) -> np.ndarray:
+    """A shot after the learned ISP, float32 `(height, width, 3)`, 1 is white."""
+    with torch.inference_mode():
+        return np.ascontiguousarray(isp(light_of(sample, what, device)[None])[0].permute(1, 2, 0).cpu().numpy())
 
 
 def selected_near(isp: LearnedIsp, recogniser: Recogniser, what: Input, flip: str) -> Detector:
@@ -139,13 +142,13 @@ def selected_near(isp: LearnedIsp, recogniser: Recogniser, what: Input, flip: st
     device = next(recogniser.parameters()).device
     isp, steps = isp.to(device).eval(), known_steps(isp.pipeline, NEAR)
 
-    def detect(sample: PairSample) -> list[Detection]:
+    def detected(sample: PairSample) -> list[Detection]:
         with torch.inference_mode():
             values = isp.values(light_of(sample, what, device)[None])
-        tried = trial(recogniser, isp.pipeline, sample, what, around(isp.pipeline, values, steps), flip)
+        tried = Search(recogniser, isp.pipeline, sample, what, flip).trial(around(isp.pipeline, values, steps))
         return tried.of_each(tried.selected())
 
-    return detect
+    return detected
 
 
 @dataclass(frozen=True)
@@ -166,21 +169,18 @@ class Oracle:
     cache: Path | None = None
     refinement_steps: int = 0
 
-    def tried(self, recogniser: Recogniser, sample: PairSample, what: Input, flip: str) -> Trials:
+    def tried(self, search: Search) -> Trials:
         """Every setting on a shot."""
-        picture = light_of(sample, what, torch.device("cpu"))[None]
-        values = around(self.pipeline, self.pipeline.base(picture), self.steps)
-        return kept_trial(self.cache, recogniser, self.pipeline, sample, what, values, flip)
+        values = around(self.pipeline, search.base, self.steps)
+        return search.kept(self.cache, lambda: values, values)
 
-    def refined(
-        self, recogniser: Recogniser, sample: PairSample, what: Input, tried: Trials, joints: Sequence[int], flip: str
-    ) -> list[Detection]:
+    def refined(self, search: Search, tried: Trials, joints: Sequence[int]) -> list[Detection]:
         """The best, by some of the joints, that gradient refinement meets from the grid's best."""
-        start = tried.values[tried.best(joints)]
-        path = kept_refinement(
-            self.cache, recogniser, self.pipeline, sample, what, start, joints, self.refinement_steps, flip
+        start, steps = tried.values[tried.best(joints)], self.refinement_steps
+        found = search.kept(
+            self.cache, lambda: refine(search, start, joints, steps), "refinement", start, tuple(joints), steps
         )
-        return path.detections(path.best(joints))
+        return found.detections(found.best(joints))
 
 
 def compare(
@@ -208,24 +208,24 @@ def compare(
         if not shot.labelled:
             continue
         sample = replace(shot, people=shot.labelled)
-        answers = {Row(method): detect(sample) for method, detect in candidates.items()}
-        searched = {what: oracle.tried(recogniser, sample, what, flip) for what in oracle.fixed}
-        for what, tried in searched.items():
+        answers = {Row(method): detected(sample) for method, detected in candidates.items()}
+        searches = [Search(recogniser, oracle.pipeline, sample, what, flip) for what in oracle.fixed]
+        searched = [(search, oracle.tried(search)) for search in searches]
+        for search, tried in searched:
+            what = search.what
             answers |= {Row(method, what): found for method, found in chosen(tried, oracle.fixed[what]).items()}
             if oracle.refinement_steps:
-                refined = oracle.refined(recogniser, sample, what, tried, ALL_JOINTS, flip)
-                answers[Row(Method.REFINED_ORACLE, what)] = refined
+                answers[Row(Method.REFINED_ORACLE, what)] = oracle.refined(search, tried, ALL_JOINTS)
         for row, detections in answers.items():
             add(row, sample, detections)
         for half, other in halved(sample):
             for method in CROSS_VALIDATED:
                 if Row(method) in answers:
                     add(Row(method, cross_validated=True), other, answers[Row(method)])
-            for what, tried in searched.items():
-                add(Row(Method.ORACLE, what, True), other, tried.detections(tried.best(half)))
+            for search, tried in searched:
+                add(Row(Method.ORACLE, search.what, True), other, tried.detections(tried.best(half)))
                 if oracle.refinement_steps:
-                    refined = oracle.refined(recogniser, sample, what, tried, half, flip)
-                    add(Row(Method.REFINED_ORACLE, what, True), other, refined)
+                    add(Row(Method.REFINED_ORACLE, search.what, True), other, oracle.refined(search, tried, half))
     return rows
 
 

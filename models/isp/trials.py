@@ -1,4 +1,4 @@
-"""Poses of everybody in a shot under many settings of the ISP, and what can be chosen from them; kept on disk."""
+"""A shot under many settings of the ISP: the poses found under each, and what can be chosen from them; kept on disk."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -15,9 +15,12 @@ from torch import Tensor
 from isp_sim.files import write_atomically
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import JOINTS, Person
+from models.data.normalisation import LOW
 from models.data.samples import PairSample
 from models.isp.learner import Input, light_of
+from models.isp.region_crops import developed_crop
 from models.recognisers.detection import Detection
+from models.recognisers.inference import BATCH, heatmaps
 from models.recognisers.recogniser import Recogniser
 from models.scoring.average_precision import oks
 
@@ -85,37 +88,75 @@ def detections(people: Float[np.ndarray, "people joints 3"]) -> list[Detection]:
     return [Detection.of(joints[:, :2], joints[:, 2]) for joints in people]
 
 
-def trial_key(
-    recogniser: Recogniser, pipeline: Pipeline, sample: PairSample, what: Input, flip: str, *more: object
-) -> str:
-    """Digest of all that trials depend on: network, pipeline, the shot's picture or raw, its labels, and `more`."""
-    whole = hashlib.blake2b(digest_size=16)
-    whole.update(light_of(sample, what, torch.device("cpu")).numpy().tobytes())
-    for part in (recogniser.digest(), pipeline.model_dump_json(), sample.labelled, what, flip, *more):
-        whole.update(part.numpy().tobytes() if isinstance(part, Tensor) else repr(part).encode())
-    return whole.hexdigest()
+@dataclass(frozen=True)
+class Search:
+    """A shot whose settings are searched, and all else that its poses depend on.
 
-
-def kept(folder: Path | None, name: str, key: str, people: tuple[Person, ...], make: Callable[[], Trials]) -> Trials:
-    """Trials from a folder, made and put there where it has none, so that a search that was stopped goes on.
-
-    Args:
-        folder: None keeps nothing.
-        name: of the shot.
-        key: see `trial_key`.
-        people: the labels.
-        make: the trials.
+    Attributes:
+        recogniser: frozen.
+        pipeline: the ISP.
+        sample: the shot.
+        what: of it is developed.
+        flip: see `models.recognisers.inference.heatmaps`.
     """
-    if folder is None:
-        return make()
-    path = folder / f"{Path(name).stem}-{key}.safetensors"
-    if path.is_file():
-        try:
-            stored = load_file(path)
-            return Trials(stored["keypoints"].numpy(), people, stored["values"])
-        except (SafetensorError, KeyError):
-            pass  # a damaged file is made anew
-    made = make()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, save({"keypoints": torch.from_numpy(made.keypoints), "values": made.values.contiguous()}))
-    return made
+
+    recogniser: Recogniser
+    pipeline: Pipeline
+    sample: PairSample
+    what: Input
+    flip: str = "none"
+
+    @property
+    def base(self) -> Float[Tensor, "1 size"]:
+        """Where the picture's parameters start."""
+        return self.pipeline.base(light_of(self.sample, self.what, torch.device("cpu"))[None])
+
+    def trial(self, values: Float[Tensor, "settings size"]) -> Trials:
+        """Try settings."""
+        recogniser, people = self.recogniser, self.sample.labelled
+        device = next(recogniser.parameters()).device
+        picture = light_of(self.sample, self.what, device)[None]
+        keypoints = np.zeros((len(values), len(people), len(JOINTS), 3), np.float32)
+        with torch.inference_mode():
+            for number, person in enumerate(people):
+                affine = recogniser.crop_affine(person.bbox)
+                for first in range(0, len(values), BATCH):
+                    some = values[first : first + BATCH].to(device)
+                    crops = developed_crop(self.pipeline, picture, some, affine, recogniser.input_size)
+                    seen = heatmaps(recogniser, crops.contiguous(memory_format=torch.channels_last), LOW, self.flip)
+                    joints, peaks = recogniser.decode(seen)
+                    there = (joints.cpu().numpy() - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
+                    keypoints[first : first + BATCH, number] = np.dstack([there, peaks.cpu().numpy()])
+        return Trials(keypoints, people, values)
+
+    def kept(self, folder: Path | None, values: Callable[[], Tensor], *key: object) -> Trials:
+        """Trials from a folder, made and put there where it has none, so that a search that was stopped goes on.
+
+        Args:
+            folder: None keeps nothing.
+            values: gives the settings to try.
+            key: all that they depend on beside this search.
+        """
+        if folder is None:
+            return self.trial(values())
+        path = folder / f"{Path(self.sample.name).stem}-{self._digest(*key)}.safetensors"
+        if path.is_file():
+            try:
+                stored = load_file(path)
+                return Trials(stored["keypoints"].numpy(), self.sample.labelled, stored["values"])
+            except (SafetensorError, KeyError):
+                pass  # a damaged file is made anew
+        made = self.trial(values())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = {"keypoints": torch.from_numpy(made.keypoints), "values": made.values.contiguous()}
+        write_atomically(path, save(content))
+        return made
+
+    def _digest(self, *more: object) -> str:
+        """Of all that trials depend on: network, pipeline, the shot's picture or raw, its labels, and `more`."""
+        whole = hashlib.blake2b(digest_size=16)
+        whole.update(light_of(self.sample, self.what, torch.device("cpu")).numpy().tobytes())
+        known = (self.recogniser.digest(), self.pipeline.model_dump_json(), self.sample.labelled, self.what, self.flip)
+        for part in (*known, *more):
+            whole.update(part.numpy().tobytes() if isinstance(part, Tensor) else repr(part).encode())
+        return whole.hexdigest()

@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from rich.console import Console
-from torch import nn
 
 from isp_sim.scenes.people.semantics import CLASSES
 from models.choices import WEIGHTS
@@ -20,6 +19,7 @@ from models.enhance.networks.sllen import Sllen
 from models.enhance.networks.sllen_losses import VOID
 from models.enhance.patches import Patches
 from models.enhance.recipe import EnhancerRecipe, new_learner, new_network
+from models.enhance.tiles import Tileable
 from models.enhance.weights import save_enhancer, save_sdag
 from models.scoring.picture_quality import ClassOverlap, psnr_ssim
 
@@ -99,18 +99,17 @@ def new_batches(
     return sllen_batches(own, other, recipe.alternating)
 
 
-def judged(network: nn.Module, scaling: NormalisationName, judge: PairSource) -> dict[str, float]:
+def judged(network: Tileable | Sdag, scaling: NormalisationName, judge: PairSource) -> dict[str, float]:
     """Mean PSNR and SSIM of an enhancer, a segmenter's mean IoU, or how far SDAG's rebuilt pictures are."""
     found: dict[str, list[float]] = {}
     device = next(network.parameters()).device
+    if isinstance(network, Sdag):
+        with torch.inference_mode():
+            images = (as_image(shot.well_lit, "none", device) for shot in shots(judge))
+            return {"rebuilt apart": float(np.mean([float((network(one) - one).abs().mean()) for one in images]))}
     overlap = ClassOverlap(len(CLASSES), VOID) if isinstance(network, Sllen) and network.parts.semantic else None
     enhancer = of_network(network, "judged", scaling)
     for shot in shots(judge):
-        if isinstance(network, Sdag):
-            with torch.inference_mode():
-                image = as_image(shot.well_lit, "none", device)
-                found.setdefault("rebuilt apart", []).append(float((network(image) - image).abs().mean()))
-            continue
         psnr, ssim = psnr_ssim(enhancer.enhance(shot.low_light), shot.well_lit)
         found.setdefault("PSNR", []).append(psnr)
         found.setdefault("SSIM", []).append(ssim)

@@ -4,18 +4,19 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from rich.table import Table
 
 from isp_sim import html_report
 from isp_sim.files import write_atomically
+from isp_sim.picture_files import jpeg
 from isp_sim.scenes import JOINTS
+from isp_sim.tables import terminal_table
 from models.data.normalisation import Picture
 from models.data.samples import PairSample, scene_of
 from models.enhance.enhancer import Enhancer
 from models.scoring.average_precision import Score, figure
-from models.scoring.drawing import caption, draw_poses, lifted
+from models.scoring.drawing import caption, draw_poses, lifted, stacked
 from models.scoring.poses import Poses, SplitScore
 
 SHOWN = 6
@@ -66,8 +67,7 @@ def poses_sheet(shown: Sequence[PairSample], poses: Poses, enhancer: Enhancer | 
             caption(tile, f"{words}   white: true, orange: left, blue: right")
             tiles.append(tile)
         lines.append(np.hstack(tiles))
-    width = max(line.shape[1] for line in lines)
-    return np.vstack([np.pad(line, ((0, 4), (0, width - line.shape[1]), (0, 0))) for line in lines])
+    return stacked(lines)
 
 
 def write_report(folder: Path, name: str, judged: Mapping[str, SplitScore], sheet: Picture) -> Path:
@@ -75,13 +75,13 @@ def write_report(folder: Path, name: str, judged: Mapping[str, SplitScore], shee
     folder.mkdir(parents=True, exist_ok=True)
     record = {split: one.record() for split, one in judged.items()}
     write_atomically(folder / "scores.json", json.dumps(record, indent=1, allow_nan=False).encode())
-    _, coded = cv2.imencode(".jpg", np.ascontiguousarray(sheet[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 88])
-    write_atomically(folder / "poses.jpg", coded.tobytes())
+    coded = jpeg(sheet)
+    write_atomically(folder / "poses.jpg", coded)
     blocks = [
         html_report.table(HEADINGS, rows(judged)),
         html_report.text("", ERRORS),
         html_report.picture(
-            coded.tobytes(), "true poses white; found ones orange on the left of the body, blue on the right", "jpeg"
+            coded, "true poses white; found ones orange on the left of the body, blue on the right", "jpeg"
         ),
         html_report.text("", "Protocol of every score"),
         html_report.verbatim(json.dumps(next(iter(record.values()))["protocol"])),
@@ -98,9 +98,4 @@ def counted(score: Score) -> str:
 
 def score_table(title: str, judged: Mapping[str, SplitScore]) -> Table:
     """The table's lines, for a terminal."""
-    table = Table(title=f"{title}; {ERRORS}")
-    for heading in HEADINGS:
-        table.add_column(heading, justify="left" if heading == "split" else "right")
-    for row in rows(judged):
-        table.add_row(*row)
-    return table
+    return terminal_table(f"{title}; {ERRORS}", HEADINGS, rows(judged))

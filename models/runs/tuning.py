@@ -152,7 +152,7 @@ def judge_found(
     candidates: dict[str, Settings] = {AS_THE_RIG: AS_SHOT, DEFAULTS: defaults(isp.parameters)} | tuned
     task = Task(tuning.isp, tuning.pose, tuning.flip, held)
     with judging(task, workers) as judges:
-        seen = judge_all(candidates, tuning.out / "judged", judges, held)
+        seen = judge_all(candidates, tuning.out / "judged", judges)
     found = verdicts(candidates, seen, held, DEFAULTS, Protocol(flip=tuning.flip, seed=tuning.seed))
     record = {
         name: {"settings": one.settings, "oks": one.oks, "gain": one.gain, "error": one.error}

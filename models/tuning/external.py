@@ -23,9 +23,9 @@ from pydantic import Field, model_validator
 
 from isp_sim.isp.params import ParamSpec
 from isp_sim.isp.pipeline import load_pipeline
+from isp_sim.picture_files import read_unit
 from isp_sim.rig import Model
 from isp_sim.rigfile import load_yaml
-from models.data.picture_files import read_unit
 from models.tuning.pipeline import PipelineIsp
 from models.tuning.tunable import BlackBoxIsp, Setting, TunableParameter
 

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
+from isp_sim.picture_files import read_picture
 from isp_sim.workers import spawned
 from models.data.normalisation import LOW, normalise
-from models.data.picture_files import read_picture
 from models.recognisers.inference import detect_in
 from models.recognisers.loading import load_recogniser
 from models.tuning.loading import load_isp

@@ -14,35 +14,22 @@ import rawpy
 from jaxtyping import Float32
 
 from isp_sim.isp.params import ParamSpec
+from isp_sim.scenes.raws import libraw_reason
 from models.tuning.tunable import Setting, TunableParameter
 
 DEMOSAICS = ("LINEAR", "VNG", "PPG", "AHD", "DCB", "DHT", "AAHD")
 """From the plain to the edge-directed; those that need LibRaw's GPL packs are not among them."""
-FBDD = ("off", "light", "full")
-HIGHLIGHTS = ("clip", "ignore", "blend", "reconstruct")
-_HIGHLIGHT_MODES = dict(
-    zip(
-        HIGHLIGHTS,
-        (
-            rawpy.HighlightMode.Clip,
-            rawpy.HighlightMode.Ignore,
-            rawpy.HighlightMode.Blend,
-            rawpy.HighlightMode.ReconstructDefault,
-        ),
-        strict=True,
-    )
-)
-_FBDD_MODES = dict(
-    zip(
-        FBDD,
-        (
-            rawpy.FBDDNoiseReductionMode.Off,
-            rawpy.FBDDNoiseReductionMode.Light,
-            rawpy.FBDDNoiseReductionMode.Full,
-        ),
-        strict=True,
-    )
-)
+FBDD = {
+    "off": rawpy.FBDDNoiseReductionMode.Off,
+    "light": rawpy.FBDDNoiseReductionMode.Light,
+    "full": rawpy.FBDDNoiseReductionMode.Full,
+}
+HIGHLIGHTS = {
+    "clip": rawpy.HighlightMode.Clip,
+    "ignore": rawpy.HighlightMode.Ignore,
+    "blend": rawpy.HighlightMode.Blend,
+    "reconstruct": rawpy.HighlightMode.ReconstructDefault,
+}
 NOISE_THRESHOLDS = (0, 25, 50, 100, 200, 400, 800, 1600, 3200)
 """Wavelet threshold, of 65535 before the curve; 0 is off, then by doublings."""
 MEDIAN_PASSES = (0, 1, 2, 3, 4)
@@ -60,14 +47,13 @@ class LibRawIsp:
     @cached_property
     def parameters(self) -> Sequence[TunableParameter]:
         """In the order of the path: before, at and after demosaicing, then the curve."""
-        lacks = [name for name in DEMOSAICS if not rawpy.DemosaicAlgorithm[name].isSupported]
-        demosaics = tuple(name for name in DEMOSAICS if name not in lacks)
+        demosaics = tuple(name for name in DEMOSAICS if rawpy.DemosaicAlgorithm[name].isSupported)
         return (
             TunableParameter.of_choices("noise_thr", NOISE_THRESHOLDS, 0, "wavelet denoising of the mosaic"),
-            TunableParameter.of_choices("fbdd", FBDD, "off", "denoising before demosaicing"),
+            TunableParameter.of_choices("fbdd", tuple(FBDD), "off", "denoising before demosaicing"),
             TunableParameter.of_choices("demosaic", demosaics, "AHD", "from plain to edge-directed"),
             TunableParameter.of_choices("median_passes", MEDIAN_PASSES, 0, "3×3 medians of the colour differences"),
-            TunableParameter.of_choices("highlight", HIGHLIGHTS, "clip", "what becomes of saturated pixels"),
+            TunableParameter.of_choices("highlight", tuple(HIGHLIGHTS), "clip", "what becomes of saturated pixels"),
             TunableParameter.of_choices(
                 "auto_bright", (False, True), False, "LibRaw brightens until 1 % of the pixels are white"
             ),
@@ -85,9 +71,9 @@ class LibRawIsp:
                 codes = opened.postprocess(
                     demosaic_algorithm=rawpy.DemosaicAlgorithm[str(settings["demosaic"])],
                     noise_thr=float(settings["noise_thr"]) or None,
-                    fbdd_noise_reduction=_FBDD_MODES[str(settings["fbdd"])],
+                    fbdd_noise_reduction=FBDD[str(settings["fbdd"])],
                     median_filter_passes=int(settings["median_passes"]),
-                    highlight_mode=_HIGHLIGHT_MODES[str(settings["highlight"])],
+                    highlight_mode=HIGHLIGHTS[str(settings["highlight"])],
                     no_auto_bright=not settings["auto_bright"],
                     gamma=(float(settings["gamma_power"]), float(settings["gamma_slope"])),
                     bright=float(settings["bright"]),
@@ -99,6 +85,5 @@ class LibRawIsp:
                     user_flip=0,
                 )
         except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
-            reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else error
-            raise ValueError(f"{raw}: LibRaw cannot develop it: {reason}") from None
+            raise ValueError(f"{raw}: LibRaw cannot develop it: {libraw_reason(error)}") from None
         return np.asarray(codes, np.float32) / np.float32(65535)

@@ -31,9 +31,6 @@ class PipelineIsp:
 
     A setting is that of a picture whose start (`Pipeline.base`) is the spec's `init`; another picture's moves with its
     start, by as much of the range: `exposure.gain` 2 is twice what brings the picture to a mean of 0.4.
-
-    Args:
-        pipeline: its steps.
     """
 
     def __init__(self, pipeline: Pipeline | None = None) -> None:

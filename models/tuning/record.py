@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from isp_sim.files import remove_remnants, write_atomically
+from isp_sim.files import refuse_other, remove_remnants, write_atomically
 from models.tuning.tunable import Settings
 
 IDENTITY = "search.json"
@@ -31,11 +31,7 @@ class Evaluation:
 
 
 class Record:
-    """A search's evaluations on disk.
-
-    Args:
-        path: a JSON line for each.
-    """
+    """A search's evaluations on disk, a JSON line for each."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -69,20 +65,7 @@ def open_folder(folder: Path, identity: Mapping[str, object], resume: bool) -> N
     Raises:
         ValueError: the folder holds another search, or this one and `resume` is not set.
     """
-    file = folder / IDENTITY
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--out {folder}: is a file, expected a folder")
-    expected = json.loads(json.dumps(identity))
-    if file.is_file():
-        there = json.loads(file.read_text(encoding="utf-8"))
-        other = next((key for key in expected if there.get(key) != expected[key]), None)
-        if other:
-            raise ValueError(
-                f"{folder}: holds a search with {other} = {str(there.get(other))[:80]}, expected "
-                f"{str(expected[other])[:80]}; give --out another folder"
-            )
-        if not resume:
-            raise ValueError(f"{folder}: holds this very search; add --resume to go on with it")
+    refuse_other(folder, IDENTITY, identity, "search", resume, alone=False)  # shots of the rig may lie there
     folder.mkdir(parents=True, exist_ok=True)
     remove_remnants(folder)
-    write_atomically(file, json.dumps(expected, indent=1).encode())
+    write_atomically(folder / IDENTITY, json.dumps(identity, indent=1).encode())

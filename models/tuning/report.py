@@ -1,6 +1,5 @@
 """A tuning to look at: how the search went, what it set, how held-out shots score, pictures before and after."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -8,8 +7,8 @@ import numpy as np
 
 from isp_sim import html_report
 from isp_sim.files import write_atomically
+from isp_sim.picture_files import jpeg, read_picture
 from models.data.normalisation import Picture
-from models.data.picture_files import jpeg, read_picture
 from models.isp.trials import detections
 from models.scoring.average_precision import figure
 from models.scoring.drawing import caption, draw_poses, lifted, stacked
@@ -39,12 +38,10 @@ def cells(verdicts: Mapping[str, Verdict]) -> list[tuple[str, ...]]:
 
 def convergence(evaluated: Mapping[str, Sequence[Evaluation]], title: str) -> bytes:
     """A PNG: mean OKS of each evaluation as a dot, the best so far as a line, the defaults as a level."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(8, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     for colour, (name, evaluations) in enumerate(evaluated.items()):
         values = np.array([one.oks for one in evaluations])
@@ -63,9 +60,7 @@ def convergence(evaluated: Mapping[str, Sequence[Evaluation]], title: str) -> by
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small", loc="lower right")
-    data = io.BytesIO()
-    figure.savefig(data, format="png", dpi=110)
-    return data.getvalue()
+    return html_report.png(figure)
 
 
 def settings_table(parameters: Sequence[TunableParameter], candidates: Mapping[str, Settings]) -> str:

@@ -94,11 +94,7 @@ class CmaSearch:
 
 
 class GradientSearch:
-    """Gradient descent (Adam) on the pose loss, on logits of the shares, from the defaults; one evaluation a step.
-
-    Args:
-        parameters: of the ISP; ranges.
-    """
+    """Gradient descent (Adam) on the pose loss, on logits of the shares, from the defaults; one evaluation a step."""
 
     def __init__(self, parameters: Sequence[TunableParameter]) -> None:
         self.parameters = parameters

@@ -36,16 +36,13 @@ class Verdict:
     error: float
 
 
-def judge_all(
-    candidates: Mapping[str, Settings], folder: Path, judging: Judging, shots: Sequence[RawShot]
-) -> dict[str, list[Seen]]:
+def judge_all(candidates: Mapping[str, Settings], folder: Path, judging: Judging) -> dict[str, list[Seen]]:
     """What the network sees in the held-out shots under each of several settings; kept in a folder, never done twice.
 
     Args:
         candidates: settings by name.
         folder: of what was seen.
-        judging: over the same shots.
-        shots: held out.
+        judging: over these shots.
     """
     folder.mkdir(parents=True, exist_ok=True)
     seen: dict[str, list[Seen]] = {}

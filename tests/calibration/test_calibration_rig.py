@@ -7,7 +7,7 @@ from conftest import change
 
 from calibration import arm_geometry, colour, colour_chart, filter, filter_ratios, geometry
 from calibration.arms import linear, read_stack, tiles
-from calibration.simulated_rig import BOARD, board, chart_frames, filter_pairs, save, shoot, texture, textured_pair
+from calibration.simulated_rig import chart_frames, filter_pairs, save, shoot, texture, textured_pair
 from isp_sim import optics
 from isp_sim.dng import read_dng
 from isp_sim.pair import DualCamera
@@ -104,12 +104,25 @@ def test_the_colour_command_writes_a_sensor_file_and_a_page(tmp_path, capsys):
 # Geometry.
 
 
+BOARD = (9, 6)
+
+
+def board(height, width, square):
+    """A chessboard of `BOARD` inner corners on white, squares of `square` px."""
+    columns, rows = BOARD[0] + 1, BOARD[1] + 1
+    light = np.full((height, width), 0.9, np.float32)
+    top, left = (height - rows * square) // 2, (width - columns * square) // 2
+    y, x = np.mgrid[: rows * square, : columns * square] // square
+    light[top : top + rows * square, left : left + columns * square] = np.where((y + x) % 2, 0.9, 0.05)
+    return light[..., None].repeat(3, axis=2)
+
+
 def corner_error_px(found, rig, height, width):
     """How far the found homography moves the frame's corners from where the true one does."""
     both = DualCamera(rig)
     true = optics.between(both.low_light.view, both.well_lit.view, height, width)
     corners = np.array([[[0, 0], [width - 1, 0], [0, height - 1], [width - 1, height - 1]]], float)
-    a, b = (cv2.perspectiveTransform(corners, h)[0] for h in (found.low_to_well, true))
+    a, b = (cv2.perspectiveTransform(corners, h)[0] for h in (found.arms.low_to_well, true))
     return np.hypot(*(a - b).T).max()
 
 
@@ -148,7 +161,7 @@ def test_the_geometry_command_writes_a_rig_that_loads(tmp_path, capsys):
     assert aligned.low_light.geometry.shift_px.status == "measured"
     assert aligned.low_light.geometry.shift_px.value == pytest.approx((0.8, -1.3), abs=0.2)
     page = (tmp_path / "exlpose-small-aligned.html").read_text()
-    assert "Pictures are valid in" in page
+    assert "Pictures are valid in" in page and "of the low-light frame on" in page
     assert "<td>shift_px x</td>" in page and "<td>perspective_per_px y</td>" in page
     assert "px RMS" in capsys.readouterr().out
 
@@ -228,7 +241,7 @@ def test_the_filter_command_writes_a_rig_that_loads(tmp_path, capsys):
 def test_filter_faults_name_file_and_line(rig, tmp_path):
     path = tmp_path / "pairs.csv"
     path.write_text("well_lit,low_light\n")
-    with pytest.raises(ValueError, match="lacks the columns nd_filter"):
+    with pytest.raises(ValueError, match=r"lacks the column\(s\) nd_filter"):
         filter_ratios.read_pairs(path, rig)
     path.write_text("well_lit,low_light,nd_filter\na.dng,b.dng,maybe\n")
     with pytest.raises(ValueError, match=r"pairs.csv:2: nd_filter = 'maybe': expected yes or no"):

@@ -10,8 +10,7 @@ import pytest
 from conftest import change
 
 from calibration.emva import defect_pixels, figures, gain_law, session_files, simulated
-from calibration.emva import session as sessions
-from calibration.emva.characterise import characterise, kept_images
+from calibration.emva.characterise import calibrated
 from calibration.emva.confidence import Estimate, around, jackknifed, replicates
 from calibration.emva.frame_statistics import measure, residual
 from calibration.emva.nonuniformity import emva_parts, even_parts
@@ -31,8 +30,7 @@ HEIGHT, WIDTH = 120, 160
 
 
 def calibrate(session):
-    sessions.check(session)
-    return characterise(session, sessions.read(session, kept_images(session), 1, lambda frames: None))
+    return calibrated(session, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -504,7 +502,7 @@ def test_lists_and_emva_files_name_the_line_at_fault(tmp_path):
     with pytest.raises(ValueError, match=r"list.csv:2: kind = 'bright': expected flat or dark"):
         session_files.open_session(path)
     path.write_text("file,kind\n")
-    with pytest.raises(ValueError, match="lacks the columns exposure_us, gain_db"):
+    with pytest.raises(ValueError, match=r"lacks the column\(s\) exposure_us, gain_db"):
         session_files.open_session(path)
     text = tmp_path / "data.txt"
     text.write_text("v 3.0\nn 12 640 480\nb fast 120\n")

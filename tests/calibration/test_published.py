@@ -213,7 +213,7 @@ def test_a_dark_curve_is_a_fault(tmp_path):
     [
         (lambda noise: noise["ELD"].pop("NikonD850"), "ELD.NikonD850"),
         (lambda noise: noise["ELD"]["NikonD850"].pop("Profile-2"), "Profile-2"),
-        (lambda noise: noise["ELD"]["NikonD850"].pop("Kmin"), "ELD.NikonD850.Kmin: Field required"),
+        (lambda noise: noise["ELD"]["NikonD850"].pop("Kmin"), "ELD.NikonD850.Kmin: missing"),
         (lambda noise: noise["ELD"]["CanonEOS70D"]["lambda"].pop(), "lambda holds 15 numbers"),
         (
             lambda noise: noise["ELD"]["CanonEOS70D"].update({"lambda": [9] * 16}),

@@ -232,7 +232,7 @@ def test_a_session_of_the_simulated_rig_resumes_and_is_complete(tiny, tmp_path, 
     before = {file.name: file.read_bytes() for file in (out / "raw").iterdir()}
     next((out / "raw").glob("*_dark_*")).unlink()
     assert grab.main([*asked, "--count", "3", "--out", str(out)]) == 1
-    assert "holds a session; add --resume" in capsys.readouterr().err
+    assert "holds this same session; add --resume" in capsys.readouterr().err
     assert grab.main([*asked, "--count", "5", "--out", str(out), "--resume"]) == 0
     after = {file.name: file.read_bytes() for file in (out / "raw").iterdir()}
     assert len(after) == 10

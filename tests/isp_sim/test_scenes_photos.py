@@ -6,16 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
-from isp_sim.scenes.photos import (
-    CameraCurve,
-    Limits,
-    Photos,
-    compress_highlights,
-    expand_highlights,
-    to_light,
-    to_photo,
-)
+from isp_sim.scenes.photos import CameraCurve, Limits, Photos, expand_highlights, to_light
+from isp_sim.transfer import srgb_encode, tone
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 CURVES = [
@@ -34,6 +28,25 @@ def picture(height=40, width=60, seed=0):
 def save(path, rgb):
     assert cv2.imwrite(str(path), rgb[..., ::-1])
     return path
+
+
+def compress_highlights(light, curve):
+    """Inverse of `expand_highlights`: `v = k + (1 − k)·t`, `t = 2e/(w + √(w² + 4(2^N − 1)·e))`.
+
+    `e = L − k` is the light above the knee and `w = 1 − k`; below the knee `v = L`.
+    """
+    width, rise = 1 - curve.knee, 2**curve.headroom_ev - 1
+    above = np.maximum(light - curve.knee, 0)
+    t = 2 * above / (width + np.sqrt(width * width + 4 * rise * above))
+    return np.where(above > 0, curve.knee + width * t, light)
+
+
+def to_photo(light, curve):
+    """Light → sRGB 0 … 1, the camera `to_light` undoes: roll off highlights, contrast curve, encode."""
+    brightest = light.max(axis=2, keepdims=True)
+    gain = compress_highlights(brightest, curve) / np.maximum(brightest, np.finfo(np.float32).tiny)
+    linear = torch.from_numpy(light * gain.astype(np.float32))
+    return np.asarray(srgb_encode(tone(linear) if curve.tone else linear))
 
 
 def annotate(folder, name, keypoints, bbox=(0, 0, 10, 10)):
@@ -163,7 +176,7 @@ def test_sixteen_bits_and_grey_pictures_are_read(tmp_path):
 def test_a_truncated_picture_is_refused_by_name(tmp_path, suffix, kept):
     whole = cv2.imencode(suffix, cv2.GaussianBlur(picture(200, 300), (0, 0), 3))[1].tobytes()
     (tmp_path / f"cut{suffix}").write_bytes(whole[: int(kept * len(whole)) if kept >= 0 else -1])
-    with pytest.raises(ValueError, match=rf"cut{suffix} is not a whole picture"):
+    with pytest.raises(ValueError, match=rf"cut{suffix}: not a readable picture of 8 or 16 bits"):
         Photos(tmp_path, None, HUGE, HUGE).scene(0)
 
 
@@ -171,13 +184,13 @@ def test_a_damaged_png_is_refused(tmp_path):
     whole = bytearray(cv2.imencode(".png", picture())[1].tobytes())
     whole[len(whole) // 2] ^= 0x55
     (tmp_path / "a.png").write_bytes(whole)
-    with pytest.raises(ValueError, match=r"a\.png is not a whole picture"):
+    with pytest.raises(ValueError, match=r"a\.png: not a readable picture"):
         Photos(tmp_path, None, HUGE, HUGE).scene(0)
 
 
 def test_floating_point_pictures_are_refused(tmp_path):
     cv2.imwrite(str(tmp_path / "a.tif"), np.ones((4, 4, 3), np.float32))
-    with pytest.raises(ValueError, match=r"a\.tif holds float32; expected 8- or 16-bit"):
+    with pytest.raises(ValueError, match=r"a\.tif: not a readable picture of 8 or 16 bits"):
         Photos(tmp_path, None, HUGE, HUGE).scene(0)
 
 

@@ -12,8 +12,9 @@ from isp_sim.scenes import JOINTS, Person
 from models.data.crops import FLIP
 from models.data.normalisation import LOW, WELL
 from models.data.samples import PairSample
-from models.isp.grid_search import around, trial
+from models.isp.grid_search import around
 from models.isp.learner import light_of, pose_loss
+from models.isp.trials import Search
 from models.recognisers.decoding import decode, mirrored, pick
 from models.recognisers.inference import detect, heatmaps
 from models.recognisers.loading import identity, load_recogniser
@@ -194,9 +195,8 @@ def test_settings_of_an_isp_before_it_are_chosen_by_the_joints_it_knows():
     dark = (picture // 12).astype(np.uint8)
     sample = PairSample("dark", dark, picture, (Person(labels, (15.0, 10.0, 120.0, 135.0)),), "LL-N")
     base = pipeline.base(light_of(sample, "picture", torch.device("cpu"))[None])
-    tried = trial(
-        recogniser, pipeline, sample, "picture", around(pipeline, base, {"exposure.gain": (0.1, 1.0)}), "right"
-    )
+    values = around(pipeline, base, {"exposure.gain": (0.1, 1.0)})
+    tried = Search(recogniser, pipeline, sample, "picture", "right").trial(values)
     assert np.isnan(tried.keypoints[:, :, 12:, :2]).all() and np.isfinite(tried.keypoints[:, :, :12]).all()
     gains = tried.mean_oks()
     assert gains[0] > 0.6 and gains[0] > gains[1]

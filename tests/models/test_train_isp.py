@@ -24,16 +24,15 @@ from models.data.normalisation import LOW
 from models.data.samples import HeldPairs, JoinedPairs, PairSample, RigPairs
 from models.data.search_shots import condition, covering
 from models.engine.training import Recipe
-from models.isp import gradient_refinement, grid_search
 from models.isp.fixed_settings import FIXED_SHOTS, best_fixed, start_fixed, training_shots
-from models.isp.gradient_refinement import kept_refinement, refine
-from models.isp.grid_search import QUICK_GRID, around, kept_trial, trial
+from models.isp.gradient_refinement import refine
+from models.isp.grid_search import QUICK_GRID, around
 from models.isp.learned import LearnedIsp
 from models.isp.learner import IspLearner, LowLightPictures, light_of, pose_loss
 from models.isp.predictor import Predictor
 from models.isp.region_crops import developed_crops
 from models.isp.table import Method, Row, chosen, developed_by, gap_closed, gaps, half_labelled, mean_scaled
-from models.isp.trials import HALVES, Trials
+from models.isp.trials import HALVES, Search, Trials
 from models.pose.network import Cpn
 from models.recognisers.detection import Detection
 from models.recognisers.loading import of_ours
@@ -241,7 +240,7 @@ def test_a_trial_finds_what_the_developed_picture_gives():
     """Crops developed on their own, a batch of settings at once = the ISP over the whole picture, one setting."""
     recogniser, pipeline, (sample,) = frozen(), Pipeline(), Invented().group(1)
     values = around(pipeline, pipeline.base(light_of(sample, "picture", CPU)[None]), {"exposure.gain": (0.5, 2.0)})
-    tried = trial(recogniser, pipeline, sample, "picture", values, "none")
+    tried = Search(recogniser, pipeline, sample, "picture").trial(values)
     isp = LearnedIsp(None, pipeline)
     isp.values = lambda image, generator=None: values[1:2]
     whole = developed_by(isp, recogniser, "picture", "none")(sample)
@@ -259,12 +258,12 @@ def test_a_search_that_was_stopped_goes_on(tmp_path, monkeypatch):
     values = around(pipeline, pipeline.base(light_of(sample, "picture", CPU)[None]), {"gamma.gamma": (0.5,)})
 
     def search(network=recogniser, shot=sample):
-        return kept_trial(tmp_path, network, pipeline, shot, "picture", values, "none")
+        return Search(network, pipeline, shot, "picture").kept(tmp_path, lambda: values, values)
 
     first = search()
     (kept,) = tmp_path.iterdir()
     with monkeypatch.context() as patch:
-        patch.setattr(grid_search, "trial", fails)
+        patch.setattr(Search, "trial", fails)
         assert np.array_equal(search().keypoints, first.keypoints)
         brighter = replace(sample, low_light=sample.low_light + 1)
         moved = replace(sample, people=sample.people[:1])
@@ -346,7 +345,8 @@ def test_gradient_refinement_starts_at_its_start_lowers_the_loss_and_leaves_the_
     before = {name: value.clone() for name, value in recogniser.state_dict().items()}
     start = pipeline.base(light_of(sample, "picture", CPU)[None])[0]
     every = tuple(range(14))
-    path = refine(recogniser, pipeline, sample, "picture", start, every, 8)
+    shot = Search(recogniser, pipeline, sample, "picture")
+    path = refine(shot, start, every, 8)
     assert torch.equal(path[0], start) and path.shape == (9, pipeline.size)
 
     def loss(values, joints):
@@ -362,7 +362,7 @@ def test_gradient_refinement_starts_at_its_start_lowers_the_loss_and_leaves_the_
 
     losses = [loss(values, every) for values in path]
     assert min(losses) < losses[0] - 1e-4
-    half = refine(recogniser, pipeline, sample, "picture", start, HALVES[0], 8)
+    half = refine(shot, start, HALVES[0], 8)
     assert loss(half[-1], HALVES[0]) < loss(half[0], HALVES[0])
     assert not torch.equal(half[1], path[1])  # the other half's labels were not used
     assert all(torch.equal(value, before[name]) for name, value in recogniser.state_dict().items())
@@ -373,12 +373,13 @@ def test_a_refinement_that_was_stopped_goes_on_and_another_start_is_another_one(
     start = pipeline.base(light_of(sample, "picture", CPU)[None])[0]
 
     def refined(start, joints=HALVES[0]):
-        return kept_refinement(tmp_path, recogniser, pipeline, sample, "picture", start, joints, 2, "none")
+        there = Search(recogniser, pipeline, sample, "picture")
+        return there.kept(tmp_path, lambda: refine(there, start, joints, 2), "refinement", start, joints, 2)
 
     first, other = refined(start), refined(start, HALVES[1])
     assert not torch.equal(other.values[1], first.values[1])
     assert torch.equal(refined(start * 1.1).values[0], start * 1.1)
-    monkeypatch.setattr(gradient_refinement, "trial", fails)
+    monkeypatch.setattr(Search, "trial", fails)
     assert np.array_equal(refined(start).keypoints, first.keypoints)
 
 

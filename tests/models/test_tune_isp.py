@@ -413,12 +413,12 @@ def test_the_command_improves_on_libraws_defaults_and_writes_its_report(small, t
     assert "noise_thr" in page and "http" not in page
     assert "settings" in capsys.readouterr().out
     assert tune_isp.main(asked) == 1
-    assert "holds this very search; add --resume" in capsys.readouterr().err
+    assert "holds this same search; add --resume" in capsys.readouterr().err
     assert tune_isp.main([*asked, "--resume", "--evaluations", "4"]) == 1
     assert "cma.jsonl holds 24 already" in capsys.readouterr().err
     assert json.loads((tmp_path / "out" / "settings.json").read_text()) == said
     assert tune_isp.main([*asked, "--resume", "--seed", "1"]) == 1
-    assert "holds a search with seed = 0, expected 1" in capsys.readouterr().err
+    assert "holds a search with seed = 0, not 1" in capsys.readouterr().err
 
 
 def test_black_box_and_gradient_search_our_pipeline_from_the_same_defaults(small, tmp_path):

@@ -8,21 +8,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.enhance.tiles import Window, enhance_whole
+from models.enhance.tiles import Tileable, Window
 
 GLANCE_SIDE = 96
 RGB_WEIGHTS = (0.29891, 0.58661, 0.11448)
 """Of R, G, B in the loss, as the paper gives them; the released code applies them in the reverse order."""
 
 
-class GladNet(nn.Module):
+class GladNet(Tileable):
     """A global look, then detail.
 
     Nearest resize to 96×96; six stride-2 convolutions down, six up with additive skips; nearest resize to the picture's
     size, concatenated with it; four convolutions of 128 channels, one of 3; every one 3×3 with ReLU.
     """
 
-    halo, multiple = 5, 1
+    halo = 5
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,20 +51,12 @@ class GladNet(nn.Module):
         return x
 
     def detail(self, part: Tensor, glance: Tensor | None, window: Window, size: tuple[int, int]) -> Tensor:
-        """A part of the picture enhanced; see `models.enhance.tiles.Tileable`."""
+        """See `Tileable`."""
         assert glance is not None
         x = torch.cat([resize_nearest(glance, size, window), part], dim=1)
         for conv in self.adjust:
             x = torch.relu(conv(x))
         return x
-
-    def forward(self, image: Tensor) -> Tensor:
-        """A brighter picture, 0 and up.
-
-        Args:
-            image: `(batch, 3, height, width)`, sRGB, 1 is white; any size.
-        """
-        return enhance_whole(self, image)
 
 
 def pad_same(x: Tensor, kernel: int = 3, stride: int = 2) -> Tensor:

@@ -7,7 +7,7 @@ three learned stages that share weights; one stage is left for use, with 258 par
 import torch
 from torch import Tensor, nn
 
-from models.enhance.tiles import Window, enhance_whole
+from models.enhance.tiles import Tileable, Window
 
 STAGES = 3
 DARKEST = 1e-4
@@ -19,10 +19,10 @@ TO_YCBCR = ((0.257, 0.564, 0.098), (-0.148, -0.291, 0.439), (0.439, -0.368, -0.0
 """BT.601, studio range, without offsets: only differences are taken."""
 
 
-class Sci(nn.Module):
+class Sci(Tileable):
     """Illumination from a picture: 3×3 convolutions of 3 channels, one residual block. 258 parameters."""
 
-    halo, multiple = 3, 1
+    halo = 3
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,17 +37,9 @@ class Sci(nn.Module):
         light: Tensor = (image + self.leave(x)).clamp(DARKEST, 1)
         return light
 
-    def glance(self, image: Tensor) -> Tensor | None:
-        """Nothing is seen of the whole."""
-        return None
-
     def detail(self, part: Tensor, glance: Tensor | None, window: Window, size: tuple[int, int]) -> Tensor:
-        """A part of the picture enhanced; see `models.enhance.tiles.Tileable`."""
+        """See `Tileable`."""
         return reflectance(part, self.illumination(part))
-
-    def forward(self, image: Tensor) -> Tensor:
-        """A brighter picture, 0 … 1, of `(batch, 3, height, width)`, sRGB."""
-        return enhance_whole(self, image)
 
 
 class Calibration(nn.Module):

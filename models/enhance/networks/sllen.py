@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.enhance.tiles import Window, enhance_whole
+from models.enhance.tiles import Tileable, Window
 
 HSEB_CHANNELS = (32, 128, 512)
 NEIGHBOURHOOD = 3
@@ -74,12 +74,8 @@ class Enhanced(NamedTuple):
     features: tuple[Tensor, ...]
 
 
-class Sllen(nn.Module):
-    """The network.
-
-    Args:
-        parts: what it is made of.
-    """
+class Sllen(Tileable):
+    """The network, made of its parts."""
 
     halo, multiple = 96, 2**STEPS
 
@@ -130,12 +126,8 @@ class Sllen(nn.Module):
         features = self.enhancer(coarse, levels[:-1], self.modulate, embedded)
         return Enhanced(torch.sigmoid(self.leave(features[-1])), tuple(features))
 
-    def glance(self, image: Tensor) -> Tensor | None:
-        """Nothing is seen of the whole."""
-        return None
-
     def detail(self, part: Tensor, glance: Tensor | None, window: Window, size: tuple[int, int]) -> Tensor:
-        """A part of the picture enhanced; see `models.enhance.tiles.Tileable`."""
+        """See `Tileable`."""
         height, width = part.shape[-2:]
         padded = pad_to_multiple(part, self.multiple)
         levels = self.encode(padded)
@@ -146,10 +138,6 @@ class Sllen(nn.Module):
         """The likeliest class of each pixel, `(batch, height, width)`, of a picture of any size."""
         height, width = image.shape[-2:]
         return self.segment(self.encode(pad_to_multiple(image, self.multiple))).logits.argmax(1)[..., :height, :width]
-
-    def forward(self, image: Tensor) -> Tensor:
-        """A brighter picture, 0 … 1, of `(batch, 3, height, width)`, sRGB, any size."""
-        return enhance_whole(self, image)
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
@@ -194,11 +182,7 @@ class _Decoder(nn.Module):
 
 
 class SemanticEmbedding(nn.Module):
-    """HSEB: the map of class probabilities through three 3×3 convolutions (32, 128, 512), each pooled, each ReLU.
-
-    Args:
-        classes: of the map.
-    """
+    """HSEB: the map of class probabilities through three 3×3 convolutions (32, 128, 512), each pooled, each ReLU."""
 
     def __init__(self, classes: int) -> None:
         super().__init__()
@@ -248,11 +232,7 @@ def _neighbours(x: Tensor) -> Tensor:
 
 
 class Modulation(nn.Module):
-    """RSAEB: `x·(1 + tanh γ(e)) + β(e)`, γ and β of 3×3, ReLU, 1×1 over the segmenter's features e.
-
-    Args:
-        channels: of both.
-    """
+    """RSAEB: `x·(1 + tanh γ(e)) + β(e)`, γ and β of 3×3, ReLU, 1×1 over the segmenter's features e."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -267,11 +247,7 @@ class Modulation(nn.Module):
 
 
 class Fusion(nn.Module):
-    """FFB: `a·skip + (1 − a)·x`, `a = σ(1×1 of both)` for each pixel and channel.
-
-    Args:
-        channels: of both.
-    """
+    """FFB: `a·skip + (1 − a)·x`, `a = σ(1×1 of both)` for each pixel and channel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

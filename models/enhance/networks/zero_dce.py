@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.enhance.tiles import Window, enhance_whole
+from models.enhance.tiles import Tileable, Window
 
 ITERATIONS = 8
 WIDTH = 32
@@ -47,10 +47,10 @@ def _shapes(maps: int) -> list[tuple[int, int]]:
     return [(3, WIDTH), *[(WIDTH, WIDTH)] * 3, *[(2 * WIDTH, WIDTH)] * 2, (2 * WIDTH, maps)]
 
 
-class ZeroDce(nn.Module):
+class ZeroDce(Tileable):
     """A curve of its own for each of the eight steps: 24 maps from 3×3 convolutions."""
 
-    halo, multiple = 7, 1
+    halo = 7
 
     def __init__(self) -> None:
         super().__init__()
@@ -62,27 +62,19 @@ class ZeroDce(nn.Module):
         found: Tensor = self.estimator(image)
         return found
 
-    def glance(self, image: Tensor) -> Tensor | None:
-        """Nothing is seen of the whole."""
-        return None
-
     def detail(self, part: Tensor, glance: Tensor | None, window: Window, size: tuple[int, int]) -> Tensor:
-        """A part of the picture enhanced; see `models.enhance.tiles.Tileable`."""
+        """See `Tileable`."""
         return lift(part, self.curves(part))
 
-    def forward(self, image: Tensor) -> Tensor:
-        """A brighter picture, 0 … 1, of `(batch, 3, height, width)`, sRGB."""
-        return enhance_whole(self, image)
 
-
-class ZeroDcePlus(nn.Module):
+class ZeroDcePlus(Tileable):
     """One curve for all steps: 3 maps from depthwise and pointwise convolutions.
 
     Args:
         shrink: curves are found on a picture so many times smaller; the paper uses 12 on large ones.
     """
 
-    halo, multiple = 7, 1
+    halo = 7
 
     def __init__(self, shrink: int = 1) -> None:
         super().__init__()
@@ -107,12 +99,8 @@ class ZeroDcePlus(nn.Module):
         return self.curves(image) if self.shrink > 1 else None
 
     def detail(self, part: Tensor, glance: Tensor | None, window: Window, size: tuple[int, int]) -> Tensor:
-        """A part of the picture enhanced; see `models.enhance.tiles.Tileable`."""
+        """See `Tileable`."""
         return lift(part, self.curves(part) if glance is None else window.of(glance))
-
-    def forward(self, image: Tensor) -> Tensor:
-        """A brighter picture, 0 … 1, of `(batch, 3, height, width)`, sRGB."""
-        return enhance_whole(self, image)
 
 
 def _separable(incoming: int, outgoing: int) -> nn.Sequential:

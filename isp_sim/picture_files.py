@@ -4,9 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
-
-from models.data.normalisation import Picture
+from jaxtyping import Float32, UInt8
 
 ANY_DEPTH = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
 """Flags for colours of 8 or 16 bits."""
@@ -14,6 +12,8 @@ ANY_DEPTH = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
 
 def read_picture(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
     """Codes, `(height, width, 3)` R first, or `(height, width)` where OpenCV's flags give one channel.
+
+    `cv2.imdecode`, not `cv2.imread`: the latter fills what a truncated JPEG lacks with grey and says nothing.
 
     Args:
         path: of the file.
@@ -27,7 +27,9 @@ def read_picture(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
     data = np.frombuffer(path.read_bytes(), np.uint8)
     codes = cv2.imdecode(data, flags) if len(data) else None
     if codes is None or codes.dtype not in (np.uint8, np.uint16):
-        raise ValueError(f"{path}: not a readable picture of 8 or 16 bits; is it truncated?")
+        raise ValueError(
+            f"{path}: not a readable picture of 8 or 16 bits: empty, truncated, damaged or of another format"
+        )
     return codes if codes.ndim == 2 else np.ascontiguousarray(codes[..., 2::-1])
 
 
@@ -41,7 +43,7 @@ def read_unit(path: Path) -> Float32[np.ndarray, "height width 3"]:
     return codes.astype(np.float32) / np.float32(np.iinfo(codes.dtype).max)
 
 
-def jpeg(picture: Picture, quality: int = 88) -> bytes:
+def jpeg(picture: UInt8[np.ndarray, "height width 3"], quality: int = 88) -> bytes:
     """A picture as the content of a JPEG file."""
     _, coded = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
     return coded.tobytes()

@@ -1,0 +1,38 @@
+"""What a calibration leaves in a folder: a rig or sensor file, and a page that shows where it comes from."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import yaml
+
+from isp_sim import html_report
+from isp_sim.files import write_atomically
+
+Document = dict[str, object]
+
+
+def figure(value: object, status: str, source: str) -> Document:
+    """A number as rig files state it."""
+    return {"value": value, "status": status, "source": source}
+
+
+def yaml_text(document: Mapping[str, object]) -> str:
+    """A rig's or a sensor's document as YAML, a figure a line where it fits."""
+    return yaml.safe_dump(dict(document), sort_keys=False, default_flow_style=None, width=108, allow_unicode=True)
+
+
+def write_result(out: Path, name: str, text: str, title: str, blocks: Iterable[str]) -> tuple[Path, Path]:
+    """Write file and page, each whole or not at all; their paths.
+
+    Args:
+        out: folder of both, made if absent.
+        name: of the rig or sensor; both files are called so.
+        text: of the YAML file.
+        title: of the page, before the name.
+        blocks: of the page, see `isp_sim.html_report`.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    file, page = out / f"{name}.yaml", out / f"{name}.html"
+    write_atomically(file, text.encode())
+    write_atomically(page, html_report.page(f"{title}: {name}", blocks))
+    return file, page
