@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 KNOWN = {"isp": "isp.yaml", "isp-quick": "isp-quick.yaml"}
 """Recipes that come with the package: the paper's, and a first look."""
-LEARN_SCENES, JUDGE_SCENES, SHOTS = 16, 5, 3
+LEARN_SCENES, JUDGE_SCENES, SHOTS = 16, 5, 2
 """Built-in scenes, where no data is given: enough for a first table in two minutes on two cores."""
 
 
