@@ -1,4 +1,4 @@
-"""What other annotation files call `JOINTS`.
+"""What other annotation files call `JOINTS` and `isp_sim.scenes.FACE`.
 
 Sides come before or after, spelt out or as a letter: `left_hip`, `Left Hip`, `leftHip`, `l_hip`, `lhip`, `hip_left`.
 
@@ -21,12 +21,14 @@ ALIASES = {
 """Names of the joints that have no side; where a file has several of them, the first here is taken."""
 
 _SIDES = {"left": "left", "l": "left", "right": "right", "r": "right"}
-_LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+_LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "eye", "ear")
 
 
 def joint_of(name: str) -> str | None:
-    """Which of `JOINTS` a name means; None where it means none of them."""
+    """Which of `JOINTS` or `FACE` a name means; None where it means none of them."""
     words = _words(name)
+    if words == ["nose"]:
+        return "nose"
     for joint, names in ALIASES.items():
         if "_".join(words) in names:
             return joint

@@ -62,9 +62,11 @@ def _resampling(
     """Along one axis: the Gaussian over `±4σ`, mirrored at the border without repeating its pixel, then interpolation.
 
     Args:
-        zoom, shift: crop px = zoom · picture px + shift.
+        zoom: crop px = zoom · picture px + shift.
+        shift: likewise.
         count: crop px.
-        first, length: of the part, picture px.
+        first: where the part begins, picture px.
+        length: of the part, picture px.
         sigma: of the blur, px; 0 for none.
     """
     at = (np.arange(count) - shift) / zoom - first

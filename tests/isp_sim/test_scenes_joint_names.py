@@ -72,11 +72,15 @@ def test_mpiis_joints_come_in_their_places_and_what_is_left_over_is_told_once(tm
 
 
 def test_joints_that_are_not_there_are_told(tmp_path):
-    document = {"images": [], "annotations": [], "categories": [{"id": 1, "keypoints": [*JOINTS[:12], "nose"]}]}
+    document = {
+        "images": [],
+        "annotations": [],
+        "categories": [{"id": 1, "keypoints": [*JOINTS[:12], "leftEar", "chin"]}],
+    }
     path = tmp_path / "people.json"
     path.write_text(json.dumps(document))
     assert read_keypoint_file(path).notes == (
-        f"{path}: category 1: joints that are not read: nose; "
+        f"{path}: category 1: joints that are not read: chin; "
         "joints that it lacks and nobody is labelled with: head, neck",
     )
     path.write_text(json.dumps(document | {"categories": [{"id": 1, "keypoints": JOINTS}]}))
