@@ -99,7 +99,7 @@ def main(network_name: str, people: int, binning: int, repeat: int, device: torc
     crops = learner.crops(batch).detach().requires_grad_()
 
     def network_loss() -> Tensor:
-        return pose_loss(recogniser, crops, batch.joints, "heatmaps")
+        return pose_loss(recogniser, crops, batch.joints, recogniser.loss)
 
     def whole_loss() -> Tensor:
         return learner.losses(batch)["pose"]

@@ -7,7 +7,7 @@
 | `Annotations/ExLPose/ExLPose_test_<LL-Normal …>.json` | bright | the authors' evaluator |
 | `Annotations/ExLPose/ExLPose_test_<…>_trans.json`, `ExLPose_train_trans.json` | bright | the authors' loaders |
 | `Annotations/ExLPose/brightPath2darkPath.txt` | both, a pair a line | what finds a picture's partner |
-| `Annotations/COCO/` with the first row's names | dark, WL bright | what reads COCO's 17 joints; if a face is labelled |
+| `Annotations/COCO/` with the first row's names | dark, WL bright | COCO's 17 joints, where a face is labelled |
 
 docs/loaders.md says what of this is known from which source.
 """

@@ -21,7 +21,10 @@ ALIASES = {
 """Names of the joints that have no side; where a file has several of them, the first here is taken."""
 
 _SIDES = {"left": "left", "l": "left", "right": "right", "r": "right"}
-_LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle", "eye", "ear")
+_LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+_FACE = ("eye", "ear")
+_GLUED = re.compile(rf"(left|right|l|r)({'|'.join(_LIMBS)})|(left|right)({'|'.join(_FACE)})")
+"""Sides before a name without a gap; `rear` is not an ear."""
 
 
 def joint_of(name: str) -> str | None:
@@ -32,11 +35,11 @@ def joint_of(name: str) -> str | None:
     for joint, names in ALIASES.items():
         if "_".join(words) in names:
             return joint
-    if len(words) == 1 and (glued := re.fullmatch(rf"(left|right|l|r)({'|'.join(_LIMBS)})", words[0])):
-        words = [glued[1], glued[2]]
+    if len(words) == 1 and (glued := _GLUED.fullmatch(words[0])):
+        words = [part for part in glued.groups() if part]
     if len(words) == 2:
         for side, limb in (words, words[::-1]):
-            if side in _SIDES and limb in _LIMBS:
+            if side in _SIDES and limb in (*_LIMBS, *_FACE):
                 return f"{_SIDES[side]}_{limb}"
     return None
 

@@ -61,10 +61,10 @@ def movenet(size: SizeName) -> Recogniser:
     It takes sRGB of 0 … 1 and cuts what is beyond; low light is brought to a mean of 0.4 before.
     """
     network = load_movenet(shipped_weights(size))
-    channels = tuple(KEYPOINTS.index(joint) if joint in KEYPOINTS else None for joint in JOINTS)
     file = RecogniserFile(
-        height=network.side, width=network.side, stride=STRIDE, grow=MOVENET_GROW, channels=channels, well_lit="none"
-    )
+        height=network.side, width=network.side, stride=STRIDE, grow=MOVENET_GROW, joints=KEYPOINTS, well_lit="none",
+        loss="spatial-cross-entropy",
+    )  # fmt: skip
     return Recogniser(network, file)
 
 
@@ -138,7 +138,7 @@ def _checked(recogniser: Recogniser, name: object) -> Recogniser:
     if tuple(maps.shape) != expected:
         raise ValueError(
             f"{name}: heatmaps {tuple(maps.shape)}, expected {expected} by its YAML; check stride, height, width, "
-            "channels"
+            "joints"
         )
     if not maps.isfinite().all():
         raise ValueError(f"{name}: heatmaps of two grey crops hold NaN or infinity; check its weights")

@@ -53,7 +53,7 @@ def test_labels_without_a_face_write_no_such_file(tmp_path):
 
 
 def test_a_face_is_moved_cut_and_turned_like_the_limbs():
-    (there,) = people_on([SEEN], lambda points: points + (1.0, 2.0), (5, 0, 100, 50))
+    (there,) = people_on([SEEN], lambda points: points + np.array([1.0, 2.0]), (5, 0, 100, 50))
     assert there.face[:2] == ((0.0, 0.0, 0), (0.0, 6.0, 2))  # the nose is left of the crop: 3 + 1 − 5 = −1
     assert [x for x, _, _ in there.face[2:]] == [1.0, 2.0, 3.0]
     assert people_on([BACK], lambda points: points, (0, 0, 100, 50))[0].face == ()

@@ -20,6 +20,7 @@ MPII = (
         ("l_shoulder", "left_shoulder"), ("shoulder_left", "left_shoulder"), ("lshoulder", "left_shoulder"),
         ("rightknee", "right_knee"), ("R-Knee", "right_knee"), ("knee.r", "right_knee"),
         ("head top", "head"), ("head_top", "head"), ("top_head", "head"), ("Top of Head", "head"), ("headTop", "head"),
+        ("Nose", "nose"), ("leftEye", "left_eye"), ("r_ear", "right_ear"),
         ("upper neck", "neck"), ("upper_neck", "neck"), ("Neck", "neck"),
     ],
 )  # fmt: skip
@@ -30,7 +31,7 @@ def test_a_joint_goes_by_many_names(name, joint):
 @pytest.mark.parametrize(
     "name",
     [
-        "nose", "left_eye", "right_ear", "chin", "face", "head_center", "head bottom", "forehead",
+        "noses", "eye", "rear", "left_chin", "chin", "face", "head_center", "head bottom", "forehead",
         "thorax", "chest", "sternum", "spine", "neck_base", "pelvis", "hip", "shoulder", "left_hand", "left_foot",
         "left_toe", "left", "", "lip", "relbow_left",
     ],

@@ -8,13 +8,13 @@ import torch
 from drawn_figure import figure
 
 from isp_sim.isp.pipeline import Pipeline
-from isp_sim.scenes import JOINTS, Person
+from isp_sim.scenes import COCO_JOINTS, JOINTS, Person
 from models.data.crops import FLIP
 from models.data.normalisation import LOW, WELL
 from models.data.samples import PairSample
 from models.isp.grid_search import around, trial
 from models.isp.learner import light_of, pose_loss
-from models.recognisers.decoding import decode, mirrored, pick
+from models.recognisers.decoding import decode, expectation, highest_pixel, mirrored, pick
 from models.recognisers.inference import detect, heatmaps
 from models.recognisers.loading import identity, load_recogniser
 from models.recognisers.movenet import (
@@ -220,3 +220,25 @@ def test_files_of_something_else_are_refused(tmp_path):
 def test_the_networks_are_as_large_as_published():
     for size, parameters in (("thunder", 6_226_046), ("lightning", 2_317_974)):
         assert sum(p.numel() for p in MoveNet(size).parameters()) == parameters
+
+
+@sizes
+def test_its_face_is_there_beside_the_limbs_and_above_the_shoulders(size):
+    recogniser = load_recogniser(f"movenet-{size}")
+    with torch.no_grad():
+        seen = recogniser.seen(pictures(recogniser.input_size[0], range(2)), WELL, COCO_JOINTS)
+        places, scores = recogniser.decode(seen, COCO_JOINTS)
+        limbs, _ = recogniser.decode(recogniser.seen(pictures(recogniser.input_size[0], range(2)), WELL))
+    assert places.shape == (2, 17, 2) and torch.equal(places[:, 5:], limbs[:, :12])
+    assert (places[:, :5, 1] < places[:, 5:7, 1].amin(dim=1, keepdim=True)).all()
+    assert (scores > 0).all()
+
+
+def test_other_decodings_read_a_map_as_they_say():
+    maps = torch.zeros(1, 1, 4, 6)
+    maps[0, 0, 2, 3], maps[0, 0, 2, 4] = 2.0, 1.0
+    assert [part.tolist() for part in highest_pixel(maps)] == [[[[3.0, 2.0]]], [[2.0]]]
+    sure = torch.full((1, 1, 4, 6), -50.0)
+    sure[0, 0, 1, 2], sure[0, 0, 1, 4] = 10.0, 10.0  # half here, half there
+    places, scores = expectation(sure)
+    assert places[0, 0].tolist() == pytest.approx([3.0, 1.0]) and scores.item() == pytest.approx(0.5)
