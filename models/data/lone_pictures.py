@@ -1,7 +1,8 @@
-"""Low-light pictures that have no well-lit partner: of another camera at night, or of a set whose bright half is absent.
+"""Low-light pictures that have no well-lit partner: of another camera at night, or of a set without its bright half.
 
 ExLPose-OCN (Lee et al., CVPR 2023) comes as one keypoint file a camera, `ExLPose-OC_test_A7M3.json`, whose names begin
-with `PID_A7M3/` while the pictures lie in `A7M3/`; ExLPose's own low-light files name the well-lit pictures. Both are read.
+with `PID_A7M3/` while the pictures lie in `A7M3/`; ExLPose's own low-light files name the well-lit pictures. Both are
+read.
 """
 
 import functools

@@ -56,7 +56,7 @@ def test_exlposes_own_low_light_file_names_the_well_lit_picture_and_means_the_da
     (tmp_path / "Annotations").mkdir()
     picture, joints = figure(SIDE, 0)
     name = "imgs_0212_hwangridan_vid000005_exp800_{}_000052__gain_{}_exposure_625.png"
-    cv2.imwrite(str(tmp_path / "dark" / name.format("dark", "4.50")), picture)
+    cv2.imwrite(str(tmp_path / "dark" / name.format("dark", "4.50")), picture[..., ::-1])
     images = [{"file_name": "bright/" + name.format("bright", "22.56"), "id": 38, "height": SIDE, "width": SIDE}]
     people = [{"id": 0, "image_id": 38, "keypoints": labels(joints), "bbox": [15, 10, 120, 135]}]
     file = tmp_path / "Annotations" / "ExLPose_test_LL-Hard.json"
