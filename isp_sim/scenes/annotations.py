@@ -243,8 +243,8 @@ def _person(annotation: dict[str, object], order: tuple[str | None, ...] | None)
     if crowd not in (0, 1):
         raise ValueError(f"iscrowd is {crowd!r}; expected 0 or 1")
     labelled, face = (tuple(keypoints.get(joint, (0.0, 0.0, 0)) for joint in names) for names in (JOINTS, FACE))
-    known = face if any(v for _, _, v in face) else ()
-    return Person(keypoints=labelled, bbox=(x, y, width, height), iscrowd=1 if crowd else 0, face=known)
+    labelled_face = face if any(v for _, _, v in face) else ()
+    return Person(keypoints=labelled, bbox=(x, y, width, height), iscrowd=1 if crowd else 0, face=labelled_face)
 
 
 def _box(annotation: dict[str, object]) -> list[float]:
