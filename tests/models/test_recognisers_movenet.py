@@ -13,7 +13,9 @@ from models.data.crops import FLIP
 from models.data.normalisation import LOW, WELL
 from models.data.samples import PairSample
 from models.isp.grid_search import around, trial
-from models.isp.learner import light_of, pose_loss
+from models.isp.learned import LearnedIsp
+from models.isp.learner import IspLearner, LowLightBatch, light_of, pose_loss
+from models.isp.predictor import Predictor
 from models.recognisers.decoding import decode, expectation, highest_pixel, mirrored, pick
 from models.recognisers.inference import detect, heatmaps
 from models.recognisers.loading import identity, load_recogniser
@@ -133,8 +135,9 @@ def test_gradients_to_the_input_are_those_of_finite_differences(networks, size):
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_any_batch_gives_what_each_picture_gives_alone_and_any_side_of_32(networks):
-    network = networks["lightning"]
+@sizes
+def test_any_batch_gives_what_each_picture_gives_alone_and_any_side_of_32(networks, size):
+    network = networks[size]
     crops = torch.rand(3, 3, 64, 96, generator=torch.Generator().manual_seed(0))
     together = network(crops)
     for number in range(3):
@@ -201,6 +204,26 @@ def test_settings_of_an_isp_before_it_are_chosen_by_the_joints_it_knows():
     gains = tried.mean_oks()
     assert gains[0] > 0.6 and gains[0] > gains[1]
     assert tried.selected().tolist() == [0]
+
+
+@sizes
+def test_an_isp_that_learns_before_it_leaves_every_bit_of_it(size):
+    recogniser, pipeline = load_recogniser(f"movenet-{size}"), Pipeline()
+    before = {name: value.clone() for name, value in recogniser.state_dict().items()}
+    isp = LearnedIsp(Predictor(pipeline, torch.Generator().manual_seed(0), "thumbnail", "thumbnail"), pipeline)
+    learner = IspLearner(isp, recogniser).train()
+    picture, joints = figure(150, 1)
+    labels = torch.from_numpy(np.nan_to_num(joints)).float()[None] * recogniser.input_size[0] / 150
+    affine = recogniser.crop_affine((15.0, 10.0, 120.0, 120.0))
+    light = torch.from_numpy(picture).permute(2, 0, 1).float() / 255 / 12
+    batch = LowLightBatch((light,), ((affine,),), torch.cat([labels, torch.full((1, 14, 1), 2.0)], dim=2), (0, 0, 0))
+    optimiser = torch.optim.Adam(learner.parameters(), 1e-2)
+    for _ in range(2):
+        optimiser.zero_grad()
+        learner.losses(batch)["pose"].backward()
+        optimiser.step()
+    assert learner.loss == "spatial-cross-entropy" and isp.predictor.head.weight.grad.abs().sum() > 0
+    assert all(torch.equal(before[name], value) for name, value in recogniser.state_dict().items())
 
 
 def test_it_stays_frozen_and_is_known_by_its_weights():
