@@ -1,8 +1,13 @@
 """Scores of a frozen recogniser over low-light pictures without partners, and what `models.evaluate` shows of them."""
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
+from typing import TypeVar
+
+import cv2
+import numpy as np
 
 from isp_sim.scenes import Person
 from models.data.lone_pictures import LonePicture
@@ -17,6 +22,7 @@ from models.scoring.poses import SplitScore
 
 SHOWN, SHOWN_WIDTH_PX = 3, 960
 """Pictures of each split that are drawn, and how wide at most."""
+Last = TypeVar("Last", int, float)
 Reader = Callable[[Picture, tuple[Person, ...]], list[Detection]]
 """How a low-light picture becomes poses of people whose boxes are known."""
 
@@ -57,8 +63,18 @@ def _scene(name: str) -> Hashable:
     return scene_of(PurePosixPath(name).name)
 
 
-def _tile(picture: LonePicture, found: list[Detection]) -> Picture:
-    tile = draw_poses(lifted(picture.low_light), picture.labelled, found, 1)
-    tile = tile[:: (step := -(-tile.shape[1] // SHOWN_WIDTH_PX)), ::step].copy()
+def _tile(picture: LonePicture, found: Sequence[Detection]) -> Picture:
+    """A picture with its poses: a large one is shrunk before they are drawn, so that lines keep their width."""
+    seen = lifted(picture.low_light)
+    share = min(1.0, SHOWN_WIDTH_PX / seen.shape[1])
+    small = np.asarray(cv2.resize(seen, None, fx=share, fy=share, interpolation=cv2.INTER_AREA), np.uint8)
+    people = [replace(one, keypoints=tuple(_scaled(k, share) for k in one.keypoints)) for one in picture.labelled]
+    poses = [replace(one, keypoints=tuple(_scaled(k, share) for k in one.keypoints)) for one in found]
+    tile = draw_poses(small, people, poses)
     caption(tile, f"{picture.split}, channels scaled to mean 0.4   white: true, orange: left, blue: right")
     return tile
+
+
+def _scaled(joint: tuple[float, float, Last], share: float) -> tuple[float, float, Last]:
+    x, y, last = joint
+    return (x + 0.5) * share - 0.5, (y + 0.5) * share - 0.5, last
