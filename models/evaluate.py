@@ -13,7 +13,11 @@ from isp_sim.command_line import run
 from models.choices import EXTENTS, FLIPS, POSE, TEST_SEED
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from models.data.samples import PairSource
+    from models.enhance.enhancer import Enhancer
+    from models.recognisers.recogniser import Recogniser
 
 TEST_SCENES = 16
 
@@ -41,7 +45,8 @@ def parser(prog: str = "python -m models.evaluate") -> argparse.ArgumentParser:
     parser.add_argument(
         "--data",
         type=Path,
-        help="folder in ExLPose's layout instead of shooting; people come from its Annotations/*WL.json",
+        help="folder in ExLPose's layout instead of shooting; people come from its Annotations/*WL.json. A keypoint "
+        "file, or a folder without *WL.json: low-light pictures alone",
     )
     parser.add_argument("--rig", default="exlpose-small", help="rig that shoots if there is no --data [%(default)s]")
     parser.add_argument(
@@ -85,6 +90,7 @@ def work(args: argparse.Namespace) -> int:
     """
     from rich.console import Console
 
+    from models.data.lone_pictures import without_partners
     from models.data.samples import PairSample, shots
     from models.engine.distributed import pick_device
     from models.enhance.enhancer import load_enhancer
@@ -101,6 +107,8 @@ def work(args: argparse.Namespace) -> int:
     if args.extent is not None:
         recogniser.extent = args.extent
     low_light = enhanced_by(enhancer, recogniser, args.flip) if enhancer else None
+    if args.data and without_partners(args.data):
+        return _work_alone(args, recogniser, enhancer, console)
     source = open_source(args)
     shown: list[PairSample] = []
 
@@ -119,6 +127,34 @@ def work(args: argparse.Namespace) -> int:
     console.print(score_table(f"{name}: {len(poses.truth['WL'])} shots, {protocol}", judged))
     console.print(f"report {report}, poses drawn in {args.out / 'poses.jpg'}", soft_wrap=True)
     console.print(f"next: isp-sim train-isp --pose {args.pose}   # an ISP that helps this network see", soft_wrap=True)
+    return 0
+
+
+def _work_alone(
+    args: argparse.Namespace, recogniser: "Recogniser", enhancer: "Enhancer | None", console: "Console"
+) -> int:
+    """Low-light pictures without partners: scores of each keypoint file."""
+    from isp_sim.progress import track
+    from models.data.lone_pictures import LonePictures
+    from models.data.normalisation import LOW
+    from models.recognisers.inference import detect
+    from models.runs.evaluation import counted, score_table, write_report
+    from models.runs.lone_evaluation import judge_lone
+    from models.scoring.average_precision import Protocol
+
+    pictures = LonePictures(args.data)
+    judged, sheet = judge_lone(
+        track(pictures, "pictures"),
+        lambda picture, people: detect(
+            recogniser, enhancer.enhance(picture) if enhancer else picture, people, LOW, args.flip
+        ),
+        Protocol(flip=args.flip, extent=recogniser.extent, seed=args.seed),
+    )
+    name = args.pose + (f" after {enhancer.name}" if enhancer else "")
+    report = write_report(args.out, name, judged, sheet)
+    protocol = f"true boxes, flip {args.flip}, extent {recogniser.extent:g}{counted(next(iter(judged.values())).score)}"
+    console.print(score_table(f"{name}: {len(pictures)} pictures without partners, {protocol}", judged))
+    console.print(f"report {report}, poses drawn in {args.out / 'poses.jpg'}", soft_wrap=True)
     return 0
 
 

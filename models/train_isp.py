@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isp_sim.command_line import run
-from models.choices import FLIPS, TEST_SEED
+from models.choices import FLIPS, LEARN_POSE, TEST_SEED
 
 if TYPE_CHECKING:
     from models.data.samples import PairSource
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 KNOWN = {"isp": "isp.yaml", "isp-quick": "isp-quick.yaml"}
 """Recipes that come with the package: the paper's, and a first look."""
-LEARN_SCENES, JUDGE_SCENES, SHOTS = 16, 5, 3
+LEARN_SCENES, JUDGE_SCENES, SHOTS = 16, 5, 2
 """Built-in scenes, where no data is given: enough for a first table in two minutes on two cores."""
 
 
@@ -37,7 +37,7 @@ def parser(prog: str = "python -m models.train_isp") -> argparse.ArgumentParser:
         "--recipe", default="isp-quick", help="isp (the paper's), isp-quick, or a YAML file [%(default)s]"
     )
     parser.add_argument(
-        "--pose", help="frozen network, as models.evaluate takes it, well-lit among them [the shipped network]"
+        "--pose", default=LEARN_POSE, help="frozen network, as models.evaluate takes it, small among them [%(default)s]"
     )
     parser.add_argument("--data", type=Path, action="append", help="folder in ExLPose's layout; may be repeated")
     parser.add_argument(

@@ -21,7 +21,7 @@ from models.isp.learned import LearnedIsp
 from models.isp.region_crops import developed_crops
 from models.pose.heatmaps import SIGMAS, encode
 from models.pose.losses import hardest_joints
-from models.recognisers.recogniser import Recogniser
+from models.recognisers.recogniser import Loss, Recogniser
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,6 @@ class LowLightBatch:
     key: tuple[int, int, int]
 
 
-Loss = Literal["heatmaps", "spatial-cross-entropy"]
 SHARPNESS = 20.0
 Input = Literal["picture", "raw"]
 """What an ISP develops: the 8-bit low-light picture, or the same before quantisation, nothing cut at black."""
@@ -150,12 +149,12 @@ class IspLearner(nn.Module):
     Args:
         isp: predictor and pipeline.
         recogniser: frozen.
-        loss: see `pose_loss`.
+        loss: see `pose_loss`; None: what suits the recogniser's maps.
     """
 
-    def __init__(self, isp: LearnedIsp, recogniser: Recogniser, loss: Loss = "heatmaps") -> None:
+    def __init__(self, isp: LearnedIsp, recogniser: Recogniser, loss: Loss | None = None) -> None:
         super().__init__()
-        self.isp, self.loss = isp, loss
+        self.isp, self.loss = isp, loss or recogniser.loss
         self._outside = (recogniser,)
 
     def losses(self, batch: LowLightBatch) -> dict[str, Tensor]:

@@ -11,9 +11,9 @@ from isp_sim.rigfile import load_yaml
 from isp_sim.scenes import JOINTS
 from models.data.normalisation import LOW_LIGHT_MEAN, WELL
 from models.pose.losses import PoseOutput
-from models.recognisers.movenet import STRIDE, SizeName, load_movenet, shipped_weights
+from models.recognisers.movenet import KEYPOINTS, STRIDE, SizeName, load_movenet, shipped_weights
 from models.recognisers.plugins import from_factory, load_module
-from models.recognisers.pretrained import CHANNELS, GROW, HeadsOutput, PretrainedPose
+from models.recognisers.pretrained import GROW, HeadsOutput, PretrainedPose
 from models.recognisers.recogniser import Brightened, Recogniser, RecogniserFile
 from models.recognisers.weights import SHIPPED, OurNetwork, load_network
 
@@ -34,13 +34,22 @@ def _file_of(network: OurNetwork) -> RecogniserFile:
     """Input and output of a network of ours."""
     height, width = network.input_size
     if isinstance(network, PretrainedPose):
-        return _movenet_file(height)
+        trained = tuple(name if name in JOINTS else f"untrained {name}" for name in KEYPOINTS)  # our labels lack faces
+        return _movenet_file(height).model_copy(update={"joints": trained})
     return RecogniserFile(height=height, width=width)
 
 
 def _movenet_file(side: int) -> RecogniserFile:
     """Input and output of MoveNet: COCO's joints, which are all of ours but head and neck."""
-    return RecogniserFile(height=side, width=side, stride=STRIDE, grow=GROW, channels=CHANNELS, well_lit="none")
+    return RecogniserFile(
+        height=side,
+        width=side,
+        stride=STRIDE,
+        grow=GROW,
+        joints=KEYPOINTS,
+        well_lit="none",
+        loss="spatial-cross-entropy",
+    )
 
 
 class _WellLitAlone(nn.Module):
@@ -145,7 +154,7 @@ def _checked(recogniser: Recogniser, name: object) -> Recogniser:
     if tuple(maps.shape) != expected:
         raise ValueError(
             f"{name}: heatmaps {tuple(maps.shape)}, expected {expected} by its YAML; check stride, height, width, "
-            "channels"
+            "joints"
         )
     if not maps.isfinite().all():
         raise ValueError(f"{name}: heatmaps of two grey crops hold NaN or infinity; check its weights")

@@ -15,15 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from isp_sim.scenes import COCO_JOINTS
 from models.engine.weights_file import fill, read_tensors
 
 SizeName = Literal["thunder", "lightning"]
-KEYPOINTS = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
-    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
-    "right_ankle",
-)  # fmt: skip
-"""COCO's 17 joints in its order, which is MoveNet's."""
+KEYPOINTS = COCO_JOINTS
+"""MoveNet's joints, in its order."""
 STRIDE = 4
 """Crop pixels a cell of the heads."""
 

@@ -15,10 +15,10 @@ from models.engine.training import CHECKPOINT, Recipe, Training
 from models.isp.fixed_settings import best_fixed, start_fixed, training_shots
 from models.isp.grid_search import Steps
 from models.isp.learned import LearnedIsp, save_weights
-from models.isp.learner import Input, IspLearner, Loss, LowLightPictures
+from models.isp.learner import Input, IspLearner, LowLightPictures
 from models.isp.predictor import Crop, Predictor
 from models.isp.table import Method, Oracle, Row, compare, developed_by, mean_scaled, not_enhanced, selected_near
-from models.recognisers.recogniser import Recogniser
+from models.recognisers.recogniser import Loss, Recogniser
 from models.scoring.poses import Poses
 
 WEIGHTS = "isp.safetensors"
@@ -33,7 +33,7 @@ class IspRecipe(BaseModel):
         start: where the predictor starts: `base`, each picture at a mean of 0.4 (the paper's), or `fixed`, the setting
             of a coarse grid that is best for a few training shots, one for all.
         loss: `heatmaps` (the paper's) or `spatial-cross-entropy` (`places` in older files); see
-            `models.isp.learner.pose_loss`.
+            `models.isp.learner.pose_loss`. None: what suits the network's maps, as it says itself.
         look: what the predictor sees of a picture in training: `random`, a 256×256 crop (the paper's), or `thumbnail`,
             the whole squeezed to 256×256, which also takes smaller pictures.
         pictures_a_batch: low-light pictures a step.
@@ -46,7 +46,7 @@ class IspRecipe(BaseModel):
     pipeline: Pipeline = Pipeline()
     input: Input = "picture"
     start: Literal["base", "fixed"] = "base"
-    loss: Loss = "heatmaps"
+    loss: Loss | None = None
     look: Crop = "thumbnail"
     pictures_a_batch: int = Field(8, ge=1)
     people_a_picture: int = Field(8, ge=1)

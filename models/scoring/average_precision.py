@@ -78,14 +78,14 @@ def score(truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[De
     Args:
         truth: people of each picture; those without a labelled joint are not counted, as in CrowdPose.
         found: detections of each picture.
-        protocol: sigmas, area and number of detections; the rest is only recorded. Its joints become those that the
-            detections know; labels of others are ignored.
+        protocol: sigmas, area and number of detections; the rest is only recorded. Its joints become those that both
+            labels and detections have; others are ignored.
 
     Raises:
         ValueError: detections on a picture that has no truth.
     """
     truth = {name: tuple(people) for name, people in truth.items()}
-    protocol = of_known_joints(protocol, found)
+    protocol = of_known_joints(protocol, truth, found)
     people = sum(labelled_in(one, protocol.joints) for several in truth.values() for one in several)
     judge = evaluated(truth, found, protocol)
     if judge is None:
@@ -111,7 +111,7 @@ def evaluated(
     from pycocotools.cocoeval import COCOeval
 
     ids = {name: n for n, name in enumerate(sorted(truth), start=1)}
-    protocol = of_known_joints(protocol, found)
+    protocol = of_known_joints(protocol, truth, found)
     annotations = [_annotation(person, ids[name], protocol) for name in ids for person in truth[name]]
     for n, annotation in enumerate(annotations, start=1):
         annotation["id"] = n  # from 1: pycocotools loses id 0
@@ -134,9 +134,16 @@ def evaluated(
     return judge
 
 
-def of_known_joints(protocol: Protocol, found: Mapping[str, Iterable[Detection]]) -> Protocol:
-    """The protocol with the joints that the detections know."""
-    return replace(protocol, joints=known_joints(d for name in sorted(found) for d in found[name]))
+def of_known_joints(
+    protocol: Protocol, truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[Detection]]
+) -> Protocol:
+    """The protocol with the joints that both sides have: labelled on somebody, and known to the network."""
+    labelled = {n for people in truth.values() for one in people for n, (_, _, v) in enumerate(one.keypoints) if v > 0}
+    there = [n in labelled or not labelled for n in range(len(JOINTS))]
+    known = known_joints(d for name in sorted(found) for d in found[name])
+    return replace(
+        protocol, joints=tuple(j for j, is_there in zip(JOINTS, there, strict=True) if is_there and j in known)
+    )
 
 
 def labelled_in(person: Person, joints: Sequence[str]) -> bool:

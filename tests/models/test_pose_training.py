@@ -17,13 +17,14 @@ from isp_sim.dng import read_dng
 from isp_sim.isp.develop import UNCUT, develop_raw, unclipped_srgb
 from isp_sim.rectify import crop
 from isp_sim.rigfile import load_yaml
-from isp_sim.scenes import Person
+from isp_sim.scenes import JOINTS, Person
 from models import train_pose
 from models.data.crops import Augmentation, crop_affine, drawn_affine
 from models.data.normalisation import IMAGENET_MEAN, IMAGENET_STD, LOW, WELL, normalise
 from models.data.samples import FolderPairs, JoinedPairs, PairSample
 from models.engine.training import CHECKPOINT, Recipe, Training, load_recipe
 from models.pose.batches import Batches, CropPairs, GroupCrops
+from models.pose.heatmaps import decode
 from models.pose.network import Cpn
 from models.pose.variants import VARIANTS, PoseLearner
 from models.recognisers.detection import Detection
@@ -343,8 +344,8 @@ def test_torchscript_and_exported_networks_are_recognisers(tmp_path, ending):
         torch.export.save(
             torch.export.export(network, (torch.rand(2, 3, 64, 64),), dynamic_shapes=(batch_of_any,)), path
         )
-    channels = ", ".join(str(c) for c in range(2, 16))
-    path.with_suffix(".yaml").write_text(f"height: 64\nwidth: 64\nstride: 8\nchannels: [{channels}]\nlow_light: none\n")
+    size, names = "height: 64\nwidth: 64\nstride: 8\n", ", ".join(("pelvis", "nose", *JOINTS))
+    path.with_suffix(".yaml").write_text(f"{size}joints: [{names}]\nlow_light: none\n")
     recogniser = load_recogniser(path)
     crops = torch.rand(3, 3, 64, 64, requires_grad=True)
     maps = recogniser(crops, LOW)
@@ -352,9 +353,10 @@ def test_torchscript_and_exported_networks_are_recognisers(tmp_path, ending):
     maps.sum().backward()
     assert crops.grad.abs().sum() > 0
     assert recogniser.normalisation[LOW] == "none"
-    path.with_suffix(".yaml").write_text(
-        f"height: 64\nwidth: 64\nstride: 8\nchannels: [{channels[:-8]}, null, null]\ngrow: [0, 0.25]\n"
-    )
+    nose, _ = recogniser.decode(recogniser.seen(crops, joints=("nose",)), ("nose",))
+    assert torch.equal(nose, decode(network(crops)[:, 1:2])[0] * 8 + 3.5)
+    names = names.replace("head, neck", "chin, thorax")
+    path.with_suffix(".yaml").write_text(f"{size}joints: [{names}]\ngrow: [0, 0.25]\ndecoding: highest-pixel\n")
     part = load_recogniser(path)
     assert torch.equal(part(crops)[:, :12], maps[:, :12]) and (part(crops)[:, 12:] == 0).all()
     places, scores = part.decode(part.seen(crops))
@@ -383,11 +385,12 @@ def test_a_factorys_recogniser_and_the_refusals(tmp_path):
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ({"channels": (0, *range(13))}, "heatmap 0 is duplicated"),
+        ({"joints": ("l_hip", "leftHip")}, "left_hip is named 2 times"),
         ({"low_light": "imagenet", "brightened": "imagenet"}, "would normalise twice"),
         ({"low_light": RELEASED, "brightened": RELEASED}, "would normalise twice"),
         ({"extent": 0.2}, "greater than or equal to 0.5"),
-        ({"channels": (None,) * 14}, "null for every joint"),
+        ({"joints": ("nose", "tail")}, "names none of left_shoulder"),
+        ({"channels": (0,)}, "Extra inputs are not permitted"),
         ({"grow": (-0.1, 0.1)}, "grow"),
     ],
 )

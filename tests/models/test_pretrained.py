@@ -94,7 +94,7 @@ def _ordered(heads):
 
 
 def test_the_loss_of_one_who_knows_nothing_is_that_of_a_guess():
-    """Flat logits: `ln 2304` for a joint's cell, a tenth of it for the centre; offsets and regression as far as they are."""
+    """Flat logits: `ln 2304` for a joint's cell, a tenth of it for the centre; nothing beside."""
     joints = torch.full((1, len(JOINTS), 3), 2.0)
     joints[..., :2] = 4 * 24 - 0.5  # the middle cell's corner: no offset, no regression
     flat = HeadsOutput(Heads(*(torch.zeros(1, *shape, 48, 48) for shape in ((17,), (1,), (17, 2), (17, 2)))), ())
