@@ -1,9 +1,22 @@
-"""What a pose network found of one person."""
+"""What a pose network, and a detector before it, found of one person."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
+
+
+class Box(NamedTuple):
+    """A person somewhere in a picture.
+
+    Attributes:
+        bbox: (x, y, width, height), picture px.
+        score: 0 … 1.
+    """
+
+    bbox: tuple[float, float, float, float]
+    score: float
 
 
 @dataclass(frozen=True)
@@ -13,10 +26,12 @@ class Detection:
     Attributes:
         keypoints: x, y in picture px and score of each of `JOINTS`; x and y are NaN for a joint the network lacks.
         score: of the pose.
+        found_in: the detected box it was found in; None for a true box.
     """
 
     keypoints: tuple[tuple[float, float, float], ...]
     score: float
+    found_in: Box | None = None
 
     @staticmethod
     def of(places: Float[np.ndarray, "joints 2"], peaks: Float[np.ndarray, " joints"]) -> "Detection":

@@ -169,7 +169,7 @@ class PoseFeatures(nn.Module):
         height, width = pictures.shape[2:]
         if height % COARSEST or width % COARSEST:
             raise ValueError(f"MoveNet: pictures of {height}×{width} px; sides must be multiples of {COARSEST}")
-        features = F.relu6(self.stem(2 * pictures.clamp(0, 1) - 1))  # x/127.5 − 1 of 8-bit codes
+        features: Tensor = F.relu6(self.stem(2 * pictures.clamp(0, 1) - 1))  # x/127.5 − 1 of 8-bit codes
         finer = []
         for number, block in enumerate(self.blocks):
             features = block(features)

@@ -119,7 +119,7 @@ def joints_in(heads: CrowdHeads, boxes: Boxes) -> tuple[Tensor, Tensor]:
     count = heads.pose.heatmaps.shape[1]
     y = torch.arange(height, device=boxes.cells.device, dtype=boxes.corners.dtype)[:, None]
     x = torch.arange(width, device=boxes.cells.device, dtype=boxes.corners.dtype)
-    guess = _at(heads.pose.regression.flatten(1, 2), boxes.cells).unflatten(2, (count, 2))
+    guess = _at(heads.pose.regression.flatten(1, 2), boxes.cells).reshape(-1, people, count, 2)
     guess = guess + torch.stack([boxes.cells % width, boxes.cells // width], dim=-1)[:, :, None]
     distance2 = (x - guess[..., 0, None, None]) ** 2 + (y - guess[..., 1, None, None]) ** 2
     left, top, right, bottom = boxes.corners[..., None, None].unbind(2)

@@ -2,7 +2,6 @@
 
 import math
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.data.normalisation import LOW, WELL, NormalisationName, Picture, normalise
+from models.recognisers.detection import Box
 from models.recognisers.movenet import COARSEST, STRIDE
 from models.recognisers.multipose import MULTIPOSE, Boxes, CrowdHeads, MultiPose, load_multipose, peaks
 
@@ -23,29 +23,18 @@ SIDE = 480
 """Px of the longer side of what the detector sees; chosen on scenes that no table here uses (docs/pose.md)."""
 
 
-class Box(NamedTuple):
-    """A person somewhere in a picture.
-
-    Attributes:
-        bbox: (x, y, width, height), picture px.
-        score: 0 … 1.
-    """
-
-    bbox: tuple[float, float, float, float]
-    score: float
-
-
 class PersonDetector(nn.Module):
     """MultiPose's boxes, for good: evaluation mode, no parameter learns, gradients still flow to the picture.
 
     Args:
         network: published or fine-tuned.
+        name: for protocols.
         side: longer side of what it sees, px; a picture is resized to it and black fills up to multiples of 32.
     """
 
-    def __init__(self, network: MultiPose, side: int = SIDE) -> None:
+    def __init__(self, network: MultiPose, name: str = MULTIPOSE_NAME, side: int = SIDE) -> None:
         super().__init__()
-        self.network, self.side = network, side
+        self.network, self.name, self.side = network, name, side
         self.normalisation: dict[int, NormalisationName] = {LOW: "mean-0.4", WELL: "none"}
         self.train(False)
         self.requires_grad_(False)
@@ -95,10 +84,10 @@ def load_detector(name: str | Path = MULTIPOSE_NAME, side: int = SIDE) -> Person
         ValueError: none of these, or what is there cannot be used.
     """
     if name == MULTIPOSE_NAME:
-        return PersonDetector(load_multipose(MULTIPOSE), side)
+        return PersonDetector(load_multipose(MULTIPOSE), side=side)
     if Path(name).suffix != ".safetensors":
         raise ValueError(f"--detector {name}: expected {MULTIPOSE_NAME} or weights of train-detector (.safetensors)")
-    return PersonDetector(load_multipose(Path(name)), side)
+    return PersonDetector(load_multipose(Path(name)), str(name), side)
 
 
 def resized(pictures: Tensor, side: int) -> Tensor:

@@ -19,8 +19,16 @@ from models.scoring.drawing import caption, draw_poses, lifted
 from models.scoring.poses import Poses, SplitScore
 
 SHOWN = 6
-HEADINGS = ("split", "scenes", "pictures", "people", "AP", "AP50", "AP75", "PCK@0.2 torso")
+HEADINGS = ("split", "scenes", "pictures", "people", "AP", "AP50", "AP75")
+TRUE_BOX_HEADINGS = (*HEADINGS, "PCK@0.2 torso")
+DETECTED_BOX_HEADINGS = (*HEADINGS, "box AP", "box AP50", "found")
+"""`found`: of the people, those with a detected box at IoU .50."""
 ERRORS = "± is the standard error over scenes"
+
+
+def headings(judged: Mapping[str, SplitScore]) -> tuple[str, ...]:
+    """The table's columns: PCK in true boxes, the detector's scores in detected ones."""
+    return DETECTED_BOX_HEADINGS if any(one.boxes for one in judged.values()) else TRUE_BOX_HEADINGS
 
 
 def rows(judged: Mapping[str, SplitScore]) -> list[tuple[str, ...]]:
@@ -32,10 +40,17 @@ def rows(judged: Mapping[str, SplitScore]) -> list[tuple[str, ...]]:
             f"{figure(one.score.ap)} ± {figure(one.over.ap)}",
             figure(one.score.ap50),
             figure(one.score.ap75),
-            f"{figure(one.pck)} ± {figure(one.over.pck)}",
+            *_last_columns(one),
         )
         for split, one in judged.items()
     ]
+
+
+def _last_columns(one: SplitScore) -> tuple[str, ...]:
+    if one.boxes is None:
+        return (f"{figure(one.pck)} ± {figure(one.over.pck)}",)
+    boxes = one.boxes
+    return f"{figure(boxes.ap)} ± {figure(one.over.box_ap)}", figure(boxes.ap50), f"{figure(boxes.recall50)} %"
 
 
 def show(sample: PairSample, shown: list[PairSample]) -> None:
@@ -78,7 +93,7 @@ def write_report(folder: Path, name: str, judged: Mapping[str, SplitScore], shee
     _, coded = cv2.imencode(".jpg", np.ascontiguousarray(sheet[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 88])
     write_atomically(folder / "poses.jpg", coded.tobytes())
     blocks = [
-        html_report.table(HEADINGS, rows(judged)),
+        html_report.table(headings(judged), rows(judged)),
         html_report.text("", ERRORS),
         html_report.picture(
             coded.tobytes(), "true poses white; found ones orange on the left of the body, blue on the right", "jpeg"
@@ -99,7 +114,7 @@ def counted(score: Score) -> str:
 def score_table(title: str, judged: Mapping[str, SplitScore]) -> Table:
     """The table's lines, for a terminal."""
     table = Table(title=f"{title}; {ERRORS}")
-    for heading in HEADINGS:
+    for heading in headings(judged):
         table.add_column(heading, justify="left" if heading == "split" else "right")
     for row in rows(judged):
         table.add_row(*row)
