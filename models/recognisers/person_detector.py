@@ -77,17 +77,27 @@ def load_detector(name: str | Path = MULTIPOSE_NAME, side: int = SIDE) -> Person
     """A frozen detector.
 
     Args:
-        name: `movenet-multipose`, as published, or weights that `models.train_detector` wrote (.safetensors).
+        name: see `weights_of`.
         side: longer side of what it sees, px.
 
     Raises:
-        ValueError: none of these, or what is there cannot be used.
+        ValueError: see `weights_of`, or what is there cannot be used.
     """
-    if name == MULTIPOSE_NAME:
-        return PersonDetector(load_multipose(MULTIPOSE), side=side)
-    if Path(name).suffix != ".safetensors":
-        raise ValueError(f"--detector {name}: expected {MULTIPOSE_NAME} or weights of train-detector (.safetensors)")
-    return PersonDetector(load_multipose(Path(name)), str(name), side)
+    return PersonDetector(load_multipose(weights_of(name)), str(name), side)
+
+
+def weights_of(name: str | Path) -> Path:
+    """The file of a detector.
+
+    Args:
+        name: `movenet-multipose`, as published, or weights that `models.train_detector` wrote (.safetensors).
+
+    Raises:
+        ValueError: none of these.
+    """
+    if name != MULTIPOSE_NAME and Path(name).suffix != ".safetensors":
+        raise ValueError(f"detector {name}: expected {MULTIPOSE_NAME} or weights of train-detector (.safetensors)")
+    return MULTIPOSE if name == MULTIPOSE_NAME else Path(name)
 
 
 def resized(pictures: Tensor, side: int) -> Tensor:

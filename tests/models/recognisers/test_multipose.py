@@ -141,7 +141,7 @@ def test_it_stays_frozen_and_gradients_reach_the_picture():
 
 
 def test_bad_names_get_a_sentence_and_the_file_is_as_large_as_published():
-    with pytest.raises(ValueError, match="--detector nobody: expected movenet-multipose or weights"):
+    with pytest.raises(ValueError, match="detector nobody: expected movenet-multipose or weights"):
         load_detector("nobody")
     with pytest.raises(ValueError, match="names 'thunder' as MoveNet's size; expected multipose"):
         load_detector(MULTIPOSE.parent / "movenet-thunder.safetensors")
