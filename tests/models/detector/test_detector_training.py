@@ -141,7 +141,7 @@ training: {epochs: 2, learning_rate: 1.0e-3, weight_decay: 0.0, decay: cosine, b
 """
 
 
-def test_a_training_writes_weights_that_detect_and_resumes_to_the_same(tmp_path, capsys):
+def test_a_training_writes_weights_that_detect_and_goes_on_only_if_told(tmp_path, capsys):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(RECIPE)
     folder = pairs_folder(tmp_path)
@@ -155,6 +155,9 @@ def test_a_training_writes_weights_that_detect_and_resumes_to_the_same(tmp_path,
     assert not changed & {"heatmaps", "regression", "offsets"}
     assert train_detector.main([*common, "--out", str(tmp_path / "whole")]) == 1
     assert "add --resume" in capsys.readouterr().err
+    assert train_detector.main([*common, "--out", str(tmp_path / "whole"), "--resume"]) == 0
+    again = load_detector(tmp_path / "whole" / "weights.safetensors").network.state_dict()
+    assert all(torch.equal(made[name], again[name]) for name in made)
 
 
 def test_bad_arguments_get_one_sentence(tmp_path, capsys):

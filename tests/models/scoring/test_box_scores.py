@@ -93,6 +93,7 @@ def test_poses_are_read_in_the_detectors_boxes_and_scores_multiply():
         np.testing.assert_array_equal(one.keypoints, other.keypoints)
     assert [one.score for one in read] == pytest.approx([a.score * b.score for a, b in zip(alone, boxes, strict=True)])
     same = poses_in(recogniser, picture.astype(np.float32) / 255, [], WELL, "none", detector)
-    assert [one.found_in for one in same] == boxes
+    for one, box in zip(same, boxes, strict=True):
+        np.testing.assert_allclose(one.found_in.bbox, box.bbox, atol=1e-2)  # codes are scaled in another order
     known = poses(recogniser, picture, [person(10.0)], WELL, "none")
     assert len(known) == 1 and known[0].found_in is None
