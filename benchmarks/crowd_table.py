@@ -74,16 +74,14 @@ def rows(published: PersonDetector, tuned: PersonDetector | None, gain: float) -
 
 def best_gain(detector: PersonDetector, source: PairSource) -> float:
     """The gain of the grid with the detector's highest box AP; a box stands for its pose."""
-    nobody = ((float("nan"), float("nan"), 0.0),) * 14
 
     def box_ap(gain: float) -> float:
         read = Poses()
         for shot in shots(source):
             boxes = detector.find_in(gain * normalise(shot.low_light, "none"))
-            found = [Detection(nobody, box.score, box) for box in boxes]
+            found = [Detection.nowhere(box) for box in boxes]
             read.add_low_light(shot.split, shot.name, shot.people, found)
-        joints = Protocol()
-        return score_boxes(read.truth["LL-A"], read.found["LL-A"], joints).ap
+        return score_boxes(read.truth["LL-A"], read.found["LL-A"], Protocol()).ap
 
     scores = {gain: box_ap(gain) for gain in GAINS}
     print("box AP on other scenes, LL-A:", ", ".join(f"gain {gain:g}: {ap:.1f}" for gain, ap in scores.items()))

@@ -1,6 +1,6 @@
 """Pairs → windows of both pictures with everybody's box; what is drawn depends on (seed, epoch, batch) alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from isp_sim import streams
+from isp_sim.scenes import Person
 from models.data.crops import Affine, crop, mirrored
 from models.data.normalisation import LOW, WELL, NormalisationName, levels
-from models.data.samples import PairSample, PairSource
+from models.data.samples import PairSource
 from models.engine.distributed import order_of_epoch
 from models.recognisers.movenet import STRIDE
 
@@ -92,7 +93,7 @@ class WindowPairs:
         for picture, lighting in ((shot.low_light, LOW), (shot.well_lit, WELL)):
             lines = levels(picture, self.normalisation[lighting])
             both.append(torch.from_numpy(crop(picture, affine, self.size, lines)))
-        return torch.stack(both), boxes_in_window(shot, affine, self.size)
+        return torch.stack(both), boxes_in_window(shot.people, affine, self.size)
 
     def _drawn(self, picture: tuple[int, ...], stream: np.random.Generator) -> Affine:
         """Picture px → window px: zoomed, somewhere in the picture, half of them mirrored."""
@@ -104,19 +105,19 @@ class WindowPairs:
         return mirrored(affine, self.size[1]) if stream.random() < 0.5 else affine
 
 
-def boxes_in_window(shot: PairSample, affine: Affine, size: tuple[int, int]) -> np.ndarray:
+def boxes_in_window(people: Iterable[Person], affine: Affine, size: tuple[int, int]) -> np.ndarray:
     """Everybody's box in a window, cut to it, `(people, 5)`: left, top, right, bottom in cells; 1: need not be found.
 
     Not asked for are people without a labelled joint, crowds, those with less than half of their box inside, and those
     whose box is narrower than a cell and a half. Who is outside altogether is left out.
 
     Args:
-        shot: with labels.
+        people: in picture px.
         affine: picture px → window px; no rotation.
         size: (height, width) of the window.
     """
     found = []
-    for person in shot.people:
+    for person in people:
         x, y, width, height = person.bbox
         ends = np.array([(x - 0.5, y - 0.5), (x + width - 0.5, y + height - 0.5)])
         ends = (ends @ affine[:, :2].T + affine[:, 2] + 0.5) / STRIDE

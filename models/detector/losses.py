@@ -17,8 +17,8 @@ LEAST_SIGMA = 0.5
 """Of a small box's peak, cells."""
 SIZE_WEIGHT, OFFSET_WEIGHT = 0.1, 1.0
 """Of the boxes' errors beside the peaks' (Zhou et al.)."""
-_SURE = 1e-4
-"""Scores are cut to this distance from 0 and 1 before their logarithm."""
+_FAINTEST, _SUREST = 1e-12, 1 - 1e-6
+"""Scores are cut to these before their logarithm: a cut further from 0 would leave who is missed without gradient."""
 
 
 class Targets(NamedTuple):
@@ -82,7 +82,7 @@ def detection_losses(heads: CrowdHeads, wanted: Targets) -> dict[str, Tensor]:
         heads: of the batch; the joints' heads are not used.
         wanted: from `targets`.
     """
-    score = heads.pose.centre.float().clamp(_SURE, 1 - _SURE)
+    score = heads.pose.centre.float().clamp(_FAINTEST, _SUREST)
     at = wanted.centre == 1
     right = (1 - score) ** 2 * score.log() * at
     wrong = (1 - wanted.centre) ** 4 * score**2 * (1 - score).log() * ~at * wanted.counted

@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from isp_sim.scenes import JOINTS
+
 
 class Box(NamedTuple):
     """A person somewhere in a picture.
@@ -38,3 +40,8 @@ class Detection:
         """From x and y of each joint and its heatmap's peak; the pose's score is the peaks' mean."""
         joints = zip(places, peaks, strict=True)
         return Detection(tuple((float(x), float(y), float(peak)) for (x, y), peak in joints), float(peaks.mean()))
+
+    @staticmethod
+    def nowhere(box: Box) -> "Detection":
+        """A detected box of whom no joint is known."""
+        return Detection(((float("nan"), float("nan"), 0.0),) * len(JOINTS), box.score, box)

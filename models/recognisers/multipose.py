@@ -75,7 +75,10 @@ class MultiPose(PoseFeatures):
         Raises:
             ValueError: see `features`.
         """
-        features = self.features(pictures)
+        return self.crowd_heads(self.features(pictures))
+
+    def crowd_heads(self, features: Tensor) -> CrowdHeads:
+        """All six heads over `features`."""
         boxes = (as_points(points(features))[:, 0] for points in (self.box_sizes, self.box_offsets))
         return CrowdHeads(self.heads(features), *boxes)
 

@@ -1,6 +1,7 @@
 """A frozen detector over a picture: boxes of everybody, from the same developed picture as the pose network's."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -109,13 +110,19 @@ def resized(pictures: Tensor, side: int) -> Tensor:
         pictures: `(batch, 3, height, width)`.
         side: px.
     """
-    share = side / max(pictures.shape[2:])
-    size = [max(round(share * n), 1) for n in pictures.shape[2:]]
+    size = seen_size(pictures.shape[2:], side)
     seen = pictures
-    if size != list(pictures.shape[2:]):
-        seen = F.interpolate(pictures, size, mode="bilinear", align_corners=False, antialias=share < 1)
+    if size != tuple(pictures.shape[2:]):
+        shrinks = size < tuple(pictures.shape[2:])
+        seen = F.interpolate(pictures, size, mode="bilinear", align_corners=False, antialias=shrinks)
     missing = [-n % COARSEST for n in size]
     return F.pad(seen.clamp(0, 1), (0, missing[1], 0, missing[0]))
+
+
+def seen_size(size: Sequence[int], side: int) -> tuple[int, int]:
+    """Height and width at which a picture of a height and width has a longer side of `side` px."""
+    height, width = (max(round(side * n / max(size)), 1) for n in size)
+    return height, width
 
 
 def boxes_in_px(boxes: Boxes, size: tuple[int, ...], side: int) -> list[list[Box]]:
@@ -126,8 +133,8 @@ def boxes_in_px(boxes: Boxes, size: tuple[int, ...], side: int) -> list[list[Box
         size: (height, width) of the pictures.
         side: see `resized`.
     """
-    share = side / max(size)
-    scale = boxes.corners.new_tensor([n / max(round(share * n), 1) for n in reversed(size)] * 2) * STRIDE
+    seen = seen_size(size, side)
+    scale = boxes.corners.new_tensor([size[1] / seen[1], size[0] / seen[0]] * 2) * STRIDE
     edge = boxes.corners.new_tensor(list(reversed(size)) * 2)
     corners = torch.minimum(boxes.corners * scale, edge).cpu().tolist()
     found = []

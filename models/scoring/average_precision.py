@@ -121,7 +121,7 @@ def evaluated(
     from pycocotools.cocoeval import COCOeval
 
     ids = {name: n for n, name in enumerate(sorted(truth), start=1)}
-    protocol = of_known_joints(protocol, found)
+    protocol = protocol if by == "bbox" else of_known_joints(protocol, found)
     annotations = [_annotation(person, ids[name], protocol) for name in ids for person in truth[name]]
     for n, annotation in enumerate(annotations, start=1):
         annotation["id"] = n  # from 1: pycocotools loses id 0

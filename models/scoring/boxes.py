@@ -12,7 +12,7 @@ from typing import Any
 
 from isp_sim.scenes import Person
 from models.recognisers.detection import Detection
-from models.scoring.average_precision import Protocol, evaluated, labelled_in, mean_precision, of_known_joints, or_null
+from models.scoring.average_precision import Protocol, evaluated, labelled_in, mean_precision, or_null
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def score_boxes(
     Args:
         truth: people of each picture.
         found: detections of each picture, with the boxes they were found in.
-        protocol: number of detections; people are those of whom one of its joints, known to the network, is labelled.
+        protocol: number of detections; people are those of whom one of its joints is labelled.
 
     Raises:
         ValueError: detections on a picture that has no truth.
@@ -49,8 +49,7 @@ def score_boxes(
     truth = {name: tuple(people) for name, people in truth.items()}
     judge = evaluated(truth, found, protocol, "bbox")
     if judge is None:
-        joints = of_known_joints(protocol, found).joints
-        there = any(labelled_in(one, joints) for people in truth.values() for one in people)
+        there = any(labelled_in(one, protocol.joints) for people in truth.values() for one in people)
         return BoxScore(*[0.0 if there else float("nan")] * 3)
     with contextlib.redirect_stdout(io.StringIO()):
         judge.accumulate()

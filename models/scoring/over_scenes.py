@@ -123,7 +123,7 @@ class WeightedAp:
         order = {name: n for n, name in enumerate(truth)}
         pictures: list[dict[str, Any]] = [one for one in (judge.evalImgs if judge else []) if one]
         place = [order[sorted(truth)[one["image_id"] - 1]] for one in pictures]
-        known = of_known_joints(protocol, found).joints
+        known = protocol.joints if by == "bbox" else of_known_joints(protocol, found).joints
         counted = [sum(labelled_in(one, known) and not one.iscrowd for one in people) for people in truth.values()]
         self._people = np.array(counted, float)
         scores = [np.asarray(one["dtScores"], float) for one in pictures]

@@ -11,6 +11,7 @@ from isp_sim.scenes import JOINTS, Person
 from models import train_detector
 from models.data.samples import PairSample
 from models.detector.batches import WindowPairs, boxes_in_window
+from models.detector.learner import DetectorLearner, balanced
 from models.detector.losses import SPREAD, detection_losses, targets
 from models.engine.training import load_recipe
 from models.recognisers.movenet import Heads
@@ -119,10 +120,10 @@ def test_a_windows_boxes_lie_on_what_it_shows():
 def test_somebody_half_outside_or_unlabelled_or_tiny_is_not_asked_for():
     affine = np.array([[1.0, 0, -100], [0, 1, 0]])
     boxes = [(60, 0, 60, 100), (96, 0, 60, 100), (150, 0, 4, 40), (0, 0, 50, 50), (200, 0, 80, 100)]
-    found = boxes_in_window(shot(boxes), affine, (128, 128))
+    found = boxes_in_window(shot(boxes).people, affine, (128, 128))
     assert found[:, 4].tolist() == [1, 0, 1, 1]
     assert found[1, :4].tolist() == [0, 0, 14, 25]
-    assert boxes_in_window(shot(boxes, labelled=False), affine, (128, 128))[:, 4].tolist() == [1, 1, 1, 1]
+    assert boxes_in_window(shot(boxes, labelled=False).people, affine, (128, 128))[:, 4].tolist() == [1, 1, 1, 1]
 
 
 def pairs_folder(tmp_path):
@@ -181,3 +182,26 @@ def test_recipes_that_come_along_are_read_and_weights_keep_what_they_are(tmp_pat
     save(network, tmp_path / "same.safetensors", {"data": "nothing"})
     again = load_detector(tmp_path / "same.safetensors").network
     assert all(torch.equal(a, b) for a, b in zip(network.parameters(), again.parameters(), strict=True))
+
+
+def test_a_balanced_network_says_the_same_and_learns_from_one_batch():
+    picture = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+    published, learner = load_multipose(), DetectorLearner(load_multipose())
+    with torch.no_grad():
+        before, after = published(picture), learner.network(picture)
+    for a, b in zip((*before.pose, *before[1:]), (*after.pose, *after[1:]), strict=True):
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-4)
+    assert balanced(learner.network) is learner.network  # once is enough
+    again = learner.network(picture)
+    assert torch.equal(again.box_sizes, after.box_sizes)
+    windows = WindowPairs(Shots([shot([(60, 40, 40, 90)])]), 1, (128, 128), 480, PLAIN, 0, torch.device("cpu"))
+    ((_, batch),) = list(windows(0))
+    optimiser = torch.optim.Adam([p for p in learner.parameters() if p.requires_grad], lr=5e-5)
+    losses = []
+    for _ in range(5):
+        loss = sum(learner.losses(batch).values())
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
