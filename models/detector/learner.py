@@ -40,14 +40,14 @@ def balanced(network: MultiPose) -> MultiPose:
 
     `h(relu(x)) = (h/k)(relu(k·x))`, h linear without a bias; nothing is done where the features are so already.
     """
-    last = network.smooth[-1].pointwise
-    assert isinstance(last, nn.Conv2d) and last.bias is not None
-    if float(last.weight.detach().abs().mean()) * BALANCE > 1:
+    last = network.smooth[-1].get_submodule("pointwise")
+    weights, bias = last.get_parameter("weight"), last.get_parameter("bias")
+    if float(weights.detach().abs().mean()) * BALANCE > 1:
         return network
     heads = (network.heatmaps, network.centre, network.regression, network.offsets)
     with torch.no_grad():
-        for tensor in (last.weight, last.bias):
-            tensor *= BALANCE
+        weights.mul_(BALANCE)
+        bias.mul_(BALANCE)
         for head in (*heads, network.box_sizes, network.box_offsets):
-            head[0].depthwise.weight /= BALANCE
+            head.get_parameter("0.depthwise.weight").div_(BALANCE)
     return network
