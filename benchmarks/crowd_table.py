@@ -36,7 +36,7 @@ from models.scoring.poses import Poses
 
 CHOICE_SEED, CHOICE_SCENES = 51, 3
 """Of the scenes over which the fixed gain is chosen."""
-GAINS = (8.0, 16.0, 32.0, 64.0, 128.0)
+GAINS = (4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
 FLIP = "none"
 Read = Callable[[Recogniser, PairSample], list[Detection]]
 COLUMNS = ("people", "ap", "box_ap", "box_ap50", "box_recall50")
@@ -84,7 +84,11 @@ def best_gain(detector: PersonDetector, source: PairSource) -> float:
         return score_boxes(read.truth["LL-A"], read.found["LL-A"], Protocol()).ap
 
     scores = {gain: box_ap(gain) for gain in GAINS}
-    print("box AP on other scenes, LL-A:", ", ".join(f"gain {gain:g}: {ap:.1f}" for gain, ap in scores.items()))
+    print(
+        "box AP on other scenes, LL-A:",
+        ", ".join(f"gain {gain:g}: {ap:.1f}" for gain, ap in scores.items()),
+        flush=True,
+    )
     return max(scores, key=scores.__getitem__)
 
 
