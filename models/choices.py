@@ -12,6 +12,10 @@ LEARN_POSE = "movenet-lightning"
 TEST_SEED = 31
 """Of the built-in test set's scenes and noise; no training that comes with the package uses it."""
 
+BOXES = ("true", "detected")
+"""Where a pose network's boxes come from."""
+DETECTOR = "movenet-multipose"
+"""What detects where nothing is named: `models.recognisers.person_detector.MULTIPOSE_NAME`."""
 FLIPS = ("none", "right", "released")
 """Tests with the mirror image: keys of `models.recognisers.inference.FLIPS`."""
 EXTENTS = (0.5, 3.0)

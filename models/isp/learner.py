@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from isp_sim import streams
+from isp_sim.scenes import Person
 from models.data.crops import GROW, Affine, crop_affine, joints_in_crop
 from models.data.normalisation import LOW
 from models.data.samples import PairSample, PairSource
@@ -33,12 +34,14 @@ class LowLightBatch:
         affines: picture px → crop px, for each person of each picture.
         joints: `(people, joints, 3)`, all pictures' in their order: x, y in crop px, COCO visibility.
         key: seeds what the predictor draws: (seed, epoch, number of the batch).
+        people: everybody in each picture, for a detector.
     """
 
     pictures: tuple[Tensor, ...]
     affines: tuple[tuple[Affine, ...], ...]
     joints: Tensor
     key: tuple[int, int, int]
+    people: tuple[tuple[Person, ...], ...] = ()
 
 
 SHARPNESS = 20.0
@@ -112,7 +115,7 @@ class LowLightPictures:
             joints += [joints_in_crop(p, a, self.size, False) for p, a in zip(chosen, affines[-1], strict=True)]
         pictures = tuple(light_of(shot, self.what, self.device) for shot in shots)
         there = torch.from_numpy(np.stack(joints)).to(self.device)
-        return LowLightBatch(pictures, tuple(affines), there, (self.seed, *key))
+        return LowLightBatch(pictures, tuple(affines), there, (self.seed, *key), tuple(shot.people for shot in shots))
 
 
 def pose_loss(recogniser: Recogniser, crops: Tensor, joints: Tensor, kind: Loss) -> Tensor:

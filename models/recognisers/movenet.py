@@ -1,9 +1,9 @@
-"""MoveNet's single-person pose networks, Thunder and Lightning, as a torch module with gradients to its input.
+"""MoveNet's pose networks as torch modules with gradients to their input: Thunder and Lightning, for one person.
 
 MobileNetV2 (Sandler et al., CVPR 2018), a feature pyramid (Lin et al., CVPR 2017) down to stride 4, and CenterNet's
 four heads (Zhou et al., *Objects as Points*, 2019). Google published the weights on TensorFlow Hub under Apache-2.0;
 batch norms are folded into the convolutions. `movenet.md` says where ours come from; `models.recognisers.convert` makes
-them.
+them. MultiPose, for a crowd, has the same features and two heads more (`models.recognisers.multipose`).
 """
 
 import itertools
@@ -31,7 +31,7 @@ _TAPPED = (2, 5, 9)
 _LAST_CHANNELS = 1280
 _PYRAMID = (64, 32, 24, 24)
 _HEAD_CHANNELS = 96
-_COARSEST = 32
+COARSEST = 32
 """Crop pixels a pixel of the coarsest features: sides are multiples of it."""
 
 
@@ -135,22 +135,20 @@ class SeparableConv2d(nn.Module):
         return F.relu(self.pointwise(self.depthwise(features)))
 
 
-class MoveNet(nn.Module):
-    """One person's pose from a square picture with the person in its middle.
+class PoseFeatures(nn.Module):
+    """MobileNetV2, the feature pyramid and the four heads: what all of MoveNet's networks have.
 
     Args:
-        size: `thunder` (256×256, 6.2 M parameters) or `lightning` (192×192, 2.3 M).
+        width: MobileNetV2's width multiplier.
     """
 
-    def __init__(self, size: SizeName) -> None:
+    def __init__(self, width: float) -> None:
         super().__init__()
-        self.size: SizeName = size
-        self.side = SIZES[size].side
-        channels = _divisible(32 * SIZES[size].width)
+        channels = _divisible(32 * width)
         self.stem = SameConv2d(3, channels, 3, 2)
         blocks, tapped = [], []
         for expansion, wanted, count, first in _STAGES:
-            outside = _divisible(wanted * SIZES[size].width)
+            outside = _divisible(wanted * width)
             for number in range(count):
                 blocks.append(InvertedResidual(channels, outside, expansion, first if number == 0 else 1))
                 channels = outside
@@ -161,35 +159,35 @@ class MoveNet(nn.Module):
         seen = (_LAST_CHANNELS, *reversed(tapped))
         self.laterals = nn.ModuleList(SameConv2d(a, b) for a, b in zip(seen, (_PYRAMID[0], *_PYRAMID[:3]), strict=True))
         self.smooth = nn.ModuleList(SeparableConv2d(a, b) for a, b in itertools.pairwise(_PYRAMID))
-        self.heatmaps = _head(len(KEYPOINTS))
-        self.centre = _head(1)
-        self.regression = _head(2 * len(KEYPOINTS))
-        self.offsets = _head(2 * len(KEYPOINTS))
+        self.heatmaps = head(len(KEYPOINTS))
+        self.centre = head(1)
+        self.regression = head(2 * len(KEYPOINTS))
+        self.offsets = head(2 * len(KEYPOINTS))
 
-    def forward(self, pictures: Tensor) -> Heads:
-        """What is in each cell of 4×4 px.
+    def features(self, pictures: Tensor) -> Tensor:
+        """The pyramid's finest features, `(batch, 24, height/4, width/4)`.
 
         Args:
-            pictures: `(batch, 3, height, width)`, sRGB R first, 0 … 1, cut to that as 8 bits would be; MoveNet was
-                trained on squares of `side`, other sides must be multiples of 32.
+            pictures: `(batch, 3, height, width)`, sRGB R first, 0 … 1, cut to that as 8 bits would be; sides must be
+                multiples of 32.
 
         Raises:
             ValueError: other sides.
         """
-        return self.logits(self.features(pictures)).probabilities()
+        return self.pyramid(self.backbone(pictures))
 
-    def features(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        """The stem's convolution before its norm, then what the pyramid reads: strides 4, 8, 16 and 32.
+    def backbone(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        """MobileNetV2: the stem's convolution before its norm, then strides 4, 8, 16 and 32.
 
         Args:
-            pictures: see `forward`.
+            pictures: see `features`.
 
         Raises:
-            ValueError: sides that are not multiples of 32.
+            ValueError: other sides.
         """
         height, width = pictures.shape[2:]
-        if height % _COARSEST or width % _COARSEST:
-            raise ValueError(f"MoveNet: pictures of {height}×{width} px; sides must be multiples of {_COARSEST}")
+        if height % COARSEST or width % COARSEST:
+            raise ValueError(f"MoveNet: pictures of {height}×{width} px; sides must be multiples of {COARSEST}")
         centred = 2 * pictures.clamp(0, 1) - 1  # x/127.5 − 1 of 8-bit codes
         first = self.stem[0](centred) if isinstance(self.stem, nn.Sequential) else self.stem(centred)
         features = F.relu6(self.stem[1](first) if isinstance(self.stem, nn.Sequential) else first)
@@ -200,16 +198,51 @@ class MoveNet(nn.Module):
                 tapped.append(features)
         return (*tapped, F.relu6(self.last(features)))
 
-    def logits(self, features: tuple[Tensor, ...]) -> Heads:
-        """The heads of such features, heatmaps and centre before their sigmoid."""
-        *finer, coarsest = features[1:]
-        seen = self.laterals[0](coarsest)
-        for lateral, smooth, tapped in zip(self.laterals[1:], self.smooth, reversed(finer), strict=True):
-            doubled = F.interpolate(seen, scale_factor=2, mode="bilinear", align_corners=False)
-            seen = smooth(doubled + lateral(tapped))
+    def pyramid(self, backbone: tuple[Tensor, ...]) -> Tensor:
+        """The backbone's features, coarse to fine: each doubled and added to the next finer one's."""
+        *finer, coarsest = backbone[1:]
+        features: Tensor = self.laterals[0](coarsest)
+        for lateral, smooth, seen in zip(self.laterals[1:], self.smooth, reversed(finer), strict=True):
+            doubled = F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
+            features = smooth(doubled + lateral(seen))
+        return features
+
+    def heads(self, features: Tensor) -> Heads:
+        """The four heads over `features`."""
+        return self.logits(features).probabilities()
+
+    def logits(self, features: Tensor) -> Heads:
+        """The four heads over `features`, heatmaps and centre before their sigmoid."""
         return Heads(
-            self.heatmaps(seen), self.centre(seen), _as_points(self.regression(seen)), _as_points(self.offsets(seen))
+            self.heatmaps(features),
+            self.centre(features),
+            as_points(self.regression(features)),
+            as_points(self.offsets(features)),
         )
+
+
+class MoveNet(PoseFeatures):
+    """One person's pose from a square picture with the person in its middle.
+
+    Args:
+        size: `thunder` (256×256, 6.2 M parameters) or `lightning` (192×192, 2.3 M).
+    """
+
+    def __init__(self, size: SizeName) -> None:
+        super().__init__(SIZES[size].width)
+        self.size: SizeName = size
+        self.side = SIZES[size].side
+
+    def forward(self, pictures: Tensor) -> Heads:
+        """What is in each cell of 4×4 px.
+
+        Args:
+            pictures: see `features`; MoveNet was trained on squares of `side`.
+
+        Raises:
+            ValueError: see `features`.
+        """
+        return self.heads(self.features(pictures))
 
 
 def load_movenet(path: Path) -> MoveNet:
@@ -233,11 +266,12 @@ def shipped_weights(size: SizeName) -> Path:
     return Path(__file__).parent / f"movenet-{size}.safetensors"
 
 
-def _head(channels: int) -> nn.Sequential:
+def head(channels: int) -> nn.Sequential:
+    """A head over the pyramid's finest features: 3×3 and 1×1 to 96 channels and ReLU, then 1×1."""
     return nn.Sequential(SeparableConv2d(_PYRAMID[-1], _HEAD_CHANNELS), SameConv2d(_HEAD_CHANNELS, channels))
 
 
-def _as_points(channels: Tensor) -> Tensor:
+def as_points(channels: Tensor) -> Tensor:
     """`(batch, 2·joints, h, w)`, y before x as TensorFlow has it → `(batch, joints, 2, h, w)`, x before y."""
     batch, twice, height, width = channels.shape
     return channels.reshape(batch, twice // 2, 2, height, width).flip(2)

@@ -81,7 +81,7 @@ class PretrainedPose(nn.Module):
             lighting: `LOW` or `WELL`.
         """
         features = self._features(image, lighting)
-        return HeadsOutput(self.movenet.logits(features), features)
+        return HeadsOutput(self.movenet.logits(self.movenet.pyramid(features)), features)
 
     def both(self, low_light: Tensor, well_lit: Tensor) -> tuple[HeadsOutput, HeadsOutput]:
         """Heads of low-light and of well-lit crops, for training; see `models.pose.network.Cpn.both`."""
@@ -90,7 +90,7 @@ class PretrainedPose(nn.Module):
             features = tuple(torch.cat(two) for two in zip(*each, strict=True))
         else:
             features = self._features(torch.cat([low_light, well_lit]), LOW)
-        seen = HeadsOutput(self.movenet.logits(features), features)
+        seen = HeadsOutput(self.movenet.logits(self.movenet.pyramid(features)), features)
         return seen.part(slice(len(low_light))), seen.part(slice(len(low_light), None))
 
     def stem(self) -> tuple[nn.Conv2d, nn.Module]:
@@ -137,7 +137,7 @@ class PretrainedPose(nn.Module):
         for module in self.modules():
             if isinstance(module, LightingNorm):
                 module.lighting = lighting
-        return self.movenet.features(image)
+        return self.movenet.backbone(image)
 
 
 def unfolded(published: MoveNet, lsbn: bool, crops: Iterable[Tensor]) -> PretrainedPose:
