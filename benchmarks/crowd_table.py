@@ -143,7 +143,9 @@ def main() -> None:
     """Compute what is missing, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--scenes", type=int, default=6)
-    parser.add_argument("--pose", nargs="+", default=["movenet-thunder", "small"], help="as models.evaluate takes them")
+    parser.add_argument(
+        "--pose", nargs="+", default=["movenet-thunder", "low-light"], help="as models.evaluate takes them"
+    )
     parser.add_argument("--detector", type=Path, help="weights of isp-sim train-detector")
     parser.add_argument("--out", type=Path, default=Path("out/crowd-table"))
     args = parser.parse_args()

@@ -36,9 +36,7 @@ def parser(prog: str = "python -m models.train_isp") -> argparse.ArgumentParser:
     parser.add_argument(
         "--recipe", default="isp-quick", help="isp (the paper's), isp-quick, or a YAML file [%(default)s]"
     )
-    parser.add_argument(
-        "--pose", default=LEARN_POSE, help="frozen network, as models.evaluate takes it, small among them [%(default)s]"
-    )
+    parser.add_argument("--pose", default=LEARN_POSE, help="frozen network, as models.evaluate takes it [%(default)s]")
     parser.add_argument(
         "--detector",
         help="learn for the boxes of this frozen detector instead of poses, as models.evaluate takes it: "

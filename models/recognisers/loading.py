@@ -14,10 +14,10 @@ from models.pose.losses import PoseOutput
 from models.recognisers.movenet import KEYPOINTS, STRIDE, SizeName, load_movenet, shipped_weights
 from models.recognisers.plugins import from_factory, load_module
 from models.recognisers.pretrained import GROW, HeadsOutput, PretrainedPose
-from models.recognisers.recogniser import Brightened, Recogniser, RecogniserFile
+from models.recognisers.recogniser import Recogniser, RecogniserFile
 from models.recognisers.weights import SHIPPED, OurNetwork, load_network
 
-SMALL = "small"
+LOW_LIGHT = "low-light"
 """Name of the shipped low-light network."""
 WELL_LIT = "well-lit"
 """Name of the shipped network as one that has never seen the dark."""
@@ -71,8 +71,7 @@ def well_lit_alone() -> Recogniser:
     another question than what it does for one that has learned to look through noise. (Its convolutions saw both.)
     """
     network = load_network(SHIPPED)
-    brightened: Brightened = "none" if isinstance(network, PretrainedPose) else "imagenet"
-    return Recogniser(_WellLitAlone(network), _file_of(network).model_copy(update={"brightened": brightened}))
+    return Recogniser(_WellLitAlone(network), _file_of(network))
 
 
 def movenet(size: SizeName) -> Recogniser:
@@ -90,7 +89,7 @@ def load_recogniser(name: str | Path | None = None) -> Recogniser:
     Args:
         name: weights of ours (.safetensors), TorchScript (.pt) or an exported program (.pt2) with its YAML beside it,
             or `package.module:factory`, whose call gives a `Recogniser`; `movenet-thunder`, `movenet-lightning`, see
-            `movenet`; `well-lit`, see `well_lit_alone`; `small` or nothing: the shipped low-light network.
+            `movenet`; `well-lit`, see `well_lit_alone`; `low-light` or nothing: the shipped low-light network.
 
     Raises:
         ValueError: none of these, or what is there cannot be used.
@@ -99,7 +98,7 @@ def load_recogniser(name: str | Path | None = None) -> Recogniser:
         return well_lit_alone()
     if name in MOVENETS:
         return movenet(MOVENETS[str(name)])
-    path = SHIPPED if name in (None, SMALL) else Path(str(name))
+    path = SHIPPED if name in (None, LOW_LIGHT) else Path(str(name))
     if path.suffix == ".safetensors":
         return of_ours(load_network(path))
     if path.suffix in (".pt", ".pt2"):
@@ -108,7 +107,7 @@ def load_recogniser(name: str | Path | None = None) -> Recogniser:
         return _checked(from_factory(str(name), "--pose", Recogniser), name)
     raise ValueError(
         f"--pose {name}: expected .safetensors, .pt (TorchScript), .pt2 (torch.export), module:factory, "
-        f"{', '.join(MOVENETS)}, {SMALL} or {WELL_LIT}"
+        f"{', '.join(MOVENETS)}, {LOW_LIGHT} or {WELL_LIT}"
     )
 
 
@@ -118,7 +117,7 @@ def identity(name: str | Path | None = None) -> str:
     Args:
         name: as `load_recogniser` takes it.
     """
-    weights = SHIPPED if name in (None, SMALL, WELL_LIT) else Path(str(name))
+    weights = SHIPPED if name in (None, LOW_LIGHT, WELL_LIT) else Path(str(name))
     if name in MOVENETS:
         weights = shipped_weights(MOVENETS[str(name)])
     content = [one.read_bytes() for one in (weights, weights.with_suffix(".yaml")) if one.is_file()]

@@ -12,8 +12,8 @@ from models.recognisers.movenet import SIZES
 from models.recognisers.pretrained import PretrainedPose
 
 OurNetwork = Cpn | PretrainedPose
-SHIPPED = Path(__file__).parent.parent / "pose" / "small.safetensors"
-"""The network that comes with the package; `small.md` beside it says how it was trained and what it does."""
+SHIPPED = Path(__file__).parent.parent / "pose" / "low_light.safetensors"
+"""The network that comes with the package; `low_light.md` beside it says how it was trained and what it does."""
 
 
 def save_network(network: OurNetwork, path: Path, about: Mapping[str, object]) -> None:

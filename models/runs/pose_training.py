@@ -50,7 +50,7 @@ class PoseRecipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     variant: str = "lsbn+lupi"
-    size: str = "small"
+    size: str = "lightning"
     people_a_batch: int = Field(32, ge=2)
     crop: tuple[Side, Side] | None = None
     scenes: int = Field(400, ge=1)

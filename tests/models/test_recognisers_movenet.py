@@ -237,7 +237,7 @@ def test_files_of_something_else_are_refused(tmp_path):
     with pytest.raises(ValueError, match="not a whole safetensors file"):
         load_movenet(tmp_path / "nothing.safetensors")
     with pytest.raises(ValueError, match="names None as MoveNet's size"):
-        load_movenet(Path(shipped_weights("thunder")).parent.parent / "pose" / "small.safetensors")
+        load_movenet(Path(shipped_weights("thunder")).parent.parent / "pose" / "low_light.safetensors")
 
 
 def test_the_networks_are_as_large_as_published():

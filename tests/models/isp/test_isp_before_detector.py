@@ -75,7 +75,10 @@ def test_its_table_compares_with_what_was_not_learned():
 
 def test_bad_arguments_get_one_sentence(tmp_path, capsys):
     for more, told in (
-        (["--detector", "movenet-multipose", "--pose", "small"], "--pose small: with --detector no pose network"),
+        (
+            ["--detector", "movenet-multipose", "--pose", "low-light"],
+            "--pose low-light: with --detector no pose network",
+        ),
         (["--detector", "nobody"], "detector nobody: expected movenet-multipose"),
     ):
         assert train_isp.main(["--device", "cpu", "--out", str(tmp_path / "out"), *more]) == 1
