@@ -36,7 +36,7 @@ def parser(prog: str = "python -m models.train_isp") -> argparse.ArgumentParser:
     parser.add_argument(
         "--recipe", default="isp-quick", help="isp (the paper's), isp-quick, or a YAML file [%(default)s]"
     )
-    parser.add_argument("--pose", default=LEARN_POSE, help="frozen network, as models.evaluate takes it [%(default)s]")
+    parser.add_argument("--pose", help=f"frozen network, as models.evaluate takes it [{LEARN_POSE}]")
     parser.add_argument(
         "--detector",
         help="learn for the boxes of this frozen detector instead of poses, as models.evaluate takes it: "
@@ -128,6 +128,7 @@ def work(args: argparse.Namespace) -> int:
     """Train, judge, print the table and where the report lies. Raises as `models.runs.isp_training.train`."""
     if args.detector:
         return work_before_detector(args)
+    args.pose = args.pose or LEARN_POSE
     from rich.console import Console
 
     from models.data.samples import shots

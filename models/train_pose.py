@@ -25,8 +25,8 @@ def parser(prog: str = "python -m models.train_pose") -> argparse.ArgumentParser
     """The command line."""
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Train a pose network (MoveNet, or a CPN) on low-light / well-lit pairs as one of the variants that Lee et al. "
-        f"compare: {', '.join(VARIANTS)}. Without --data the rig shoots its pairs while the training runs.",
+        description="Train a pose network (MoveNet, or a CPN) on low-light / well-lit pairs as one of the variants "
+        f"that Lee et al. compare: {', '.join(VARIANTS)}. Without --data the rig shoots its pairs as it goes.",
         epilog="several GPUs: torchrun --nproc-per-node 4 -m models.train_pose --recipe exlpose --data ExLPose",
     )
     parser.add_argument("--recipe", default="quick", help=f"{', '.join(KNOWN)}, or a YAML file [%(default)s]")

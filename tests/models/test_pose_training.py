@@ -63,7 +63,7 @@ class Invented:
 def learner_of(name, seed=0):
     """A small CPN with a variant's norms and loss."""
     return PoseLearner(
-        name, new_network(PoseRecipe(variant=name, training=Recipe(seed=seed)), Invented(1), False), seed
+        name, new_network(PoseRecipe(variant=name, size="small", training=Recipe(seed=seed)), Invented(1), False), seed
     )
 
 
