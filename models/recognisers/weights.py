@@ -16,16 +16,18 @@ SHIPPED = Path(__file__).parent.parent / "pose" / "low_light.safetensors"
 """The network that comes with the package; `low_light.md` beside it says how it was trained and what it does."""
 
 
-def save_network(network: OurNetwork, path: Path, about: Mapping[str, object]) -> None:
+def save_network(network: OurNetwork, path: Path, about: Mapping[str, object], half: bool = False) -> None:
     """Write a network.
 
     Args:
         network: ours.
         path: ends on .safetensors.
         about: how it was trained; kept beside the weights.
+        half: convolutions in float16, as the shipped ones are; norms stay in float32.
     """
     metadata = {"network": json.dumps({"size": network.size, "lsbn": network.lsbn}), "about": json.dumps(about)}
-    write_tensors(path, network.state_dict(), metadata)
+    tensors = {n: t.half() if half and t.ndim == 4 else t for n, t in network.state_dict().items()}
+    write_tensors(path, tensors, metadata)
 
 
 def load_network(path: Path) -> OurNetwork:
@@ -41,5 +43,5 @@ def load_network(path: Path) -> OurNetwork:
     with torch.random.fork_rng(devices=[]):
         size, lsbn = shape["size"], shape["lsbn"]
         network = PretrainedPose(size, lsbn) if size in SIZES else Cpn(size, lsbn=lsbn)
-    fill(network, tensors, path)
+    fill(network, {n: t.float() if t.dtype == torch.float16 else t for n, t in tensors.items()}, path)
     return network
