@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from isp_sim.scenes.people.bodies.asset import IRIS, LIDS, LIPS, MOST_BONES, NAILS, PUPIL, SCLERA, SKIN, TWISTED
 from isp_sim.scenes.people.bodies.blend import smooth_normals
 from isp_sim.scenes.people.bodies.makehuman import ALL, Model, Piece, Points, Triangles, read_model, read_piece, read_target
-from isp_sim.scenes.people.bodies.own_pieces import own_pieces
+from isp_sim.scenes.people.bodies.own_pieces import head_levels, own_pieces
 
 HAIR = ("bob01", "bob02", "braid01", "long01", "ponytail01", "short01", "short02", "short03", "short04")
 PIECES: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -162,6 +162,12 @@ def build(makehuman: Path, clothes: Path, out: Path) -> None:
         reach[name] = along_limbs(piece.on(points), own, bones, spot)
     hip, knee = (man[model.groups[f"joint-l-{end}"]].mean(axis=0)[1] for end in ("upper-leg", "knee"))
     reach["skirt"] = (hip - pieces["skirt"].on(man)[:, 1]) / (hip - knee)
+    eye = man[model.groups["helper-l-eye"]].mean(axis=0)
+    for name, level in head_levels(man, eye).items():
+        if name in ("cap", "beanie", "fedora"):
+            hidden[name] = (level < 1) & (man[:, 1] > eye[1])
+        if name != "fedora":  # a shell; a peak is whole
+            reach[name] = np.where(pieces[name].weight[:, 0] == 1, level[pieces[name].corner[:, 0]], 0)
     part = parts(model, makehuman)
     seen = part >= 0
     keep = np.unique(np.concatenate([model.groups["body"], model.faces[seen].ravel()]

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float32, Int32
 
 from isp_sim.scenes.people.bodies.asset import Asset, Piece
 from isp_sim.scenes.people.bodies.blend import smooth_normals
-from isp_sim.scenes.people.clothes import Outfit, Worn
+from isp_sim.scenes.people.clothes import HAIR, Outfit, Worn
 
 HEM = 0.08
 """Skin so near to a hem that was cut, in lengths of a segment, is not hidden."""
@@ -58,8 +58,8 @@ def laid_on(piece: Piece, worn: Worn, points: Float32[np.ndarray, "p 3"], under:
     place = piece.on(points)
     if worn.out_m:
         place += np.float32(worn.out_m) * smooth_normals(place, piece.triangles)
-    seen = ~under[piece.corner].all(axis=1)
-    triangles = piece.triangles[seen[piece.triangles].any(axis=1)]
+    seen = ~under[piece.corner].all(axis=1)[piece.triangles]
+    triangles = piece.triangles[seen.all(axis=1) if worn.piece in HAIR else seen.any(axis=1)]
     cloth = Cloth(place, piece.weights, triangles, np.full(len(triangles), worn.material, np.int32))
     return cut(cloth, piece.along, worn.reach)
 

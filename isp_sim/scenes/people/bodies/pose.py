@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from isp_sim.scenes.people.bodies.asset import Asset
-from isp_sim.scenes.people.bodies.hands import FINGERS, GRIPS
+from isp_sim.scenes.people.bodies.hands import CLOSE, FINGERS, GRIPS
 from isp_sim.scenes.people.shapes import Matrix, Vector, turn_y
 from isp_sim.scenes.people.skeleton import SIDES, Build, Figure
 
@@ -146,12 +146,18 @@ class Rig:
         knuckles = unit(self.at(f"{s}-finger-5-1") - self.at(f"{s}-finger-2-1"))
         hand = turned @ about(knuckles, sign * np.radians(GRIPS[grip].wrist))
         self.put(f"hand_{s}", hand, wrist, places[2])
+        along = unit(self.at(f"{s}-finger-3-1") - wrist)
+        palm = sign * np.cross(knuckles, along)
         for finger, name in FINGERS.items():
             before = f"hand_{s}"
             for k, bend in enumerate(GRIPS[grip].bends[name], 1):
                 head, tail = (self.at(f"{s}-finger-{finger}-{n}") for n in (k, k + 1))
-                axis = knuckles if name != "thumb" else unit(np.cross(np.cross(tail - head, knuckles), tail - head))
-                turn = self.turn(before) @ about(axis, sign * np.radians(bend))
+                axis = sign * knuckles
+                if name == "thumb":  # towards the palm, then across it
+                    axis = unit(np.cross(tail - head, knuckles + palm * (k == 1)))
+                turn = self.turn(before) @ about(axis, np.radians(bend))
+                if k == 1 and name != "thumb":
+                    turn = turn @ about(palm, -sign * np.radians(CLOSE[finger]))
                 self.put(f"{name}_0{k}_{s}", turn, head, self.moved(before, head))
                 before = f"{name}_0{k}_{s}"
 
