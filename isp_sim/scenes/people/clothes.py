@@ -123,8 +123,7 @@ def draw_outfit(build: Build, table: Materials, stream: np.random.Generator) -> 
     bag = str(stream.choice(["", "backpack", "shoulder bag", "tote"], p=[0.64, 0.15, 0.13, 0.08]))
     straps = {"backpack": ("straps", "backpack"), "shoulder bag": ("shoulder strap", "shoulder bag")}.get(bag, ())
     below, above = _below(build, table, stream), _above(build, table, stream)
-    tucked = len(above) == 1 and stream.random() < 0.25
-    body = above + below if tucked else below + above
+    body = below + above
     if below[-1].piece == "dungarees":
         body = [Worn("work shirt", above[-1].material), *below]
     head = _head(build, table, stream, extra)
@@ -155,7 +154,7 @@ def _above(build: Build, table: Materials, stream: np.random.Generator) -> list[
         over, under = _cloth(table, stream, 0.0), table.add(m.cloth(stream))
         coat = [Worn("skirt", over, reach=float(stream.uniform(0.45, 1.2)), out_m=loose)] if stream.random() < 0.6 else []
         return [*coat, Worn("shirt front", under, out_m=loose), Worn("jacket", over, out_m=loose),
-                Worn("collar", over, out_m=loose + 0.004)]  # fmt: skip
+                Worn("collar", over, out_m=loose + 0.010)]  # fmt: skip
     if build.kind == "man" and stream.random() < 0.10:
         return [Worn("suit jacket", cloth, out_m=0.004)]
     if stream.random() < 0.45:
