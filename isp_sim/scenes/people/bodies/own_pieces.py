@@ -5,6 +5,7 @@ from jaxtyping import Float64
 from scipy.spatial import cKDTree
 
 from isp_sim.scenes.people.bodies.blend import smooth_normals
+from isp_sim.scenes.people.bodies.carried import box, grid_faces
 from isp_sim.scenes.people.bodies.makehuman import ALL, Model, Piece, Points, Triangles
 
 STRAP_M = 0.022
@@ -59,14 +60,6 @@ def joined(one: Piece, other: Piece) -> Piece:
     )
 
 
-def grid_faces(rows: int, columns: int, copies: int) -> Triangles:
-    """Triangles of grids of points, row by row, wound so that they face +z with x along rows and y along columns."""
-    i, j = np.meshgrid(np.arange(rows - 1), np.arange(columns - 1), indexing="ij")
-    a = (i * columns + j).ravel()
-    two = np.concatenate((np.column_stack((a, a + columns, a + 1)), np.column_stack((a + 1, a + columns, a + columns + 1))))
-    return np.concatenate([two + k * rows * columns for k in range(copies)])
-
-
 def strap(torso: Points, centre: Points, one: Points, other: Points, angles: Float64[np.ndarray, " k"]) -> Points:
     """Both edges of a band round the torso in the plane of two directions, 12 mm over it: rows of two points."""
     side = np.cross(one, other)
@@ -81,14 +74,6 @@ def strap(torso: Points, centre: Points, one: Points, other: Points, angles: Flo
     radius = np.convolve(np.pad(reach, 2, mode="edge"), np.ones(5) / 5, mode="valid") + 0.012
     middle = centre + radius[:, None] * (np.cos(angles)[:, None] * one + np.sin(angles)[:, None] * other)
     return np.stack((middle - STRAP_M * side, middle + STRAP_M * side), axis=1).reshape(-1, 3)
-
-
-def box(at: Points, half: tuple[float, float, float], power: float = 4.0) -> tuple[Points, Triangles]:
-    """A box with round edges, `|x/a|^p + |y/b|^p + |z/c|^p = 1`, as a grid of points from pole to pole."""
-    u, v = np.meshgrid(np.linspace(-np.pi, np.pi, 25), np.linspace(-np.pi / 2, np.pi / 2, 13), indexing="ij")
-    way = np.stack((np.cos(v) * np.sin(u), np.sin(v), np.cos(v) * np.cos(u)), axis=-1).reshape(-1, 3)
-    way /= (np.abs(way) ** power).sum(axis=1, keepdims=True) ** (1 / power)
-    return at + way * half, grid_faces(25, 13, 1)
 
 
 def own_pieces(model: Model, points: Points, like: Piece) -> dict[str, Piece]:

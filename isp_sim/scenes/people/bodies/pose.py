@@ -20,8 +20,6 @@ length on the average adult."""
 BENDS = (0.0, 0.30, 0.65, 1.0)
 """Where the figure's spine has pelvis, waist, chest and neck, over its length."""
 
-Moves = Float64[np.ndarray, "bones 3 4"]
-Turns = dict[str, Matrix]
 
 
 def about(axis: Vector, angle: float) -> Matrix:
@@ -58,10 +56,9 @@ class Rig:
 
     def __init__(self, a: Asset, points: Float32[np.ndarray, "p 3"], build: Build, figure: Figure) -> None:
         self.a, self.figure, self.build = a, figure, build
-        self.moves = np.zeros((len(a.bones), 3, 4))
+        self.moves: Float64[np.ndarray, "bones 3 4"] = np.zeros((len(a.bones), 3, 4))
         self.points = points
-        crown = int(points[: a.skin_points, 1].argmax())
-        self.crown = points[crown].astype(np.float64)
+        self.crown = points[points[: a.skin_points, 1].argmax()].astype(np.float64)
         self.chest = figure.frames["chest"]
 
     def at(self, joint: str) -> Vector:
@@ -181,8 +178,8 @@ class Rig:
         self.put(f"ball_{s}", between(foot, level, 0.7 if raised else 0.0), ball, self.moved(f"foot_{s}", ball), stretch)
 
 
-def bone_moves(a: Asset, points: Float32[np.ndarray, "p 3"], build: Build, figure: Figure, grips: dict[str, str]) -> tuple[Moves, Vector]:
-    """The moves of all bones, and where the crown comes to lie, m.
+def posed(a: Asset, points: Float32[np.ndarray, "p 3"], build: Build, figure: Figure, grips: dict[str, str]) -> Rig:
+    """The rig of an unposed body with all its bones moved.
 
     Args:
         a: the asset.
@@ -196,4 +193,4 @@ def bone_moves(a: Asset, points: Float32[np.ndarray, "p 3"], build: Build, figur
     for side in SIDES:
         rig.arm(side, grips[side])
         rig.leg(side)
-    return rig.moves, rig.moved("head", rig.crown)
+    return rig
