@@ -129,7 +129,7 @@ def draw_outfit(build: Build, table: Materials, stream: np.random.Generator) -> 
     if below[-1].piece == "dungarees":
         body = [Worn("work shirt", above[-1].material), *below]
     head = _head(build, table, stream, extra)
-    return Outfit(parts, (*body, *(Worn(name, extra, out_m=0.002) for name in straps), *head), bag, extra)
+    return Outfit(parts, (*body, *(Worn(name, extra, out_m=0.005) for name in straps), *head), bag, extra)
 
 
 def _below(build: Build, table: Materials, stream: np.random.Generator) -> list[Worn]:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32
 
+from isp_sim.scenes.people.bodies.blend import held
+
 FILE = Path(__file__).with_name("makehuman.npz")
 
 SKIN, LIPS, NAILS, LIDS, SCLERA, IRIS, PUPIL = range(7)
@@ -48,7 +50,7 @@ class Piece:
         `span` of the pairs along x, y, z.
         """
         span = np.abs(np.diagonal(points[self.pairs[:, 0]] - points[self.pairs[:, 1]]))
-        return np.asarray(np.einsum("nk,nkj->nj", self.weight, points[self.corner]) + self.offset * (span / self.unit))
+        return np.asarray(held(points, self.corner, self.weight, self.offset * (span / self.unit)))
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ def asset() -> Asset:
             corner, share, a["piece_offset"][own], a["piece_pairs"][k].astype(np.int32), a["piece_unit"][k],
             a["piece_faces"][faces].astype(np.int32), a["piece_along"][own].astype(np.float32),
             a["piece_over"][own].astype(np.float32), hides[k], covers[k],
-            np.einsum("nk,nkb->nb", share, weights[corner]),
+            sum(share[:, k, None] * weights[corner[:, k]] for k in range(3)),
         )  # fmt: skip
     numbered = {what: {name: k for k, name in enumerate(a[what].tolist())} for what in ("joints", "targets", "bones")}
     return Asset(

@@ -27,7 +27,8 @@ from isp_sim.scenes.people.bodies.own_pieces import head_levels, own_pieces
 
 HAIR = ("bob01", "bob02", "braid01", "long01", "ponytail01", "short01", "short02", "short03", "short04")
 PIECES: dict[str, tuple[str, tuple[int, ...]]] = {
-    "tee": ("female_casualsuit01", (1311,)), "wide tee": ("male_casualsuit04", (810,)), "blouse": ("female_elegantsuit01", (1810,)),
+    "tee": ("female_casualsuit01", (1311,)), "wide tee": ("male_casualsuit04", (810,)),
+    "blouse": ("female_elegantsuit01", (1810,)),
     "sweater": ("male_casualsuit02", (1250,)), "polo": ("male_casualsuit03", (1613,)),
     "loose tee": ("male_casualsuit06", (2822,)), "work shirt": ("male_worksuit01", (1115,)),
     "jacket": ("male_casualsuit05", (1659,)), "collar": ("male_casualsuit05", (277,)),
@@ -41,8 +42,10 @@ PIECES: dict[str, tuple[str, tuple[int, ...]]] = {
 }  # fmt: skip
 """Pieces: the file each is of and the sizes (points) of its connected parts; all of them if none."""
 COVERS_NOTHING = (*HAIR, "brows", "collar", "straps", "backpack", "shoulder strap", "shoulder bag")
-COVERS_M, SKIRT_M, DEPTH_M = 0.06, 0.20, 0.01
-"""Skin with a piece (a skirt) no farther before it, and no deeper in it, is hidden."""
+LEGS_M = 0.27
+"""Half the width of legs that stand apart, without the hands beside them."""
+COVERS_M, DEPTH_M = 0.06, 0.01
+"""Skin with a piece no farther before it, and no deeper in it, is hidden."""
 
 
 def shape_targets(folder: Path) -> dict[str, Points]:
@@ -95,16 +98,16 @@ def skin_weights(model: Model, folder: Path, t: dict[str, np.ndarray]) -> tuple[
     return list(weights), matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1e-9)
 
 
-def cover(skin: Points, normals: Points, cloth: Points, faces: Triangles, most: float) -> Float64[np.ndarray, " n"]:
-    """How far over a point of the skin, along its normal, the cloth lies, m, from 1 cm under the skin to `most` over
-    it (Möller and Trumbore 1997); infinite where there is none.
+def cover(skin: Points, normals: Points, cloth: Points, faces: Triangles) -> Float64[np.ndarray, " n"]:
+    """How far over a point of the skin, along its normal, the cloth lies, m, from `DEPTH_M` under the skin to `COVERS_M`
+    over it (Möller and Trumbore 1997); infinite where there is none.
     """
     start = skin - DEPTH_M * normals
     found = np.full(len(skin), np.inf)
     near = cKDTree(start)
     for a, b, c in cloth[faces]:
         middle = (a + b + c) / 3
-        reach = max(np.linalg.norm(corner - middle) for corner in (a, b, c)) + most + DEPTH_M
+        reach = max(np.linalg.norm(corner - middle) for corner in (a, b, c)) + COVERS_M + DEPTH_M
         rows = np.array(near.query_ball_point(middle, reach), int)
         ray, e, f = normals[rows], b - a, c - a
         p = np.cross(ray, f)
@@ -114,7 +117,7 @@ def cover(skin: Points, normals: Points, cloth: Points, faces: Triangles, most: 
             u = (s * p).sum(axis=1) / det
             q = np.cross(s, e)
             v, t = (ray * q).sum(axis=1) / det, q @ f / det
-            met = (u >= 0) & (v >= 0) & (u + v <= 1) & (t >= 0) & (t <= most + DEPTH_M)
+            met = (u >= 0) & (v >= 0) & (u + v <= 1) & (t >= 0) & (t <= COVERS_M + DEPTH_M)
         found[rows] = np.where(met, np.minimum(found[rows], t - DEPTH_M), found[rows])
     return found
 
@@ -171,8 +174,11 @@ def build(makehuman: Path, clothes: Path, out: Path) -> None:
         normals = smooth_normals(points, skin)
         covers[name] = np.full(ALL, np.inf)
         if name not in COVERS_NOTHING:
-            most = SKIRT_M if "skirt" in name else COVERS_M
-            covers[name] = cover(points, normals, piece.on(points), piece.faces, most)
+            covers[name] = cover(points, normals, piece.on(points), piece.faces)
+        if "skirt" in name:  # legs inside it, whatever way their skin looks
+            low, high = piece.on(points)[:, 1].min(), piece.on(points)[:, 1].max()
+            inside = (points[:, 1] > low) & (points[:, 1] < high) & (np.abs(points[:, 0]) < LEGS_M)
+            covers[name] = np.where(inside, np.minimum(covers[name], COVERS_M), covers[name])
         lift = piece.on(points) - (points[piece.corner] * piece.weight[:, :, None]).sum(axis=1)
         over[name] = (lift * (normals[piece.corner] * piece.weight[:, :, None]).sum(axis=1)).sum(axis=1)
         own = (weights[piece.corner] * piece.weight[:, :, None]).sum(axis=1)

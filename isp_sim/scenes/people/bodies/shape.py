@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from isp_sim.scenes.people.bodies.asset import Asset
+from isp_sim.scenes.people.bodies.blend import mixed
 from isp_sim.scenes.people.skeleton import ANCESTRIES, Build
 
 AGES = ((1.0, "baby"), (10.0, "child"), (25.0, "young"), (90.0, "old"))
@@ -45,9 +46,7 @@ def shaped(a: Asset, build: Build) -> Float32[np.ndarray, "p 3"]:
     """Points and joints of the asset, m, soles on y = 0 and crown at the build's stature."""
     shares = [(a.targets[name], share) for name, share in target_shares(build) if name in a.targets]
     rows = [row for row, _ in shares]
-    mix = np.array([share for _, share in shares], np.float32) * a.scale[rows]
-    moved = np.tensordot(mix, a.moves[rows].astype(np.float32), axes=1)
-    points = a.points + moved
+    points = mixed(a.points, a.moves[rows], np.array([share for _, share in shares], np.float32) * a.scale[rows])
     body = points[: a.skin_points, 1]
     low, high = body.min(), body.max()
     points[:, 1] -= low
