@@ -6,7 +6,7 @@ import numpy as np
 
 from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people.materials import Materials, Rgb
-from isp_sim.scenes.people.skeleton import Build
+from isp_sim.scenes.people.skeleton import ANCESTRIES, Build
 
 WHOLE = 9.0
 """A reach past every hem."""
@@ -80,9 +80,9 @@ def _shoes(table: Materials, stream: np.random.Generator) -> int:
     return table.add(colour, gloss=0.08, sharpness=25, variation=0.1, grain=0.03)
 
 
-def _complexion(table: Materials, stream: np.random.Generator) -> tuple[int, ...]:
+def _complexion(build: Build, table: Materials, stream: np.random.Generator) -> tuple[int, ...]:
     """Skin and what is let into it; lips, nails and lids take their colour from the skin's."""
-    red, green, blue = m.skin(stream)
+    red, green, blue = m.skin(dict(zip(ANCESTRIES, build.ancestry, strict=True)), stream)
     painted = stream.random() < 0.15
     lips = (0.92 * red, 0.66 * green, 0.72 * blue) if not painted else (0.45, 0.05, 0.07)
     iris = m.lab(float(stream.uniform(12, 45)), float(stream.uniform(-4, 8)), float(stream.uniform(-12, 16)))
@@ -119,7 +119,7 @@ def _head(build: Build, table: Materials, stream: np.random.Generator, extra: in
 
 def draw_outfit(build: Build, table: Materials, stream: np.random.Generator) -> Outfit:
     """Draw clothes, skin and hair for somebody."""
-    parts = _complexion(table, stream)
+    parts = _complexion(build, table, stream)
     extra = _cloth(table, stream, 0.1)
     bag = str(stream.choice(["", "backpack", "shoulder bag", "tote"], p=[0.64, 0.15, 0.13, 0.08]))
     straps = {"backpack": ("straps", "backpack"), "shoulder bag": ("shoulder strap", "shoulder bag")}.get(bag, ())

@@ -39,7 +39,9 @@ XYZ_TO_REC709 = np.array(
 
 ITA_DEG = (-50.0, 60.0)
 """Individual typology angle of skin, dark … very light: the classes of Del Bino and Bernerd, Br. J. Dermatol. 169
-(2013), run from below −30° to above 55°; `ITA = atan((L* − 50)/b*)`. How often which is drawn is assumed."""
+(2013), run from below −30° to above 55°; `ITA = atan((L* − 50)/b*)`."""
+ITA_MIDDLE_DEG, ITA_SD_DEG = {"african": -20.0, "asian": 30.0, "caucasian": 42.0}, 14.0
+"""Its mean for each ancestry, mixed by their shares, and its spread. Assumed."""
 SKIN_B = (13.0, 19.0)
 SKIN_A = (7.0, 13.0)
 """b* and a* of skin. Assumed."""
@@ -101,10 +103,11 @@ def lch(lightness: float, chroma: float, hue_deg: float) -> Rgb:
     return lab(lightness, chroma * np.cos(np.radians(hue_deg)), chroma * np.sin(np.radians(hue_deg)))
 
 
-def skin(stream: np.random.Generator) -> Rgb:
-    """Skin: `L* = 50 + b*·tan ITA`."""
+def skin(ancestry: dict[str, float], stream: np.random.Generator) -> Rgb:
+    """Skin of a mixture of ancestries: `L* = 50 + b*·tan ITA`."""
     b = stream.uniform(*SKIN_B)
-    lightness = 50 + b * np.tan(np.radians(stream.triangular(ITA_DEG[0], 35, ITA_DEG[1])))
+    middle = sum(share * ITA_MIDDLE_DEG[name] for name, share in ancestry.items())
+    lightness = 50 + b * np.tan(np.radians(np.clip(stream.normal(middle, ITA_SD_DEG), *ITA_DEG)))
     return lab(lightness, stream.uniform(*SKIN_A), b)
 
 

@@ -23,7 +23,7 @@ from isp_sim.scenes.people.bodies.makehuman import (
     read_piece,
     read_target,
 )
-from isp_sim.scenes.people.bodies.own_pieces import head_levels, own_pieces
+from isp_sim.scenes.people.bodies.own_pieces import attach, head_levels, own_pieces
 
 HAIR = ("bob01", "bob02", "braid01", "long01", "ponytail01", "short01", "short02", "short03", "short04")
 PIECES: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -99,8 +99,8 @@ def skin_weights(model: Model, folder: Path, t: dict[str, np.ndarray]) -> tuple[
 
 
 def cover(skin: Points, normals: Points, cloth: Points, faces: Triangles) -> Float64[np.ndarray, " n"]:
-    """How far over a point of the skin, along its normal, the cloth lies, m, from `DEPTH_M` under the skin to `COVERS_M`
-    over it (Möller and Trumbore 1997); infinite where there is none.
+    """How far over a point of the skin, along its normal, the cloth lies, m: from `DEPTH_M` under it to `COVERS_M` over
+    it (Möller and Trumbore 1997); infinite where there is none.
     """
     start = skin - DEPTH_M * normals
     found = np.full(len(skin), np.inf)
@@ -167,6 +167,8 @@ def build(makehuman: Path, clothes: Path, out: Path) -> None:
     paths = {path.stem: path for path in clothes.rglob("*.mhclo")}
     pieces = {name: read_piece(paths[stem], sizes) for name, (stem, sizes) in PIECES.items()}
     pieces |= own_pieces(model, man, pieces["fedora"])
+    woman, narrow, wide = neutral["female"], pieces["pencil skirt"], model.faces[model.group == "helper-skirt"]
+    pieces["pencil skirt"] = attach(narrow.on(woman), narrow.faces, woman, wide, narrow)  # hangs as the wide one does
     skin = model.faces[np.isin(model.group, ("body", "helper-tights", "helper-skirt"))]
     covers, reach, over = {}, {}, {}
     for name, piece in pieces.items():
