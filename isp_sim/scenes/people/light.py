@@ -17,6 +17,7 @@ from isp_sim.scenes.people.intersect import INSTANCE
 from isp_sim.scenes.people.materials import Rgb
 from isp_sim.scenes.people.textures import noise
 from isp_sim.scenes.people.trace import blocked
+from isp_sim.scenes.people.triangles import shadowed
 
 SUN, LAMP, WINDOW = 0, 1, 2
 SUN_RADIUS = 0.00465
@@ -164,14 +165,13 @@ def ambient(s, k, sky, shades, px, py, pz, nx, ny, nz):  # type: ignore[no-untyp
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def irradiance(s, k, nodes, order, rows, px, py, pz, nx, ny, nz, vx, vy, vz, cell):  # type: ignore[no-untyped-def]
+def irradiance(s, k, nodes, order, rows, bodies, sx, sy, sz, nx, ny, nz, vx, vy, vz, cell):  # type: ignore[no-untyped-def]
     """Light of the lights at a point, over π, in three bands, if nothing stood in its way; the highlight it gives
-    towards the viewer; and the share of it that arrives, towards one of 16 places on each light.
+    towards the viewer; and the share of it that arrives, towards one of 16 places on each light. Shadow rays start at s.
     """
     red = green = blue = shine_r = shine_g = shine_b = 0.0
     sent = arrives = 0.0
     gloss, sharp = s[k, m.GLOSS], s[k, m.SHARPNESS]
-    sx, sy, sz = px + 2e-3 * nx, py + 2e-3 * ny, pz + 2e-3 * nz
     along, aside = spot(cell)
     for i in range(len(rows)):
         lx, ly, lz = rows[i, 1], rows[i, 2], rows[i, 3]
@@ -194,7 +194,10 @@ def irradiance(s, k, nodes, order, rows, px, py, pz, nx, ny, nz, vx, vy, vz, cel
             continue
         e = strength * cosine
         sent += e * colour
-        if not blocked(s, nodes, order, sx, sy, sz, tx, ty, tz, reach):
+        if not (
+            shadowed(bodies.nodes, bodies.triangles, sx, sy, sz, tx, ty, tz, reach)
+            or blocked(s, nodes, order, sx, sy, sz, tx, ty, tz, reach)
+        ):
             arrives += e * colour
         red, green, blue = red + e * rows[i, 7], green + e * rows[i, 8], blue + e * rows[i, 9]
         if gloss > 0.0:

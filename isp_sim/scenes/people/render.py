@@ -4,22 +4,28 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from jaxtyping import Float32, Float64, Int32, UInt8, UInt16
+from jaxtyping import Float32, Float64, Int32, Int64, UInt8, UInt16
 
 from isp_sim import streams  # noqa: F401  (names the cache of compiled kernels)
 from isp_sim.parallel_rows import in_rows
 from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people import semantics
-from isp_sim.scenes.people.intersect import INSTANCE, pack
+from isp_sim.scenes.people.intersect import INSTANCE, KIND, MESH, NONE, Solids, pack
 from isp_sim.scenes.people.light import Lights
 from isp_sim.scenes.people.shade import radiance
+from isp_sim.scenes.people.mesh import Mesh
 from isp_sim.scenes.people.shapes import Shapes
-from isp_sim.scenes.people.skin import joined
+from isp_sim.scenes.people.textures import SIZE
 from isp_sim.scenes.people.trace import nearest, tree
+from isp_sim.scenes.people.triangles import ROW, Bodies, gather_bodies, rasterise
 
 TILE = 16
 TURNS = ((0, 8, 2, 10), (12, 4, 14, 6), (3, 11, 1, 9), (15, 7, 13, 5))
 """Which of 16 places on a light a pixel looks at, by row and column modulo 4."""
+SAMPLES = ((0.0, 0.0), (0.125, -0.375), (-0.375, -0.125), (0.375, 0.125), (-0.125, 0.375))
+"""Where in a pixel rays go: through its middle, and four more on outlines."""
+FOLD_M = 0.04
+"""Neighbours on one body whose depths differ by more lie on either side of an outline."""
 NO_SHADOW = (semantics.FLOOR, semantics.GROUND, semantics.WALL, semantics.CEILING, semantics.WINDOW, semantics.LIGHT)
 """What a light inside a room cannot be hidden by; out of doors nothing lies under the ground."""
 
@@ -78,8 +84,20 @@ def direction(camera, x, y):  # type: ignore[no-untyped-def]
     return u / length, (c * v - s) / length, (s * v + c) / length, 1.0 / length
 
 
+@numba.njit(nogil=True, error_model="numpy")
+def _met(s, bodies, nearness, which, n, camera, listed, near, starts, tile, x, y):  # type: ignore[no-untyped-def]
+    """What the ray through place n of a pixel meets: surface, triangle (−1 on solids), distance; its direction."""
+    dx, dy, dz, cosine = direction(camera, x + SAMPLES[n][0], y + SAMPLES[n][1])
+    i, k, t = which[n, y, x], -1, NONE
+    if i >= 0:
+        k, t = int(bodies.triangles[i, ROW]), 1.0 / (nearness[n, y, x] * cosine)
+    first, last = starts[tile], starts[tile + 1]
+    t, met = nearest(s, listed, near, first, last, camera.x, camera.y, camera.z, dx, dy, dz, t, k)
+    return met, i if met == k else -1, t, dx, dy, dz, cosine
+
+
 @numba.njit(nogil=True, error_model="numpy", cache=True)
-def _first(start, stop, bands, s, nodes, order, rows, sky, shades, camera, listed, near, starts, *planes):  # type: ignore[no-untyped-def]
+def _first(start, stop, bands, s, nodes, order, rows, sky, shades, bodies, nearness, which, camera, listed, near, starts, *planes):  # type: ignore[no-untyped-def]
     """One ray through the middle of every pixel, towards one of 16 places on every light by turns.
 
     Planes: what comes past the lights, what they send and the share that arrives, the solid, the depth.
@@ -92,12 +110,11 @@ def _first(start, stop, bands, s, nodes, order, rows, sky, shades, camera, liste
             tile = tile_row * across + tile_column
             for y in range(tile_row * TILE, min(tile_row * TILE + TILE, camera.height)):
                 for x in range(tile_column * TILE, min(tile_column * TILE + TILE, camera.width)):
-                    dx, dy, dz, cosine = direction(camera, x, y)
-                    t, k = nearest(
-                        s, listed, near, starts[tile], starts[tile + 1], camera.x, camera.y, camera.z, dx, dy, dz
+                    k, i, t, dx, dy, dz, cosine = _met(
+                        s, bodies, nearness, which, 0, camera, listed, near, starts, tile, x, y
                     )
                     r, g, b, er, eg, eb, arrives = radiance(
-                        s, nodes, order, rows, sky, shades, camera, k, t, dx, dy, dz, TURNS[y & 3][x & 3]
+                        s, nodes, order, rows, sky, shades, bodies, camera, k, i, t, dx, dy, dz, TURNS[y & 3][x & 3]
                     )
                     image[y, x, 0], image[y, x, 1], image[y, x, 2] = r, g, b
                     lit[y, x, 0], lit[y, x, 1], lit[y, x, 2], lit[y, x, 3] = er, eg, eb, arrives
@@ -132,30 +149,30 @@ def _shadows(start, stop, s, image, lit, solid):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)
-def _edges(start, stop, bands, s, nodes, order, rows, sky, shades, camera, listed, near, starts, image, solid, smooth):  # type: ignore[no-untyped-def]
-    """Four more rays where a pixel's neighbour sees another solid: the outline's pixel is their mean."""
+def _edges(start, stop, bands, s, nodes, order, rows, sky, shades, bodies, nearness, which, camera, listed, near, starts, *planes):  # type: ignore[no-untyped-def]
+    """Four more rays where a pixel's neighbour sees another solid, surface or limb: the outline's pixel is their mean."""
+    image, solid, depth, smooth = planes
     across = (camera.width + TILE - 1) // TILE
     for band in range(start, stop):
         for y in range(bands[band] * TILE, min(bands[band] * TILE + TILE, camera.height)):
             for x in range(camera.width):
                 k = solid[y, x]
-                same = True
+                same, body = True, k >= 0 and s[k, KIND] == MESH
                 for j in range(max(y - 1, 0), min(y + 2, camera.height)):
                     for i in range(max(x - 1, 0), min(x + 2, camera.width)):
-                        same = same and solid[j, i] == k
+                        same = same and solid[j, i] == k and (not body or abs(depth[j, i] - depth[y, x]) < FOLD_M)
                 smooth[y, x, 0], smooth[y, x, 1], smooth[y, x, 2] = image[y, x, 0], image[y, x, 1], image[y, x, 2]
                 if same:
                     continue
                 tile = (y // TILE) * across + x // TILE
                 red = green = blue = 0.0
-                for n in range(4):
-                    ox, oy = (0.125, -0.375, 0.375, -0.125)[n], (-0.375, -0.125, 0.125, 0.375)[n]
-                    dx, dy, dz, _ = direction(camera, x + ox, y + oy)
-                    t, k = nearest(
-                        s, listed, near, starts[tile], starts[tile + 1], camera.x, camera.y, camera.z, dx, dy, dz
+                for n in range(1, len(SAMPLES)):
+                    k, i, t, dx, dy, dz, _ = _met(
+                        s, bodies, nearness, which, n, camera, listed, near, starts, tile, x, y
                     )
+                    cell = 4 * n - 4 + TURNS[y & 3][x & 3] // 4
                     r, g, b, er, eg, eb, arrives = radiance(
-                        s, nodes, order, rows, sky, shades, camera, k, t, dx, dy, dz, 4 * n + TURNS[y & 3][x & 3] // 4
+                        s, nodes, order, rows, sky, shades, bodies, camera, k, i, t, dx, dy, dz, cell
                     )
                     red += 0.25 * (r + arrives * er)
                     green += 0.25 * (g + arrives * eg)
@@ -191,10 +208,49 @@ def tiles(
     return listed, near, starts
 
 
-def render(shapes: Shapes, table: Float64[np.ndarray, "rows columns"], lights: Lights, camera: Camera) -> Rendered:
-    """Render the solids; the result does not depend on the number of threads."""
+def surfaces(
+    meshes: list[Mesh], table: Float64[np.ndarray, "rows columns"], solids: Solids
+) -> tuple[Solids, list[Int64[np.ndarray, " m"]]]:
+    """A row more in `Solids` for each material of each body; also each triangle's row."""
+    rows, numbers = [solids], []
+    for instance, mesh in enumerate(meshes, start=1):
+        used, own = np.unique(mesh.material, return_inverse=True)
+        numbers.append(own + sum(map(len, rows)))
+        more = np.zeros((len(used), solids.shape[1]))
+        more[:, KIND], more[:, SIZE], more[:, INSTANCE] = MESH, mesh.rest[:, 1].max(), instance
+        more[:, m.FIRST_COLUMN :] = table[used]
+        rows.append(more)
+    return np.concatenate(rows), numbers
+
+
+def _seen_triangles(bodies: Bodies, places: Float64[np.ndarray, "n 3"], camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    """One over depth, 1/m, and triangle at each place (`SAMPLES`) in each pixel."""
+    spots = camera.project(places)
+    spots[:, 2] = np.where(spots[:, 2] > 0.05, 1 / np.maximum(spots[:, 2], 0.05), 0)
+    shape = (len(SAMPLES), camera.height, camera.width)
+    nearness, which = np.empty(shape, np.float32), np.empty(shape, np.int32)
+    for n, (dx, dy) in enumerate(SAMPLES):
+        in_rows(rasterise, camera.height, bodies.triangles, spots, dx, dy, nearness[n], which[n])
+    return nearness, which
+
+
+def render(
+    shapes: Shapes, meshes: list[Mesh], table: Float64[np.ndarray, "rows columns"], lights: Lights, camera: Camera
+) -> Rendered:
+    """Render things and people; the result does not depend on the number of threads.
+
+    Args:
+        shapes: solids that are nobody.
+        meshes: people, instances 1, 2 …
+        table: materials.
+        lights: lights, sky, balls that dim it.
+        camera: the view.
+    """
     low, high = shapes.bounds()
-    s = joined(pack(shapes, table), low, high)
+    s, numbers = surfaces(meshes, table, pack(shapes, table))
+    bodies = gather_bodies(meshes, numbers)
+    places = np.concatenate([np.zeros((0, 3)), *(mesh.vertices for mesh in meshes)])
+    nearness, which = _seen_triangles(bodies, places, camera)
     casts = (table[shapes.material, m.GLOW - m.FIRST_COLUMN] == 0) & ~np.isin(shapes.semantic, NO_SHADOW)
     nodes, order = tree(low, high, np.flatnonzero(casts))
     listed, near, starts = tiles(low, high, camera)
@@ -204,10 +260,11 @@ def render(shapes: Shapes, table: Float64[np.ndarray, "rows columns"], lights: L
     solid, depth = np.empty(shape, np.int32), np.empty(shape, np.float32)
     down = -(-camera.height // TILE)
     bands = np.concatenate((np.arange(0, down, 2), np.arange(1, down, 2)))  # the sky is quick: share it out
-    common = (bands, s, nodes, order, *lights, camera, listed, near, starts)
+    common = (bands, s, nodes, order, *lights, bodies, nearness, which, camera, listed, near, starts)
     in_rows(_first, down, *common, image, lit, solid, depth)
     in_rows(_shadows, camera.height, s, image, lit, solid)
-    in_rows(_edges, down, *common, image, solid, smooth)
-    instance = np.append(shapes.instance, 0)[solid].astype(np.uint16)
-    semantic = np.append(shapes.semantic, semantics.SKY)[solid].astype(np.uint8)
-    return Rendered(smooth, instance, semantic, depth)
+    in_rows(_edges, down, *common, image, solid, depth, smooth)
+    people = np.where(s[:, KIND] == MESH, s[:, INSTANCE], 0)
+    classes = np.full(len(s) + 1, semantics.PERSON)
+    classes[: len(shapes)], classes[-1] = shapes.semantic, semantics.SKY
+    return Rendered(smooth, np.append(people, 0)[solid].astype(np.uint16), classes[solid].astype(np.uint8), depth)

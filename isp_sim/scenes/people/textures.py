@@ -4,7 +4,7 @@ import numba
 import numpy as np
 
 from isp_sim.scenes.people import materials as m
-from isp_sim.scenes.people.shapes import BALL, CONE
+from isp_sim.scenes.people.shapes import BALL, CONE, HULL
 
 SIZE = 13
 """First of a solid's sizes in its row (`intersect.Solids`)."""
@@ -97,6 +97,12 @@ def surface(s, k, kind, x, y, z):  # type: ignore[no-untyped-def]
         return np.arctan2(x, z) * s[k, SIZE + 1], y
     if kind == BALL:
         return x * s[k, SIZE], y * s[k, SIZE + 1]
+    if kind > HULL:  # a body at rest: round the trunk and the legs, along the arms
+        tall = s[k, SIZE]
+        if y > 0.5 * tall and np.abs(x) > 0.12 * tall:
+            return z, np.abs(x)
+        axis = 0.0 if y > 0.5 * tall else np.sign(x) * 0.055 * tall
+        return np.arctan2(x - axis, z) * 0.08 * tall, y
     ax, ay, az = np.abs(x), np.abs(y), np.abs(z)
     if ay >= ax and ay >= az:
         return x * s[k, SIZE], z * s[k, SIZE + 2]

@@ -1,0 +1,331 @@
+"""The triangles of a scene's bodies, in numba: a bounding-volume hierarchy, shadow rays, a rasteriser for the rays of
+the camera, and how much of the sky each vertex sees past its own body.
+"""
+
+from typing import NamedTuple
+
+import numba
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from isp_sim.parallel_rows import in_rows
+from isp_sim.scenes.people.mesh import Mesh
+
+LEAF, BINS = 4, 12  # triangles in a leaf; places tried for a split
+ROW, CORNERS = 9, 10
+"""Columns of a triangle: corner, two edges, then the row of its surface in `Solids` and its vertices' numbers."""
+OPEN = 6
+"""Column of a vertex after normal and place at rest: share of the sky it sees past its own body."""
+DIRECTIONS, CELLS, CELL_M, BIAS_M = 40, 128, 0.025, 0.03
+"""Sky visibility: directions, cells of a depth map along its side, their size, and how far in front hides."""
+
+
+class Bodies(NamedTuple):
+    """Everybody's triangles, body after body.
+
+    Attributes:
+        nodes: of the hierarchy, depth first: low corner, high corner, the node that follows when this one is missed,
+            and `8·first + number` of its triangles (−1 for inner nodes).
+        triangles: corner, edges, surface, vertices (`ROW`, `CORNERS`); in the order of the leaves.
+        vertices: normal, place at rest, share of the sky (`OPEN`).
+    """
+
+    nodes: Float32[np.ndarray, "nodes 8"]
+    triangles: Float32[np.ndarray, "m 16"]
+    vertices: Float32[np.ndarray, "n 8"]
+
+
+def gather_bodies(meshes: list[Mesh], surfaces: list[Int64[np.ndarray, " m"]]) -> Bodies:
+    """Everybody's triangles with their hierarchy and sky visibility.
+
+    Args:
+        meshes: in the world, m.
+        surfaces: row in `Solids` of each triangle of each mesh.
+    """
+    first = np.cumsum([0] + [len(mesh.vertices) for mesh in meshes])
+    starts = np.cumsum([0] + [len(mesh.triangles) for mesh in meshes])
+    packed = np.zeros((starts[-1], 16), np.float32)
+    vertices = np.zeros((first[-1], 8), np.float32)
+    for n, (mesh, surface) in enumerate(zip(meshes, surfaces, strict=True)):
+        own = packed[starts[n] : starts[n + 1]]
+        corners = mesh.vertices[mesh.triangles]
+        own[:, :3], own[:, 3:6], own[:, 6:9] = corners[:, 0], corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+        own[:, ROW], own[:, CORNERS : CORNERS + 3] = surface, mesh.triangles + first[n]
+        vertices[first[n] : first[n + 1], :OPEN] = np.column_stack((mesh.normals, mesh.rest))
+    nodes, used = np.empty((2 * len(packed) + 1, 8), np.float32), np.zeros(len(meshes), np.int64)
+    triangles = np.empty_like(packed)
+    places = np.concatenate([mesh.vertices for mesh in meshes]) if meshes else np.zeros((0, 3), np.float32)
+    if meshes:
+        in_rows(_hierarchy, len(meshes), starts, packed, triangles, nodes, used)
+        in_rows(_sky_seen, len(meshes), first, starts, places, packed, vertices, _directions())
+    parts = [nodes[2 * starts[n] : 2 * starts[n] + used[n]] for n in range(len(meshes))]
+    for part, before in zip(parts, np.cumsum([0, *used]), strict=False):
+        part[:, 6] += before
+    return Bodies(np.concatenate([np.zeros((0, 8), np.float32), *parts]), triangles, vertices)
+
+
+def _directions() -> Float32[np.ndarray, "directions 3"]:
+    """Evenly over the sphere: a golden spiral."""
+    n = np.arange(DIRECTIONS) + 0.5
+    up, turn = 1 - 2 * n / DIRECTIONS, n * np.pi * (3 - np.sqrt(5))
+    flat = np.sqrt(1 - up * up)
+    return np.column_stack((flat * np.cos(turn), up, flat * np.sin(turn))).astype(np.float32)
+
+
+@numba.njit(nogil=True, error_model="numpy", cache=True)
+def _hierarchy(start, stop, starts, packed, triangles, nodes, used):  # type: ignore[no-untyped-def]
+    """The hierarchy of each body: nodes split where the surface-area heuristic is least, along their longest side."""
+    for body in range(start, stop):
+        offset, count = starts[body], starts[body + 1] - starts[body]
+        low, high = np.empty((count, 3), np.float32), np.empty((count, 3), np.float32)
+        for i in range(count):
+            for c in range(3):
+                a = packed[offset + i, c]
+                b, d = a + packed[offset + i, 3 + c], a + packed[offset + i, 6 + c]
+                low[i, c], high[i, c] = min(a, b, d), max(a, b, d)
+        order = np.arange(count)
+        stack = np.empty((64, 2), np.int64)
+        last = np.empty(2 * count + 1, np.int64)
+        own = nodes[2 * offset :]
+        node, depth = 0, 1
+        stack[0, 0], stack[0, 1] = 0, count
+        while depth > 0:
+            depth -= 1
+            i, j = stack[depth, 0], stack[depth, 1]
+            for c in range(3):
+                own[node, c], own[node, 3 + c] = np.inf, -np.inf
+                for n in range(i, j):
+                    own[node, c] = min(own[node, c], low[order[n], c])
+                    own[node, 3 + c] = max(own[node, 3 + c], high[order[n], c])
+            own[node, 6], own[node, 7], last[node] = i, -1.0, j
+            if j - i <= LEAF:
+                own[node, 7] = 8 * (offset + i) + j - i
+            else:
+                middle = _split(low, high, order, i, j)
+                stack[depth, 0], stack[depth, 1] = middle, j
+                stack[depth + 1, 0], stack[depth + 1, 1] = i, middle
+                depth += 2
+            node += 1
+        used[body] = node
+        following = np.full(count + 1, node)  # the first node whose triangles start there
+        for n in range(node - 1, -1, -1):
+            first = int(own[n, 6])
+            own[n, 6] = following[last[n]]
+            following[first] = n
+        for i in range(count):
+            triangles[offset + i] = packed[offset + order[i]]
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def _split(low, high, order, i, j):  # type: ignore[no-untyped-def]
+    """Sort triangles i … j into two lots; where the second starts."""
+    axis, wide, least = 0, np.float32(-1.0), np.float32(0.0)
+    for c in range(3):
+        a, b = np.float32(np.inf), np.float32(-np.inf)
+        for n in range(i, j):
+            middle = low[order[n], c] + high[order[n], c]
+            a, b = min(a, middle), max(b, middle)
+        if b - a > wide:
+            axis, wide, least = c, b - a, a
+    counts, areas = np.zeros(BINS, np.int64), np.empty(BINS)
+    boxes = np.empty((BINS, 6), np.float32)
+    boxes[:, :3], boxes[:, 3:] = np.inf, -np.inf
+    scale = np.float32(0.999) * BINS / wide if wide > 0 else np.float32(0.0)
+    for n in range(i, j):
+        k = order[n]
+        box = int((low[k, axis] + high[k, axis] - least) * scale)
+        counts[box] += 1
+        for c in range(3):
+            boxes[box, c] = min(boxes[box, c], low[k, c])
+            boxes[box, 3 + c] = max(boxes[box, 3 + c], high[k, c])
+    for way in range(2):  # cost of what lies left of each place, then of what lies right of it
+        x0, y0, z0, x1, y1, z1 = np.inf, np.inf, np.inf, -np.inf, -np.inf, -np.inf
+        number = 0
+        for step in range(BINS - 1):
+            b = step if way == 0 else BINS - 1 - step
+            number += counts[b]
+            x0, y0, z0 = min(x0, boxes[b, 0]), min(y0, boxes[b, 1]), min(z0, boxes[b, 2])
+            x1, y1, z1 = max(x1, boxes[b, 3]), max(y1, boxes[b, 4]), max(z1, boxes[b, 5])
+            p, q, r = x1 - x0, y1 - y0, z1 - z0
+            cost = number * (p * q + q * r + r * p) if number else 0.0
+            if way == 0:
+                areas[b] = cost
+            else:
+                areas[b - 1] += cost
+    best = int(np.argmin(areas[: BINS - 1]))
+    m, n = i, j - 1
+    while m <= n:
+        k = order[m]
+        if int((low[k, axis] + high[k, axis] - least) * scale) <= best:
+            m += 1
+        else:
+            order[m], order[n] = order[n], k
+            n -= 1
+    return m if i < m < j else (i + j) // 2
+
+
+@numba.njit(nogil=True, error_model="numpy", cache=True)
+def _sky_seen(start, stop, first, starts, places, packed, vertices, directions):  # type: ignore[no-untyped-def]
+    """Share of the directions over a vertex, weighted by their cosine, in which no part of its own body is: depth maps
+    of the body from all directions, a vertex or a triangle's middle a point.
+    """
+    for body in range(start, stop):
+        i, j = first[body], first[body + 1]
+        seen, all_ = np.zeros(j - i, np.float32), np.full(j - i, np.float32(1e-6))
+        middle = np.zeros(3, np.float32)
+        for c in range(3):
+            middle[c] = 0.5 * (places[i:j, c].min() + places[i:j, c].max())
+        depth = np.empty((CELLS, CELLS), np.float32)
+        for n in range(len(directions)):
+            dx, dy, dz = directions[n, 0], directions[n, 1], directions[n, 2]
+            if abs(dy) < 0.9:
+                ax, ay, az = dz, np.float32(0.0), -dx
+            else:
+                ax, ay, az = np.float32(0.0), dz, -dy
+            length = np.sqrt(ax * ax + ay * ay + az * az)
+            ax, ay, az = ax / length, ay / length, az / length
+            bx, by, bz = dy * az - dz * ay, dz * ax - dx * az, dx * ay - dy * ax
+            depth[:] = -np.inf
+            for way in range(2):
+                for m in range(starts[body] if way == 0 else i, starts[body + 1] if way == 0 else j):
+                    if way == 0:
+                        x = packed[m, 0] + (packed[m, 3] + packed[m, 6]) / np.float32(3.0)
+                        y = packed[m, 1] + (packed[m, 4] + packed[m, 7]) / np.float32(3.0)
+                        z = packed[m, 2] + (packed[m, 5] + packed[m, 8]) / np.float32(3.0)
+                    else:
+                        x, y, z = places[m, 0], places[m, 1], places[m, 2]
+                    x, y, z = x - middle[0], y - middle[1], z - middle[2]
+                    u = int((ax * x + ay * y + az * z) / CELL_M + CELLS / 2)
+                    v = int((bx * x + by * y + bz * z) / CELL_M + CELLS / 2)
+                    if 0 <= u < CELLS and 0 <= v < CELLS:
+                        depth[v, u] = max(depth[v, u], dx * x + dy * y + dz * z)
+            for m in range(i, j):
+                facing = vertices[m, 0] * dx + vertices[m, 1] * dy + vertices[m, 2] * dz
+                if facing <= 0.0:
+                    continue
+                x = places[m, 0] - middle[0] + BIAS_M * vertices[m, 0]
+                y = places[m, 1] - middle[1] + BIAS_M * vertices[m, 1]
+                z = places[m, 2] - middle[2] + BIAS_M * vertices[m, 2]
+                p = (ax * x + ay * y + az * z) / CELL_M + CELLS / 2 - 0.5
+                q = (bx * x + by * y + bz * z) / CELL_M + CELLS / 2 - 0.5
+                u, v = int(p), int(q)
+                free, over = 0.0, dx * x + dy * y + dz * z + BIAS_M
+                if 0 <= u < CELLS - 1 and 0 <= v < CELLS - 1:
+                    p, q = p - u, q - v
+                    free += (1 - p) * (1 - q) * (depth[v, u] < over) + p * (1 - q) * (depth[v, u + 1] < over)
+                    free += (1 - p) * q * (depth[v + 1, u] < over) + p * q * (depth[v + 1, u + 1] < over)
+                else:
+                    free = 1.0
+                seen[m - i] += facing * free
+                all_[m - i] += facing
+        for m in range(i, j):
+            vertices[m, OPEN] = seen[m - i] / all_[m - i]
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def shadowed(nodes, triangles, ox, oy, oz, dx, dy, dz, reach):  # type: ignore[no-untyped-def]
+    """Whether a triangle stands between o and o + reach·d (Möller and Trumbore, J. Graphics Tools 2, 1997)."""
+    ix, iy, iz = 1.0 / dx, 1.0 / dy, 1.0 / dz
+    node, last = 0, len(nodes)
+    while node < last:
+        x0, x1 = (nodes[node, 0] - ox) * ix, (nodes[node, 3] - ox) * ix
+        y0, y1 = (nodes[node, 1] - oy) * iy, (nodes[node, 4] - oy) * iy
+        z0, z1 = (nodes[node, 2] - oz) * iz, (nodes[node, 5] - oz) * iz
+        enters = max(min(x0, x1), min(y0, y1), min(z0, z1), 0.0)
+        leaves = min(max(x0, x1), max(y0, y1), max(z0, z1), reach)
+        if enters > leaves:
+            node = int(nodes[node, 6])
+            continue
+        leaf = int(nodes[node, 7])
+        node += 1
+        if leaf < 0:
+            continue
+        for i in range(leaf >> 3, (leaf >> 3) + (leaf & 7)):
+            ax, ay, az = triangles[i, 3], triangles[i, 4], triangles[i, 5]
+            bx, by, bz = triangles[i, 6], triangles[i, 7], triangles[i, 8]
+            px, py, pz = dy * bz - dz * by, dz * bx - dx * bz, dx * by - dy * bx
+            det = ax * px + ay * py + az * pz
+            if det == 0.0:
+                continue
+            sx, sy, sz = ox - triangles[i, 0], oy - triangles[i, 1], oz - triangles[i, 2]
+            u = (sx * px + sy * py + sz * pz) / det
+            if u < 0.0 or u > 1.0:
+                continue
+            qx, qy, qz = sy * az - sz * ay, sz * ax - sx * az, sx * ay - sy * ax
+            v = (dx * qx + dy * qy + dz * qz) / det
+            if v < 0.0 or u + v > 1.0:
+                continue
+            t = (bx * qx + by * qy + bz * qz) / det
+            if 0.0 < t < reach:
+                return True
+    return False
+
+
+@numba.njit(nogil=True, error_model="numpy", cache=True)
+def rasterise(start, stop, triangles, spots, dx, dy, nearness, which):  # type: ignore[no-untyped-def]
+    """The nearest triangle at (x + dx, y + dy) of each pixel of rows start … stop, and one over its depth, 1/m.
+
+    `spots` are the triangles' corners: x, y in pixels and one over depth, which is linear in the picture; 0 behind
+    the camera.
+    """
+    width = which.shape[1]
+    for y in range(start, stop):
+        nearness[y], which[y] = 0.0, -1
+    for i in range(len(triangles)):
+        a, b, c = int(triangles[i, CORNERS]), int(triangles[i, CORNERS + 1]), int(triangles[i, CORNERS + 2])
+        y0, y1, y2 = spots[a, 1] - dy, spots[b, 1] - dy, spots[c, 1] - dy
+        top, bottom = max(int(np.ceil(min(y0, y1, y2))), start), min(int(np.floor(max(y0, y1, y2))), stop - 1)
+        if top > bottom or min(spots[a, 2], spots[b, 2], spots[c, 2]) <= 0.0:
+            continue
+        x0, x1, x2 = spots[a, 0] - dx, spots[b, 0] - dx, spots[c, 0] - dx
+        left, right = max(int(np.ceil(min(x0, x1, x2))), 0), min(int(np.floor(max(x0, x1, x2))), width - 1)
+        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if left > right or area == 0.0:
+            continue
+        for y in range(top, bottom + 1):
+            for x in range(left, right + 1):
+                u = ((x2 - x1) * (y - y1) - (x - x1) * (y2 - y1)) / area
+                v = ((x0 - x2) * (y - y2) - (x - x2) * (y0 - y2)) / area
+                w = ((x1 - x0) * (y - y0) - (x - x0) * (y1 - y0)) / area
+                if u >= 0.0 and v >= 0.0 and w >= 0.0:
+                    near = u * spots[a, 2] + v * spots[b, 2] + w * spots[c, 2]
+                    if near > nearness[y, x]:
+                        nearness[y, x], which[y, x] = near, i
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def on_triangle(triangles, vertices, i, px, py, pz):  # type: ignore[no-untyped-def]
+    """Of a point of triangle i: smooth normal, place at rest, share of the sky, and where its shadow rays start: on the
+    curved surface that the normals tell of, so that facets do not shade themselves (Hanika, Ray Tracing Gems II, 2021).
+    """
+    ax, ay, az = triangles[i, 3], triangles[i, 4], triangles[i, 5]
+    bx, by, bz = triangles[i, 6], triangles[i, 7], triangles[i, 8]
+    sx, sy, sz = px - triangles[i, 0], py - triangles[i, 1], pz - triangles[i, 2]
+    aa, ab, bb = ax * ax + ay * ay + az * az, ax * bx + ay * by + az * bz, bx * bx + by * by + bz * bz
+    sa, sb = sx * ax + sy * ay + sz * az, sx * bx + sy * by + sz * bz
+    det = max(aa * bb - ab * ab, 1e-20)
+    v = min(max((bb * sa - ab * sb) / det, 0.0), 1.0)
+    w = min(max((aa * sb - ab * sa) / det, 0.0), 1.0 - v)
+    nx = ny = nz = x = y = z = open_ = lx = ly = lz = 0.0
+    for c in range(3):
+        n = int(triangles[i, CORNERS + c])
+        share = 1.0 - v - w if c == 0 else (v if c == 1 else w)
+        mx, my, mz = vertices[n, 0], vertices[n, 1], vertices[n, 2]
+        nx, ny, nz = nx + share * mx, ny + share * my, nz + share * mz
+        x, y, z = x + share * vertices[n, 3], y + share * vertices[n, 4], z + share * vertices[n, 5]
+        open_ += share * vertices[n, OPEN]
+        ex = sx - (ax if c == 1 else (bx if c == 2 else 0.0))
+        ey = sy - (ay if c == 1 else (by if c == 2 else 0.0))
+        ez = sz - (az if c == 1 else (bz if c == 2 else 0.0))
+        under = share * max(-(ex * mx + ey * my + ez * mz), 0.0)
+        lx, ly, lz = lx + under * mx, ly + under * my, lz + under * mz
+    length = np.sqrt(nx * nx + ny * ny + nz * nz)
+    return nx / length, ny / length, nz / length, x, y, z, open_, px + lx, py + ly, pz + lz
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def turned_away(triangles, i, dx, dy, dz):  # type: ignore[no-untyped-def]
+    """Whether a ray sees triangle i from behind."""
+    ax, ay, az = triangles[i, 3], triangles[i, 4], triangles[i, 5]
+    bx, by, bz = triangles[i, 6], triangles[i, 7], triangles[i, 8]
+    return dx * (ay * bz - az * by) + dy * (az * bx - ax * bz) + dz * (ax * by - ay * bx) > 0.0
