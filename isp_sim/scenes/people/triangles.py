@@ -329,3 +329,33 @@ def turned_away(triangles, i, dx, dy, dz):  # type: ignore[no-untyped-def]
     ax, ay, az = triangles[i, 3], triangles[i, 4], triangles[i, 5]
     bx, by, bz = triangles[i, 6], triangles[i, 7], triangles[i, 8]
     return dx * (ay * bz - az * by) + dy * (az * bx - ax * bz) + dz * (ax * by - ay * bx) > 0.0
+
+
+@numba.njit(nogil=True, error_model="numpy", cache=True)
+def entered(vertices, triangles, eye, points, out):  # type: ignore[no-untyped-def]
+    """For each point the share of its way from the eye at which the body it lies in is entered: the last triangle before
+    it that looks at the eye; 1 if there is none.
+    """
+    out[:] = 0.0
+    for i in range(len(triangles)):
+        a, b, c = triangles[i, 0], triangles[i, 1], triangles[i, 2]
+        ax, ay, az = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1], vertices[b, 2] - vertices[a, 2]
+        bx, by, bz = vertices[c, 0] - vertices[a, 0], vertices[c, 1] - vertices[a, 1], vertices[c, 2] - vertices[a, 2]
+        sx, sy, sz = eye[0] - vertices[a, 0], eye[1] - vertices[a, 1], eye[2] - vertices[a, 2]
+        nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+        height = sx * nx + sy * ny + sz * nz
+        if height <= 0.0:
+            continue
+        for j in range(len(points)):
+            dx, dy, dz = points[j, 0] - eye[0], points[j, 1] - eye[1], points[j, 2] - eye[2]
+            down = -(dx * nx + dy * ny + dz * nz)
+            if down <= height * 0.5 or not out[j] * down < height <= down:
+                continue
+            qx, qy, qz = sy * dz - sz * dy, sz * dx - sx * dz, sx * dy - sy * dx
+            v = bx * qx + by * qy + bz * qz
+            w = -(ax * qx + ay * qy + az * qz)
+            if v >= 0.0 and w >= 0.0 and v + w <= down:
+                out[j] = height / down
+    for j in range(len(points)):
+        if out[j] == 0.0:
+            out[j] = 1.0
