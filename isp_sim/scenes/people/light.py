@@ -204,7 +204,7 @@ def irradiance(s, k, nodes, order, rows, bodies, sx, sy, sz, nx, ny, nz, vx, vy,
             hx, hy, hz = lx - vx, ly - vy, lz - vz
             h = np.sqrt(hx * hx + hy * hy + hz * hz)
             up = max((nx * hx + ny * hy + nz * hz) / h, 0.0)
-            lobe = gloss * strength * up**sharp * (sharp + 8) / 8
+            lobe = gloss * e * up**sharp * (sharp + 8) / 8
             shine_r += lobe * rows[i, 7]
             shine_g += lobe * rows[i, 8]
             shine_b += lobe * rows[i, 9]

@@ -4,7 +4,7 @@ import numba
 import numpy as np
 
 from isp_sim.scenes.people import materials as m
-from isp_sim.scenes.people.intersect import KIND, normal
+from isp_sim.scenes.people.intersect import KIND, MESH, normal
 from isp_sim.scenes.people.light import ambient, irradiance, sky_radiance
 from isp_sim.scenes.people.shapes import CONE
 from isp_sim.scenes.people.textures import SIZE, facade, face, mix, noise, share, surface
@@ -12,6 +12,8 @@ from isp_sim.scenes.people.triangles import CORNERS, on_triangle, turned_away
 
 SKYLINE = 0.38
 """Sine of the height up to which houses hide the sky in a reflection. Assumed."""
+CRUMPLE = 4.0
+"""How much steeper folds become where a bent joint leaves cloth less room, over the share of its area. Assumed."""
 
 
 @numba.njit(nogil=True, error_model="numpy")
@@ -20,6 +22,8 @@ def coloured(s, k, x, y, z, blur):  # type: ignore[no-untyped-def]
     kind = s[k, KIND]
     pattern, glow = s[k, m.PATTERN], s[k, m.GLOW]
     u, v = surface(s, k, kind, x, y, z)
+    if kind == MESH and pattern == m.PRINT:
+        v -= 0.74 * s[k, SIZE] - 0.16  # on the chest
     mirror = s[k, m.MIRROR]
     if pattern == m.FACE:
         white, dark, _, brow = face(x, y, z, blur / s[k, SIZE])
@@ -100,14 +104,17 @@ def draped(s, k, triangles, vertices, i, x, y, z, nx, ny, nz, blur):  # type: ig
     gx, gy, gz = creases(x / size, y / size, z / size, s[k, m.SEED])
     p, q, r = int(triangles[i, CORNERS]), int(triangles[i, CORNERS + 1]), int(triangles[i, CORNERS + 2])
     x0, y0, z0 = vertices[p, 3], vertices[p, 4], vertices[p, 5]
-    a = gx * (vertices[q, 3] - x0) + gy * (vertices[q, 4] - y0) + gz * (vertices[q, 5] - z0)
-    b = gx * (vertices[r, 3] - x0) + gy * (vertices[r, 4] - y0) + gz * (vertices[r, 5] - z0)
+    ux, uy, uz = vertices[q, 3] - x0, vertices[q, 4] - y0, vertices[q, 5] - z0
+    vx, vy, vz = vertices[r, 3] - x0, vertices[r, 4] - y0, vertices[r, 5] - z0
+    a, b = gx * ux + gy * uy + gz * uz, gx * vx + gy * vy + gz * vz
+    uu, uv, vv = ux * ux + uy * uy + uz * uz, ux * vx + uy * vy + uz * vz, vx * vx + vy * vy + vz * vz
     ax, ay, az = triangles[i, 3], triangles[i, 4], triangles[i, 5]
     bx, by, bz = triangles[i, 6], triangles[i, 7], triangles[i, 8]
     aa, ab, bb = ax * ax + ay * ay + az * az, ax * bx + ay * by + az * bz, bx * bx + by * by + bz * bz
     det = max(aa * bb - ab * ab, 1e-3 * aa * bb)
     v, w = (bb * a - ab * b) / det, (aa * b - ab * a) / det
-    tilt = 0.5 * bump * (1.0 - blur / size)
+    squeezed = 1.0 - min(np.sqrt(max(aa * bb - ab * ab, 0.0) / max(uu * vv - uv * uv, 1e-20)), 1.0)
+    tilt = 0.5 * bump * (1.0 - blur / size) * (1.0 + CRUMPLE * squeezed)
     wx, wy, wz = tilt * (v * ax + w * bx), tilt * (v * ay + w * by), tilt * (v * az + w * bz)
     steep = max(np.sqrt(wx * wx + wy * wy + wz * wz), 1.0)
     nx, ny, nz = nx - wx / steep, ny - wy / steep, nz - wz / steep
