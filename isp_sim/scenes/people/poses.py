@@ -64,6 +64,13 @@ LIBRARY: dict[str, dict[str, Spread]] = {
                         "elbow": (25, 10), "neck_flex": (-12, 8)},
 }  # fmt: skip
 
+HANDS = {
+    "hands on hips": ("hold", "hold"), "running": ("fist", "fist"), "telephoning": ("hold", "hang"),
+    "looking at a telephone": ("hold", "hang"), "carrying": ("carry", "carry"), "arms crossed": ("flat", "flat"),
+    "reaching": ("flat", "hang"),
+}  # fmt: skip
+"""What the right and the left hand do, where they do not just hang."""
+
 SHARES = {
     "standing": 0.15, "hands on hips": 0.03, "walking": 0.35, "running": 0.04, "sitting": 0.08, "reaching": 0.04,
     "crouching": 0.02, "talking": 0.10, "telephoning": 0.04, "looking at a telephone": 0.05, "carrying": 0.05,
@@ -86,12 +93,14 @@ class Pose:
         name: of the library.
         angles: degrees.
         rates: degrees a second, how the angles move.
+        hands: side → what the hand does (`bodies.hands`).
         pace_m_per_s: forward.
     """
 
     name: str
     angles: dict[str, float]
     rates: dict[str, float]
+    hands: dict[str, str]
     pace_m_per_s: float = 0.0
 
     def at(self, time_s: float) -> dict[str, float]:
@@ -128,7 +137,10 @@ def draw_pose(name: str, stream: np.random.Generator) -> Pose:
         over = 3.0 if free == "right" else -3.0  # the trunk leans over the leg that stands
         drawn |= {f"{free}_hip_flex": 12.0, f"{free}_knee": 22.0, "spine_side": over}
     limited = {angle: _limited(angle, value) for angle, value in drawn.items()}
-    return Pose(name, limited, rates, pace)
+    one, other = HANDS.get(name, ("hang", "hang"))
+    if name == "reaching" and stream.random() < 0.4:
+        one = "point"
+    return Pose(name, limited, rates, {"left": one, "right": other} if mirrored else {"left": other, "right": one}, pace)
 
 
 def gait(name: str, phase: float) -> dict[str, float]:
