@@ -59,7 +59,7 @@ def test_a_shadow_ray_is_stopped_where_any_triangle_stops_it(meshes):
         expected = bool(((t > 0) & (t < 1.5)).any())
         assert shadowed(bodies.nodes, bodies.triangles, *start, *way, 1.5) == expected
         stopped += expected
-    assert 40 < stopped < 360
+    assert 15 < stopped < 385
 
 
 def test_the_rasteriser_sees_the_first_triangle_on_each_ray(meshes):
@@ -88,7 +88,7 @@ def test_a_point_in_a_body_is_entered_at_the_last_triangle_before_it_that_looks_
         t, looks = crossings(mesh, eye, point - eye)
         found = t[looks & (t > 0.5) & (t <= 1)]
         assert share == pytest.approx(found.max() if len(found) else 1.0, abs=1e-6)
-    assert 40 < (out < 1).sum() < 160
+    assert 40 < (out < 1).sum() < 180
 
 
 def test_a_ball_sees_the_whole_sky_and_a_ball_in_a_ball_none_of_it():

@@ -4,8 +4,8 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from isp_sim.scenes import JOINTS, Person
+from isp_sim.scenes.people.bodies.body import joint_slack
 from isp_sim.scenes.people.mesh import Mesh
-from isp_sim.scenes.people.outline import joint_radii
 from isp_sim.scenes.people.render import Camera, Rendered
 from isp_sim.scenes.people.skeleton import Build
 from isp_sim.scenes.people.triangles import entered
@@ -40,12 +40,12 @@ def depths_under_skin(
     mesh: Mesh, joints: Float64[np.ndarray, "joints 3"], build: Build, camera: Camera
 ) -> Float64[np.ndarray, " joints"]:
     """How deep each joint lies under its own limb's surface, seen from the camera, m along the axis: behind the last
-    triangle before it that looks at the camera, but not deeper than a limb is thick (`joint_radii`).
+    triangle before it that looks at the camera, but not deeper than a limb is thick (`joint_slack`).
     """
     eye = np.array([camera.x, camera.y, camera.z])
     share = np.empty(len(joints))
     entered(mesh.vertices, mesh.triangles, eye, joints, share)
-    return np.minimum((1 - share) * camera.project(joints)[:, 2], joint_radii(build, JOINTS))
+    return np.minimum((1 - share) * camera.project(joints)[:, 2], joint_slack(build, JOINTS))
 
 
 def person(

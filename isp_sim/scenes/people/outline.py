@@ -10,18 +10,7 @@ from isp_sim.scenes.people.skeleton import SIDES, Build, Figure
 LIMB = {"shoulder": 0.036, "elbow": 0.026, "wrist": 0.018, "thigh": 0.052, "knee": 0.035, "ankle": 0.023}
 """Radii at the joints, clothes included, over stature. Assumed, set by eye on rendered figures, as the others below."""
 
-JOINT_RADIUS = {
-    "shoulder": 0.060, "elbow": 0.046, "wrist": 0.036, "hip": 0.105, "knee": 0.056, "ankle": 0.052, "head": 0.065,
-    "neck": 0.072,
-}  # fmt: skip
-"""How deep a joint may lie under its own surface, cloth included; a surface nearer than that hides it. Over stature;
-read off rendered figures."""
-
-
-def joint_radii(build: Build, names: tuple[str, ...]) -> np.ndarray:
-    """`JOINT_RADIUS` of the named joints, m."""
-    thick = build.stature_m * max(build.girth, 1.0)
-    return np.array([JOINT_RADIUS[name.split("_")[-1]] * thick for name in names])
+SKIRTS = ("skirt", "pencil skirt")
 
 
 def outline(build: Build, figure: Figure, outfit: Outfit) -> Shapes:
@@ -44,9 +33,9 @@ def outline(build: Build, figure: Figure, outfit: Outfit) -> Shapes:
         add.cone(j[f"{side}_hip"], j[f"{side}_knee"], (LIMB["thigh"] * s * g, LIMB["knee"] * s * g), 0)
         up = f[f"{side}_foot"][:, 1] * 0.025 * s
         add.cone(j[f"{side}_heel"] + up, j[f"{side}_toe"] + up, (0.025 * s, 0.022 * s), 0)
-    if outfit.skirt:
+    for worn in (worn for worn in outfit.worn if worn.piece in SKIRTS):
         knees = (j["left_knee"] + j["right_knee"]) / 2
-        hem = j["pelvis"] + (knees - j["pelvis"]) * min(0.35 + outfit.skirt, 1.15)
+        hem = j["pelvis"] + (knees - j["pelvis"]) * min(worn.reach, 1.15)
         apart = float(np.linalg.norm(j["left_knee"] - j["right_knee"])) / 2
         add.cone(j["waist"], hem, (wide, apart + LIMB["knee"] * s * g), 0, f["pelvis"][:, 0], 0.80, OPEN_END)
     return add.shapes()

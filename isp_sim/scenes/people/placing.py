@@ -7,12 +7,12 @@ from jaxtyping import Bool, Float64
 
 from isp_sim.scenes import JOINTS
 from isp_sim.scenes.people import crowd, furniture, semantics
-from isp_sim.scenes.people.bodies import body
+from isp_sim.scenes.people.bodies.body import body, joint_slack
 from isp_sim.scenes.people.clothes import Outfit, draw_outfit
 from isp_sim.scenes.people.intersect import Solids, pack
 from isp_sim.scenes.people.materials import Materials
 from isp_sim.scenes.people.mesh import Mesh
-from isp_sim.scenes.people.outline import joint_radii, outline
+from isp_sim.scenes.people.outline import outline
 from isp_sim.scenes.people.poses import SHARES, Pose, draw_pose
 from isp_sim.scenes.people.render import Camera
 from isp_sim.scenes.people.shapes import Builder, Matrix, Shapes, Vector, turn_y
@@ -105,7 +105,7 @@ class Placer:
         fitting = 0
         for trial in range(4 * TRIES):
             if trial % OUTFIT_EVERY == 0:  # a long coat never shows its knees
-                outfit = draw_outfit(build.kind, self.table, stream)
+                outfit = draw_outfit(build, self.table, stream)
             if trial % POSE_EVERY == 0:
                 pose = draw_pose(str(stream.choice(names, p=shares / shares.sum())), stream)
                 shapes, joints = Someone(build, outfit, pose, 0, 0, 0).outline()
@@ -180,7 +180,7 @@ class Placer:
         spot = self.view.project(joints)
         width, height = self.view.width, self.view.height
         out = (spot[:, 0] > 0) & (spot[:, 0] < width - 1) & (spot[:, 1] > 0) & (spot[:, 1] < height - 1)
-        slack = joint_radii(build, JOINTS)
+        slack = joint_slack(build, JOINTS)
         free = np.empty(len(JOINTS), np.bool_)
         for lot, number in (*self._lots, (pack(shapes, self.table.table()), len(shapes))):
             seen(lot, number, self._eye, joints, slack, free)
