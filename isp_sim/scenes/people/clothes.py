@@ -10,7 +10,7 @@ from isp_sim.scenes.people.skeleton import Build
 
 WHOLE = 9.0
 """A reach past every hem."""
-SHORT_HAIR = ("short01", "short02", "short03", "short04", "afro01")
+SHORT_HAIR = ("short01", "short02", "short03", "short04", "afro")
 LONG_HAIR = ("bob01", "bob02", "braid01", "long01", "ponytail01")
 
 
@@ -115,30 +115,30 @@ def draw_outfit(build: Build, table: Materials, stream: np.random.Generator) -> 
     """Draw clothes, skin and hair for somebody."""
     parts = _complexion(table, stream)
     extra = _cloth(table, stream, 0.1)
-    return Outfit(
-        parts=parts,
-        worn=(*_below(build, table, stream), *_above(build, table, stream), *_head(build, table, stream, extra)),
-        bag=str(stream.choice(["", "backpack", "shoulder bag", "tote"], p=[0.64, 0.15, 0.13, 0.08])),
-        extra=extra,
-    )
+    bag = str(stream.choice(["", "backpack", "shoulder bag", "tote"], p=[0.64, 0.15, 0.13, 0.08]))
+    straps = {"backpack": ("straps", "backpack"), "shoulder bag": ("shoulder strap", "shoulder bag")}.get(bag, ())
+    below, above = _below(build, table, stream), _above(build, table, stream)
+    tucked = len(above) == 1 and stream.random() < 0.25
+    body = above + below if tucked or below[-1].piece == "dungarees" else below + above
+    head = _head(build, table, stream, extra)
+    return Outfit(parts, (*body, *(Worn(name, extra, out_m=0.008) for name in straps), *head), bag, extra)
 
 
 def _below(build: Build, table: Materials, stream: np.random.Generator) -> list[Worn]:
-    """Shoes, socks, and trousers, shorts or a skirt."""
+    """Socks, shoes, and trousers, shorts or a skirt."""
     female = build.sex == "female"
     shoe = str(stream.choice(["oxfords", "slippers", "laced shoes"], p=[0.35, 0.30, 0.35]))
-    socks = Worn("socks", table.add(m.lch(float(stream.choice([10, 20, 85])), 2, 60)))
-    worn = [Worn(shoe, _shoes(table, stream))]
+    worn = [Worn("socks", table.add(m.lch(float(stream.choice([10, 20, 85])), 2, 60))), Worn(shoe, _shoes(table, stream))]
     kind = stream.random()
     if female and kind < 0.22:
         skirt = str(stream.choice(["skirt", "pencil skirt"], p=[0.7, 0.3]))
-        return [*worn, Worn(skirt, _cloth(table, stream, 0.3), reach=float(stream.uniform(0.5, 1.7)))]
+        return [*worn[1:], Worn(skirt, _cloth(table, stream, 0.3), reach=float(stream.uniform(0.5, 1.7)))]
     cloth = _cloth(table, stream, 0.06)
     if kind < (0.55 if build.kind == "child" else 0.36):
-        return [*worn, socks, Worn("trousers", cloth, reach=float(stream.uniform(0.55, 1.0)))]
+        return [*worn, Worn("trousers", cloth, reach=float(stream.uniform(0.55, 1.0)))]
     names = ["slim trousers", "trousers", "suit trousers", "dungarees"]
-    cut = str(stream.choice(names, p=[0.5, 0.35, 0.1, 0.05] if female else [0.15, 0.5, 0.28, 0.07]))
-    return [*worn, socks, Worn(cut, cloth)]
+    trousers = str(stream.choice(names, p=[0.5, 0.35, 0.1, 0.05] if female else [0.15, 0.5, 0.28, 0.07]))
+    return [*worn, Worn(trousers, cloth)]
 
 
 def _above(build: Build, table: Materials, stream: np.random.Generator) -> list[Worn]:
@@ -146,16 +146,15 @@ def _above(build: Build, table: Materials, stream: np.random.Generator) -> list[
     cloth, loose = _cloth(table, stream, 0.45), float(stream.uniform(0.002, 0.010))
     if stream.random() < 0.24:
         over, under = _cloth(table, stream, 0.0), table.add(m.cloth(stream))
-        worn = [Worn("shirt front", under, out_m=0.004), Worn("jacket", over, out_m=loose), Worn("collar", over, out_m=loose)]
-        if stream.random() < 0.6:
-            worn.append(Worn("skirt", over, reach=float(stream.uniform(0.45, 1.2)), out_m=0.006))
-        return worn
+        coat = [Worn("skirt", over, reach=float(stream.uniform(0.45, 1.2)), out_m=loose)] if stream.random() < 0.6 else []
+        return [*coat, Worn("shirt front", under, out_m=loose), Worn("jacket", over, out_m=loose),
+                Worn("collar", over, out_m=loose)]  # fmt: skip
     if build.kind == "man" and stream.random() < 0.10:
         return [Worn("suit jacket", cloth, out_m=0.004)]
-    long, short = (["blouse", "sweater", "polo"], ["tee", "loose tee"])
     if stream.random() < 0.45:
-        return [Worn(str(stream.choice(long)), cloth, out_m=loose)]
+        names = ["sweater", "polo"] + (["blouse"] if build.sex == "female" else [])
+        return [Worn(str(stream.choice(names)), cloth, out_m=loose)]
     if stream.random() < 0.3:
-        return [Worn("sweater", cloth, reach=float(stream.uniform(0.9, 1.5)), out_m=loose)]
-    names = short + (["work shirt"] if build.sex == "male" else [])
+        return [Worn("sweater", cloth, reach=float(stream.uniform(0.5, 1.5)), out_m=loose)]
+    names = ["tee", "loose tee"] + (["work shirt"] if build.sex == "male" else [])
     return [Worn(str(stream.choice(names)), cloth, out_m=loose)]

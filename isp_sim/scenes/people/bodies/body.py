@@ -34,16 +34,16 @@ def body(build: Build, figure: Figure, outfit: Outfit, pose: Pose) -> tuple[Mesh
     a = asset()
     points = shaped(a, build)
     moves, crown = bone_moves(a, points, build, figure, pose.hands)
-    rest, weights, triangles, material = dressed(a, outfit, points)
-    used, triangles = np.unique(triangles, return_inverse=True)
-    rest, triangles = rest[used], triangles.reshape(-1, 3).astype(np.int32)
-    place = skinned(rest, weights[used], moves)
+    cloth = dressed(a, outfit, points)
+    used, triangles = np.unique(cloth.triangles, return_inverse=True)
+    rest, triangles = cloth.points[used], triangles.reshape(-1, 3).astype(np.int32)
+    place = skinned(rest, cloth.weights[used], moves)
     joints = joint_array(figure, JOINTS)
     joints[JOINTS.index("head")] = crown
     low = place[:, 1].min()
     place[:, 1] -= low
     joints[:, 1] -= low
-    return Mesh(place, smooth_normals(place, triangles), triangles, material, rest), joints
+    return Mesh(place, smooth_normals(place, triangles), triangles, cloth.material, rest), joints
 
 
 def joint_slack(build: Build, names: tuple[str, ...]) -> Float64[np.ndarray, " joints"]:

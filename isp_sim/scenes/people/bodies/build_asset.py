@@ -1,33 +1,23 @@
 """Makes the asset of the bodies from MakeHuman's base mesh, targets, rig, masks, clothes and hair (all CC0).
 
-MakeHuman is right-handed, decimetres, y up, front at +z, the person's left at +x. The asset is in the package's
-left-handed frame, metres: x is negated and every triangle's order with it, so left is at −x.
-
     python -m isp_sim.scenes.people.bodies.build_asset --makehuman DIR --clothes DIR --out FILE
 """
 
 import argparse
-import gzip
 import json
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-
 from scipy.spatial import cKDTree
 
 from isp_sim.scenes.people.bodies.asset import IRIS, LIDS, LIPS, MOST_BONES, NAILS, PUPIL, SCLERA, SKIN, TWISTED
 from isp_sim.scenes.people.bodies.blend import smooth_normals
+from isp_sim.scenes.people.bodies.makehuman import ALL, Model, Piece, Points, Triangles, read_model, read_piece, read_target
+from isp_sim.scenes.people.bodies.own_pieces import own_pieces
 
-Points = Float64[np.ndarray, "n 3"]
-Triangles = Int64[np.ndarray, "m 3"]
-
-ALL = 19158
-"""Points of the base mesh "hm08", helpers and joint cubes included."""
+HAIR = ("bob01", "bob02", "braid01", "long01", "ponytail01", "short01", "short02", "short03", "short04")
 PIECES: dict[str, tuple[str, tuple[int, ...]]] = {
     "tee": ("female_casualsuit01", (1311,)), "blouse": ("female_elegantsuit01", (1810,)),
     "sweater": ("male_casualsuit02", (1250,)), "polo": ("male_casualsuit03", (1613,)),
@@ -39,113 +29,12 @@ PIECES: dict[str, tuple[str, tuple[int, ...]]] = {
     "pencil skirt": ("female_elegantsuit01", (395,)), "dungarees": ("male_worksuit01", (2497, 49, 4)),
     "oxfords": ("shoes01", (717,)), "slippers": ("shoes02", (653,)), "laced shoes": ("shoes03", (759, 52)),
     "socks": ("shoes01", (144,)), "fedora": ("fedora", ()),
-    **{name: (name, ()) for name in ("afro01", "bob01", "bob02", "braid01", "long01", "ponytail01", "short01",
-                                     "short02", "short03", "short04")},
+    **{name: (name, ()) for name in HAIR},
 }  # fmt: skip
 """Pieces: the file each is of and the sizes (points) of its connected parts; all of them if none."""
+HIDES_NOTHING = (*HAIR, "brows", "straps", "backpack", "shoulder strap", "shoulder bag")
 COVERS_M = 0.06
 """Skin with a piece no farther before it is hidden."""
-
-
-class Model(NamedTuple):
-    """MakeHuman's base mesh.
-
-    Attributes:
-        points: m, the package's frame.
-        groups: name → rows of points.
-        faces: triangles; `uv` their corners in the masks; `group` the name of each.
-    """
-
-    points: Points
-    groups: dict[str, Int64[np.ndarray, " k"]]
-    faces: Triangles
-    uv: Float64[np.ndarray, "m 3 2"]
-    group: np.ndarray
-
-
-class Piece(NamedTuple):
-    """Something worn: point i is `sum_k weight[i, k] points[corner[i, k]] + offset[i] * span / unit`, where `span` is
-    how far the two points of each row of `pairs` are apart along x, y and z.
-    """
-
-    corner: Int64[np.ndarray, "n 3"]
-    weight: Float64[np.ndarray, "n 3"]
-    offset: Points
-    faces: Triangles
-    pairs: Int64[np.ndarray, "3 2"]
-    unit: Float64[np.ndarray, " 3"]
-
-    def on(self, points: Points) -> Points:
-        """The piece on a body."""
-        span = np.abs(np.diag(points[self.pairs[:, 0]] - points[self.pairs[:, 1]]))
-        return (points[self.corner] * self.weight[:, :, None]).sum(axis=1) + self.offset * (span / self.unit)
-
-
-def read_obj(path: Path) -> tuple[Points, Triangles, Float64[np.ndarray, "m 3 2"], list[str]]:
-    """Points (m), triangles, their corners' texture coordinates and groups, in the package's frame."""
-    points, texture, faces, corners, groups = [], [(0.0, 0.0)], [], [], []
-    group = ""
-    for line in path.read_text().splitlines():
-        word, *rest = line.split() or [""]
-        if word == "v":
-            points.append([float(x) for x in rest[:3]])
-        elif word == "vt":
-            texture.append((float(rest[0]), float(rest[1])))
-        elif word == "g":
-            group = " ".join(rest)
-        elif word == "f":
-            ids = [(int(c.split("/")[0]) - 1, int((c.split("/") + ["0"])[1] or 0)) for c in rest]
-            for k in range(1, len(ids) - 1):
-                three = (ids[0], ids[k + 1], ids[k])  # the order of a mirrored triangle
-                faces.append([i for i, _ in three])
-                corners.append([t for _, t in three])
-                groups.append(group)
-    place = np.array(points) * (-0.1, 0.1, 0.1)
-    return place, np.array(faces), np.array(texture)[np.array(corners)], groups
-
-
-def read_piece(path: Path, sizes: tuple[int, ...]) -> Piece:
-    """A piece from `.mhclo` and the `.obj` beside it: the parts with so many points."""
-    pairs, unit, rows, inside = np.zeros((3, 2), int), np.ones(3), [], False
-    for line in path.read_text().splitlines():
-        word, *rest = line.split() or [""]
-        if word in ("x_scale", "y_scale", "z_scale"):
-            pairs["xyz".index(word[0])] = int(rest[0]), int(rest[1])
-            unit["xyz".index(word[0])] = float(rest[2])
-        elif word == "verts":
-            inside = True
-        elif word == "delete_verts":
-            inside = False
-        elif inside and word.lstrip("-").replace(".", "").isdigit():
-            numbers = [float(x) for x in (word, *rest)]
-            rows.append(numbers[:9] if rest else [*numbers * 3, 1, 0, 0, 0, 0, 0])
-    table = np.array(rows)
-    _, faces, _, _ = read_obj(path.with_suffix(".obj"))
-    n = len(table)
-    joined = coo_matrix((np.ones(len(faces) * 2), (faces[:, :2].ravel(), faces[:, 1:].ravel())), (n, n))
-    _, part = connected_components(joined, directed=False)
-    keep = np.isin(np.bincount(part)[part], sizes) if sizes else np.ones(n, bool)
-    faces = (np.cumsum(keep) - 1)[faces[keep[faces].all(axis=1)]]
-    table = table[keep]
-    return Piece(table[:, :3].astype(int), table[:, 3:6], table[:, 6:] * (-1, 1, 1), faces, pairs, unit)
-
-
-def read_model(folder: Path) -> Model:
-    """The base mesh and its groups."""
-    points, faces, uv, group = read_obj(folder / "3dobjs/base.obj")
-    listed = json.loads((folder / "mesh_metadata/basemesh_vertex_groups.json").read_text())
-    groups = {name: np.concatenate([np.arange(a, b + 1) for a, b in spans]) for name, spans in listed.items()}
-    return Model(points, groups, faces, uv, np.array(group))
-
-
-def read_target(path: Path) -> Points:
-    """A shape target: how far each point of the base mesh moves, m."""
-    moved = np.zeros((ALL, 3))
-    for line in gzip.decompress(path.read_bytes()).decode().splitlines():
-        if line and line[0].isdigit():
-            index, *by = line.split()
-            moved[int(index)] = [float(x) for x in by]
-    return moved * (-0.1, 0.1, 0.1)
 
 
 def shape_targets(folder: Path) -> dict[str, Points]:
@@ -194,103 +83,6 @@ def skin_weights(model: Model, folder: Path, t: dict[str, np.ndarray]) -> tuple[
     least = np.sort(matrix, axis=1)[:, -MOST_BONES]
     matrix[matrix < least[:, None]] = 0
     return list(weights), matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1e-9)
-
-
-def attach(points: Points, made: Triangles, body: Points, faces: Triangles, like: Piece) -> Piece:
-    """A piece of our own, held by the nearest triangles of the body; spans as those of `like`."""
-    _, nearest = cKDTree(body[faces].mean(axis=1)).query(points)
-    corner = faces[nearest]
-    a, b, c = (body[corner[:, k]] for k in range(3))
-    edges = np.stack((b - a, c - a), axis=2)
-    uv = np.clip(np.einsum("nij,nj->ni", np.linalg.pinv(edges), points - a), 0, 1)
-    uv /= np.maximum(uv.sum(axis=1, keepdims=True), 1)
-    weight = np.column_stack((1 - uv.sum(axis=1), uv))
-    offset = points - (body[corner] * weight[:, :, None]).sum(axis=1)
-    unit = np.abs(np.diag(body[like.pairs[:, 0]] - body[like.pairs[:, 1]]))
-    return Piece(corner, weight, offset, made, like.pairs, unit)
-
-
-def own_pieces(model: Model, points: Points, like: Piece) -> dict[str, Piece]:
-    """What is not among the files: skirt, brows, face mask, beanie, cap."""
-    body = model.faces[model.group == "body"]
-    normals = smooth_normals(points, body)
-    eyes = [points[model.groups[f"helper-{side}-eye"]].mean(axis=0) for side in "lr"]
-    height = eyes[0][1]
-    crown = points[model.groups["body"]][:, 1].max()
-    made = {"skirt": identity(points, model.faces[model.group == "helper-skirt"], np.zeros((ALL, 3)), like)}
-    strip, skin = [], cKDTree(points[model.groups["body"]][:, :2])
-    u, v = np.meshgrid(np.linspace(-1, 1, 13), np.linspace(-1, 1, 4), indexing="ij")
-    for eye in eyes:
-        out = np.sign(eye[0]) * u  # −1 at the nose
-        x = eye[0] + 0.024 * u
-        y = height + 0.0215 + 0.003 * out - 0.006 * np.maximum(out, 0) ** 2 + 0.0038 * v * (1 - 0.6 * np.abs(out) ** 3)
-        strip.append(np.column_stack((x.ravel(), y.ravel())))
-    flat = np.concatenate(strip)
-    _, near = skin.query(flat, k=6)
-    front = points[model.groups["body"]][near][:, :, 2].max(axis=1) + 0.0012
-    made["brows"] = attach(np.column_stack((flat, front)), grid_faces(13, 4, 2), points, body, like)
-    face = (points[:, 1] < height - 0.022) & (points[:, 1] > height - 0.125) & (np.abs(points[:, 0]) < 0.068)
-    face &= (points[:, 2] > eyes[0][2] - 0.055) & (normals[:, 2] > -0.25)
-    made["mask"] = shell(points, normals, body[face[body].all(axis=1)], 0.006, 30, like)
-    tilt = (points[:, 2] - eyes[0][2]) * 0.25
-    head = points[:, 1] > height - 0.05
-    for name, low, thick in (("beanie", 0.035, 0.011), ("cap", 0.046, 0.013)):
-        top = head & (points[:, 1] - tilt > height + low)
-        made[name] = shell(points, normals, body[top[body].all(axis=1)], thick, 12, like)
-    u, v = np.meshgrid(np.linspace(-1, 1, 11), np.linspace(0, 1, 5), indexing="ij")
-    rim = made["cap"].on(points)
-    rim = rim[np.argmax(rim[:, 2])]
-    x, z = 0.072 * u, rim[2] - 0.035 * u**2 - 0.004 + 0.075 * v * np.sqrt(1.02 - u**2)
-    y = rim[1] - 0.012 * v - 0.022 * u**2 + 0.002
-    peak = np.column_stack((x.ravel(), y.ravel(), z.ravel()))
-    both = np.concatenate((grid_faces(11, 5, 1), grid_faces(11, 5, 1)[:, ::-1] + len(peak)))
-    scalp = body[(points[body][:, :, 1] > height + 0.03).all(axis=1)]
-    peaks = attach(np.concatenate((peak + (0, 0.0015, 0), peak - (0, 0.0015, 0))), both, points, scalp, like)
-    made["cap"] = joined(made["cap"], peaks)
-    assert crown > height
-    return made
-
-
-def identity(points: Points, faces: Triangles, offset: Points, like: Piece) -> Piece:
-    """A piece whose points are points of the base mesh, each with an offset, m."""
-    used, faces = np.unique(faces, return_inverse=True)
-    unit = np.abs(np.diag(points[like.pairs[:, 0]] - points[like.pairs[:, 1]]))
-    weight = np.tile((1.0, 0.0, 0.0), (len(used), 1))
-    return Piece(np.repeat(used[:, None], 3, axis=1), weight, offset[used], faces.reshape(-1, 3), like.pairs, unit)
-
-
-def shell(points: Points, normals: Points, faces: Triangles, thick: float, rounds: int, like: Piece) -> Piece:
-    """Part of the body's surface as a cloth `thick` m over it, smoothed but nowhere nearer than that."""
-    used, local = np.unique(faces, return_inverse=True)
-    local = local.reshape(-1, 3)
-    skin = points[used] + normals[used] * thick
-    cloth = skin.copy()
-    sides = np.concatenate((local[:, :2], local[:, 1:], local[:, ::2]))
-    sides = np.concatenate((sides, sides[:, ::-1]))
-    ties = np.bincount(sides[:, 0], minlength=len(used))[:, None]
-    for _ in range(rounds):
-        mean = np.stack([np.bincount(sides[:, 0], cloth[sides[:, 1], k], len(used)) for k in range(3)], axis=1) / ties
-        lift = np.maximum(((mean - skin) * normals[used]).sum(axis=1, keepdims=True), 0)
-        cloth = skin + lift * normals[used]
-    offset = np.zeros_like(points)
-    offset[used] = cloth - points[used]
-    return identity(points, faces, offset, like)
-
-
-def joined(one: Piece, other: Piece) -> Piece:
-    """Two pieces with the same spans as one."""
-    rows = [np.concatenate(pair) for pair in zip(one[:3], other[:3], strict=True)]
-    return one._replace(
-        corner=rows[0], weight=rows[1], offset=rows[2], faces=np.concatenate((one.faces, other.faces + len(one.corner)))
-    )
-
-
-def grid_faces(rows: int, columns: int, copies: int) -> Triangles:
-    """Triangles of grids of points, row by row, wound so that they face +z with x along rows and y along columns."""
-    i, j = np.meshgrid(np.arange(rows - 1), np.arange(columns - 1), indexing="ij")
-    a = (i * columns + j).ravel()
-    two = np.concatenate((np.column_stack((a, a + columns, a + 1)), np.column_stack((a + 1, a + columns, a + columns + 1))))
-    return np.concatenate([two + k * rows * columns for k in range(copies)])
 
 
 def covered(skin: Points, normals: Points, cloth: Points, faces: Triangles) -> Bool[np.ndarray, " n"]:
@@ -358,11 +150,13 @@ def build(makehuman: Path, clothes: Path, out: Path) -> None:
     paths = {path.stem: path for path in clothes.rglob("*.mhclo")}
     pieces = {name: read_piece(paths[stem], sizes) for name, (stem, sizes) in PIECES.items()}
     pieces |= own_pieces(model, man, pieces["fedora"])
-    body = model.faces[model.group == "body"]
+    skin = model.faces[np.isin(model.group, ("body", "helper-tights", "helper-skirt"))]
     hidden, reach = {}, {}
     for name, piece in pieces.items():
         points = neutral["female" if PIECES.get(name, ("",))[0].startswith("female") else "male"]
-        hidden[name] = hidden_under(piece, points, smooth_normals(points, body), body)
+        hidden[name] = np.zeros(ALL, bool)
+        if name not in HIDES_NOTHING:
+            hidden[name] = hidden_under(piece, points, smooth_normals(points, skin), skin)
         own = (weights[piece.corner] * piece.weight[:, :, None]).sum(axis=1)
         spot = {b: (t[b][piece.corner] * piece.weight).sum(axis=1) for b in t}
         reach[name] = along_limbs(piece.on(points), own, bones, spot)

@@ -1,4 +1,6 @@
-"""A body dressed: what is worn laid over the unposed body, skin under it left out."""
+"""A body dressed: what is worn laid over the unposed body, what is under something left out."""
+
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
@@ -7,50 +9,71 @@ from isp_sim.scenes.people.bodies.asset import Asset, Piece
 from isp_sim.scenes.people.bodies.blend import smooth_normals
 from isp_sim.scenes.people.clothes import Outfit, Worn
 
-HATS = ("cap", "beanie", "fedora")
 HEM = 0.08
 """Skin so near to a hem that was cut, in lengths of a segment, is not hidden."""
 
 
-def hidden_skin(a: Asset, outfit: Outfit) -> Bool[np.ndarray, " p"]:
-    """Points of the body that clothes cover."""
+class Cloth(NamedTuple):
+    """Unposed points, the bones' weights, triangles, and materials of these."""
+
+    points: Float32[np.ndarray, "n 3"]
+    weights: Float32[np.ndarray, "n bones"]
+    triangles: Int32[np.ndarray, "m 3"]
+    material: Int32[np.ndarray, " m"]
+
+
+def worn_over(a: Asset, outfit: Outfit, order: int) -> Bool[np.ndarray, " p"]:
+    """Points of the body that whatever is worn from `order` on covers."""
     hidden = np.zeros(len(a.weights), bool)
-    for worn in outfit.worn:
+    for worn in outfit.worn[order:]:
         hidden |= a.pieces[worn.piece].hides & (a.along < worn.reach - HEM)
     return hidden
 
 
-def cut(a: Asset, outfit: Outfit, worn: Worn) -> Int32[np.ndarray, "m 3"]:
-    """A piece's triangles as far as it reaches; of hair, what no hat covers."""
-    piece = a.pieces[worn.piece]
-    keep = piece.along[piece.triangles].mean(axis=1) < worn.reach
-    for other in outfit.worn:
-        if other.piece in HATS and worn.piece not in HATS:
-            under = a.pieces[other.piece].hides[piece.corner].all(axis=1)
-            keep &= ~under[piece.triangles].all(axis=1)
-    return piece.triangles[keep]
+def cut(cloth: Cloth, along: Float32[np.ndarray, " n"], reach: float) -> Cloth:
+    """What of a piece lies no farther down than `reach`; triangles that cross it are cut."""
+    inside = along < reach
+    count = inside[cloth.triangles].sum(axis=1)
+    over = cloth.triangles[(count == 1) | (count == 2)]
+    if not len(over):
+        return cloth._replace(triangles=cloth.triangles[count == 3], material=cloth.material[count == 3])
+    one = count[(count == 1) | (count == 2)] == 1
+    odd = (inside[over] == one[:, None]).argmax(axis=1)
+    o, p, q = (over[np.arange(len(over)), (odd + k) % 3] for k in range(3))
+    edges = np.sort(np.concatenate((np.column_stack((o, p)), np.column_stack((o, q)))), axis=1)
+    edges, new = np.unique(edges, axis=0, return_inverse=True)
+    op, oq = np.split(new.ravel() + len(along), 2)
+    u, v = edges.T
+    share = ((reach - along[u]) / (along[v] - along[u]))[:, None]
+    made = np.column_stack((np.where(one, o, op), np.where(one, op, p), np.where(one, oq, q)))
+    more = np.column_stack((op, q, oq))[~one]
+    triangles = np.concatenate((cloth.triangles[count == 3], made, more)).astype(np.int32)
+    points = np.concatenate((cloth.points, cloth.points[u] + share * (cloth.points[v] - cloth.points[u])))
+    weights = np.concatenate((cloth.weights, cloth.weights[u] + share * (cloth.weights[v] - cloth.weights[u])))
+    return Cloth(points, weights, triangles, np.full(len(triangles), cloth.material[0], np.int32))
 
 
-def laid_on(piece: Piece, worn: Worn, points: Float32[np.ndarray, "p 3"]) -> Float32[np.ndarray, "n 3"]:
-    """The piece on the unposed body, pushed out by `out_m`."""
+def laid_on(piece: Piece, worn: Worn, points: Float32[np.ndarray, "p 3"], under: Bool[np.ndarray, " p"]) -> Cloth:
+    """A piece on the unposed body, pushed out by `out_m`, cut at its reach, without what is `under` other pieces."""
     place = piece.on(points)
-    return place + np.float32(worn.out_m) * smooth_normals(place, piece.triangles) if worn.out_m else place
+    if worn.out_m:
+        place += np.float32(worn.out_m) * smooth_normals(place, piece.triangles)
+    seen = ~under[piece.corner].all(axis=1)
+    triangles = piece.triangles[seen[piece.triangles].any(axis=1)]
+    cloth = Cloth(place, piece.weights, triangles, np.full(len(triangles), worn.material, np.int32))
+    return cut(cloth, piece.along, worn.reach)
 
 
-def dressed(
-    a: Asset, outfit: Outfit, points: Float32[np.ndarray, "p 3"]
-) -> tuple[Float32[np.ndarray, "n 3"], Float32[np.ndarray, "n bones"], Int32[np.ndarray, "m 3"], Int32[np.ndarray, " m"]]:
-    """Unposed points of skin and pieces, their weights, triangles, and materials of these."""
-    hidden = hidden_skin(a, outfit)
-    bare = ~hidden[a.triangles].all(axis=1)
-    place, weights = [points[: len(a.weights)]], [a.weights]
-    triangles, material = [a.triangles[bare]], [np.array(outfit.parts, np.int32)[a.part[bare]]]
-    count = len(a.weights)
-    for worn in outfit.worn:
-        piece = a.pieces[worn.piece]
-        place.append(laid_on(piece, worn, points))
-        weights.append(piece.weights)
-        triangles.append(cut(a, outfit, worn) + count)
-        material.append(np.full(len(triangles[-1]), worn.material, np.int32))
-        count += len(piece.corner)
-    return np.concatenate(place), np.concatenate(weights), np.concatenate(triangles), np.concatenate(material)
+def dressed(a: Asset, outfit: Outfit, points: Float32[np.ndarray, "p 3"]) -> Cloth:
+    """Skin and pieces together."""
+    bare = ~worn_over(a, outfit, 0)[a.triangles].all(axis=1)
+    skin = Cloth(points[: len(a.weights)], a.weights, a.triangles[bare], np.array(outfit.parts, np.int32)[a.part[bare]])
+    layers = [skin]
+    for order, worn in enumerate(outfit.worn, 1):
+        layers.append(laid_on(a.pieces[worn.piece], worn, points, worn_over(a, outfit, order)))
+    first = np.cumsum([0] + [len(layer.points) for layer in layers[:-1]])
+    triangles = [layer.triangles + np.int32(start) for layer, start in zip(layers, first, strict=True)]
+    return Cloth(
+        np.concatenate([layer.points for layer in layers]), np.concatenate([layer.weights for layer in layers]),
+        np.concatenate(triangles), np.concatenate([layer.material for layer in layers]),
+    )  # fmt: skip
