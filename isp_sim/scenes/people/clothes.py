@@ -78,7 +78,7 @@ def _shoes(table: Materials, stream: np.random.Generator) -> int:
 def _complexion(table: Materials, stream: np.random.Generator) -> tuple[int, ...]:
     """Skin and what is let into it; lips, nails and lids take their colour from the skin's."""
     red, green, blue = m.skin(stream)
-    look = {"variation": 0.06, "grain": 0.03, "gloss": 0.03, "sharpness": 12.0}
+    look = {"pattern": m.SKIN, "variation": 0.06, "grain": 0.03, "gloss": 0.028, "sharpness": 14.0}
     painted = stream.random() < 0.15
     lips = (min(0.85 * red + 0.04, 1), 0.55 * green, 0.62 * blue) if not painted else (0.45, 0.05, 0.07)
     iris = m.lab(float(stream.uniform(12, 45)), float(stream.uniform(-4, 8)), float(stream.uniform(-12, 16)))

@@ -152,9 +152,7 @@ def enter(s, k, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
         t = enter_hull(px, py, pz, qx, qy, qz, s, int(s[k, SIZE + 4]), int(s[k, SIZE + 5]))
     if t < NONE:
         pattern = s[k, m.PATTERN]
-        if (pattern == m.LEAVES or pattern == m.HAIR) and bare(
-            s, k, kind, px + t * qx, py + t * qy, pz + t * qz, s[k, SIZE]
-        ):
+        if pattern == m.LEAVES and bare(s, k, kind, px + t * qx, py + t * qy, pz + t * qz, s[k, SIZE]):
             return NONE
     return t
 

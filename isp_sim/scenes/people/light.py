@@ -22,6 +22,8 @@ from isp_sim.scenes.people.triangles import shadowed
 SUN, LAMP, WINDOW = 0, 1, 2
 SUN_RADIUS = 0.00465
 """Half the sun's angle as seen from the earth, radians (32')."""
+SKIN_RED = 0.3
+"""Red light that entered skin beside a point and leaves there, over what falls on it at a grazing angle. Assumed."""
 LIT = 0.01  # less irradiance than this from one light is not worth a shadow ray
 
 DAYLIGHT: Rgb = (1.0, 0.98, 0.95)
@@ -199,7 +201,8 @@ def irradiance(s, k, nodes, order, rows, bodies, sx, sy, sz, nx, ny, nz, vx, vy,
             or blocked(s, nodes, order, sx, sy, sz, tx, ty, tz, reach)
         ):
             arrives += e * colour
-        red, green, blue = red + e * rows[i, 7], green + e * rows[i, 8], blue + e * rows[i, 9]
+        beside = 1.0 + SKIN_RED * (1.0 - cosine) if s[k, m.PATTERN] == m.SKIN else 1.0
+        red, green, blue = red + beside * e * rows[i, 7], green + e * rows[i, 8], blue + e * rows[i, 9]
         if gloss > 0.0:
             hx, hy, hz = lx - vx, ly - vy, lz - vz
             h = np.sqrt(hx * hx + hy * hy + hz * hz)

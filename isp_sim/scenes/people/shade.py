@@ -7,11 +7,13 @@ from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people.intersect import KIND, MESH, normal
 from isp_sim.scenes.people.light import ambient, irradiance, sky_radiance
 from isp_sim.scenes.people.shapes import CONE
-from isp_sim.scenes.people.textures import SIZE, facade, face, mix, noise, share, surface
+from isp_sim.scenes.people.textures import SIZE, facade, mix, noise, share, surface
 from isp_sim.scenes.people.triangles import CORNERS, on_triangle, turned_away
 
 SKYLINE = 0.38
 """Sine of the height up to which houses hide the sky in a reflection. Assumed."""
+FOLD_SHADE = 2.5
+"""How much darker folds are inside, over their slope. Assumed."""
 CRUMPLE = 4.0
 """How much steeper folds become where a bent joint leaves cloth less room, over the share of its area. Assumed."""
 
@@ -25,18 +27,7 @@ def coloured(s, k, x, y, z, blur):  # type: ignore[no-untyped-def]
     if kind == MESH and pattern == m.PRINT:
         v -= 0.74 * s[k, SIZE] - 0.16  # on the chest
     mirror = s[k, m.MIRROR]
-    if pattern == m.FACE:
-        white, dark, _, brow = face(x, y, z, blur / s[k, SIZE])
-        r, g, b = s[k, m.RED], s[k, m.GREEN], s[k, m.BLUE]
-        r, g, b = r + white * (0.62 - r), g + white * (0.60 - g), b + white * (0.58 - b)
-        hairy = 0.85 * brow
-        r, g, b = (
-            r + hairy * (s[k, m.RED_B] * 0.8 - r),
-            g + hairy * (s[k, m.GREEN_B] * 0.8 - g),
-            b + hairy * (s[k, m.BLUE_B] * 0.8 - b),
-        )
-        r, g, b = r + dark * (0.02 - r), g + dark * (0.015 - g), b + dark * (0.012 - b)
-    elif pattern == m.FACADE:
+    if pattern == m.FACADE:
         glass, frame, cloth, number = facade(s, k, u, v, blur)
         r, g, b = mix(s, k, min(frame, 1.0))
         dim = 0.02 + 0.05 * number
@@ -65,11 +56,13 @@ def coloured(s, k, x, y, z, blur):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, error_model="numpy")
 def creases(x, y, z, seed):  # type: ignore[no-untyped-def]
-    """Gradient of the height of folds, with ridges where the noise is 0."""
+    """Gradient of the height of folds, with ridges where the noise is 0, and how deep in them the point lies."""
     v, gx, gy, gz = noise(x + seed, 0.4 * y, z)
     w, hx, hy, hz = noise(0.6 * (x + y), 1.4 * (y - 0.5 * x) + seed, 0.6 * z)
+    hollow = 0.5 * (abs(v) + abs(w))
     v, w = (1 - abs(v)) * v / np.sqrt(v * v + 0.1), (1 - abs(w)) * w / np.sqrt(w * w + 0.1)
-    return v * gx + w * (0.6 * hx - 0.7 * hy), 0.4 * v * gy + w * (0.6 * hx + 1.4 * hy), v * gz + 0.6 * w * hz
+    gx, gy, gz = v * gx + w * (0.6 * hx - 0.7 * hy), 0.4 * v * gy + w * (0.6 * hx + 1.4 * hy), v * gz + 0.6 * w * hz
+    return gx, gy, gz, hollow
 
 
 @numba.njit(nogil=True, error_model="numpy")
@@ -83,7 +76,7 @@ def folded(s, k, x, y, z, nx, ny, nz, blur):  # type: ignore[no-untyped-def]
     else:
         ax, ay, az = x * s[k, SIZE], y * s[k, SIZE + 1], z * s[k, SIZE + 2]
     seed = s[k, m.SEED]
-    gx, gy, gz = creases(ax / size, ay / size, az / size, seed)
+    gx, gy, gz, _ = creases(ax / size, ay / size, az / size, seed)
     tilt = 0.5 * bump * (1.0 - blur / size)
     stretch = 1.0 / np.sqrt(s[k, 4] ** 2 + s[k, 5] ** 2 + s[k, 6] ** 2)
     wx = (s[k, 0] * gx + s[k, 4] * gy + s[k, 8] * gz) * stretch
@@ -97,11 +90,13 @@ def folded(s, k, x, y, z, nx, ny, nz, blur):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, error_model="numpy")
 def draped(s, k, triangles, vertices, i, x, y, z, nx, ny, nz, blur):  # type: ignore[no-untyped-def]
-    """`folded` for a body: folds stay where they are on the body at rest, whose gradient the triangle carries over."""
+    """`folded` for a body: folds stay where they are on the body at rest, whose gradient the triangle carries over. Also
+    the share of the light from all sides that reaches into them.
+    """
     bump, size = s[k, m.BUMP], s[k, m.BUMP_SCALE]
     if bump == 0.0 or blur > size:
-        return nx, ny, nz
-    gx, gy, gz = creases(x / size, y / size, z / size, s[k, m.SEED])
+        return nx, ny, nz, 1.0
+    gx, gy, gz, hollow = creases(x / size, y / size, z / size, s[k, m.SEED])
     p, q, r = int(triangles[i, CORNERS]), int(triangles[i, CORNERS + 1]), int(triangles[i, CORNERS + 2])
     x0, y0, z0 = vertices[p, 3], vertices[p, 4], vertices[p, 5]
     ux, uy, uz = vertices[q, 3] - x0, vertices[q, 4] - y0, vertices[q, 5] - z0
@@ -119,7 +114,7 @@ def draped(s, k, triangles, vertices, i, x, y, z, nx, ny, nz, blur):  # type: ig
     steep = max(np.sqrt(wx * wx + wy * wy + wz * wz), 1.0)
     nx, ny, nz = nx - wx / steep, ny - wy / steep, nz - wz / steep
     length = np.sqrt(nx * nx + ny * ny + nz * nz)
-    return nx / length, ny / length, nz / length
+    return nx / length, ny / length, nz / length, 1.0 - min(FOLD_SHADE * tilt * hollow, 0.6)
 
 
 @numba.njit(nogil=True, error_model="numpy")
@@ -147,7 +142,8 @@ def radiance(s, nodes, order, rows, sky, shades, bodies, camera, k, i, t, dx, dy
         return r * glow, g * glow, b * glow, 0.0, 0.0, 0.0, 1.0
     ox, oy, oz = ox + 2e-3 * nx, oy + 2e-3 * ny, oz + 2e-3 * nz
     if i >= 0:
-        nx, ny, nz = draped(s, k, bodies.triangles, bodies.vertices, i, x, y, z, nx, ny, nz, blur)
+        nx, ny, nz, deep = draped(s, k, bodies.triangles, bodies.vertices, i, x, y, z, nx, ny, nz, blur)
+        own *= deep
     else:
         nx, ny, nz = folded(s, k, x, y, z, nx, ny, nz, blur)
     er, eg, eb, hr, hg, hb, share_ = irradiance(
