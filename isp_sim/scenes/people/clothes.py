@@ -12,6 +12,9 @@ WHOLE = 9.0
 """A reach past every hem."""
 SHORT_HAIR = ("short01", "short02", "short03", "short04", "afro")
 LONG_HAIR = ("bob01", "bob02", "braid01", "long01", "ponytail01")
+BULKY = ("afro", "bob01")
+"""Too much hair for a hat."""
+HAIR = (*SHORT_HAIR, *LONG_HAIR)
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def _complexion(table: Materials, stream: np.random.Generator) -> tuple[int, ...
     red, green, blue = m.skin(stream)
     look = {"pattern": m.SKIN, "variation": 0.06, "grain": 0.03, "gloss": 0.028, "sharpness": 14.0}
     painted = stream.random() < 0.15
-    lips = (min(0.85 * red + 0.04, 1), 0.55 * green, 0.62 * blue) if not painted else (0.45, 0.05, 0.07)
+    lips = (0.92 * red, 0.66 * green, 0.72 * blue) if not painted else (0.45, 0.05, 0.07)
     iris = m.lab(float(stream.uniform(12, 45)), float(stream.uniform(-4, 8)), float(stream.uniform(-12, 16)))
     return (
         table.add((red, green, blue), **look),
@@ -103,12 +106,14 @@ def _head(build: Build, table: Materials, stream: np.random.Generator, extra: in
     )  # fmt: skip
     hat = str(stream.choice(["", "cap", "beanie", "fedora"], p=[0.80, 0.10, 0.06, 0.04]))
     long = build.sex == "female" and stream.random() < 0.85
-    style = str(stream.choice(LONG_HAIR if long else SHORT_HAIR))
+    styles = LONG_HAIR if long else SHORT_HAIR
+    share = np.array([float(not (hat and name in BULKY)) * (0.3 if name == "bob01" else 1) for name in styles])
+    style = str(stream.choice(styles, p=share / share.sum()))
     bald = build.kind == "man" and stream.random() < (0.35 if old else 0.08)
     worn = [Worn("brows", hair)]
-    worn += [] if bald else [Worn(style, hair)]
-    worn += [Worn(hat, extra)] if hat else []
-    return worn + ([Worn("mask", table.add(m.cloth(stream)))] if stream.random() < 0.10 else [])
+    worn += [] if bald else [Worn(style, hair, reach=1.0 if style == "afro" else WHOLE)]
+    worn += [Worn(hat, extra, reach=1.0, out_m=0.006)] if hat else []
+    return worn + ([Worn("mask", table.add(m.cloth(stream)), reach=1.0)] if stream.random() < 0.10 else [])
 
 
 def draw_outfit(build: Build, table: Materials, stream: np.random.Generator) -> Outfit:
@@ -118,8 +123,9 @@ def draw_outfit(build: Build, table: Materials, stream: np.random.Generator) -> 
     bag = str(stream.choice(["", "backpack", "shoulder bag", "tote"], p=[0.64, 0.15, 0.13, 0.08]))
     straps = {"backpack": ("straps", "backpack"), "shoulder bag": ("shoulder strap", "shoulder bag")}.get(bag, ())
     below, above = _below(build, table, stream), _above(build, table, stream)
-    tucked = len(above) == 1 and stream.random() < 0.25
-    body = above + below if tucked or below[-1].piece == "dungarees" else below + above
+    body = below + above
+    if below[-1].piece == "dungarees":
+        body = [Worn("work shirt", above[-1].material), *below]
     head = _head(build, table, stream, extra)
     return Outfit(parts, (*body, *(Worn(name, extra, out_m=0.008) for name in straps), *head), bag, extra)
 
@@ -148,7 +154,7 @@ def _above(build: Build, table: Materials, stream: np.random.Generator) -> list[
         over, under = _cloth(table, stream, 0.0), table.add(m.cloth(stream))
         coat = [Worn("skirt", over, reach=float(stream.uniform(0.45, 1.2)), out_m=loose)] if stream.random() < 0.6 else []
         return [*coat, Worn("shirt front", under, out_m=loose), Worn("jacket", over, out_m=loose),
-                Worn("collar", over, out_m=loose)]  # fmt: skip
+                Worn("collar", over, out_m=loose + 0.010)]  # fmt: skip
     if build.kind == "man" and stream.random() < 0.10:
         return [Worn("suit jacket", cloth, out_m=0.004)]
     if stream.random() < 0.45:
@@ -156,5 +162,4 @@ def _above(build: Build, table: Materials, stream: np.random.Generator) -> list[
         return [Worn(str(stream.choice(names)), cloth, out_m=loose)]
     if stream.random() < 0.3:
         return [Worn("sweater", cloth, reach=float(stream.uniform(0.5, 1.5)), out_m=loose)]
-    names = ["tee", "loose tee"] + (["work shirt"] if build.sex == "male" else [])
-    return [Worn(str(stream.choice(names)), cloth, out_m=loose)]
+    return [Worn(str(stream.choice(["tee", "loose tee"])), cloth, out_m=loose)]

@@ -43,8 +43,8 @@ ITA_DEG = (-50.0, 60.0)
 SKIN_B = (13.0, 19.0)
 SKIN_A = (7.0, 13.0)
 """b* and a* of skin. Assumed."""
-HAIR_LAB = (((6, 1, 1), 0.45), ((14, 4, 6), 0.25), ((24, 7, 12), 0.15), ((48, 6, 22), 0.08), ((60, 0, 3), 0.07))
-"""L*a*b* of hair, and its share: black, dark brown, brown, blond, grey. Assumed."""
+HAIR_LAB = (((6, 1, 1), 0.45), ((14, 4, 6), 0.25), ((24, 7, 12), 0.15), ((48, 6, 22), 0.08))
+"""L*a*b* of hair, and its share: black, dark brown, brown, blond. Assumed."""
 CLOTH_LIGHTNESS = (14.0, 92.0)
 """L* of cloth, black cotton (2 %) … white (80 %). Assumed."""
 

@@ -25,7 +25,9 @@ class Piece:
         corner, weight, offset, pairs, unit: where its points are.
         triangles: local numbers.
         along: how far down a limb each point lies.
+        over: how far over its corners each point lies on an average body, m.
         hides: points of the body that nobody sees under it.
+        covers: how far over each point of an average body the piece lies, m; infinite where it does not.
         weights: of the bones.
     """
 
@@ -36,7 +38,9 @@ class Piece:
     unit: Float32[np.ndarray, " 3"]
     triangles: Int32[np.ndarray, "m 3"]
     along: Float32[np.ndarray, " n"]
+    over: Float32[np.ndarray, " n"]
     hides: Bool[np.ndarray, " p"]
+    covers: Float32[np.ndarray, " p"]
     weights: Float32[np.ndarray, "n bones"]
 
     def on(self, points: Float32[np.ndarray, "p 3"]) -> Float32[np.ndarray, "n 3"]:
@@ -91,6 +95,7 @@ def asset() -> Asset:
     np.put_along_axis(weights, a["weight_bone"].astype(np.int64), a["weight"].astype(np.float32), axis=1)
     weights /= weights.sum(axis=1, keepdims=True)
     hides = np.unpackbits(a["piece_hides"], axis=1, count=len(weights)).astype(bool)
+    covers = a["piece_covers"].astype(np.float32)
     at, face = (np.cumsum([0, *a[f"piece_{what}"]]) for what in ("points", "triangles"))
     pieces = {}
     for k, name in enumerate(a["pieces"].tolist()):
@@ -98,7 +103,8 @@ def asset() -> Asset:
         corner, share = a["piece_corner"][own].astype(np.int32), a["piece_weight"][own]
         pieces[name] = Piece(
             corner, share, a["piece_offset"][own], a["piece_pairs"][k].astype(np.int32), a["piece_unit"][k],
-            a["piece_faces"][faces].astype(np.int32), a["piece_along"][own].astype(np.float32), hides[k],
+            a["piece_faces"][faces].astype(np.int32), a["piece_along"][own].astype(np.float32),
+            a["piece_over"][own].astype(np.float32), hides[k], covers[k],
             np.einsum("nk,nkb->nb", share, weights[corner]),
         )  # fmt: skip
     numbered = {what: {name: k for k, name in enumerate(a[what].tolist())} for what in ("joints", "targets", "bones")}

@@ -6,8 +6,9 @@ from jaxtyping import Float64
 from isp_sim.scenes import JOINTS
 from isp_sim.scenes.people.bodies.asset import asset
 from isp_sim.scenes.people.bodies.blend import skinned, smooth_normals
+from isp_sim.scenes.people.bodies.carried import carried
 from isp_sim.scenes.people.bodies.dress import dressed
-from isp_sim.scenes.people.bodies.pose import bone_moves
+from isp_sim.scenes.people.bodies.pose import posed
 from isp_sim.scenes.people.bodies.shape import shaped
 from isp_sim.scenes.people.clothes import Outfit
 from isp_sim.scenes.people.mesh import Mesh
@@ -33,17 +34,21 @@ def body(build: Build, figure: Figure, outfit: Outfit, pose: Pose) -> tuple[Mesh
     """
     a = asset()
     points = shaped(a, build)
-    moves, crown = bone_moves(a, points, build, figure, pose.hands)
+    rig = posed(a, points, build, figure, pose.hands)
     cloth = dressed(a, outfit, points)
     used, triangles = np.unique(cloth.triangles, return_inverse=True)
     rest, triangles = cloth.points[used], triangles.reshape(-1, 3).astype(np.int32)
-    place = skinned(rest, cloth.weights[used], moves)
+    place, material = skinned(rest, cloth.weights[used], rig.moves), cloth.material
+    for thing, faces, row in carried(rig, outfit, pose):
+        triangles = np.concatenate((triangles, (faces + len(place)).astype(np.int32)))
+        material = np.concatenate((material, np.full(len(faces), row, np.int32)))
+        place, rest = (np.concatenate((points, thing.astype(np.float32))) for points in (place, rest))
     joints = joint_array(figure, JOINTS)
-    joints[JOINTS.index("head")] = crown
+    joints[JOINTS.index("head")] = rig.moved("head", rig.crown)
     low = place[:, 1].min()
     place[:, 1] -= low
     joints[:, 1] -= low
-    return Mesh(place, smooth_normals(place, triangles), triangles, cloth.material, rest), joints
+    return Mesh(place, smooth_normals(place, triangles), triangles, material, rest), joints
 
 
 def joint_slack(build: Build, names: tuple[str, ...]) -> Float64[np.ndarray, " joints"]:

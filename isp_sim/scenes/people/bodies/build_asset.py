@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from isp_sim.scenes.people.bodies.asset import IRIS, LIDS, LIPS, MOST_BONES, NAILS, PUPIL, SCLERA, SKIN, TWISTED
 from isp_sim.scenes.people.bodies.blend import smooth_normals
 from isp_sim.scenes.people.bodies.makehuman import ALL, Model, Piece, Points, Triangles, read_model, read_piece, read_target
-from isp_sim.scenes.people.bodies.own_pieces import own_pieces
+from isp_sim.scenes.people.bodies.own_pieces import head_levels, own_pieces
 
 HAIR = ("bob01", "bob02", "braid01", "long01", "ponytail01", "short01", "short02", "short03", "short04")
 PIECES: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -32,9 +32,9 @@ PIECES: dict[str, tuple[str, tuple[int, ...]]] = {
     **{name: (name, ()) for name in HAIR},
 }  # fmt: skip
 """Pieces: the file each is of and the sizes (points) of its connected parts; all of them if none."""
-HIDES_NOTHING = (*HAIR, "brows", "straps", "backpack", "shoulder strap", "shoulder bag")
-COVERS_M = 0.06
-"""Skin with a piece no farther before it is hidden."""
+COVERS_NOTHING = (*HAIR, "brows", "collar", "straps", "backpack", "shoulder strap", "shoulder bag")
+COVERS_M, DEPTH_M = 0.06, 0.01
+"""Skin with a piece no farther before it, and no deeper in it, is hidden."""
 
 
 def shape_targets(folder: Path) -> dict[str, Points]:
@@ -85,18 +85,17 @@ def skin_weights(model: Model, folder: Path, t: dict[str, np.ndarray]) -> tuple[
     return list(weights), matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1e-9)
 
 
-def covered(skin: Points, normals: Points, cloth: Points, faces: Triangles) -> Bool[np.ndarray, " n"]:
-    """Whether a ray outwards from a point of the skin, 1 cm below it, meets the cloth (Möller and Trumbore 1997)."""
-    start = skin - 0.01 * normals
-    found = np.zeros(len(skin), bool)
+def cover(skin: Points, normals: Points, cloth: Points, faces: Triangles) -> Float64[np.ndarray, " n"]:
+    """How far over a point of the skin, along its normal, the cloth lies, m, from 1 cm under the skin to `COVERS_M`
+    over it (Möller and Trumbore 1997); infinite where there is none.
+    """
+    start = skin - DEPTH_M * normals
+    found = np.full(len(skin), np.inf)
     near = cKDTree(start)
     for a, b, c in cloth[faces]:
         middle = (a + b + c) / 3
-        reach = max(np.linalg.norm(corner - middle) for corner in (a, b, c)) + COVERS_M + 0.01
+        reach = max(np.linalg.norm(corner - middle) for corner in (a, b, c)) + COVERS_M + DEPTH_M
         rows = np.array(near.query_ball_point(middle, reach), int)
-        rows = rows[~found[rows]] if len(rows) else rows
-        if not len(rows):
-            continue
         ray, e, f = normals[rows], b - a, c - a
         p = np.cross(ray, f)
         det = p @ e
@@ -105,16 +104,16 @@ def covered(skin: Points, normals: Points, cloth: Points, faces: Triangles) -> B
             u = (s * p).sum(axis=1) / det
             q = np.cross(s, e)
             v, t = (ray * q).sum(axis=1) / det, q @ f / det
-            found[rows] |= (u >= 0) & (v >= 0) & (u + v <= 1) & (t >= 0) & (t <= COVERS_M + 0.01)
+            met = (u >= 0) & (v >= 0) & (u + v <= 1) & (t >= 0) & (t <= COVERS_M + DEPTH_M)
+        found[rows] = np.where(met, np.minimum(found[rows], t - DEPTH_M), found[rows])
     return found
 
 
-def hidden_under(piece: Piece, points: Points, normals: Points, faces: Triangles) -> Bool[np.ndarray, " n"]:
-    """Points of the body under a piece, but for those beside one that is not."""
-    found = covered(points, normals, piece.on(points), piece.faces)
-    open_ = np.zeros(len(points), bool)
-    open_[faces[~found[faces].all(axis=1)].ravel()] = True
-    return found & ~open_
+def away_from_edges(found: Bool[np.ndarray, " n"], faces: Triangles) -> Bool[np.ndarray, " n"]:
+    """Those found points that have only such about them."""
+    edge = np.zeros(len(found), bool)
+    edge[faces[~found[faces].all(axis=1)].ravel()] = True
+    return found & ~edge
 
 
 def along_limbs(points: Points, weights: Float64[np.ndarray, "n b"], bones: list[str], t: dict[str, np.ndarray]) -> np.ndarray:
@@ -151,17 +150,26 @@ def build(makehuman: Path, clothes: Path, out: Path) -> None:
     pieces = {name: read_piece(paths[stem], sizes) for name, (stem, sizes) in PIECES.items()}
     pieces |= own_pieces(model, man, pieces["fedora"])
     skin = model.faces[np.isin(model.group, ("body", "helper-tights", "helper-skirt"))]
-    hidden, reach = {}, {}
+    covers, reach, over = {}, {}, {}
     for name, piece in pieces.items():
         points = neutral["female" if PIECES.get(name, ("",))[0].startswith("female") else "male"]
-        hidden[name] = np.zeros(ALL, bool)
-        if name not in HIDES_NOTHING:
-            hidden[name] = hidden_under(piece, points, smooth_normals(points, skin), skin)
+        normals = smooth_normals(points, skin)
+        covers[name] = np.full(ALL, np.inf)
+        if name not in COVERS_NOTHING:
+            covers[name] = cover(points, normals, piece.on(points), piece.faces)
+        lift = piece.on(points) - (points[piece.corner] * piece.weight[:, :, None]).sum(axis=1)
+        over[name] = (lift * (normals[piece.corner] * piece.weight[:, :, None]).sum(axis=1)).sum(axis=1)
         own = (weights[piece.corner] * piece.weight[:, :, None]).sum(axis=1)
         spot = {b: (t[b][piece.corner] * piece.weight).sum(axis=1) for b in t}
         reach[name] = along_limbs(piece.on(points), own, bones, spot)
     hip, knee = (man[model.groups[f"joint-l-{end}"]].mean(axis=0)[1] for end in ("upper-leg", "knee"))
     reach["skirt"] = (hip - pieces["skirt"].on(man)[:, 1]) / (hip - knee)
+    eye = man[model.groups["helper-l-eye"]].mean(axis=0)
+    for name, level in head_levels(man, eye).items():
+        if name in ("cap", "beanie", "fedora"):
+            covers[name] = np.where((level < 1) & (man[:, 1] > eye[1]), COVERS_M, np.inf)
+        if name != "fedora":  # a shell; a peak is whole
+            reach[name] = np.where(pieces[name].weight[:, 0] == 1, level[pieces[name].corner[:, 0]], 0)
     part = parts(model, makehuman)
     seen = part >= 0
     keep = np.unique(np.concatenate([model.groups["body"], model.faces[seen].ravel()]
@@ -196,7 +204,9 @@ def build(makehuman: Path, clothes: Path, out: Path) -> None:
         piece_pairs=rank[np.stack([pieces[n].pairs for n in names])].astype(np.uint16),
         piece_unit=np.stack([pieces[n].unit for n in names]).astype(np.float32),
         piece_along=np.concatenate([reach[n] for n in names]).astype(np.float16),
-        piece_hides=np.packbits(np.stack([hidden[n][keep] for n in names]), axis=1),
+        piece_over=np.concatenate([over[n] for n in names]).astype(np.float16),
+        piece_hides=np.packbits([away_from_edges(np.isfinite(covers[n]), skin)[keep] for n in names], axis=1),
+        piece_covers=np.stack([covers[n][keep] for n in names]).astype(np.float16),
     )  # fmt: skip
 
 

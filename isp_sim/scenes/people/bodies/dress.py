@@ -7,10 +7,12 @@ from jaxtyping import Bool, Float32, Int32
 
 from isp_sim.scenes.people.bodies.asset import Asset, Piece
 from isp_sim.scenes.people.bodies.blend import smooth_normals
-from isp_sim.scenes.people.clothes import Outfit, Worn
+from isp_sim.scenes.people.clothes import HAIR, Outfit, Worn
 
 HEM = 0.08
 """Skin so near to a hem that was cut, in lengths of a segment, is not hidden."""
+GAP_M, DEEPEST_M = 0.005, 0.03
+"""Between two layers of cloth; how far a layer is pushed in at most."""
 
 
 class Cloth(NamedTuple):
@@ -22,12 +24,21 @@ class Cloth(NamedTuple):
     material: Int32[np.ndarray, " m"]
 
 
-def worn_over(a: Asset, outfit: Outfit, order: int) -> Bool[np.ndarray, " p"]:
-    """Points of the body that whatever is worn from `order` on covers."""
-    hidden = np.zeros(len(a.weights), bool)
+class Over(NamedTuple):
+    """What is worn over something: whether it hides a point of the body, and how far over that it lies, m."""
+
+    hides: Bool[np.ndarray, " p"]
+    covers: Float32[np.ndarray, " p"]
+
+
+def worn_over(a: Asset, outfit: Outfit, order: int) -> Over:
+    """Whatever is worn from `order` on; its distance is infinite where there is nothing."""
+    hides, covers = np.zeros(len(a.weights), bool), np.full(len(a.weights), np.inf, np.float32)
     for worn in outfit.worn[order:]:
-        hidden |= a.pieces[worn.piece].hides & (a.along < worn.reach - HEM)
-    return hidden
+        piece, reached = a.pieces[worn.piece], a.along < worn.reach - HEM
+        hides |= piece.hides & reached
+        covers = np.where(reached, np.minimum(covers, piece.covers + np.float32(worn.out_m)), covers)
+    return Over(hides, covers)
 
 
 def cut(cloth: Cloth, along: Float32[np.ndarray, " n"], reach: float) -> Cloth:
@@ -53,20 +64,23 @@ def cut(cloth: Cloth, along: Float32[np.ndarray, " n"], reach: float) -> Cloth:
     return Cloth(points, weights, triangles, np.full(len(triangles), cloth.material[0], np.int32))
 
 
-def laid_on(piece: Piece, worn: Worn, points: Float32[np.ndarray, "p 3"], under: Bool[np.ndarray, " p"]) -> Cloth:
-    """A piece on the unposed body, pushed out by `out_m`, cut at its reach, without what is `under` other pieces."""
+def laid_on(piece: Piece, worn: Worn, points: Float32[np.ndarray, "p 3"], over: Over) -> Cloth:
+    """A piece on the unposed body, pushed out by `out_m` but kept under what is worn `over` it, cut at its reach,
+    without what nobody sees.
+    """
     place = piece.on(points)
-    if worn.out_m:
-        place += np.float32(worn.out_m) * smooth_normals(place, piece.triangles)
-    seen = ~under[piece.corner].all(axis=1)
-    triangles = piece.triangles[seen[piece.triangles].any(axis=1)]
+    top = over.covers[piece.corner].min(axis=1)
+    out = np.minimum(np.float32(worn.out_m), np.maximum(top - GAP_M - piece.over, -DEEPEST_M))
+    place += out[:, None] * smooth_normals(place, piece.triangles)
+    seen = ~over.hides[piece.corner].all(axis=1)[piece.triangles]
+    triangles = piece.triangles[seen.all(axis=1) if worn.piece in HAIR else seen.any(axis=1)]
     cloth = Cloth(place, piece.weights, triangles, np.full(len(triangles), worn.material, np.int32))
     return cut(cloth, piece.along, worn.reach)
 
 
 def dressed(a: Asset, outfit: Outfit, points: Float32[np.ndarray, "p 3"]) -> Cloth:
     """Skin and pieces together."""
-    bare = ~worn_over(a, outfit, 0)[a.triangles].all(axis=1)
+    bare = ~worn_over(a, outfit, 0).hides[a.triangles].all(axis=1)
     skin = Cloth(points[: len(a.weights)], a.weights, a.triangles[bare], np.array(outfit.parts, np.int32)[a.part[bare]])
     layers = [skin]
     for order, worn in enumerate(outfit.worn, 1):

@@ -5,6 +5,7 @@ from jaxtyping import Float64
 from scipy.spatial import cKDTree
 
 from isp_sim.scenes.people.bodies.blend import smooth_normals
+from isp_sim.scenes.people.bodies.carried import box, grid_faces
 from isp_sim.scenes.people.bodies.makehuman import ALL, Model, Piece, Points, Triangles
 
 STRAP_M = 0.022
@@ -33,11 +34,11 @@ def identity(points: Points, faces: Triangles, offset: Points, like: Piece) -> P
     return Piece(np.repeat(used[:, None], 3, axis=1), weight, offset[used], faces.reshape(-1, 3), like.pairs, unit)
 
 
-def shell(points: Points, normals: Points, faces: Triangles, thick: float, rounds: int, like: Piece) -> Piece:
-    """Part of the body's surface as a cloth `thick` m over it, smoothed but nowhere nearer than that."""
+def shell(points: Points, normals: Points, faces: Triangles, thick: Float64[np.ndarray, " n"], rounds: int, like: Piece) -> Piece:
+    """Part of the body's surface as a cloth so `thick`, m, over it, smoothed but nowhere nearer than that."""
     used, local = np.unique(faces, return_inverse=True)
     local = local.reshape(-1, 3)
-    skin = points[used] + normals[used] * thick
+    skin = points[used] + normals[used] * thick[used, None]
     cloth = skin.copy()
     sides = np.concatenate((local[:, :2], local[:, 1:], local[:, ::2]))
     sides = np.concatenate((sides, sides[:, ::-1]))
@@ -59,14 +60,6 @@ def joined(one: Piece, other: Piece) -> Piece:
     )
 
 
-def grid_faces(rows: int, columns: int, copies: int) -> Triangles:
-    """Triangles of grids of points, row by row, wound so that they face +z with x along rows and y along columns."""
-    i, j = np.meshgrid(np.arange(rows - 1), np.arange(columns - 1), indexing="ij")
-    a = (i * columns + j).ravel()
-    two = np.concatenate((np.column_stack((a, a + columns, a + 1)), np.column_stack((a + 1, a + columns, a + columns + 1))))
-    return np.concatenate([two + k * rows * columns for k in range(copies)])
-
-
 def strap(torso: Points, centre: Points, one: Points, other: Points, angles: Float64[np.ndarray, " k"]) -> Points:
     """Both edges of a band round the torso in the plane of two directions, 12 mm over it: rows of two points."""
     side = np.cross(one, other)
@@ -83,14 +76,6 @@ def strap(torso: Points, centre: Points, one: Points, other: Points, angles: Flo
     return np.stack((middle - STRAP_M * side, middle + STRAP_M * side), axis=1).reshape(-1, 3)
 
 
-def box(at: Points, half: tuple[float, float, float], power: float = 4.0) -> tuple[Points, Triangles]:
-    """A box with round edges, `|x/a|^p + |y/b|^p + |z/c|^p = 1`, as a grid of points from pole to pole."""
-    u, v = np.meshgrid(np.linspace(-np.pi, np.pi, 25), np.linspace(-np.pi / 2, np.pi / 2, 13), indexing="ij")
-    way = np.stack((np.cos(v) * np.sin(u), np.sin(v), np.cos(v) * np.cos(u)), axis=-1).reshape(-1, 3)
-    way /= (np.abs(way) ** power).sum(axis=1, keepdims=True) ** (1 / power)
-    return at + way * half, grid_faces(25, 13, 1)
-
-
 def own_pieces(model: Model, points: Points, like: Piece) -> dict[str, Piece]:
     """All of them, made on an average man."""
     skin = model.faces[model.group == "body"]
@@ -102,16 +87,8 @@ def own_pieces(model: Model, points: Points, like: Piece) -> dict[str, Piece]:
              ("l-shoulder", "r-shoulder", "r-upper-leg", "spine-1", "spine-2", "neck")}  # fmt: skip
     made = {"skirt": identity(points, model.faces[model.group == "helper-skirt"], np.zeros((ALL, 3)), like)}
     made["brows"] = _brows(on_skin, eyes, points, skin, like)
-    face = (points[:, 1] < height - 0.026) & (points[:, 1] > height - 0.122) & (np.abs(points[:, 0]) < 0.068)
-    face &= (points[:, 2] > eyes[0][2] - 0.055) & (normals[:, 2] > -0.25)
-    made["mask"] = shell(points, normals, skin[face[skin].all(axis=1)], 0.006, 30, like)
-    tilt = (points[:, 2] - eyes[0][2]) * 0.25
-    head = points[:, 1] > height - 0.05
-    for name, low, thick in (("beanie", 0.035, 0.011), ("cap", 0.046, 0.013), ("afro", 0.04, 0.045)):
-        steep = 3 if name == "afro" else 1
-        top = head & (points[:, 1] - steep * tilt > height + low)
-        made[name] = shell(points, normals, skin[top[skin].all(axis=1)], thick, 12, like)
-    made["cap"] = _with_peak(made["cap"], points, skin, height, like)
+    made |= _on_head(points, normals, skin, eyes, like)
+    made["cap"] = _with_peak(made["cap"], points, skin, like)
     middle = (on_skin[:, 1] > joint["r-upper-leg"][1]) & (on_skin[:, 1] < joint["neck"][1])
     torso = on_skin[middle & (np.abs(on_skin[:, 0]) < np.abs(joint["l-shoulder"][0]) - 0.005)]
     trunk = skin[(points[skin][:, :, 1] > joint["r-upper-leg"][1]).all(axis=1)
@@ -131,6 +108,31 @@ def own_pieces(model: Model, points: Points, like: Piece) -> dict[str, Piece]:
     return made
 
 
+def head_levels(points: Points, eye: Points) -> dict[str, Float64[np.ndarray, " n"]]:
+    """Where the edges of what is on the head run: below 1 is inside, 0.1 a centimetre."""
+    x, y, z = np.abs(points[:, 0]), points[:, 1] - eye[1], points[:, 2] - eye[2]
+    mask = np.maximum.reduce([y + 0.028 - 0.10 * np.maximum(x - 0.02, 0), -0.128 - y - 0.25 * z, -0.07 - z])
+    rims = {"beanie": 0.030 + 0.25 * z - y, "cap": 0.046 + 0.22 * z - y, "fedora": 0.052 + 0.15 * z - y}
+    line = np.maximum(0.055 + 0.9 * np.minimum(z + 0.03, 0), -0.045) - y
+    return {name: 1 + 10 * level for name, level in {**rims, "mask": mask, "afro": line}.items()}
+
+
+def _on_head(points: Points, normals: Points, skin: Triangles, eyes: list[Points], like: Piece) -> dict[str, Piece]:
+    """Shells over the head, a little larger than their edges (`head_levels`)."""
+    made = {}
+    head = points[:, 1] > eyes[0][1] - 0.16
+    for name, most, rounds in (("mask", 0.005, 600), ("beanie", 0.012, 25), ("cap", 0.015, 25), ("afro", 0.05, 12)):
+        level = head_levels(points, eyes[0])[name]
+        thick = np.full(len(points), most)
+        if name == "afro":  # round at its edge
+            thick *= np.sqrt(np.clip((1 - level) / 0.5, 0.02, 1))
+        part = skin[(level[skin] < 1).any(axis=1) & head[skin].all(axis=1)]
+        if name == "mask":
+            part = part[(normals[part][:, :, 2] > -0.6).all(axis=1)]
+        made[name] = shell(points, normals, part, thick, rounds, like)
+    return made
+
+
 def _carried(at: Points, half: tuple[float, float, float], points: Points, faces: Triangles, like: Piece) -> Piece:
     """A stiff bag: all of it held by the triangle nearest to its middle."""
     place, own = box(at, half)
@@ -144,7 +146,7 @@ def _brows(on_skin: Points, eyes: list[Points], points: Points, faces: Triangles
     strips = []
     for eye in eyes:
         out = np.sign(eye[0]) * u  # −1 at the nose
-        y = eye[1] + 0.0215 + 0.003 * out - 0.006 * np.maximum(out, 0) ** 2 + 0.0038 * v * (1 - 0.6 * np.abs(out) ** 3)
+        y = eye[1] + 0.0215 + 0.003 * out - 0.006 * np.maximum(out, 0) ** 2 + 0.0032 * v * (1 - 0.6 * np.abs(out) ** 3)
         strips.append(np.column_stack(((eye[0] + 0.024 * u).ravel(), y.ravel())))
     flat = np.concatenate(strips)
     _, near = cKDTree(on_skin[:, :2]).query(flat, k=6)
@@ -152,7 +154,7 @@ def _brows(on_skin: Points, eyes: list[Points], points: Points, faces: Triangles
     return attach(np.column_stack((flat, front)), grid_faces(13, 4, 2), points, faces, like)
 
 
-def _with_peak(cap: Piece, points: Points, faces: Triangles, height: float, like: Piece) -> Piece:
+def _with_peak(cap: Piece, points: Points, faces: Triangles, like: Piece) -> Piece:
     """A cap's peak, seen from above and below."""
     u, v = np.meshgrid(np.linspace(-1, 1, 11), np.linspace(0, 1, 5), indexing="ij")
     rim = cap.on(points)
@@ -161,6 +163,7 @@ def _with_peak(cap: Piece, points: Points, faces: Triangles, height: float, like
     y = rim[1] + 0.002 - 0.012 * v - 0.022 * u**2
     peak = np.column_stack(((0.072 * u).ravel(), y.ravel(), z.ravel()))
     both = np.concatenate((grid_faces(11, 5, 1)[:, ::-1], grid_faces(11, 5, 1) + len(peak)))
-    scalp = faces[(points[faces][:, :, 1] > height + 0.03).all(axis=1)]
+    nearest = np.linalg.norm(points[faces].mean(axis=1) - rim, axis=1).argmin()
     thick = np.array([0, 0.0015, 0])
-    return joined(cap, attach(np.concatenate((peak + thick, peak - thick)), both, points, scalp, like))
+    held = faces[nearest : nearest + 1]
+    return joined(cap, attach(np.concatenate((peak + thick, peak - thick)), both, points, held, like))

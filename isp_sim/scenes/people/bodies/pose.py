@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from isp_sim.scenes.people.bodies.asset import Asset
-from isp_sim.scenes.people.bodies.hands import FINGERS, GRIPS
+from isp_sim.scenes.people.bodies.hands import CLOSE, FINGERS, GRIPS
 from isp_sim.scenes.people.shapes import Matrix, Vector, turn_y
 from isp_sim.scenes.people.skeleton import SIDES, Build, Figure
 
@@ -20,8 +20,6 @@ length on the average adult."""
 BENDS = (0.0, 0.30, 0.65, 1.0)
 """Where the figure's spine has pelvis, waist, chest and neck, over its length."""
 
-Moves = Float64[np.ndarray, "bones 3 4"]
-Turns = dict[str, Matrix]
 
 
 def about(axis: Vector, angle: float) -> Matrix:
@@ -58,10 +56,9 @@ class Rig:
 
     def __init__(self, a: Asset, points: Float32[np.ndarray, "p 3"], build: Build, figure: Figure) -> None:
         self.a, self.figure, self.build = a, figure, build
-        self.moves = np.zeros((len(a.bones), 3, 4))
+        self.moves: Float64[np.ndarray, "bones 3 4"] = np.zeros((len(a.bones), 3, 4))
         self.points = points
-        crown = int(points[: a.skin_points, 1].argmax())
-        self.crown = points[crown].astype(np.float64)
+        self.crown = points[points[: a.skin_points, 1].argmax()].astype(np.float64)
         self.chest = figure.frames["chest"]
 
     def at(self, joint: str) -> Vector:
@@ -146,12 +143,18 @@ class Rig:
         knuckles = unit(self.at(f"{s}-finger-5-1") - self.at(f"{s}-finger-2-1"))
         hand = turned @ about(knuckles, sign * np.radians(GRIPS[grip].wrist))
         self.put(f"hand_{s}", hand, wrist, places[2])
+        along = unit(self.at(f"{s}-finger-3-1") - wrist)
+        palm = sign * np.cross(knuckles, along)
         for finger, name in FINGERS.items():
             before = f"hand_{s}"
             for k, bend in enumerate(GRIPS[grip].bends[name], 1):
                 head, tail = (self.at(f"{s}-finger-{finger}-{n}") for n in (k, k + 1))
-                axis = knuckles if name != "thumb" else unit(np.cross(np.cross(tail - head, knuckles), tail - head))
-                turn = self.turn(before) @ about(axis, sign * np.radians(bend))
+                axis = sign * knuckles
+                if name == "thumb":  # towards the palm, then across it
+                    axis = unit(np.cross(tail - head, knuckles + palm * (k == 1)))
+                turn = self.turn(before) @ about(axis, np.radians(bend))
+                if k == 1 and name != "thumb":
+                    turn = turn @ about(palm, -sign * np.radians(CLOSE[finger]))
                 self.put(f"{name}_0{k}_{s}", turn, head, self.moved(before, head))
                 before = f"{name}_0{k}_{s}"
 
@@ -175,8 +178,8 @@ class Rig:
         self.put(f"ball_{s}", between(foot, level, 0.7 if raised else 0.0), ball, self.moved(f"foot_{s}", ball), stretch)
 
 
-def bone_moves(a: Asset, points: Float32[np.ndarray, "p 3"], build: Build, figure: Figure, grips: dict[str, str]) -> tuple[Moves, Vector]:
-    """The moves of all bones, and where the crown comes to lie, m.
+def posed(a: Asset, points: Float32[np.ndarray, "p 3"], build: Build, figure: Figure, grips: dict[str, str]) -> Rig:
+    """The rig of an unposed body with all its bones moved.
 
     Args:
         a: the asset.
@@ -190,4 +193,4 @@ def bone_moves(a: Asset, points: Float32[np.ndarray, "p 3"], build: Build, figur
     for side in SIDES:
         rig.arm(side, grips[side])
         rig.leg(side)
-    return rig.moves, rig.moved("head", rig.crown)
+    return rig
