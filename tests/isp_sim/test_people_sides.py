@@ -13,12 +13,12 @@ from isp_sim.generate import main
 from isp_sim.scenes import JOINTS, Person
 from isp_sim.scenes.people import indoor, outdoor, semantics, source
 from isp_sim.scenes.people import materials as m
+from isp_sim.scenes.people.camera import Camera
 from isp_sim.scenes.people.clothes import Worn, draw_outfit
 from isp_sim.scenes.people.layout import Layout, lay_out
 from isp_sim.scenes.people.light import SUN, Sky, area
 from isp_sim.scenes.people.placing import Someone
 from isp_sim.scenes.people.poses import LIBRARY, Pose, draw_pose
-from isp_sim.scenes.people.render import Camera
 from isp_sim.scenes.people.shapes import HULL, Builder, turn_y
 from isp_sim.scenes.people.skeleton import ANGLES, SIDES, draw_build, joint_array, pose_figure
 from isp_sim.scenes.people.source import People
@@ -149,7 +149,14 @@ def with_a_red_arm(heading, right_of_picture):
     worn = (Worn("sweater", grey), Worn("trousers", grey), Worn("short01", grey))
     outfit = replace(draw_outfit(build, table, stream), worn=worn, bag="")
     angles = HANGING | {f"{side}_shoulder_abduct": 18.0 for side in SIDES}
-    one = RedArm(build, outfit, Pose("standing", angles, dict.fromkeys(ANGLES, 0.0), dict.fromkeys(SIDES, "hang")), heading, 0.0, 3.0)
+    one = RedArm(
+        build,
+        outfit,
+        Pose("standing", angles, dict.fromkeys(ANGLES, 0.0), dict.fromkeys(SIDES, "hang")),
+        heading,
+        0.0,
+        3.0,
+    )
     object.__setattr__(one, "red", table.add((0.7, 0.02, 0.02)))
     object.__setattr__(one, "right_of_picture", right_of_picture)
     sky = Sky(True, (0.5, 0.5, 0.5), (0.6, 0.6, 0.6), 0, (0, 0.8, -0.6), 0, (0.5, 0.5, 0.5), (0.3, 0.3, 0.3), 0)

@@ -78,18 +78,22 @@ def _shoes(table: Materials, stream: np.random.Generator) -> int:
     return table.add(colour, gloss=0.08, sharpness=25, variation=0.1, grain=0.03)
 
 
+def _skin(table: Materials, colour: Rgb) -> int:
+    """F0 of 0.028 and a roughness of 0.35 (Weyrich et al., SIGGRAPH 2006)."""
+    return table.add(colour, m.SKIN, variation=0.06, grain=0.03, gloss=0.028, sharpness=14)
+
+
 def _complexion(table: Materials, stream: np.random.Generator) -> tuple[int, ...]:
     """Skin and what is let into it; lips, nails and lids take their colour from the skin's."""
     red, green, blue = m.skin(stream)
-    look = {"pattern": m.SKIN, "variation": 0.06, "grain": 0.03, "gloss": 0.028, "sharpness": 14.0}
     painted = stream.random() < 0.15
     lips = (0.92 * red, 0.66 * green, 0.72 * blue) if not painted else (0.45, 0.05, 0.07)
     iris = m.lab(float(stream.uniform(12, 45)), float(stream.uniform(-4, 8)), float(stream.uniform(-12, 16)))
     return (
-        table.add((red, green, blue), **look),
+        _skin(table, (red, green, blue)),
         table.add(lips, gloss=0.08, sharpness=30),
         table.add((min(1.08 * red, 1), 0.95 * green, 0.95 * blue), gloss=0.1, sharpness=60),
-        table.add((0.8 * red, 0.72 * green, 0.72 * blue), **look),
+        _skin(table, (0.8 * red, 0.72 * green, 0.72 * blue)),
         table.add((0.62, 0.60, 0.57), gloss=0.15, sharpness=120),
         table.add(iris, gloss=0.15, sharpness=120),
         table.add((0.006, 0.006, 0.006), gloss=0.15, sharpness=120),
@@ -134,7 +138,10 @@ def _below(build: Build, table: Materials, stream: np.random.Generator) -> list[
     """Socks, shoes, and trousers, shorts or a skirt."""
     female = build.sex == "female"
     shoe = str(stream.choice(["oxfords", "slippers", "laced shoes"], p=[0.35, 0.30, 0.35]))
-    worn = [Worn("socks", table.add(m.lch(float(stream.choice([10, 20, 85])), 2, 60))), Worn(shoe, _shoes(table, stream))]
+    worn = [
+        Worn("socks", table.add(m.lch(float(stream.choice([10, 20, 85])), 2, 60))),
+        Worn(shoe, _shoes(table, stream)),
+    ]
     kind = stream.random()
     if female and kind < 0.22:
         skirt = str(stream.choice(["skirt", "pencil skirt"], p=[0.7, 0.3]))
@@ -152,7 +159,9 @@ def _above(build: Build, table: Materials, stream: np.random.Generator) -> list[
     cloth, loose = _cloth(table, stream, 0.45), float(stream.uniform(0.002, 0.010))
     if stream.random() < 0.24:
         over, under = _cloth(table, stream, 0.0), table.add(m.cloth(stream))
-        coat = [Worn("skirt", over, reach=float(stream.uniform(0.45, 1.2)), out_m=loose)] if stream.random() < 0.6 else []
+        coat = (
+            [Worn("skirt", over, reach=float(stream.uniform(0.45, 1.2)), out_m=loose)] if stream.random() < 0.6 else []
+        )
         return [*coat, Worn("shirt front", under, out_m=loose), Worn("jacket", over, out_m=loose),
                 Worn("collar", over, out_m=loose + 0.010)]  # fmt: skip
     if build.kind == "man" and stream.random() < 0.10:

@@ -5,8 +5,9 @@ from jaxtyping import Bool, Float64
 
 from isp_sim.scenes import JOINTS, Person
 from isp_sim.scenes.people.bodies.body import joint_slack
+from isp_sim.scenes.people.camera import Camera
 from isp_sim.scenes.people.mesh import Mesh
-from isp_sim.scenes.people.render import Camera, Rendered
+from isp_sim.scenes.people.render import Rendered
 from isp_sim.scenes.people.skeleton import Build
 from isp_sim.scenes.people.triangles import entered
 
@@ -45,7 +46,7 @@ def depths_under_skin(
     eye = np.array([camera.x, camera.y, camera.z])
     share = np.empty(len(joints))
     entered(mesh.vertices, mesh.triangles, eye, joints, share)
-    return np.minimum((1 - share) * camera.project(joints)[:, 2], joint_slack(build, JOINTS))
+    return np.asarray(np.minimum((1 - share) * camera.project(joints)[:, 2], joint_slack(build, JOINTS)))
 
 
 def person(

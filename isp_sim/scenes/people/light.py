@@ -169,7 +169,8 @@ def ambient(s, k, sky, shades, px, py, pz, nx, ny, nz):  # type: ignore[no-untyp
 @numba.njit(nogil=True, error_model="numpy")
 def irradiance(s, k, nodes, order, rows, bodies, sx, sy, sz, nx, ny, nz, vx, vy, vz, cell):  # type: ignore[no-untyped-def]
     """Light of the lights at a point, over π, in three bands, if nothing stood in its way; the highlight it gives
-    towards the viewer; and the share of it that arrives, towards one of 16 places on each light. Shadow rays start at s.
+    towards the viewer; and the share of it that arrives, towards one of 16 places on each light. Shadow rays
+    start at s.
     """
     red = green = blue = shine_r = shine_g = shine_b = 0.0
     sent = arrives = 0.0

@@ -8,13 +8,13 @@ from jaxtyping import Bool, Float64
 from isp_sim.scenes import JOINTS
 from isp_sim.scenes.people import crowd, furniture, semantics
 from isp_sim.scenes.people.bodies.body import body, joint_slack
+from isp_sim.scenes.people.camera import Camera
 from isp_sim.scenes.people.clothes import Outfit, draw_outfit
 from isp_sim.scenes.people.intersect import Solids, pack
 from isp_sim.scenes.people.materials import Materials
 from isp_sim.scenes.people.mesh import Mesh
 from isp_sim.scenes.people.outline import outline
 from isp_sim.scenes.people.poses import SHARES, Pose, draw_pose
-from isp_sim.scenes.people.render import Camera
 from isp_sim.scenes.people.shapes import Builder, Matrix, Shapes, Vector, turn_y
 from isp_sim.scenes.people.skeleton import Build, Figure, draw_build, joint_array, pose_figure
 from isp_sim.scenes.people.trace import seen
@@ -66,7 +66,7 @@ class Someone:
     def skeleton(self, time_s: float = 0.0) -> Float64[np.ndarray, "joints 3"]:
         """Joints of the skeleton that carries the mesh."""
         figure, turn, shift = self._moment(time_s)
-        return joint_array(figure, JOINTS) @ turn.T + shift
+        return np.asarray(joint_array(figure, JOINTS) @ turn.T + shift)
 
     def _moment(self, time_s: float) -> tuple[Figure, Matrix, Vector]:
         turn = turn_y(self.heading_deg)

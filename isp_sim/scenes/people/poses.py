@@ -140,7 +140,9 @@ def draw_pose(name: str, stream: np.random.Generator) -> Pose:
     one, other = HANDS.get(name, ("hang", "hang"))
     if name == "reaching" and stream.random() < 0.4:
         one = "point"
-    return Pose(name, limited, rates, {"left": one, "right": other} if mirrored else {"left": other, "right": one}, pace)
+    return Pose(
+        name, limited, rates, {"left": one, "right": other} if mirrored else {"left": other, "right": one}, pace
+    )
 
 
 def gait(name: str, phase: float) -> dict[str, float]:

@@ -90,8 +90,8 @@ def folded(s, k, x, y, z, nx, ny, nz, blur):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, error_model="numpy")
 def draped(s, k, triangles, vertices, i, x, y, z, nx, ny, nz, blur):  # type: ignore[no-untyped-def]
-    """`folded` for a body: folds stay where they are on the body at rest, whose gradient the triangle carries over. Also
-    the share of the light from all sides that reaches into them.
+    """`folded` for a body: folds stay where they are on the body at rest, whose gradient the triangle carries over.
+    Also the share of the light from all sides that reaches into them.
     """
     bump, size = s[k, m.BUMP], s[k, m.BUMP_SCALE]
     if bump == 0.0 or blur > size:

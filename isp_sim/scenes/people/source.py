@@ -10,9 +10,9 @@ from isp_sim.scenes import JOINTS, Scene
 from isp_sim.scenes.people import labels
 from isp_sim.scenes.people.layout import Layout, lay_out
 from isp_sim.scenes.people.light import Lights
+from isp_sim.scenes.people.mesh import Mesh
 from isp_sim.scenes.people.render import Rendered, render
 from isp_sim.scenes.people.semantics import CLASSES
-from isp_sim.scenes.people.mesh import Mesh
 from isp_sim.units import Radiance
 
 SCENES = 1_000_000

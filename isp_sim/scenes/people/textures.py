@@ -133,7 +133,11 @@ def share(table, row, u, v, z, blur):  # type: ignore[no-untyped-def]
     if pattern == m.HAIR:  # strands and locks
         strand, _, _, _ = noise(u / 0.004 + seed, v / 0.08, seed)
         lock, _, _, _ = noise(u / 0.02 + seed, v / 0.2, seed)
-        return 0.3 + 0.25 * strand * min(max(1.5 - blur / 0.004, 0.0), 1.0) + 0.3 * lock * min(max(1.5 - blur / 0.02, 0.0), 1.0)
+        return (
+            0.3
+            + 0.25 * strand * min(max(1.5 - blur / 0.004, 0.0), 1.0)
+            + 0.3 * lock * min(max(1.5 - blur / 0.02, 0.0), 1.0)
+        )
     if pattern == m.PICTURE:
         value, _, _, _ = noise(u / scale + seed, v / scale, seed)
         return soft(value * 0.5 + 0.3 * np.sin(3 * u / scale + seed), 0.4)

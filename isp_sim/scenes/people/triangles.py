@@ -49,7 +49,11 @@ def gather_bodies(meshes: list[Mesh], surfaces: list[Int64[np.ndarray, " m"]]) -
     for n, (mesh, surface) in enumerate(zip(meshes, surfaces, strict=True)):
         own = packed[starts[n] : starts[n + 1]]
         corners = mesh.vertices[mesh.triangles]
-        own[:, :3], own[:, 3:6], own[:, 6:9] = corners[:, 0], corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+        own[:, :3], own[:, 3:6], own[:, 6:9] = (
+            corners[:, 0],
+            corners[:, 1] - corners[:, 0],
+            corners[:, 2] - corners[:, 0],
+        )
         own[:, ROW], own[:, CORNERS : CORNERS + 3] = surface, mesh.triangles + first[n]
         vertices[first[n] : first[n + 1], :OPEN] = np.column_stack((mesh.normals, mesh.rest))
     nodes, used = np.empty((2 * len(packed) + 1, 8), np.float32), np.zeros(len(meshes), np.int64)
@@ -142,16 +146,16 @@ def _split(low, high, order, i, j):  # type: ignore[no-untyped-def]
         x0, y0, z0, x1, y1, z1 = np.inf, np.inf, np.inf, -np.inf, -np.inf, -np.inf
         number = 0
         for step in range(BINS - 1):
-            b = step if way == 0 else BINS - 1 - step
-            number += counts[b]
-            x0, y0, z0 = min(x0, boxes[b, 0]), min(y0, boxes[b, 1]), min(z0, boxes[b, 2])
-            x1, y1, z1 = max(x1, boxes[b, 3]), max(y1, boxes[b, 4]), max(z1, boxes[b, 5])
+            place = step if way == 0 else BINS - 1 - step
+            number += counts[place]
+            x0, y0, z0 = min(x0, boxes[place, 0]), min(y0, boxes[place, 1]), min(z0, boxes[place, 2])
+            x1, y1, z1 = max(x1, boxes[place, 3]), max(y1, boxes[place, 4]), max(z1, boxes[place, 5])
             p, q, r = x1 - x0, y1 - y0, z1 - z0
             cost = number * (p * q + q * r + r * p) if number else 0.0
             if way == 0:
-                areas[b] = cost
+                areas[place] = cost
             else:
-                areas[b - 1] += cost
+                areas[place - 1] += cost
     best = int(np.argmin(areas[: BINS - 1]))
     m, n = i, j - 1
     while m <= n:
@@ -333,8 +337,8 @@ def turned_away(triangles, i, dx, dy, dz):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)
 def entered(vertices, triangles, eye, points, out):  # type: ignore[no-untyped-def]
-    """For each point the share of its way from the eye at which the body it lies in is entered: the last triangle before
-    it that looks at the eye; 1 if there is none.
+    """For each point the share of its way from the eye at which the body it lies in is entered: the last triangle
+    before it that looks at the eye; 1 if there is none.
     """
     out[:] = 0.0
     for i in range(len(triangles)):
