@@ -45,8 +45,8 @@ LIBRARY: dict[str, dict[str, Spread]] = {
         "right_elbow": (92, 18), "left_elbow": (40, 30), "neck_turn": (0, 25), "neck_side": (0, 6),
     },
     "telephoning": {
-        "right_shoulder_flex": (38, 8), "right_shoulder_abduct": (22, 6), "right_shoulder_twist": (18, 6),
-        "right_elbow": (138, 4), "neck_side": (-6, 3), "neck_flex": (8, 6),
+        "right_shoulder_flex": (66, 5), "right_shoulder_abduct": (26, 6), "right_shoulder_twist": (10, 4),
+        "right_elbow": (141, 2), "neck_side": (-6, 3), "neck_flex": (8, 6),
     },
     "looking at a telephone": {
         "right_shoulder_flex": (28, 6), "right_shoulder_abduct": (8, 3), "right_shoulder_twist": (34, 6),

@@ -83,7 +83,7 @@ class Asset:
 
     def joint(self, points: Float32[np.ndarray, "p 3"], name: str) -> Float64[np.ndarray, " 3"]:
         """Where a joint of the rig is in an unposed body, m."""
-        return points[len(self.weights) + self.joints[name]].astype(np.float64)
+        return np.asarray(points[len(self.weights) + self.joints[name]], np.float64)
 
 
 @cache

@@ -15,7 +15,7 @@ def smooth_normals(
     corners = triangles.ravel(order="F")
     total = np.stack([np.bincount(corners, np.tile(part, 3), len(vertices)) for part in area], axis=1)
     length = np.linalg.norm(total, axis=1, keepdims=True)
-    return (total / np.maximum(length, 1e-20)).astype(vertices.dtype)
+    return np.asarray(total / np.maximum(length, 1e-20), vertices.dtype)
 
 
 def skinned(
@@ -23,4 +23,4 @@ def skinned(
 ) -> Float32[np.ndarray, "n 3"]:
     """Linear blend skinning: `x_i = sum_b w_ib (A_b r_i + t_b)`, with `moves` = (A, t), m."""
     blended = (weights @ moves.reshape(len(moves), 12).astype(np.float32)).reshape(-1, 3, 4)
-    return np.einsum("nij,nj->ni", blended[:, :, :3], rest) + blended[:, :, 3]
+    return np.asarray(np.einsum("nij,nj->ni", blended[:, :, :3], rest) + blended[:, :, 3])

@@ -1,6 +1,6 @@
 """Makes the asset of the bodies from MakeHuman's base mesh, targets, rig, masks, clothes and hair (all CC0).
 
-    python -m isp_sim.scenes.people.bodies.build_asset --makehuman DIR --clothes DIR --out FILE
+python -m isp_sim.scenes.people.bodies.build_asset --makehuman DIR --clothes DIR --out FILE
 """
 
 import argparse
@@ -14,7 +14,15 @@ from scipy.spatial import cKDTree
 
 from isp_sim.scenes.people.bodies.asset import IRIS, LIDS, LIPS, MOST_BONES, NAILS, PUPIL, SCLERA, SKIN, TWISTED
 from isp_sim.scenes.people.bodies.blend import smooth_normals
-from isp_sim.scenes.people.bodies.makehuman import ALL, Model, Piece, Points, Triangles, read_model, read_piece, read_target
+from isp_sim.scenes.people.bodies.makehuman import (
+    ALL,
+    Model,
+    Points,
+    Triangles,
+    read_model,
+    read_piece,
+    read_target,
+)
 from isp_sim.scenes.people.bodies.own_pieces import head_levels, own_pieces
 
 HAIR = ("bob01", "bob02", "braid01", "long01", "ponytail01", "short01", "short02", "short03", "short04")
@@ -55,7 +63,9 @@ def parts(model: Model, folder: Path) -> Int64[np.ndarray, " m"]:
         if mask is None:
             raise ValueError(f"{folder}/textures/mpfb_{name}.jpg: not a readable picture")
         at = model.uv.mean(axis=1) * mask.shape[0]
-        inside = mask[np.clip(mask.shape[0] - 1 - at[:, 1], 0, 2047).astype(int), np.clip(at[:, 0], 0, 2047).astype(int)]
+        inside = mask[
+            np.clip(mask.shape[0] - 1 - at[:, 1], 0, 2047).astype(int), np.clip(at[:, 0], 0, 2047).astype(int)
+        ]
         part[body & (inside > 128)] = number
     for side in "lr":
         ball = model.points[model.groups[f"helper-{side}-eye"]]
@@ -116,11 +126,16 @@ def away_from_edges(found: Bool[np.ndarray, " n"], faces: Triangles) -> Bool[np.
     return found & ~edge
 
 
-def along_limbs(points: Points, weights: Float64[np.ndarray, "n b"], bones: list[str], t: dict[str, np.ndarray]) -> np.ndarray:
+def along_limbs(
+    points: Points, weights: Float64[np.ndarray, "n b"], bones: list[str], t: dict[str, np.ndarray]
+) -> np.ndarray:
     """How far down a limb each point lies: 0 trunk, 1 elbow or knee, 2 wrist or ankle and on."""
     along = np.zeros(len(points))
     most = np.array([bone.replace("_twist", "") for bone in bones])[weights.argmax(axis=1)]
-    for upper, lower, ends in (("upperarm", "lowerarm", "hand index middle ring pinky thumb"), ("thigh", "calf", "foot ball")):
+    for upper, lower, ends in (
+        ("upperarm", "lowerarm", "hand index middle ring pinky thumb"),
+        ("thigh", "calf", "foot ball"),
+    ):
         for side in "lr":
             along = np.where(most == f"{upper}_{side}", t[f"{upper}_{side}"], along)
             along = np.where(most == f"{lower}_{side}", 1 + t[f"{lower}_{side}"], along)
@@ -186,7 +201,9 @@ def build(makehuman: Path, clothes: Path, out: Path) -> None:
     scale = np.abs(moves).max(axis=(1, 2)) / 32767
     order = np.argsort(-weights, axis=1)[:, :MOST_BONES]
     names = list(pieces)
-    stack = {field: np.concatenate([getattr(pieces[n], field) for n in names]) for field in ("weight", "offset", "faces")}
+    stack = {
+        field: np.concatenate([getattr(pieces[n], field) for n in names]) for field in ("weight", "offset", "faces")
+    }
     np.savez_compressed(
         out,
         points=rows(model.points).astype(np.float32), joints=np.array(joints), bones=np.array(bones),

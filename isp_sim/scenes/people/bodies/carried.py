@@ -22,7 +22,9 @@ def grid_faces(rows: int, columns: int, copies: int) -> Triangles:
     return np.concatenate([two + k * rows * columns for k in range(copies)])
 
 
-def box(at: Vector, half: tuple[float, float, float], axes: Matrix | None = None, power: float = 5.0) -> tuple[Points, Triangles]:
+def box(
+    at: Vector, half: tuple[float, float, float], axes: Matrix | None = None, power: float = 5.0
+) -> tuple[Points, Triangles]:
     """A box with round edges, `|x/a|^p + |y/b|^p + |z/c|^p = 1`, along the columns of `axes`, m."""
     u, v = np.meshgrid(np.linspace(-np.pi, np.pi, 25), np.linspace(-np.pi / 2, np.pi / 2, 13), indexing="ij")
     way = np.stack((np.cos(v) * np.sin(u), np.sin(v), np.cos(v) * np.cos(u)), axis=-1).reshape(-1, 3)

@@ -52,7 +52,8 @@ class Piece(NamedTuple):
     def on(self, points: Points) -> Points:
         """The piece on a body."""
         span = np.abs(np.diag(points[self.pairs[:, 0]] - points[self.pairs[:, 1]]))
-        return (points[self.corner] * self.weight[:, :, None]).sum(axis=1) + self.offset * (span / self.unit)
+        held = (points[self.corner] * self.weight[:, :, None]).sum(axis=1)
+        return np.asarray(held + self.offset * (span / self.unit))
 
 
 def read_obj(path: Path) -> tuple[Points, Triangles, Float64[np.ndarray, "m 3 2"], list[str]]:
@@ -68,7 +69,7 @@ def read_obj(path: Path) -> tuple[Points, Triangles, Float64[np.ndarray, "m 3 2"
         elif word == "g":
             group = " ".join(rest)
         elif word == "f":
-            ids = [(int(c.split("/")[0]) - 1, int((c.split("/") + ["0"])[1] or 0)) for c in rest]
+            ids = [(int(c.split("/")[0]) - 1, int([*c.split("/"), "0"][1] or 0)) for c in rest]
             for k in range(1, len(ids) - 1):
                 three = (ids[0], ids[k + 1], ids[k])  # the order of a mirrored triangle
                 faces.append([i for i, _ in three])

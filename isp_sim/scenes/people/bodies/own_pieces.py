@@ -34,7 +34,9 @@ def identity(points: Points, faces: Triangles, offset: Points, like: Piece) -> P
     return Piece(np.repeat(used[:, None], 3, axis=1), weight, offset[used], faces.reshape(-1, 3), like.pairs, unit)
 
 
-def shell(points: Points, normals: Points, faces: Triangles, thick: Float64[np.ndarray, " n"], rounds: int, like: Piece) -> Piece:
+def shell(
+    points: Points, normals: Points, faces: Triangles, thick: Float64[np.ndarray, " n"], rounds: int, like: Piece
+) -> Piece:
     """Part of the body's surface as a cloth so `thick`, m, over it, smoothed but nowhere nearer than that."""
     used, local = np.unique(faces, return_inverse=True)
     local = local.reshape(-1, 3)
@@ -82,7 +84,6 @@ def own_pieces(model: Model, points: Points, like: Piece) -> dict[str, Piece]:
     normals = smooth_normals(points, skin)
     on_skin = points[model.groups["body"]]
     eyes = [points[model.groups[f"helper-{side}-eye"]].mean(axis=0) for side in "lr"]
-    height = float(eyes[0][1])
     joint = {name: points[model.groups[f"joint-{name}"]].mean(axis=0) for name in
              ("l-shoulder", "r-shoulder", "r-upper-leg", "spine-1", "spine-2", "neck")}  # fmt: skip
     made = {"skirt": identity(points, model.faces[model.group == "helper-skirt"], np.zeros((ALL, 3)), like)}
@@ -99,12 +100,14 @@ def own_pieces(model: Model, points: Points, like: Piece) -> dict[str, Piece]:
              for x in (-0.105, 0.105)]  # fmt: skip
     made["straps"] = attach(np.concatenate(bands), grid_faces(40, 2, 2), points, trunk, like)
     back = float(torso[np.abs(torso[:, 1] - joint["spine-1"][1]) < 0.05][:, 2].min())
-    made["backpack"] = _carried(np.array([0, joint["spine-2"][1] + 0.06, back - 0.075]), (0.145, 0.22, 0.085), points, trunk, like)
+    made["backpack"] = _carried(
+        np.array([0, joint["spine-2"][1] + 0.06, back - 0.075]), (0.145, 0.22, 0.085), points, trunk, like
+    )
     over, hip = joint["l-shoulder"] * (0.62, 1, 1) + (0, 0.06, 0), joint["r-upper-leg"] * (1.9, 1, 1) + (0, 0.06, 0)
     slant = (over - hip) / np.linalg.norm(over - hip)
     made["shoulder strap"] = attach(strap(torso, (over + hip) / 2, ahead, slant, np.linspace(0, 2 * np.pi, 73)),
                                     grid_faces(73, 2, 1), points, trunk, like)  # fmt: skip
-    made["shoulder bag"] = _carried(hip + (0.055, -0.06, 0), (0.045, 0.10, 0.135), points, trunk, like)
+    made["shoulder bag"] = _carried(hip + np.array([0.055, -0.06, 0]), (0.045, 0.10, 0.135), points, trunk, like)
     return made
 
 

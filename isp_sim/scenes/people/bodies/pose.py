@@ -1,8 +1,8 @@
 """A figure's pose on the rig: how every bone moves.
 
-A bone's move is `x → H + R (I + (k − 1) d dᵀ)(x − h)`: h and d, its head and direction in the unposed body; H, where the
-figure has it; R, the rotation between them; k, the figure's length over the body's. So joints come to lie where the
-figure has them, and segments are as long as its build says.
+A bone's move is `x → H + R (I + (k − 1) d dᵀ)(x − h)`: h and d, its head and direction in the unposed body; H, where
+the figure has it; R, the rotation between them; k, the figure's length over the body's. So joints come to lie where
+the figure has them, and segments are as long as its build says.
 """
 
 import numpy as np
@@ -15,11 +15,10 @@ from isp_sim.scenes.people.skeleton import SIDES, Build, Figure
 
 UP = np.array([0.0, 1.0, 0.0])
 SHOULDER = 0.11
-"""The rig's shoulder lies so much of the upper arm below the joint's centre: with that, the rest of the arm has de Leva's
-length on the average adult."""
+"""The rig's shoulder lies so much of the upper arm below the joint's centre: with that, the average adult's arm has
+de Leva's length."""
 BENDS = (0.0, 0.30, 0.65, 1.0)
 """Where the figure's spine has pelvis, waist, chest and neck, over its length."""
-
 
 
 def about(axis: Vector, angle: float) -> Matrix:
@@ -104,8 +103,10 @@ class Rig:
         top = self.at("head")
         self.put("head", f["head"], top, self.moved("neck_01", top))
 
-    def limb(self, bone: str, frame: Matrix, ends: tuple[Vector, Vector], sideways: Vector, to: tuple[Vector, Vector]) -> Matrix:
-        """A segment: its y axis from end to head, its x axis as near as can be to `sideways`; the figure's `frame` of it
+    def limb(
+        self, bone: str, frame: Matrix, ends: tuple[Vector, Vector], sideways: Vector, to: tuple[Vector, Vector]
+    ) -> Matrix:
+        """A segment: its y axis from end to head, its x axis as near as can be to `sideways`; the figure's `frame`
         and where the figure has both ends. Returns the rotation.
         """
         down = unit(ends[1] - ends[0])
@@ -162,9 +163,7 @@ class Rig:
         """Thigh, shin, foot; the toes stay nearer to the floor when the heel is raised."""
         s = side[0]
         f, j = self.figure.frames, self.figure.joints
-        hip, knee, ankle, ball, toe = (
-            self.at(f"{s}-{name}") for name in ("upper-leg", "knee", "ankle", "foot-1", "toe-2-4")
-        )
+        hip, knee, ankle, ball = (self.at(f"{s}-{name}") for name in ("upper-leg", "knee", "ankle", "foot-1"))
         places = [j[f"{side}_{name}"] for name in ("hip", "knee", "ankle")]
         across = np.array([1.0, 0, 0])
         self.limb(f"thigh_{s}", f[f"{side}_thigh"], (hip, knee), across, (places[0], places[1]))
@@ -175,7 +174,9 @@ class Rig:
         self.put(f"foot_{s}", foot, ankle, places[2], stretch)
         level = swing(unit(f[f"{side}_foot"][:, 1]), UP) @ foot
         raised = foot[1, 2] < 0
-        self.put(f"ball_{s}", between(foot, level, 0.7 if raised else 0.0), ball, self.moved(f"foot_{s}", ball), stretch)
+        self.put(
+            f"ball_{s}", between(foot, level, 0.7 if raised else 0.0), ball, self.moved(f"foot_{s}", ball), stretch
+        )
 
 
 def posed(a: Asset, points: Float32[np.ndarray, "p 3"], build: Build, figure: Figure, grips: dict[str, str]) -> Rig:
