@@ -6,11 +6,12 @@ import torch
 
 from isp_sim.scenes.people import materials
 from isp_sim.scenes.people.camera import Camera
+from isp_sim.scenes.people.hierarchy import shadowed
 from isp_sim.scenes.people.light import Lights, Sky
 from isp_sim.scenes.people.mesh import Mesh
 from isp_sim.scenes.people.render import render
 from isp_sim.scenes.people.shapes import Builder, turn_x, turn_y
-from isp_sim.scenes.people.triangles import OPEN, entered, gather_bodies, on_triangle, rasterise, shadowed
+from isp_sim.scenes.people.triangles import OPEN, entered, gather_bodies, on_triangle, rasterise
 
 
 def sphere(radius, at, rings=24, row=0):
