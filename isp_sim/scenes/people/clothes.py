@@ -14,6 +14,8 @@ SHORT_HAIR = ("short01", "short02", "short03", "short04", "afro")
 LONG_HAIR = ("bob01", "bob02", "braid01", "long01", "ponytail01")
 BULKY = ("afro", "bob01")
 """Too much hair for a hat."""
+BAGS = ("straps", "backpack", "shoulder strap", "shoulder bag")
+"""They lie on whatever is worn."""
 HAIR = (*SHORT_HAIR, *LONG_HAIR)
 
 
@@ -126,12 +128,13 @@ def draw_outfit(build: Build, table: Materials, stream: np.random.Generator) -> 
     extra = _cloth(table, stream, 0.1)
     bag = str(stream.choice(["", "backpack", "shoulder bag", "tote"], p=[0.64, 0.15, 0.13, 0.08]))
     straps = {"backpack": ("straps", "backpack"), "shoulder bag": ("shoulder strap", "shoulder bag")}.get(bag, ())
-    below, above = _below(build, table, stream), _above(build, table, stream)
+    below = _below(build, table, stream)
+    above = _above(build, table, stream, "skirt" in below[-1].piece)
     body = below + above
     if below[-1].piece == "dungarees":
         body = [Worn("work shirt", above[-1].material), *below]
     head = _head(build, table, stream, extra)
-    return Outfit(parts, (*body, *(Worn(name, extra, out_m=0.008) for name in straps), *head), bag, extra)
+    return Outfit(parts, (*body, *(Worn(name, extra, out_m=0.002) for name in straps), *head), bag, extra)
 
 
 def _below(build: Build, table: Materials, stream: np.random.Generator) -> list[Worn]:
@@ -154,7 +157,7 @@ def _below(build: Build, table: Materials, stream: np.random.Generator) -> list[
     return [*worn, Worn(trousers, cloth)]
 
 
-def _above(build: Build, table: Materials, stream: np.random.Generator) -> list[Worn]:
+def _above(build: Build, table: Materials, stream: np.random.Generator, skirted: bool) -> list[Worn]:
     """Shirts and sweaters, jackets and coats."""
     cloth, loose = _cloth(table, stream, 0.45), float(stream.uniform(0.002, 0.010))
     if stream.random() < 0.24:
@@ -167,8 +170,9 @@ def _above(build: Build, table: Materials, stream: np.random.Generator) -> list[
     if build.kind == "man" and stream.random() < 0.10:
         return [Worn("suit jacket", cloth, out_m=0.004)]
     if stream.random() < 0.45:
-        names = ["sweater", "polo"] + (["blouse"] if build.sex == "female" else [])
+        names = ["sweater", "polo"] + (["blouse"] if skirted else [])
         return [Worn(str(stream.choice(names)), cloth, out_m=loose)]
     if stream.random() < 0.3:
         return [Worn("sweater", cloth, reach=float(stream.uniform(0.5, 1.5)), out_m=loose)]
-    return [Worn(str(stream.choice(["tee", "loose tee"])), cloth, out_m=loose)]
+    names = ["wide tee", "loose tee"] + (["tee"] if build.sex == "female" else [])
+    return [Worn(str(stream.choice(names)), cloth, out_m=loose)]

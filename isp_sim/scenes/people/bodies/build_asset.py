@@ -27,13 +27,13 @@ from isp_sim.scenes.people.bodies.own_pieces import head_levels, own_pieces
 
 HAIR = ("bob01", "bob02", "braid01", "long01", "ponytail01", "short01", "short02", "short03", "short04")
 PIECES: dict[str, tuple[str, tuple[int, ...]]] = {
-    "tee": ("female_casualsuit01", (1311,)), "blouse": ("female_elegantsuit01", (1810,)),
+    "tee": ("female_casualsuit01", (1311,)), "wide tee": ("male_casualsuit04", (810,)), "blouse": ("female_elegantsuit01", (1810,)),
     "sweater": ("male_casualsuit02", (1250,)), "polo": ("male_casualsuit03", (1613,)),
     "loose tee": ("male_casualsuit06", (2822,)), "work shirt": ("male_worksuit01", (1115,)),
-    "jacket": ("male_casualsuit05", (1659,)), "collar": ("male_casualsuit05", (373,)),
-    "shirt front": ("male_casualsuit05", (277,)), "suit jacket": ("male_elegantsuit01", (6256,)),
+    "jacket": ("male_casualsuit05", (1659,)), "collar": ("male_casualsuit05", (277,)),
+    "shirt front": ("male_casualsuit05", (373,)), "suit jacket": ("male_elegantsuit01", (6256,)),
     "slim trousers": ("female_casualsuit01", (886,)), "trousers": ("male_casualsuit02", (886,)),
-    "suit trousers": ("male_elegantsuit01", (1357,)), "hot pants": ("female_casualsuit02", (1320,)),
+    "suit trousers": ("male_elegantsuit01", (1357,)),
     "pencil skirt": ("female_elegantsuit01", (395,)), "dungarees": ("male_worksuit01", (2497, 49, 4)),
     "oxfords": ("shoes01", (717,)), "slippers": ("shoes02", (653,)), "laced shoes": ("shoes03", (759, 52)),
     "socks": ("shoes01", (144,)), "fedora": ("fedora", ()),
@@ -41,8 +41,8 @@ PIECES: dict[str, tuple[str, tuple[int, ...]]] = {
 }  # fmt: skip
 """Pieces: the file each is of and the sizes (points) of its connected parts; all of them if none."""
 COVERS_NOTHING = (*HAIR, "brows", "collar", "straps", "backpack", "shoulder strap", "shoulder bag")
-COVERS_M, DEPTH_M = 0.06, 0.01
-"""Skin with a piece no farther before it, and no deeper in it, is hidden."""
+COVERS_M, SKIRT_M, DEPTH_M = 0.06, 0.20, 0.01
+"""Skin with a piece (a skirt) no farther before it, and no deeper in it, is hidden."""
 
 
 def shape_targets(folder: Path) -> dict[str, Points]:
@@ -95,16 +95,16 @@ def skin_weights(model: Model, folder: Path, t: dict[str, np.ndarray]) -> tuple[
     return list(weights), matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1e-9)
 
 
-def cover(skin: Points, normals: Points, cloth: Points, faces: Triangles) -> Float64[np.ndarray, " n"]:
-    """How far over a point of the skin, along its normal, the cloth lies, m, from 1 cm under the skin to `COVERS_M`
-    over it (Möller and Trumbore 1997); infinite where there is none.
+def cover(skin: Points, normals: Points, cloth: Points, faces: Triangles, most: float) -> Float64[np.ndarray, " n"]:
+    """How far over a point of the skin, along its normal, the cloth lies, m, from 1 cm under the skin to `most` over
+    it (Möller and Trumbore 1997); infinite where there is none.
     """
     start = skin - DEPTH_M * normals
     found = np.full(len(skin), np.inf)
     near = cKDTree(start)
     for a, b, c in cloth[faces]:
         middle = (a + b + c) / 3
-        reach = max(np.linalg.norm(corner - middle) for corner in (a, b, c)) + COVERS_M + DEPTH_M
+        reach = max(np.linalg.norm(corner - middle) for corner in (a, b, c)) + most + DEPTH_M
         rows = np.array(near.query_ball_point(middle, reach), int)
         ray, e, f = normals[rows], b - a, c - a
         p = np.cross(ray, f)
@@ -114,7 +114,7 @@ def cover(skin: Points, normals: Points, cloth: Points, faces: Triangles) -> Flo
             u = (s * p).sum(axis=1) / det
             q = np.cross(s, e)
             v, t = (ray * q).sum(axis=1) / det, q @ f / det
-            met = (u >= 0) & (v >= 0) & (u + v <= 1) & (t >= 0) & (t <= COVERS_M + DEPTH_M)
+            met = (u >= 0) & (v >= 0) & (u + v <= 1) & (t >= 0) & (t <= most + DEPTH_M)
         found[rows] = np.where(met, np.minimum(found[rows], t - DEPTH_M), found[rows])
     return found
 
@@ -171,7 +171,8 @@ def build(makehuman: Path, clothes: Path, out: Path) -> None:
         normals = smooth_normals(points, skin)
         covers[name] = np.full(ALL, np.inf)
         if name not in COVERS_NOTHING:
-            covers[name] = cover(points, normals, piece.on(points), piece.faces)
+            most = SKIRT_M if "skirt" in name else COVERS_M
+            covers[name] = cover(points, normals, piece.on(points), piece.faces, most)
         lift = piece.on(points) - (points[piece.corner] * piece.weight[:, :, None]).sum(axis=1)
         over[name] = (lift * (normals[piece.corner] * piece.weight[:, :, None]).sum(axis=1)).sum(axis=1)
         own = (weights[piece.corner] * piece.weight[:, :, None]).sum(axis=1)

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float32, Int32
 
 from isp_sim.scenes.people.bodies.asset import Asset, Piece
 from isp_sim.scenes.people.bodies.blend import smooth_normals
-from isp_sim.scenes.people.clothes import HAIR, Outfit, Worn
+from isp_sim.scenes.people.clothes import BAGS, HAIR, Outfit, Worn
 
 HEM = 0.08
 """Skin so near to a hem that was cut, in lengths of a segment, is not hidden."""
@@ -25,20 +25,28 @@ class Cloth(NamedTuple):
 
 
 class Over(NamedTuple):
-    """What is worn over something: whether it hides a point of the body, and how far over that it lies, m."""
+    """What is worn over something: whether it hides a point of the body, how far over that it lies, m; and how far that
+    lies which is worn under it.
+    """
 
     hides: Bool[np.ndarray, " p"]
     covers: Float32[np.ndarray, " p"]
+    under: Float32[np.ndarray, " p"]
 
 
 def worn_over(a: Asset, outfit: Outfit, order: int) -> Over:
-    """Whatever is worn from `order` on; its distance is infinite where there is nothing."""
+    """Whatever is worn from `order` on, infinitely far where there is nothing, and before it."""
     hides, covers = np.zeros(len(a.weights), bool), np.full(len(a.weights), np.inf, np.float32)
-    for worn in outfit.worn[order:]:
+    under = np.zeros(len(a.weights), np.float32)
+    for number, worn in enumerate(outfit.worn, 1):
         piece, reached = a.pieces[worn.piece], a.along < worn.reach - HEM
-        hides |= piece.hides & reached
-        covers = np.where(reached, np.minimum(covers, piece.covers + np.float32(worn.out_m)), covers)
-    return Over(hides, covers)
+        lies = np.where(reached, piece.covers + np.float32(worn.out_m), np.inf)
+        if number > order:
+            hides |= piece.hides & reached
+            covers = np.minimum(covers, lies)
+        else:
+            under = np.maximum(under, np.where(np.isfinite(lies), lies, 0))
+    return Over(hides, covers, under)
 
 
 def cut(cloth: Cloth, along: Float32[np.ndarray, " n"], reach: float) -> Cloth:
@@ -71,6 +79,8 @@ def laid_on(piece: Piece, worn: Worn, points: Float32[np.ndarray, "p 3"], over: 
     place = piece.on(points)
     top = over.covers[piece.corner].min(axis=1)
     out = np.minimum(np.float32(worn.out_m), np.maximum(top - GAP_M - piece.over, -DEEPEST_M))
+    if worn.piece in BAGS:
+        out = np.float32(worn.out_m) + np.maximum(over.under[piece.corner].max(axis=1) + GAP_M - piece.over, 0)
     place += out[:, None] * smooth_normals(place, piece.triangles)
     seen = ~over.hides[piece.corner].all(axis=1)[piece.triangles]
     triangles = piece.triangles[seen.all(axis=1) if worn.piece in HAIR else seen.any(axis=1)]
@@ -83,8 +93,8 @@ def dressed(a: Asset, outfit: Outfit, points: Float32[np.ndarray, "p 3"]) -> Clo
     bare = ~worn_over(a, outfit, 0).hides[a.triangles].all(axis=1)
     skin = Cloth(points[: len(a.weights)], a.weights, a.triangles[bare], np.array(outfit.parts, np.int32)[a.part[bare]])
     layers = [skin]
-    for order, worn in enumerate(outfit.worn, 1):
-        layers.append(laid_on(a.pieces[worn.piece], worn, points, worn_over(a, outfit, order)))
+    for order, worn in enumerate(outfit.worn):
+        layers.append(laid_on(a.pieces[worn.piece], worn, points, worn_over(a, outfit, order + 1)))
     first = np.cumsum([0] + [len(layer.points) for layer in layers[:-1]])
     triangles = [layer.triangles + np.int32(start) for layer, start in zip(layers, first, strict=True)]
     return Cloth(
