@@ -45,11 +45,11 @@ def close(height: int = 1200, width: int = 1920) -> list[np.ndarray]:
         for person in scene.people:
             x, y, wide, high = person.bbox
             if high > 0.6 * height and sum(seen == 2 for _, _, seen in person.keypoints) >= 11:
-                tall = 1.06 * max(high, wide * CLOSE[0] / CLOSE[1])
+                tall = min(1.06 * max(high, wide * CLOSE[0] / CLOSE[1]), height)
                 across = tall * CLOSE[1] / CLOSE[0]
-                middle = (x + wide / 2, y + high / 2)
-                patch = cv2.getRectSubPix(light, (round(across), round(tall)), middle)
-                found.append(patch)
+                left = round(np.clip(x + wide / 2 - across / 2, 0, max(width - across, 0)))
+                top = round(np.clip(y + high / 2 - tall / 2, 0, max(height - tall, 0)))
+                found.append(light[top : top + round(tall), left : left + round(across)])
                 break
         if len(found) == TILES:
             return found

@@ -102,28 +102,34 @@ def _first(start, stop, bands, s, nodes, order, rows, sky, shades, bodies, view,
                     depth[y, x] = t * cosine if k >= 0 else np.inf
 
 
-@numba.njit(nogil=True, error_model="numpy", cache=True)
-def _shadows(start, stop, s, image, lit, solid):  # type: ignore[no-untyped-def]
-    """Add the lights' part, its share that arrives averaged over the 4×4 pixels round a pixel that see the same
-    thing or person: in each such window all 16 places on a light have their turn (Keller and Heidrich, Interleaved
-    sampling, EGWR 2001).
+@numba.njit(nogil=True, error_model="numpy")
+def _arriving(s, lit, solid, k, y, x):  # type: ignore[no-untyped-def]
+    """Share of the lights' part that arrives at surface k in a pixel, averaged over the 4×4 pixels round it that see the
+    same thing or person, −1 if none does: in each such window all 16 places on a light have their turn (Keller and
+    Heidrich, Interleaved sampling, EGWR 2001).
     """
     height, width = solid.shape
+    who = s[k, INSTANCE]
+    total = weight = 0.0
+    for j in range(max(y - 2, 0), min(y + 2, height)):
+        for i in range(max(x - 2, 0), min(x + 2, width)):
+            other = solid[j, i]
+            if other == k or (who > 0.0 and other >= 0 and s[other, INSTANCE] == who):
+                sent = lit[j, i, 0] + lit[j, i, 1] + lit[j, i, 2]
+                total += sent * lit[j, i, 3]
+                weight += sent
+    return total / weight if weight > 0.0 else -1.0
+
+
+@numba.njit(nogil=True, error_model="numpy", cache=True)
+def _shadows(start, stop, s, image, lit, solid):  # type: ignore[no-untyped-def]
+    """Add the lights' part."""
+    width = solid.shape[1]
     for y in range(start, stop):
         for x in range(width):
-            k = solid[y, x]
             if lit[y, x, 0] + lit[y, x, 1] + lit[y, x, 2] == 0.0:
                 continue
-            who = s[k, INSTANCE]
-            total = weight = 0.0
-            for j in range(max(y - 2, 0), min(y + 2, height)):
-                for i in range(max(x - 2, 0), min(x + 2, width)):
-                    other = solid[j, i]
-                    if other == k or (who > 0.0 and other >= 0 and s[other, INSTANCE] == who):
-                        sent = lit[j, i, 0] + lit[j, i, 1] + lit[j, i, 2]
-                        total += sent * lit[j, i, 3]
-                        weight += sent
-            share = np.float32(total / weight)
+            share = np.float32(_arriving(s, lit, solid, solid[y, x], y, x))
             for c in range(3):
                 image[y, x, c] += share * lit[y, x, c]
 
@@ -131,7 +137,7 @@ def _shadows(start, stop, s, image, lit, solid):  # type: ignore[no-untyped-def]
 @numba.njit(nogil=True, error_model="numpy", cache=True)
 def _edges(start, stop, bands, s, nodes, order, rows, sky, shades, bodies, view, *planes):  # type: ignore[no-untyped-def]
     """Four more rays where a neighbour sees another solid, surface or limb: the outline's pixel is their mean."""
-    image, solid, depth, smooth = planes
+    image, lit, solid, depth, smooth = planes
     camera = view.camera
     across = (camera.width + TILE - 1) // TILE
     for band in range(start, stop):
@@ -153,6 +159,8 @@ def _edges(start, stop, bands, s, nodes, order, rows, sky, shades, bodies, view,
                     r, g, b, er, eg, eb, arrives = radiance(
                         s, nodes, order, rows, sky, shades, bodies, camera, k, i, t, dx, dy, dz, cell
                     )
+                    share = _arriving(s, lit, solid, k, y, x) if er + eg + eb > 0.0 else -1.0
+                    arrives = share if share >= 0.0 else arrives
                     red += 0.25 * (r + arrives * er)
                     green += 0.25 * (g + arrives * eg)
                     blue += 0.25 * (b + arrives * eb)
@@ -219,7 +227,7 @@ def render(
     common = (bands, s, nodes, order, *lights, bodies, view)
     in_rows(_first, down, *common, image, lit, solid, depth)
     in_rows(_shadows, camera.height, s, image, lit, solid)
-    in_rows(_edges, down, *common, image, solid, depth, smooth)
+    in_rows(_edges, down, *common, image, lit, solid, depth, smooth)
     people = np.where(s[:, KIND] == MESH, s[:, INSTANCE], 0)
     classes = np.full(len(s) + 1, semantics.PERSON)
     classes[: len(shapes)], classes[-1] = shapes.semantic, semantics.SKY
