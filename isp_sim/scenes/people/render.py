@@ -104,8 +104,8 @@ def _first(start, stop, bands, s, nodes, order, rows, sky, shades, bodies, view,
 
 @numba.njit(nogil=True, error_model="numpy")
 def _arriving(s, lit, solid, k, y, x):  # type: ignore[no-untyped-def]
-    """Share of the lights' part that arrives at surface k in a pixel, averaged over the 4×4 pixels round it that see the
-    same thing or person, −1 if none does: in each such window all 16 places on a light have their turn (Keller and
+    """Share of the lights' part that arrives at surface k in a pixel, averaged over the 4×4 pixels round it that see
+    the same thing or person, −1 if none does: in each such window all 16 places on a light have their turn (Keller and
     Heidrich, Interleaved sampling, EGWR 2001).
     """
     height, width = solid.shape
