@@ -5,7 +5,7 @@ import pytest
 
 from isp_sim import streams
 from isp_sim.scenes.people import materials
-from isp_sim.scenes.people.body import dress
+from isp_sim.scenes.people.bodies.body import body
 from isp_sim.scenes.people.clothes import draw_outfit
 from isp_sim.scenes.people.intersect import NONE, enter, normal, pack
 from isp_sim.scenes.people.poses import LIBRARY, SHARES, draw_pose
@@ -48,10 +48,9 @@ def test_feet_stand_on_the_floor_and_nothing_lies_under_it(name):
         figure = pose_figure(build, pose.angles)
         lowest = min(figure.joints[f"{side}_{part}"][1] for side in SIDES for part in ("toe", "heel"))
         assert lowest == pytest.approx(0, abs=1e-9)
-        table = materials.Materials()
-        low, high = dress(build, figure, draw_outfit(build.kind, table, stream), name).bounds()
-        assert -0.06 < low[:, 1].min() < 0.02
-        assert high[:, 1].max() < 1.75 * build.stature_m
+        mesh, _ = body(build, figure, draw_outfit(build, materials.Materials(), stream), pose)
+        assert mesh.vertices[:, 1].min() == pytest.approx(0, abs=1e-6)
+        assert mesh.vertices[:, 1].max() < 1.75 * build.stature_m
 
 
 def test_a_standing_figure_is_as_tall_as_its_stature():

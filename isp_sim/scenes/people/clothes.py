@@ -80,6 +80,11 @@ def _shoes(table: Materials, stream: np.random.Generator) -> int:
     return table.add(colour, gloss=0.08, sharpness=25, variation=0.1, grain=0.03)
 
 
+def _skin(table: Materials, colour: Rgb) -> int:
+    """F0 of 0.028 and a roughness of 0.35 (Weyrich et al., SIGGRAPH 2006)."""
+    return table.add(colour, m.SKIN, variation=0.06, grain=0.03, gloss=0.028, sharpness=14)
+
+
 def _complexion(build: Build, table: Materials, stream: np.random.Generator) -> tuple[int, ...]:
     """Skin and what is let into it; lips, nails and lids take their colour from the skin's."""
     red, green, blue = m.skin(dict(zip(ANCESTRIES, build.ancestry, strict=True)), stream)
@@ -87,10 +92,10 @@ def _complexion(build: Build, table: Materials, stream: np.random.Generator) -> 
     lips = (0.92 * red, 0.66 * green, 0.72 * blue) if not painted else (0.45, 0.05, 0.07)
     iris = m.lab(float(stream.uniform(12, 45)), float(stream.uniform(-4, 8)), float(stream.uniform(-12, 16)))
     return (
-        table.add((red, green, blue), variation=0.06, grain=0.03, gloss=0.03, sharpness=12),
+        _skin(table, (red, green, blue)),
         table.add(lips, gloss=0.08, sharpness=30),
         table.add((min(1.08 * red, 1), 0.95 * green, 0.95 * blue), gloss=0.1, sharpness=60),
-        table.add((0.8 * red, 0.72 * green, 0.72 * blue), gloss=0.03, sharpness=12),
+        _skin(table, (0.8 * red, 0.72 * green, 0.72 * blue)),
         table.add((0.62, 0.60, 0.57), gloss=0.15, sharpness=120),
         table.add(iris, gloss=0.15, sharpness=120),
         table.add((0.006, 0.006, 0.006), gloss=0.15, sharpness=120),

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 (
-    PLAIN, STRIPES, CHECKS, PRINT, WOOD, TILES, BRICKS, FACADE, LEAVES, FACE, HAIR, PANE, BOOKS, PICTURE, GROUND,
+    PLAIN, STRIPES, CHECKS, PRINT, WOOD, TILES, BRICKS, FACADE, LEAVES, SKIN, HAIR, PANE, BOOKS, PICTURE, GROUND,
     SCREEN, PLASTER,
 ) = range(17)  # fmt: skip
 """Patterns: how a material's two colours are laid out on a surface."""
@@ -122,4 +122,4 @@ def cloth(stream: np.random.Generator) -> Rgb:
     """Cloth: half of it black, grey, white or navy, the rest coloured."""
     if stream.random() < 0.5:
         return lch(stream.choice([16, 22, 30, 45, 60, 75, 90]) * stream.uniform(0.9, 1.02), stream.uniform(0, 6), 260)
-    return lch(stream.uniform(25, 80), stream.uniform(12, 55), stream.uniform(0, 360))
+    return lch(stream.uniform(22, 75), stream.triangular(6, 16, 50), stream.uniform(0, 360))

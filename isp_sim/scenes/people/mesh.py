@@ -16,7 +16,7 @@ class Mesh(NamedTuple):
         normals: unit, outwards, smooth.
         triangles: vertex numbers, wound so that `(v1 − v0) × (v2 − v0)` points outwards in this frame.
         material: row of the scene's materials, per triangle.
-        rest: the vertex in the rest pose, m: where prints, weave and folds are anchored, so that they move with the body.
+        rest: the vertex in the rest pose, m: where prints, weave and folds are anchored, to move with the body.
     """
 
     vertices: Float32[np.ndarray, "n 3"]
