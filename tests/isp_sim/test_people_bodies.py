@@ -68,7 +68,10 @@ def test_every_pose_is_drawn_and_the_shares_make_one():
 def test_skin_and_hair_and_cloth_are_reflectances():
     stream = streams.generator(1)
     tones = np.array([materials.skin({name: 1.0}, stream) for name in ANCESTRIES for _ in range(100)])
-    for colours in (tones, *(np.array([draw(stream) for _ in range(300)]) for draw in (materials.hair, materials.cloth))):
+    for colours in (
+        tones,
+        *(np.array([draw(stream) for _ in range(300)]) for draw in (materials.hair, materials.cloth)),
+    ):
         assert colours.min() > 0
         assert colours.max() < 0.96
     assert (tones[:, 0] > tones[:, 2]).all()  # skin is never bluish
