@@ -10,7 +10,7 @@ from isp_sim.scenes.people.clothes import draw_outfit
 from isp_sim.scenes.people.intersect import NONE, enter, normal, pack
 from isp_sim.scenes.people.poses import LIBRARY, SHARES, draw_pose
 from isp_sim.scenes.people.shapes import Builder, gather, turn_x, turn_y
-from isp_sim.scenes.people.skeleton import BONES, LIMITS, PAIRED, SIDES, draw_build, pose_figure
+from isp_sim.scenes.people.skeleton import ANCESTRIES, BONES, LIMITS, PAIRED, SIDES, draw_build, pose_figure
 from isp_sim.scenes.people.trace import blocked, tree
 
 
@@ -67,11 +67,13 @@ def test_every_pose_is_drawn_and_the_shares_make_one():
 
 def test_skin_and_hair_and_cloth_are_reflectances():
     stream = streams.generator(1)
-    for draw in (materials.skin, materials.hair, materials.cloth):
-        colours = np.array([draw(stream) for _ in range(300)])
+    tones = np.array([materials.skin({name: 1.0}, stream) for name in ANCESTRIES for _ in range(100)])
+    for colours in (
+        tones,
+        *(np.array([draw(stream) for _ in range(300)]) for draw in (materials.hair, materials.cloth)),
+    ):
         assert colours.min() > 0
         assert colours.max() < 0.96
-    tones = np.array([materials.skin(stream) for _ in range(300)])
     assert (tones[:, 0] > tones[:, 2]).all()  # skin is never bluish
     assert np.ptp(tones[:, 1]) > 0.25
 
