@@ -250,7 +250,7 @@ def test_each_shot_is_blurred_over_its_own_exposure(ideal):
 
 @pytest.mark.parametrize(("daylight", "worlds"), [(1.0, OUTDOORS), (1 / 10, OUTDOORS), (1 / 100, INDOORS)])
 def test_where_a_scene_is_follows_the_light(daylight, worlds):
-    plans = [lay_out(0, index, daylight) for index in range(12)]
+    plans = [lay_out(0, index, daylight) for index in range(16)]
     placed = [plan for plan in plans if max(one.z for one in plan.people) < HALL_REACH_M]
     assert len(placed) >= 8
     assert {plan.name for plan in placed} <= set(worlds)

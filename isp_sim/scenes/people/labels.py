@@ -41,12 +41,14 @@ def depths_under_skin(
     mesh: Mesh, joints: Float64[np.ndarray, "joints 3"], build: Build, camera: Camera
 ) -> Float64[np.ndarray, " joints"]:
     """How deep each joint lies under its own limb's surface, seen from the camera, m along the axis: behind the last
-    triangle before it that looks at the camera, but not deeper than a limb is thick (`joint_slack`).
+    triangle before it that looks at the camera, but not deeper than a limb is thick (`joint_slack`); so deep, too, if
+    it lies in no limb, as a crown under hair.
     """
     eye = np.array([camera.x, camera.y, camera.z])
     share = np.empty(len(joints))
     entered(mesh.vertices, mesh.triangles, eye, joints, share)
-    return np.asarray(np.minimum((1 - share) * camera.project(joints)[:, 2], joint_slack(build, JOINTS)))
+    most = joint_slack(build, JOINTS)
+    return np.where(share < 1, np.minimum((1 - share) * camera.project(joints)[:, 2], most), most)
 
 
 def person(

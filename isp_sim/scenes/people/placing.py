@@ -21,7 +21,10 @@ from isp_sim.scenes.people.trace import seen
 from isp_sim.scenes.people.world import World
 
 ASPECT = 1.6
-TRIES = 28  # places and headings tried for a person
+WITHIN = 0.8
+"""How deep a joint lies in an outline's limbs, over what it may lie under a mesh's surface; set so that as many joints
+are seen past outlines as are past meshes."""
+TRIES = 120  # places and headings tried for a person
 POSE_EVERY, OUTFIT_EVERY = 2, 8  # of them a new pose, new clothes
 NEAREST_M = 1.2  # things may fill a third of the view from here on
 UNIT = 1000  # rows of the camera a layout is computed with
@@ -180,7 +183,7 @@ class Placer:
         spot = self.view.project(joints)
         width, height = self.view.width, self.view.height
         out = (spot[:, 0] > 0) & (spot[:, 0] < width - 1) & (spot[:, 1] > 0) & (spot[:, 1] < height - 1)
-        slack = joint_slack(build, JOINTS)
+        slack = WITHIN * joint_slack(build, JOINTS)
         free = np.empty(len(JOINTS), np.bool_)
         for lot, number in (*self._lots, (pack(shapes, self.table.table()), len(shapes))):
             seen(lot, number, self._eye, joints, slack, free)
