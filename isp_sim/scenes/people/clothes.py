@@ -15,7 +15,7 @@ LONG_HAIR = ("bob01", "bob02", "braid01", "long01", "ponytail01")
 BULKY = ("afro", "bob01")
 """Too much hair for a hat."""
 BAGS = ("straps", "backpack", "shoulder strap", "shoulder bag")
-"""They lie on whatever is worn."""
+"""They lie on whatever is worn, as hair does."""
 HAIR = (*SHORT_HAIR, *LONG_HAIR)
 
 

@@ -6,6 +6,7 @@ python -m isp_sim.scenes.people.bodies.build_asset --makehuman DIR --clothes DIR
 import argparse
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from isp_sim.scenes.people.bodies.blend import smooth_normals
 from isp_sim.scenes.people.bodies.makehuman import (
     ALL,
     Model,
+    Piece,
     Points,
     Triangles,
     read_model,
@@ -147,29 +149,24 @@ def along_limbs(
     return along
 
 
-def build(makehuman: Path, clothes: Path, out: Path) -> None:
-    """Read everything, keep what is used, write one `.npz` of plain arrays."""
-    model = read_model(makehuman)
-    targets = shape_targets(makehuman / "targets/macrodetails")
-    rig = json.loads((makehuman / "rigs/standard/rig.game_engine.json").read_text())
-    rig = rig.get("bones", rig)
-    ends = {bone: [rig[bone][end]["cube_name"] for end in ("head", "tail")] for bone in rig if bone != "Root"}
-    joints = sorted({joint for pair in ends.values() for joint in pair})
-    neutral = {sex: model.points + sum(targets[f"{a}-{sex}-young"] for a in ("african", "asian", "caucasian")) / 3
-               for sex in ("male", "female")}  # fmt: skip
+class Relations(NamedTuple):
+    """Of every piece: how far it lies over the body and over its corners, m, and how far down the limbs; by name."""
+
+    covers: dict[str, np.ndarray]
+    over: dict[str, np.ndarray]
+    reach: dict[str, np.ndarray]
+
+
+def relations(
+    model: Model,
+    neutral: dict[str, Points],
+    pieces: dict[str, Piece],
+    rig: tuple[np.ndarray, list[str], dict[str, np.ndarray]],
+) -> Relations:
+    """How pieces lie on the average man or woman; `rig` is weights, bones, and places along the bones."""
+    weights, bones, t = rig
     man = neutral["male"]
-    t = {}
-    for bone, pair in ends.items():
-        head, tail = (man[model.groups[joint]].mean(axis=0) for joint in pair)
-        t[bone] = np.clip((man - head) @ (tail - head) / ((tail - head) @ (tail - head)), 0, 1)
-    bones, weights = skin_weights(model, makehuman, t)
-    along = along_limbs(man, weights, bones, t)
-    paths = {path.stem: path for path in clothes.rglob("*.mhclo")}
-    pieces = {name: read_piece(paths[stem], sizes) for name, (stem, sizes) in PIECES.items()}
-    pieces |= own_pieces(model, man, pieces["fedora"])
-    woman, narrow, wide = neutral["female"], pieces["pencil skirt"], model.faces[model.group == "helper-skirt"]
-    pieces["pencil skirt"] = attach(narrow.on(woman), narrow.faces, woman, wide, narrow)  # hangs as the wide one does
-    skin = model.faces[np.isin(model.group, ("body", "helper-tights", "helper-skirt"))]
+    skin = clothed(model)
     covers, reach, over = {}, {}, {}
     for name, piece in pieces.items():
         points = neutral["female" if PIECES.get(name, ("",))[0].startswith("female") else "male"]
@@ -193,7 +190,68 @@ def build(makehuman: Path, clothes: Path, out: Path) -> None:
         if name in ("cap", "beanie", "fedora"):
             covers[name] = np.where((level < 1) & (man[:, 1] > eye[1]), COVERS_M, np.inf)
         if name != "fedora":  # a shell; a peak is whole
-            reach[name] = np.where(pieces[name].weight[:, 0] == 1, level[pieces[name].corner[:, 0]], 0)
+            reach[name] = np.where(
+                pieces[name].corner[:, 0] == pieces[name].corner[:, 1], level[pieces[name].corner[:, 0]], 0
+            )
+    return Relations(covers, over, reach)
+
+
+def clothed(model: Model) -> Triangles:
+    """Skin, and the helpers that clothes hold on to."""
+    return model.faces[np.isin(model.group, ("body", "helper-tights", "helper-skirt"))]
+
+
+def piece_arrays(
+    pieces: dict[str, Piece],
+    on: Relations,
+    keep: Int64[np.ndarray, " p"],
+    rank: Int64[np.ndarray, " all"],
+    skin: Triangles,
+) -> dict[str, np.ndarray]:
+    """The pieces as arrays of the asset, one after another."""
+    names = list(pieces)
+
+    def stack(field: str) -> np.ndarray:
+        return np.concatenate([getattr(pieces[name], field) for name in names])
+
+    return dict(
+        pieces=np.array(names), piece_points=np.array([len(pieces[n].corner) for n in names]),
+        piece_triangles=np.array([len(pieces[n].faces) for n in names]),
+        piece_corner=rank[stack("corner")].astype(np.uint16),
+        piece_weight=stack("weight").astype(np.float32), piece_offset=stack("offset").astype(np.float32),
+        piece_faces=stack("faces").astype(np.uint16),
+        piece_pairs=rank[np.stack([pieces[n].pairs for n in names])].astype(np.uint16),
+        piece_unit=np.stack([pieces[n].unit for n in names]).astype(np.float32),
+        piece_along=np.concatenate([on.reach[n] for n in names]).astype(np.float16),
+        piece_over=np.concatenate([on.over[n] for n in names]).astype(np.float16),
+        piece_hides=np.packbits([away_from_edges(np.isfinite(on.covers[n]), skin)[keep] for n in names], axis=1),
+        piece_covers=np.stack([on.covers[n][keep] for n in names]).astype(np.float16),
+    )  # fmt: skip
+
+
+def build(makehuman: Path, clothes: Path, out: Path) -> None:
+    """Read everything, keep what is used, write one `.npz` of plain arrays."""
+    model = read_model(makehuman)
+    targets = shape_targets(makehuman / "targets/macrodetails")
+    rig = json.loads((makehuman / "rigs/standard/rig.game_engine.json").read_text())
+    rig = rig.get("bones", rig)
+    ends = {bone: [rig[bone][end]["cube_name"] for end in ("head", "tail")] for bone in rig if bone != "Root"}
+    joints = sorted({joint for pair in ends.values() for joint in pair})
+    neutral = {sex: model.points + sum(targets[f"{a}-{sex}-young"] for a in ("african", "asian", "caucasian")) / 3
+               for sex in ("male", "female")}  # fmt: skip
+    man = neutral["male"]
+    t = {}
+    for bone, pair in ends.items():
+        head, tail = (man[model.groups[joint]].mean(axis=0) for joint in pair)
+        t[bone] = np.clip((man - head) @ (tail - head) / ((tail - head) @ (tail - head)), 0, 1)
+    bones, weights = skin_weights(model, makehuman, t)
+    along = along_limbs(man, weights, bones, t)
+    paths = {path.stem: path for path in clothes.rglob("*.mhclo")}
+    pieces = {name: read_piece(paths[stem], sizes) for name, (stem, sizes) in PIECES.items()}
+    pieces |= own_pieces(model, man, pieces["fedora"])
+    woman, narrow, wide = neutral["female"], pieces["pencil skirt"], model.faces[model.group == "helper-skirt"]
+    pieces["pencil skirt"] = attach(narrow.on(woman), narrow.faces, woman, wide, narrow)  # hangs as the wide one does
+    on = relations(model, neutral, pieces, (weights, bones, t))
     part = parts(model, makehuman)
     seen = part >= 0
     keep = np.unique(np.concatenate([model.groups["body"], model.faces[seen].ravel()]
@@ -209,12 +267,7 @@ def build(makehuman: Path, clothes: Path, out: Path) -> None:
     moves = np.stack([rows(moved) for moved in targets.values()])
     scale = np.abs(moves).max(axis=(1, 2)) / 32767
     order = np.argsort(-weights, axis=1)[:, :MOST_BONES]
-    names = list(pieces)
-    stack = {
-        field: np.concatenate([getattr(pieces[n], field) for n in names]) for field in ("weight", "offset", "faces")
-    }
-    np.savez_compressed(
-        out,
+    arrays: dict[str, np.ndarray] = dict(
         points=rows(model.points).astype(np.float32), joints=np.array(joints), bones=np.array(bones),
         ends=np.array([[joints.index(j) for j in ends[b.replace("_twist", "")]] for b in bones], np.uint8),
         targets=np.array(list(targets)), target_scale=scale.astype(np.float32),
@@ -222,18 +275,8 @@ def build(makehuman: Path, clothes: Path, out: Path) -> None:
         triangles=rank[model.faces[seen]].astype(np.uint16), part=part[seen].astype(np.uint8),
         weight_bone=order[keep].astype(np.uint8), along=along[keep].astype(np.float16),
         weight=np.rint(np.take_along_axis(weights, order, axis=1)[keep] * 65535).astype(np.uint16),
-        pieces=np.array(names), piece_points=np.array([len(pieces[n].corner) for n in names]),
-        piece_triangles=np.array([len(pieces[n].faces) for n in names]),
-        piece_corner=rank[np.concatenate([pieces[n].corner for n in names])].astype(np.uint16),
-        piece_weight=stack["weight"].astype(np.float32), piece_offset=stack["offset"].astype(np.float32),
-        piece_faces=stack["faces"].astype(np.uint16),
-        piece_pairs=rank[np.stack([pieces[n].pairs for n in names])].astype(np.uint16),
-        piece_unit=np.stack([pieces[n].unit for n in names]).astype(np.float32),
-        piece_along=np.concatenate([reach[n] for n in names]).astype(np.float16),
-        piece_over=np.concatenate([over[n] for n in names]).astype(np.float16),
-        piece_hides=np.packbits([away_from_edges(np.isfinite(covers[n]), skin)[keep] for n in names], axis=1),
-        piece_covers=np.stack([covers[n][keep] for n in names]).astype(np.float16),
     )  # fmt: skip
+    np.savez_compressed(out, allow_pickle=False, **arrays, **piece_arrays(pieces, on, keep, rank, clothed(model)))
 
 
 def main() -> None:

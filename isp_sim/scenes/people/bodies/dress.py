@@ -79,8 +79,9 @@ def laid_on(piece: Piece, worn: Worn, points: Float32[np.ndarray, "p 3"], over: 
     place = piece.on(points)
     top = over.covers[piece.corner].min(axis=1)
     out = np.minimum(np.float32(worn.out_m), np.maximum(top - GAP_M - piece.over, -DEEPEST_M))
-    if worn.piece in BAGS:
-        out = np.float32(worn.out_m) + np.maximum(over.under[piece.corner].max(axis=1) + GAP_M - piece.over, 0)
+    if worn.piece in BAGS or worn.piece in HAIR:
+        under = over.under[piece.corner].max(axis=1)
+        out = np.where(under > 0, np.maximum(under + GAP_M - piece.over, 0), 0) + np.float32(worn.out_m)
     place += out[:, None] * smooth_normals(place, piece.triangles)
     seen = ~over.hides[piece.corner].all(axis=1)[piece.triangles]
     triangles = piece.triangles[seen.all(axis=1) if worn.piece in HAIR else seen.any(axis=1)]

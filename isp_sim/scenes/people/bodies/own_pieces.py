@@ -115,7 +115,7 @@ def head_levels(points: Points, eye: Points) -> dict[str, Float64[np.ndarray, " 
     """Where the edges of what is on the head run: below 1 is inside, 0.1 a centimetre."""
     x, y, z = np.abs(points[:, 0]), points[:, 1] - eye[1], points[:, 2] - eye[2]
     mask = np.maximum.reduce([y + 0.028 - 0.10 * np.maximum(x - 0.02, 0), -0.128 - y - 0.25 * z, -0.07 - z])
-    rims = {"beanie": 0.030 + 0.25 * z - y, "cap": 0.046 + 0.22 * z - y, "fedora": 0.052 + 0.15 * z - y}
+    rims = {"beanie": 0.022 + 0.25 * z - y, "cap": 0.046 + 0.22 * z - y, "fedora": 0.052 + 0.15 * z - y}
     line = np.maximum(0.055 + 0.9 * np.minimum(z + 0.03, 0), -0.045) - y
     return {name: 1 + 10 * level for name, level in {**rims, "mask": mask, "afro": line}.items()}
 
@@ -124,7 +124,7 @@ def _on_head(points: Points, normals: Points, skin: Triangles, eyes: list[Points
     """Shells over the head, a little larger than their edges (`head_levels`)."""
     made = {}
     head = points[:, 1] > eyes[0][1] - 0.16
-    for name, most, rounds in (("mask", 0.005, 600), ("beanie", 0.012, 25), ("cap", 0.015, 25), ("afro", 0.05, 12)):
+    for name, most, rounds in (("mask", 0.005, 600), ("beanie", 0.009, 60), ("cap", 0.015, 25), ("afro", 0.05, 12)):
         level = head_levels(points, eyes[0])[name]
         thick = np.full(len(points), most)
         if name == "afro":  # round at its edge
