@@ -4,8 +4,8 @@
 
 Well-lit pictures of the built-in people (one shot a scene) with boxes at least 120 px high, and beside them the last
 300 photographs of Leeds Sports Pose Extended as they are, if they are at hand. True boxes, no flip test, PCK@0.2 of the
-torso over the joints a network knows; one row has the people with 10 joints or more in view; "better" is the share
-of people of whom more joints are near than the other way. Processor time a person is that of crop, network and decoding.
+torso over the joints a network knows; one row has the people with 10 joints or more in view; "better" is the share of
+people of whom more joints are near than the other way. Processor time a person is that of crop, network and decoding.
 The exit status is 1 if a network reads the built-in people better with left and right exchanged: then their labels are
 mirrored, or their bodies are.
 """
