@@ -39,9 +39,9 @@ from models.enhance.networks.sdag import Stem, stem_of
 from models.enhance.recipe import EnhancerRecipe, load_recipe
 from models.enhance.weights import load_sdag
 from models.isp.learned import load_weights
-from models.pose.weights import SHIPPED, load_network
-from models.recognisers.loading import of_cpn
+from models.recognisers.loading import of_ours
 from models.recognisers.recogniser import Recogniser
+from models.recognisers.weights import SHIPPED, load_network
 from models.runs.enhancer_training import train
 from models.scoring.average_precision import Protocol
 from models.scoring.niqe import fit_pristine
@@ -244,7 +244,7 @@ def frozen(given: argparse.Namespace) -> tuple[Recogniser | None, Stem | None]:
         print("no pose network is there (--pose): no AP, no SDAG", file=sys.stderr)
         return None, None
     network = load_network(path)
-    return of_cpn(network), stem_of(network)
+    return of_ours(network), stem_of(network)
 
 
 def main() -> int:

@@ -21,7 +21,7 @@ from rich.console import Console
 from isp_sim import streams
 from isp_sim.tables import terminal_table
 from models import tune_isp
-from models.pose.weights import SHIPPED
+from models.recognisers.weights import SHIPPED
 from models.runs.tuning import DEFAULTS, Tuning, run, searches_of
 from models.scoring.average_precision import Protocol
 from models.scoring.poses import LOW_SPLITS

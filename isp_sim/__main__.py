@@ -23,6 +23,7 @@ COMMANDS = {
     "calibrate published": ("calibration.published", "published noise tables and spectra → sensor files"),
     "train-isp": ("models.train_isp", "an ISP before a frozen pose network"),
     "train-pose": ("models.train_pose", "a pose network on pairs"),
+    "train-detector": ("models.train_detector", "a detector of people in low light, on pairs"),
     "train-enhancer": ("models.train_enhancer", "an enhancer on pairs"),
     "evaluate": ("models.evaluate", "a pose network → AP for each of ExLPose's splits"),
     "tune": ("models.tune_isp", "a tunable ISP, in the loop with a pose network → its best settings"),

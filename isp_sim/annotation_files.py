@@ -7,6 +7,7 @@
 | `Annotations/ExLPose/ExLPose_test_<LL-Normal …>.json` | bright | the authors' evaluator |
 | `Annotations/ExLPose/ExLPose_test_<…>_trans.json`, `ExLPose_train_trans.json` | bright | the authors' loaders |
 | `Annotations/ExLPose/brightPath2darkPath.txt` | both, a pair a line | what finds a picture's partner |
+| `Annotations/COCO/` with the first row's names | dark, WL bright | COCO's 17 joints, where a face is labelled |
 
 docs/loaders.md says what of this is known from which source.
 """
@@ -19,7 +20,7 @@ from typing import Any
 from isp_sim.choices import Subset
 from isp_sim.files import write_atomically
 from isp_sim.manifest import PairRecord, PersonRecord
-from isp_sim.scenes import JOINTS, SKELETON
+from isp_sim.scenes import COCO_JOINTS, JOINTS, SKELETON
 
 SPLITS = ("LL-N", "LL-H", "LL-E", "LL-A", "WL")
 """ExLPose's test splits, by the well-lit arm's gain; LL-A is all of the low light, WL the well-lit pictures."""
@@ -29,6 +30,7 @@ AUTHORS_NAMES = {"LL-N": "LL-Normal", "LL-H": "LL-Hard", "LL-E": "LL-Extreme", "
 
 ANNOTATIONS = "Annotations"
 AUTHORS, MMPOSE = "Annotations/ExLPose", "annotations/ExLPose"
+COCO_FOLDER = "Annotations/COCO"
 ANNOTATION_FOLDERS = (ANNOTATIONS, AUTHORS, MMPOSE)
 PARTNERS = "brightPath2darkPath.txt"
 
@@ -49,10 +51,16 @@ def write_annotations(folder: Path, records: Sequence[PairRecord], subset: Subse
         records: of its pairs.
         subset: test files by split, or training files.
     """
+    seventeen = any(person.face for record in records for person in record.people)
     for split in SPLITS if subset == "test" else TRAIN_SPLITS:
-        document = coco(_of_split(records, split), "bright" if split == "WL" else "dark")
+        chosen, arm = _of_split(records, split), "bright" if split == "WL" else "dark"
+        document = coco(chosen, arm)
         for path in (annotation_file(folder, split, subset), folder / MMPOSE / f"ExLPose_{subset}_{split}.json"):
             _write(path, document)
+        if seventeen:
+            path = folder / COCO_FOLDER / f"ExLPose_{subset}_{split}.json"
+            path.parent.mkdir(exist_ok=True)
+            _write(path, coco17(chosen, arm))
     if subset == "test":
         for split, name in AUTHORS_NAMES.items():
             chosen = _of_split(records, split)
@@ -112,6 +120,23 @@ def coco(records: Sequence[PairRecord], arm: str) -> dict[str, Any]:
     }
     info = {"description": "isp-sim, simulated; ExLPose layout"}
     return {"info": info, "categories": [category], "images": images, "annotations": annotations}
+
+
+def coco17(records: Sequence[PairRecord], arm: str) -> dict[str, Any]:
+    """As `coco`, with COCO's 17 joints: the face and no head and neck.
+
+    Args:
+        records: of its pairs.
+        arm: `bright` or `dark`, whose pictures.
+    """
+    document = coco(records, arm)
+    people = (one.person.coco for record in records for one in record.people)
+    for annotation, joints in zip(document["annotations"], people, strict=True):
+        annotation["keypoints"] = [round(value, 2) for joint in joints for value in joint]
+        annotation["num_keypoints"] = sum(v > 0 for _, _, v in joints)
+    bones = [[COCO_JOINTS.index(JOINTS[joint]) for joint in bone] for bone in SKELETON if max(bone) < 12]
+    document["categories"][0] |= {"keypoints": list(COCO_JOINTS), "skeleton": bones}
+    return document
 
 
 def trans(records: Sequence[PairRecord]) -> list[dict[str, Any]]:

@@ -38,24 +38,31 @@ class Record(BaseModel):
 
 
 class PersonRecord(Record):
-    """A labelled person as COCO has them: `keypoints` is x, y, v of each joint; px of the pictures."""
+    """A labelled person as COCO has them: `keypoints` is x, y, v of each joint; px of the pictures.
+
+    `face` is likewise of `isp_sim.scenes.FACE`; None where the labels have no face.
+    """
 
     keypoints: tuple[int | float, ...]
     bbox: tuple[float, float, float, float]
     iscrowd: int = 0
+    face: tuple[int | float, ...] | None = None
 
     @classmethod
     def of(cls, person: Person) -> "PersonRecord":
         """A person's labels as a record."""
         flat = tuple(value for joint in person.keypoints for value in joint)
-        return cls(keypoints=flat, bbox=person.bbox, iscrowd=person.iscrowd)
+        face = tuple(value for joint in person.face for value in joint) or None
+        return cls(keypoints=flat, bbox=person.bbox, iscrowd=person.iscrowd, face=face)
 
     @property
     def person(self) -> Person:
         """The labels."""
-        flat = self.keypoints
-        joints = tuple((x, y, int(v)) for x, y, v in zip(flat[::3], flat[1::3], flat[2::3], strict=True))
-        return Person(joints, self.bbox, self.iscrowd)
+        joints, face = (
+            tuple((x, y, int(v)) for x, y, v in zip(flat[::3], flat[1::3], flat[2::3], strict=True))
+            for flat in (self.keypoints, self.face or ())
+        )
+        return Person(joints, self.bbox, self.iscrowd, face)
 
 
 class AlignmentRecord(Record):

@@ -234,9 +234,10 @@ def people_on(people: Iterable[Person], moved: Callable[[Points], Points], box: 
 
 def _person_on(person: Person, moved: Callable[[Points], Points], box: Box) -> Person:
     left, top, crop_width, crop_height = box
-    joints = moved(np.array([(x, y) for x, y, _ in person.keypoints])) - (left, top)
-    keypoints = []
-    for (x, y), (_, _, visibility) in zip(joints, person.keypoints, strict=True):
+    labelled = (*person.keypoints, *person.face)
+    joints = moved(np.array([(x, y) for x, y, _ in labelled])) - (left, top)
+    keypoints: list[tuple[float, float, int]] = []
+    for (x, y), (_, _, visibility) in zip(joints, labelled, strict=True):
         inside = -0.5 <= x < crop_width - 0.5 and -0.5 <= y < crop_height - 0.5
         keep = visibility > 0 and inside
         keypoints.append((float(x), float(y), visibility) if keep else (0.0, 0.0, 0))
@@ -246,7 +247,9 @@ def _person_on(person: Person, moved: Callable[[Points], Points], box: Box) -> P
     low = np.clip(hull.min(axis=0), 0, (crop_width, crop_height))
     high = np.clip(hull.max(axis=0), 0, (crop_width, crop_height))
     size = high - low
-    return Person(tuple(keypoints), (float(low[0]), float(low[1]), float(size[0]), float(size[1])), person.iscrowd)
+    count = len(person.keypoints)
+    bbox = (float(low[0]), float(low[1]), float(size[0]), float(size[1]))
+    return Person(tuple(keypoints[:count]), bbox, person.iscrowd, tuple(keypoints[count:]))
 
 
 def plane_on(plane: np.ndarray, seen: Float32[np.ndarray, "height width 2"]) -> np.ndarray:

@@ -7,9 +7,15 @@ WEIGHTS = "weights.safetensors"
 """What a training of a pose network or an enhancer writes into its folder."""
 POSE = "movenet-thunder"
 """What evaluate scores where nothing is named: of the networks that come along, the best reader of people."""
+LEARN_POSE = "movenet-lightning"
+"""What train_isp and tune_isp put behind an ISP where nothing is named: a public network, thrice as fast as Thunder."""
 TEST_SEED = 31
 """Of the built-in test set's scenes and noise; no training that comes with the package uses it."""
 
+BOXES = ("true", "detected")
+"""Where a pose network's boxes come from."""
+DETECTOR = "movenet-multipose"
+"""What detects where nothing is named: `models.recognisers.person_detector.MULTIPOSE_NAME`."""
 FLIPS = ("none", "right", "released")
 """Tests with the mirror image: keys of `models.recognisers.inference.FLIPS`."""
 EXTENTS = (0.5, 3.0)

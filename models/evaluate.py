@@ -10,10 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isp_sim.command_line import run
-from models.choices import EXTENTS, FLIPS, POSE, TEST_SEED
+from models.choices import BOXES, DETECTOR, EXTENTS, FLIPS, POSE, TEST_SEED
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from models.data.samples import PairSource
+    from models.enhance.enhancer import Enhancer
+    from models.recognisers.recogniser import Recogniser
 
 TEST_SCENES = 16
 
@@ -22,15 +26,16 @@ def parser(prog: str = "python -m models.evaluate") -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Score a frozen pose network as ExLPose scores: OKS AP over true boxes for LL-N, LL-H, LL-E, LL-A "
-        "(low-light input) and WL (well-lit input). Without --data the rig shoots a small test set of its own.",
+        description="Score a frozen pose network as ExLPose scores: OKS AP over true boxes, or over those that a "
+        "detector finds in the same picture, for LL-N, LL-H, LL-E, LL-A (low-light input) and WL (well-lit input). "
+        "Without --data the rig shoots a small test set of its own.",
         epilog="example: %(prog)s --scenes photos/ --count 50   # with COCO JSON in it",
     )
     parser.add_argument(
         "--pose",
         default=POSE,
         help="weights (.safetensors), TorchScript (.pt) or torch.export (.pt2) with a YAML beside it, "
-        "module:factory, movenet-thunder, movenet-lightning, small: the low-light network that comes along, or "
+        "module:factory, movenet-thunder, movenet-lightning, low-light: the low-light network that comes along, or "
         "well-lit: that one as if it had never seen the dark [%(default)s]",
     )
     parser.add_argument(
@@ -38,10 +43,18 @@ def parser(prog: str = "python -m models.evaluate") -> argparse.ArgumentParser:
         help="before the network: gamma, clahe, msr, lime, weights of isp-sim train-enhancer (.safetensors), "
         "TorchScript (.pt), torch.export (.pt2) or module:factory [none: each channel to a mean of 0.4]",
     )
+    parser.add_argument("--boxes", choices=BOXES, default="true", help="those of the labels, or those that a detector "
+                       "finds in the same picture, with its own AP beside the poses' [%(default)s]")  # fmt: skip
+    parser.add_argument(
+        "--detector",
+        default=DETECTOR,
+        help="for --boxes detected: movenet-multipose, or weights of train-detector (.safetensors) [%(default)s]",
+    )
     parser.add_argument(
         "--data",
         type=Path,
-        help="folder in ExLPose's layout instead of shooting; people come from its Annotations/*WL.json",
+        help="folder in ExLPose's layout instead of shooting; people come from its Annotations/*WL.json. A keypoint "
+        "file, or a folder without *WL.json: low-light pictures alone",
     )
     parser.add_argument("--rig", default="exlpose-small", help="rig that shoots if there is no --data [%(default)s]")
     parser.add_argument(
@@ -85,11 +98,13 @@ def work(args: argparse.Namespace) -> int:
     """
     from rich.console import Console
 
+    from models.data.lone_pictures import without_partners
     from models.data.samples import PairSample, shots
     from models.engine.distributed import pick_device
     from models.enhance.enhancer import load_enhancer
     from models.enhance.poses import enhanced_by
     from models.recognisers.loading import load_recogniser
+    from models.recognisers.person_detector import load_detector
     from models.runs.evaluation import counted, poses_sheet, score_table, show, write_report
     from models.scoring.average_precision import Protocol
     from models.scoring.poses import find_poses
@@ -100,7 +115,12 @@ def work(args: argparse.Namespace) -> int:
     recogniser = load_recogniser(args.pose).to(device)
     if args.extent is not None:
         recogniser.extent = args.extent
-    low_light = enhanced_by(enhancer, recogniser, args.flip) if enhancer else None
+    if args.data and without_partners(args.data):
+        if args.boxes == "detected":
+            raise ValueError(f"--boxes detected: {args.data} has low-light pictures without partners; expected true")
+        return _work_alone(args, recogniser, enhancer, console)
+    detector = load_detector(args.detector).to(device) if args.boxes == "detected" else None
+    low_light = enhanced_by(enhancer, recogniser, args.flip, detector=detector) if enhancer else None
     source = open_source(args)
     shown: list[PairSample] = []
 
@@ -109,16 +129,45 @@ def work(args: argparse.Namespace) -> int:
             show(sample, shown)
             yield sample
 
-    poses = find_poses(recogniser, kept(), args.flip, low_light)
+    poses = find_poses(recogniser, kept(), args.flip, low_light, detector=detector)
     if not shown:
         raise ValueError(f"{args.data or args.scenes}: nobody has a labelled joint; poses need one to be judged")
-    judged = poses.judged(Protocol(flip=args.flip, extent=recogniser.extent, seed=args.seed))
+    boxes = f"{detector.name}, longer side {detector.side} px" if detector else "true"
+    judged = poses.judged(Protocol(boxes=boxes, flip=args.flip, extent=recogniser.extent, seed=args.seed))
     name = args.pose + (f" after {enhancer.name}" if enhancer else "")
     report = write_report(args.out, name, judged, poses_sheet(shown, poses, enhancer))
-    protocol = f"true boxes, flip {args.flip}, extent {recogniser.extent:g}{counted(judged['WL'].score)}"
+    protocol = f"boxes {boxes}, flip {args.flip}, extent {recogniser.extent:g}{counted(judged['WL'].score)}"
     console.print(score_table(f"{name}: {len(poses.truth['WL'])} shots, {protocol}", judged))
     console.print(f"report {report}, poses drawn in {args.out / 'poses.jpg'}", soft_wrap=True)
     console.print(f"next: isp-sim train-isp --pose {args.pose}   # an ISP that helps this network see", soft_wrap=True)
+    return 0
+
+
+def _work_alone(
+    args: argparse.Namespace, recogniser: "Recogniser", enhancer: "Enhancer | None", console: "Console"
+) -> int:
+    """Low-light pictures without partners: scores of each keypoint file."""
+    from isp_sim.progress import track
+    from models.data.lone_pictures import LonePictures
+    from models.data.normalisation import LOW
+    from models.recognisers.inference import detect
+    from models.runs.evaluation import counted, score_table, write_report
+    from models.runs.lone_evaluation import judge_lone
+    from models.scoring.average_precision import Protocol
+
+    pictures = LonePictures(args.data)
+    judged, sheet = judge_lone(
+        track(pictures, "pictures"),
+        lambda picture, people: detect(
+            recogniser, enhancer.enhance(picture) if enhancer else picture, people, LOW, args.flip
+        ),
+        Protocol(flip=args.flip, extent=recogniser.extent, seed=args.seed),
+    )
+    name = args.pose + (f" after {enhancer.name}" if enhancer else "")
+    report = write_report(args.out, name, judged, sheet)
+    protocol = f"true boxes, flip {args.flip}, extent {recogniser.extent:g}{counted(next(iter(judged.values())).score)}"
+    console.print(score_table(f"{name}: {len(pictures)} pictures without partners, {protocol}", judged))
+    console.print(f"report {report}, poses drawn in {args.out / 'poses.jpg'}", soft_wrap=True)
     return 0
 
 

@@ -104,7 +104,7 @@ def frozen_parts(args: argparse.Namespace, recipe: "EnhancerRecipe") -> "tuple[S
     """
     from models.enhance.networks.sdag import stem_of
     from models.enhance.weights import load_sdag
-    from models.pose.weights import SHIPPED, load_network
+    from models.recognisers.weights import SHIPPED, load_network
 
     guidance = None
     if args.guidance:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isp_sim.command_line import run
-from models.choices import FLIPS, TEST_SEED
+from models.choices import FLIPS, LEARN_POSE, TEST_SEED
 
 if TYPE_CHECKING:
     from models.data.samples import PairSource
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 KNOWN = {"isp": "isp.yaml", "isp-quick": "isp-quick.yaml"}
 """Recipes that come with the package: the paper's, and a first look."""
-LEARN_SCENES, JUDGE_SCENES, SHOTS = 16, 5, 3
+LEARN_SCENES, JUDGE_SCENES, SHOTS = 16, 5, 2
 """Built-in scenes, where no data is given: enough for a first table in two minutes on two cores."""
 
 
@@ -36,8 +36,11 @@ def parser(prog: str = "python -m models.train_isp") -> argparse.ArgumentParser:
     parser.add_argument(
         "--recipe", default="isp-quick", help="isp (the paper's), isp-quick, or a YAML file [%(default)s]"
     )
+    parser.add_argument("--pose", help=f"frozen network, as models.evaluate takes it [{LEARN_POSE}]")
     parser.add_argument(
-        "--pose", help="frozen network, as models.evaluate takes it, well-lit among them [the shipped network]"
+        "--detector",
+        help="learn for the boxes of this frozen detector instead of poses, as models.evaluate takes it: "
+        "movenet-multipose or weights; the recipe's start is then base, and the table has its box AP",
     )
     parser.add_argument("--data", type=Path, action="append", help="folder in ExLPose's layout; may be repeated")
     parser.add_argument(
@@ -69,6 +72,8 @@ def recipe_from(args: argparse.Namespace) -> "IspRecipe":
     from models.runs.isp_training import IspRecipe
 
     recipe = load_recipe(IspRecipe, args.recipe, KNOWN)
+    if args.detector:  # the best fixed setting is one for poses
+        recipe = recipe.model_copy(update={"start": "base"})
     return recipe.model_copy(update={"training": with_options(recipe.training, args.seed, args.epochs)})
 
 
@@ -81,7 +86,7 @@ def sources(args: argparse.Namespace, raw: bool) -> "tuple[PairSource, PairSourc
     if args.judge and args.judge.resolve() in [folder.resolve() for folder in args.data or ()]:
         raise ValueError(f"--judge {args.judge}: is learned from (--data); expected held-out pairs")
     rig = load_rig(args.rig)
-    about: dict[str, object] = {"pose": identity(args.pose)}
+    about: dict[str, object] = {"detector": args.detector} if args.detector else {"pose": identity(args.pose)}
     learn: PairSource
     if args.data:
         learn = JoinedPairs([FolderPairs(folder, pre_quantisation=raw, labelled=True) for folder in args.data])
@@ -95,8 +100,35 @@ def sources(args: argparse.Namespace, raw: bool) -> "tuple[PairSource, PairSourc
     return learn, judged, about
 
 
+def work_before_detector(args: argparse.Namespace) -> int:
+    """Train for a detector's boxes, judge, print the table. Raises as `models.runs.isp_training.train`."""
+    from rich.console import Console
+
+    from models.data.samples import shots
+    from models.engine.distributed import leads, pick_device
+    from models.engine.training import CURVES
+    from models.isp.detector_learner import box_table, compare_boxes
+    from models.recognisers.person_detector import load_detector
+    from models.runs.isp_training import WEIGHTS, train
+
+    console = Console()
+    if args.pose:
+        raise ValueError(f"--pose {args.pose}: with --detector no pose network is learned for; expected one of the two")
+    recipe = recipe_from(args)
+    detector = load_detector(args.detector).to(pick_device(args.device))
+    learn, judged, about = sources(args, recipe.input == "raw")
+    isp = train(recipe, detector, learn, args.out, args.resume, about, console)
+    if leads():
+        console.print(box_table(compare_boxes(isp, detector, recipe.input, shots(judged, shown=True))))
+        console.print(f"weights {args.out / WEIGHTS}, curves {args.out / CURVES}", soft_wrap=True)
+    return 0
+
+
 def work(args: argparse.Namespace) -> int:
     """Train, judge, print the table and where the report lies. Raises as `models.runs.isp_training.train`."""
+    if args.detector:
+        return work_before_detector(args)
+    args.pose = args.pose or LEARN_POSE
     from rich.console import Console
 
     from models.data.samples import shots

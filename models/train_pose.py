@@ -15,7 +15,7 @@ from models.choices import VARIANTS, WEIGHTS
 if TYPE_CHECKING:
     from models.runs.pose_training import PoseRecipe
 
-KNOWN = {name: f"pose-{name}.yaml" for name in ("quick", "small-start", "small", "exlpose")}
+KNOWN = {name: f"pose-{name}.yaml" for name in ("quick", "lightning", "exlpose")}
 """Recipes that come with the package."""
 VALIDATION_SEED = 900_001
 """Of the built-in scenes that judge while training goes on; added to the training's own seed."""
@@ -25,8 +25,8 @@ def parser(prog: str = "python -m models.train_pose") -> argparse.ArgumentParser
     """The command line."""
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Train a pose network (CPN) on low-light / well-lit pairs as one of the variants that Lee et al. "
-        f"compare: {', '.join(VARIANTS)}. Without --data the rig shoots its pairs while the training runs.",
+        description="Train a pose network (MoveNet, or a CPN) on low-light / well-lit pairs as one of the variants "
+        f"that Lee et al. compare: {', '.join(VARIANTS)}. Without --data the rig shoots its pairs as it goes.",
         epilog="several GPUs: torchrun --nproc-per-node 4 -m models.train_pose --recipe exlpose --data ExLPose",
     )
     parser.add_argument("--recipe", default="quick", help=f"{', '.join(KNOWN)}, or a YAML file [%(default)s]")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from isp_sim import command_line
-from models.choices import FLIPS, SEARCHES
+from models.choices import FLIPS, LEARN_POSE, SEARCHES
 
 
 def parser(prog: str = "python -m models.tune_isp") -> argparse.ArgumentParser:
@@ -29,9 +29,7 @@ def parser(prog: str = "python -m models.tune_isp") -> argparse.ArgumentParser:
         "--search", choices=(*SEARCHES, "both"), help="gradient: pipelines only [both for a pipeline, else cma]"
     )
     parser.add_argument("--evaluations", type=int, default=30, help="of each search, over all its shots [%(default)s]")
-    parser.add_argument(
-        "--pose", help="frozen network, as models.evaluate takes it, well-lit among them [the shipped network]"
-    )
+    parser.add_argument("--pose", default=LEARN_POSE, help="frozen network, as models.evaluate takes it [%(default)s]")
     parser.add_argument("--data", type=Path, help="folder of isp-sim generate to search on [the rig shoots one]")
     parser.add_argument("--held-out", type=Path, help="folder of isp-sim generate to judge on [the rig shoots one]")
     parser.add_argument("--images", type=int, default=10, help="shots of the search [%(default)s]")

@@ -26,6 +26,11 @@ JOINTS = (
 )
 """ExLPose's (and CrowdPose's) joints in their order; all that counts joints takes `len(JOINTS)`."""
 
+FACE = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
+"""What COCO's labels have beside the 12 joints of the limbs: carried along, never scored with `JOINTS`."""
+COCO_JOINTS = (*FACE, *JOINTS[:12])
+"""COCO's 17 joints in their order; no head, no neck."""
+
 SKELETON = (
     (12, 13), (13, 0), (13, 1), (0, 2), (2, 4), (1, 3), (3, 5),
     (13, 7), (13, 6), (7, 9), (9, 11), (6, 8), (8, 10),
@@ -42,16 +47,23 @@ class Person:
             v is COCO's visibility: 0 not labelled, 1 labelled but hidden, 2 visible.
         bbox: (x, y, width, height), scene pixels.
         iscrowd: COCO's flag.
+        face: (x, y, v) of each of `FACE` likewise; empty where nothing in a face is labelled.
     """
 
     keypoints: tuple[tuple[float, float, int], ...]
     bbox: tuple[float, float, float, float]
     iscrowd: int = 0
+    face: tuple[tuple[float, float, int], ...] = ()
 
     @property
     def labelled(self) -> bool:
         """Whether any joint is."""
         return any(v > 0 for _, _, v in self.keypoints)
+
+    @property
+    def coco(self) -> tuple[tuple[float, float, int], ...]:
+        """(x, y, v) of each of `COCO_JOINTS`."""
+        return (*(self.face or ((0.0, 0.0, 0),) * len(FACE)), *self.keypoints[:12])
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,10 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from isp_sim.scenes import JOINTS, Person
+from isp_sim.scenes import COCO_JOINTS, FACE, JOINTS, Person
 from isp_sim.scenes.joint_names import read_names
 
 FAULTS_SHOWN = 5
-
-COCO_JOINTS = ("nose", "left_eye", "right_eye", "left_ear", "right_ear", *JOINTS[:12])
-"""The 17 joints of COCO: a face that is not read here, then the 12 of the limbs; no head, no neck."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,8 @@ def read_keypoint_file(path: Path) -> KeypointFile:
     """Everything a keypoint file says.
 
     A category that names its keypoints gives the joints' order; otherwise as many as `JOINTS` has are those, 17 are
-    COCO's. A joint the file does not have (COCO: head and neck) becomes (0, 0, 0), not labelled.
+    COCO's. A joint the file does not have (COCO: head and neck) becomes (0, 0, 0), not labelled. Nose, eyes and ears
+    become `Person.face`.
 
     Args:
         path: JSON with `images` (`id`, `file_name`, perhaps `width` and `height`) and `annotations` (`image_id`,
@@ -244,8 +242,9 @@ def _person(annotation: dict[str, object], order: tuple[str | None, ...] | None)
     crowd = annotation.get("iscrowd", 0)
     if crowd not in (0, 1):
         raise ValueError(f"iscrowd is {crowd!r}; expected 0 or 1")
-    labelled = tuple(keypoints.get(joint, (0.0, 0.0, 0)) for joint in JOINTS)
-    return Person(keypoints=labelled, bbox=(x, y, width, height), iscrowd=1 if crowd else 0)
+    labelled, face = (tuple(keypoints.get(joint, (0.0, 0.0, 0)) for joint in names) for names in (JOINTS, FACE))
+    labelled_face = face if any(v for _, _, v in face) else ()
+    return Person(keypoints=labelled, bbox=(x, y, width, height), iscrowd=1 if crowd else 0, face=labelled_face)
 
 
 def _box(annotation: dict[str, object]) -> list[float]:

@@ -1,4 +1,4 @@
-"""What other annotation files call `JOINTS`.
+"""What other annotation files call `JOINTS` and `isp_sim.scenes.FACE`.
 
 Sides come before or after, spelt out or as a letter: `left_hip`, `Left Hip`, `leftHip`, `l_hip`, `lhip`, `hip_left`.
 
@@ -22,19 +22,24 @@ ALIASES = {
 
 _SIDES = {"left": "left", "l": "left", "right": "right", "r": "right"}
 _LIMBS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+_FACE = ("eye", "ear")
+_GLUED = re.compile(rf"(left|right|l|r)({'|'.join(_LIMBS)})|(left|right)({'|'.join(_FACE)})")
+"""Sides before a name without a gap; `rear` is not an ear."""
 
 
 def joint_of(name: str) -> str | None:
-    """Which of `JOINTS` a name means; None where it means none of them."""
+    """Which of `JOINTS` or `FACE` a name means; None where it means none of them."""
     words = _words(name)
+    if words == ["nose"]:
+        return "nose"
     for joint, names in ALIASES.items():
         if "_".join(words) in names:
             return joint
-    if len(words) == 1 and (glued := re.fullmatch(rf"(left|right|l|r)({'|'.join(_LIMBS)})", words[0])):
-        words = [glued[1], glued[2]]
+    if len(words) == 1 and (glued := _GLUED.fullmatch(words[0])):
+        words = [part for part in glued.groups() if part]
     if len(words) == 2:
         for side, limb in (words, words[::-1]):
-            if side in _SIDES and limb in _LIMBS:
+            if side in _SIDES and limb in (*_LIMBS, *_FACE):
                 return f"{_SIDES[side]}_{limb}"
     return None
 

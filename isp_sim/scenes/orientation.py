@@ -104,13 +104,14 @@ def turned(person: Person, header: Header) -> Person:
         person: stored pixels; a joint's (0, 0) is the centre of the first pixel, a box's its corner.
         header: the picture's; its orientation is one of `CLOCKWISE`.
     """
-    keypoints, (x, y, width, height) = person.keypoints, person.bbox
+    joints, (x, y, width, height) = (*person.keypoints, *person.face), person.bbox
     columns, rows = header.stored
     for _ in range(CLOCKWISE[header.orientation]):
-        keypoints = tuple((rows - 1 - jy, jx, v) if v else (0.0, 0.0, 0) for jx, jy, v in keypoints)
+        joints = tuple((rows - 1 - jy, jx, v) if v else (0.0, 0.0, 0) for jx, jy, v in joints)
         x, y, width, height = rows - y - height, x, height, width
         columns, rows = rows, columns
-    return Person(keypoints, (x, y, width, height), person.iscrowd)
+    count = len(person.keypoints)
+    return Person(joints[:count], (x, y, width, height), person.iscrowd, joints[count:])
 
 
 def _size(size: tuple[int, int]) -> str:

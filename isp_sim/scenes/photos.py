@@ -231,9 +231,9 @@ def _look_up(table: NDArray[np.float64], codes: NDArray[np.integer]) -> NDArray[
 
 def _scaled(person: Person, scale_x: float, scale_y: float) -> Person:
     """A person in the averaged picture: `x' = (x + ½)·s − ½` for joints, `x' = x·s` for the box's edges."""
-    keypoints = tuple(
-        ((x + 0.5) * scale_x - 0.5, (y + 0.5) * scale_y - 0.5, v) if v else (0.0, 0.0, 0)
-        for x, y, v in person.keypoints
+    keypoints, face = (
+        tuple(((x + 0.5) * scale_x - 0.5, (y + 0.5) * scale_y - 0.5, v) if v else (0.0, 0.0, 0) for x, y, v in joints)
+        for joints in (person.keypoints, person.face)
     )
     x, y, width, height = person.bbox
-    return Person(keypoints, (x * scale_x, y * scale_y, width * scale_x, height * scale_y), person.iscrowd)
+    return Person(keypoints, (x * scale_x, y * scale_y, width * scale_x, height * scale_y), person.iscrowd, face)

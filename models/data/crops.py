@@ -80,7 +80,11 @@ def mirrored(affine: Affine, width: int) -> Affine:
 
 
 def drawn_affine(
-    box: tuple[float, float, float, float], size: tuple[int, int], drawn: Augmentation, stream: np.random.Generator
+    box: tuple[float, float, float, float],
+    size: tuple[int, int],
+    drawn: Augmentation,
+    stream: np.random.Generator,
+    grow: tuple[float, float] = GROW,
 ) -> tuple[Affine, bool]:
     """A training crop's affine and whether it is mirrored.
 
@@ -89,7 +93,7 @@ def drawn_affine(
     """
     extent = min(WIDEST_EXTENT, stream.uniform(*drawn.scale))
     rotation = drawn.rotation_deg * float(np.clip(stream.standard_normal(), -2, 2))
-    affine = crop_affine(box, size, extent, rotation)
+    affine = crop_affine(box, size, extent, rotation, grow)
     flip = bool(stream.random() < drawn.flip)
     return (mirrored(affine, size[1]) if flip else affine), flip
 

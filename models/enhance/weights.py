@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from models.data.normalisation import NormalisationName
+from models.data.normalisation import IMAGENET_MEAN, IMAGENET_STD, NormalisationName
 from models.engine.weights_file import fill, read_tensors, write_tensors
 from models.enhance.networks.gladnet import GladNet
 from models.enhance.networks.sci import Sci
@@ -80,6 +80,7 @@ def save_sdag(network: Sdag, path: Path, about: Mapping[str, object]) -> None:
     """Write a guidance network, its stem with it."""
     conv = network.stem.conv
     built = {"channels": conv.out_channels, "kernel": conv.kernel_size[0], "norm": network.stem.norm is not None}
+    built |= {name: getattr(network.stem, name).flatten().tolist() for name in ("mean", "std")}
     write_tensors(path, network.state_dict(), {"sdag": json.dumps(built), "about": json.dumps(about)})
 
 
@@ -91,9 +92,10 @@ def load_sdag(path: Path) -> Sdag:
     """
     tensors, built = _read(path, "sdag")
     size = built["kernel"]
+    figures = built.get("mean", IMAGENET_MEAN), built.get("std", IMAGENET_STD)
     with torch.random.fork_rng(devices=[]):
         conv = nn.Conv2d(3, built["channels"], size, padding=size // 2, bias="stem.conv.bias" in tensors)
-        network = Sdag(Stem(conv, nn.BatchNorm2d(built["channels"]) if built["norm"] else None))
+        network = Sdag(Stem(conv, nn.BatchNorm2d(built["channels"]) if built["norm"] else None, *figures))
     fill(network, tensors, path)
     return network.eval().requires_grad_(False)
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from isp_sim import streams
+from isp_sim.scenes import Person
 from models.data.crops import GROW, Affine, crop_affine, joints_in_crop
 from models.data.normalisation import LOW
 from models.data.samples import PairSample, PairSource
@@ -21,7 +22,7 @@ from models.isp.learned import LearnedIsp
 from models.isp.region_crops import developed_crops
 from models.pose.heatmaps import SIGMAS, encode
 from models.pose.losses import hardest_joints
-from models.recognisers.recogniser import Recogniser
+from models.recognisers.recogniser import Loss, Recogniser
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,16 @@ class LowLightBatch:
         affines: picture px → crop px, for each person of each picture.
         joints: `(people, joints, 3)`, all pictures' in their order: x, y in crop px, COCO visibility.
         key: seeds what the predictor draws: (seed, epoch, number of the batch).
+        people: everybody in each picture, for a detector.
     """
 
     pictures: tuple[Tensor, ...]
     affines: tuple[tuple[Affine, ...], ...]
     joints: Tensor
     key: tuple[int, int, int]
+    people: tuple[tuple[Person, ...], ...] = ()
 
 
-Loss = Literal["heatmaps", "spatial-cross-entropy"]
 SHARPNESS = 20.0
 Input = Literal["picture", "raw"]
 """What an ISP develops: the 8-bit low-light picture, or the same before quantisation, nothing cut at black."""
@@ -113,7 +115,7 @@ class LowLightPictures:
             joints += [joints_in_crop(p, a, self.size, False) for p, a in zip(chosen, affines[-1], strict=True)]
         pictures = tuple(light_of(shot, self.what, self.device) for shot in shots)
         there = torch.from_numpy(np.stack(joints)).to(self.device)
-        return LowLightBatch(pictures, tuple(affines), there, (self.seed, *key))
+        return LowLightBatch(pictures, tuple(affines), there, (self.seed, *key), tuple(shot.people for shot in shots))
 
 
 def pose_loss(recogniser: Recogniser, crops: Tensor, joints: Tensor, kind: Loss) -> Tensor:
@@ -150,12 +152,12 @@ class IspLearner(nn.Module):
     Args:
         isp: predictor and pipeline.
         recogniser: frozen.
-        loss: see `pose_loss`.
+        loss: see `pose_loss`; None: what suits the recogniser's maps.
     """
 
-    def __init__(self, isp: LearnedIsp, recogniser: Recogniser, loss: Loss = "heatmaps") -> None:
+    def __init__(self, isp: LearnedIsp, recogniser: Recogniser, loss: Loss | None = None) -> None:
         super().__init__()
-        self.isp, self.loss = isp, loss
+        self.isp, self.loss = isp, loss or recogniser.loss
         self._outside = (recogniser,)
 
     def losses(self, batch: LowLightBatch) -> dict[str, Tensor]:

@@ -1,19 +1,18 @@
 """People's crops out of a picture that an ISP develops only round them; gradients flow to its parameters.
 
 What `models.data.crops.crop` does in OpenCV, in torch: the crop's part of the picture with a margin, developed with
-the pipeline's own halo, blurred if it shrinks, warped. At full resolution, at the cost of the boxes.
+the pipeline's own halo, blurred if it shrinks, resampled. At full resolution, at the cost of the boxes.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
+from jaxtyping import Float32
 from torch import Tensor
-from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
 from isp_sim.isp.pipeline import Box, Pipeline
-from models.data.crops import Affine, seen_part
+from models.data.crops import Affine, Part, seen_part
 
 
 def developed_crop(
@@ -25,65 +24,63 @@ def developed_crop(
         pipeline: the ISP.
         picture: `(1, 3, height, width)`, before it.
         values: `(settings, pipeline.size)`.
-        affine: picture px → crop px.
+        affine: picture px → crop px; scaled, shifted, mirrored, not turned.
         size: (height, width) of the crop.
 
     Returns:
         `(settings, 3, *size)`; black outside the picture.
     """
-    height, width = picture.shape[2:]
-    *box, sigma = seen_part(affine, size, (height, width))
-    developed = pipeline.region(picture, values, Box(*box))
-
-    def seen(developed: Tensor) -> Tensor:
-        return warped(blurred(developed, sigma) if sigma > 0 else developed, affine, (box[0], box[1]), size)
-
-    # Blur and warp are cheap to compute again and would keep six planes of the region for the backward pass.
-    return checkpoint(seen, developed, use_reentrant=False, preserve_rng_state=False)  # type: ignore[no-any-return]
+    part = seen_part(affine, size, tuple(picture.shape[2:]))
+    return cropped(pipeline.region(picture, values, Box(*part[:4])), part, affine, size)
 
 
-def blurred(image: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur over `±4σ`, mirrored at the border without repeating the edge pixel.
+def cropped(developed: Tensor, part: Part, affine: Affine, size: tuple[int, int]) -> Tensor:
+    """The crop of a picture's part, blurred if it shrinks: `A_y · picture · A_xᵀ`, each A blur and interpolation.
+
+    Both are separable while nothing is turned, so that two small matrix products do what a convolution and a warp
+    would, and autograd keeps nothing of the picture for them.
 
     Args:
-        image: `(batch, channels, height, width)`.
-        sigma: px.
-    """
-    reach = round(4 * sigma)
-    at = torch.arange(-reach, reach + 1, device=image.device, dtype=image.dtype)
-    kernel = torch.exp(-(at**2) / (2 * sigma**2))
-    kernel = kernel / kernel.sum()
-    channels = image.shape[1]
-    for axis, pad in ((2, (0, 0, reach, reach)), (3, (reach, reach, 0, 0))):
-        mode = "reflect" if image.shape[axis] > reach else "replicate"
-        shape = (channels, 1, -1, 1) if axis == 2 else (channels, 1, 1, -1)
-        weights = kernel.expand(channels, -1).reshape(shape)
-        image = F.conv2d(F.pad(image, pad, mode=mode), weights, groups=channels)
-    return image
-
-
-def warped(image: Tensor, affine: Affine, corner: tuple[int, int], size: tuple[int, int]) -> Tensor:
-    """Bilinear warp to a crop; black outside.
-
-    Args:
-        image: `(batch, channels, height, width)`, a part of the picture.
+        developed: `(batch, channels, part.height, part.width)`.
+        part: of the picture, as `models.data.crops.seen_part` gives it.
         affine: picture px → crop px.
-        corner: (left, top) of the part in the picture.
         size: (height, width) of the crop.
+
+    Raises:
+        ValueError: the affine turns.
     """
-    height, width = image.shape[2:]
-    back = np.linalg.inv(np.vstack([affine, (0, 0, 1)]))[:2]
-    back[:, 2] -= corner
-    # grid_sample's units: −1 … 1 from the first to the last pixel's centre, in and out.
-    scale = np.array([2 / max(width - 1, 1), 2 / max(height - 1, 1)])[:, None]
-    half = np.array([(size[1] - 1) / 2, (size[0] - 1) / 2])
-    linear = back[:, :2] * half * scale
-    shift = (back[:, :2] @ half + back[:, 2]) * scale[:, 0] - 1
-    theta = image.new_tensor(np.column_stack([linear, shift]))[None]
-    grid = F.affine_grid(theta, [1, image.shape[1], *size], align_corners=True)
-    return F.grid_sample(
-        image, grid.expand(len(image), -1, -1, -1), mode="bilinear", padding_mode="zeros", align_corners=True
-    )
+    if affine[0, 1] or affine[1, 0]:
+        raise ValueError(f"affine {affine.tolist()}: turns the picture; expected scale, shift and mirror alone")
+    across = _resampling(affine[0, 0], affine[0, 2], size[1], part.left, part.width, part.sigma)
+    down = _resampling(affine[1, 1], affine[1, 2], size[0], part.top, part.height, part.sigma)
+    return torch.from_numpy(down).to(developed) @ developed @ torch.from_numpy(across).to(developed).T
+
+
+def _resampling(
+    zoom: float, shift: float, count: int, first: int, length: int, sigma: float
+) -> Float32[np.ndarray, "count length"]:
+    """Along one axis: the Gaussian over `±4σ`, mirrored at the border without repeating its pixel, then interpolation.
+
+    Args:
+        zoom: crop px = zoom · picture px + shift.
+        shift: likewise.
+        count: crop px.
+        first: where the part begins, picture px.
+        length: of the part, picture px.
+        sigma: of the blur, px; 0 for none.
+    """
+    at = (np.arange(count) - shift) / zoom - first
+    before = np.floor(at).astype(int)
+    reach = round(4 * sigma)
+    offsets = np.arange(-reach, reach + 1)
+    weights = np.exp(-(offsets**2) / (2 * sigma**2)) if reach else np.ones(1)
+    mirrored = np.pad(np.arange(length), reach, mode="reflect")
+    matrix = np.zeros((count, length), np.float32)
+    for pixel, share in ((before, before + 1 - at), (before + 1, at - before)):
+        inside = np.flatnonzero((pixel >= 0) & (pixel < length))  # beyond them is black
+        seen = mirrored[pixel[inside, None] + offsets + reach]
+        np.add.at(matrix, (inside[:, None], seen), share[inside, None] * weights / weights.sum())
+    return matrix
 
 
 def developed_crops(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isp_sim.scenes import JOINTS
-from models.pose.network import PoseOutput
+from models.pose.losses import PoseOutput
 
 FEATURES_WEIGHT, OUTPUT_WEIGHT = 1e-5, 0.01
 """Of the reversed gradient of DANN and of AdvEnt: DANN at 0.01 leaves nothing to see a pose by."""

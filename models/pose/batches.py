@@ -1,6 +1,6 @@
 """Shots → batches of person crops, the same of both pictures; what is drawn depends on (seed, epoch, group) alone."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
 import cv2
@@ -11,12 +11,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from isp_sim import streams
 from isp_sim.scenes import JOINTS
-from models.data.crops import Augmentation, crop, drawn_affine, joints_in_crop
-from models.data.normalisation import LOW, NORMALISATION, WELL, Levels, levels
+from models.data.crops import GROW, Augmentation, crop, drawn_affine, joints_in_crop
+from models.data.normalisation import LOW, NORMALISATION, WELL, Levels, Normalisation, levels
 from models.data.samples import PairSample, PairSource
 from models.engine.distributed import order_of_epoch
-from models.pose.heatmaps import SIGMAS, encode
-from models.pose.network import HEATMAP_STRIDE
 
 PEOPLE_OF_A_GROUP = 8
 """At most so many crops from one group: those of one scene resemble each other."""
@@ -56,18 +54,6 @@ class CropPairs:
         return CropPairs(*(torch.cat([getattr(part, field.name) for part in parts]) for field in fields(CropPairs)))
 
 
-def targets(joints: Tensor, size: Sequence[int]) -> list[Tensor]:
-    """Heatmaps for each pyramid level, coarse to fine: `heatmap = (crop − 1.5) / 4` between pixel centres.
-
-    Args:
-        joints: `(people, joints, 3)` in crop px.
-        size: (height, width) of the crop, px.
-    """
-    at = (joints[..., :2] - (HEATMAP_STRIDE - 1) / 2) / HEATMAP_STRIDE
-    height, width = size[0] // HEATMAP_STRIDE, size[1] // HEATMAP_STRIDE
-    return [encode(at, joints[..., 2], height, width, kernel) for kernel in SIGMAS]
-
-
 class GroupCrops(Dataset[CropPairs]):
     """Training crops of a group of shots, by (epoch, group).
 
@@ -76,10 +62,21 @@ class GroupCrops(Dataset[CropPairs]):
         size: (height, width) of a crop.
         augmentation: what is drawn.
         seed: of the training.
+        normalisation: of each lighting's pictures.
+        grow: shares of its width and height that a person's box grows by on each side.
     """
 
-    def __init__(self, source: PairSource, size: tuple[int, int], augmentation: Augmentation, seed: int) -> None:
+    def __init__(
+        self,
+        source: PairSource,
+        size: tuple[int, int],
+        augmentation: Augmentation,
+        seed: int,
+        normalisation: Mapping[int, Normalisation] = NORMALISATION,
+        grow: tuple[float, float] = GROW,
+    ) -> None:
         self.source, self.size, self.augmentation, self.seed = source, size, augmentation, seed
+        self.normalisation, self.grow = normalisation, grow
 
     def __getitem__(self, key: tuple[int, int]) -> CropPairs:
         """Up to `PEOPLE_OF_A_GROUP` people, each in a shot of its own choice."""
@@ -90,8 +87,8 @@ class GroupCrops(Dataset[CropPairs]):
         chosen = [people[i] for i in stream.permutation(len(people))[:PEOPLE_OF_A_GROUP]]
         lit = {
             s: (
-                levels(shots[s].low_light, NORMALISATION[LOW]),
-                levels(shots[s].well_lit, NORMALISATION[WELL]),
+                levels(shots[s].low_light, self.normalisation[LOW]),
+                levels(shots[s].well_lit, self.normalisation[WELL]),
             )
             for s, _ in chosen
         }
@@ -105,7 +102,7 @@ class GroupCrops(Dataset[CropPairs]):
         self, shot: PairSample, person: int, lit: tuple[Levels, Levels], stream: np.random.Generator
     ) -> tuple[np.ndarray, ...]:
         who = shot.people[person]
-        affine, flip = drawn_affine(who.bbox, self.size, self.augmentation, stream)
+        affine, flip = drawn_affine(who.bbox, self.size, self.augmentation, stream, self.grow)
         pictures = zip((shot.low_light, shot.well_lit), lit, strict=True)
         low, well = (crop(picture, affine, self.size, lines) for picture, lines in pictures)
         return low, well, joints_in_crop(who, affine, self.size, flip)

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+HEATMAP_STRIDE = 4
+"""Crop pixels a heatmap pixel."""
 SIGMAS = (15, 11, 9, 7)
 """Widths of the Gaussian targets of the four pyramid levels, coarse to fine: kernel sizes of the released code."""
 
@@ -29,6 +31,18 @@ def encode(joints: Tensor, visible: Tensor, height: int, width: int, kernel: int
     dy2 = (y - joints[..., 1:2]) ** 2
     target = torch.exp(-(dy2[..., :, None] + dx2[..., None, :]) / (2 * sigma**2))
     return target * (visible > 0)[..., None, None]
+
+
+def targets(joints: Tensor, height: int, width: int) -> list[Tensor]:
+    """Heatmaps for each pyramid level, coarse to fine: `heatmap = (crop − 1.5) / 4` between pixel centres.
+
+    Args:
+        joints: `(people, joints, 3)`: x, y in crop px, COCO visibility.
+        height: of a heatmap, px.
+        width: of a heatmap, px.
+    """
+    at = (joints[..., :2] - (HEATMAP_STRIDE - 1) / 2) / HEATMAP_STRIDE
+    return [encode(at, joints[..., 2], height, width, kernel) for kernel in SIGMAS]
 
 
 def decode(heatmaps: Tensor) -> tuple[Tensor, Tensor]:

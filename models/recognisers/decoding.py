@@ -1,6 +1,7 @@
-"""MoveNet's heads → joints: the person nearest the middle, then of each joint the place that fits that person.
+"""What a network gives → joints: MoveNet's heads as its published graph reads them, heatmaps as others do.
 
-As the published graph computes it after its heads. Places are in cells: an index plus an offset; a cell is 4 crop px.
+MoveNet: the person nearest the middle, then of each joint the place that fits that person. Places are in cells: an
+index plus an offset; a cell is 4 crop px. (`models.pose.heatmaps.decode` is the quarter pixel.)
 """
 
 from collections.abc import Sequence
@@ -57,6 +58,29 @@ def mirrored(heads: Heads, pairs: Sequence[int]) -> Heads:
     back = pick(Heads(*(head.flip(-1) for head in heads)), pairs)
     turned = (torch.stack([1 - points[:, :, 0], points[:, :, 1]], dim=2) for points in (back.regression, back.offsets))
     return Heads(back.heatmaps, back.centre, *turned)
+
+
+def highest_pixel(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
+    """Places `(batch, joints, 2)` of the highest pixels of `(batch, joints, height, width)`, and their values."""
+    scores, cells = heatmaps.flatten(2).max(dim=2)
+    return _cell(cells, heatmaps.shape[-1]).to(heatmaps.dtype), scores
+
+
+def expectation(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean place under the softmax, `Σ_p p·softmax(h)_p`, and the softmax's peak.
+
+    Sun et al., *Integral Human Pose Regression*, ECCV 2018.
+
+    Args:
+        heatmaps: `(batch, joints, height, width)`.
+
+    Returns:
+        Places `(batch, joints, 2)`, scores `(batch, joints)`.
+    """
+    height, width = heatmaps.shape[-2:]
+    shares = heatmaps.flatten(2).softmax(dim=2)
+    cells = _cell(torch.arange(height * width, device=heatmaps.device), width).to(shares.dtype)
+    return shares @ cells, shares.amax(dim=2)
 
 
 def _cell(index: Tensor, width: int) -> Tensor:

@@ -10,37 +10,57 @@ from torch import Tensor, nn
 from isp_sim.rigfile import load_yaml
 from isp_sim.scenes import JOINTS
 from models.data.normalisation import LOW_LIGHT_MEAN, WELL
-from models.pose.network import Cpn, PoseOutput
-from models.pose.weights import SHIPPED, load_network
+from models.pose.losses import PoseOutput
 from models.recognisers.movenet import KEYPOINTS, STRIDE, SizeName, load_movenet, shipped_weights
 from models.recognisers.plugins import from_factory, load_module
+from models.recognisers.pretrained import GROW, HeadsOutput, PretrainedPose
 from models.recognisers.recogniser import Recogniser, RecogniserFile
+from models.recognisers.weights import SHIPPED, OurNetwork, load_network
 
-SMALL = "small"
+LOW_LIGHT = "low-light"
 """Name of the shipped low-light network."""
 WELL_LIT = "well-lit"
 """Name of the shipped network as one that has never seen the dark."""
 MOVENETS: dict[str, SizeName] = {f"movenet-{size}": size for size in get_args(SizeName)}
 """Names of the public networks that come with the package."""
-MOVENET_GROW = (0.125, 0.125)
-"""MoveNet wants a square round 1.25 times the box."""
 
 
-def of_cpn(network: Cpn) -> Recogniser:
+def of_ours(network: OurNetwork) -> Recogniser:
     """A pose network of ours, frozen."""
+    return Recogniser(network, _file_of(network))
+
+
+def _file_of(network: OurNetwork) -> RecogniserFile:
+    """Input and output of a network of ours."""
     height, width = network.input_size
-    return Recogniser(network, RecogniserFile(height=height, width=width))
+    if isinstance(network, PretrainedPose):
+        trained = tuple(name if name in JOINTS else f"untrained {name}" for name in KEYPOINTS)  # our labels lack faces
+        return _movenet_file(height).model_copy(update={"joints": trained})
+    return RecogniserFile(height=height, width=width)
+
+
+def _movenet_file(side: int) -> RecogniserFile:
+    """Input and output of MoveNet: COCO's joints, which are all of ours but head and neck."""
+    return RecogniserFile(
+        height=side,
+        width=side,
+        stride=STRIDE,
+        grow=GROW,
+        joints=KEYPOINTS,
+        well_lit="none",
+        loss="spatial-cross-entropy",
+    )
 
 
 class _WellLitAlone(nn.Module):
     """A network of ours that takes every picture for a well-lit one."""
 
-    def __init__(self, network: Cpn) -> None:
+    def __init__(self, network: OurNetwork) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, crops: Tensor) -> PoseOutput:
-        seen: PoseOutput = self.network(crops, WELL)
+    def forward(self, crops: Tensor) -> PoseOutput | HeadsOutput:
+        seen: PoseOutput | HeadsOutput = self.network(crops, WELL)
         return seen
 
 
@@ -51,8 +71,7 @@ def well_lit_alone() -> Recogniser:
     another question than what it does for one that has learned to look through noise. (Its convolutions saw both.)
     """
     network = load_network(SHIPPED)
-    height, width = network.input_size
-    return Recogniser(_WellLitAlone(network), RecogniserFile(height=height, width=width, brightened="imagenet"))
+    return Recogniser(_WellLitAlone(network), _file_of(network))
 
 
 def movenet(size: SizeName) -> Recogniser:
@@ -61,11 +80,7 @@ def movenet(size: SizeName) -> Recogniser:
     It takes sRGB of 0 … 1 and cuts what is beyond; low light is brought to a mean of 0.4 before.
     """
     network = load_movenet(shipped_weights(size))
-    channels = tuple(KEYPOINTS.index(joint) if joint in KEYPOINTS else None for joint in JOINTS)
-    file = RecogniserFile(
-        height=network.side, width=network.side, stride=STRIDE, grow=MOVENET_GROW, channels=channels, well_lit="none"
-    )
-    return Recogniser(network, file)
+    return Recogniser(network, _movenet_file(network.side))
 
 
 def load_recogniser(name: str | Path | None = None) -> Recogniser:
@@ -74,7 +89,7 @@ def load_recogniser(name: str | Path | None = None) -> Recogniser:
     Args:
         name: weights of ours (.safetensors), TorchScript (.pt) or an exported program (.pt2) with its YAML beside it,
             or `package.module:factory`, whose call gives a `Recogniser`; `movenet-thunder`, `movenet-lightning`, see
-            `movenet`; `well-lit`, see `well_lit_alone`; `small` or nothing: the shipped low-light network.
+            `movenet`; `well-lit`, see `well_lit_alone`; `low-light` or nothing: the shipped low-light network.
 
     Raises:
         ValueError: none of these, or what is there cannot be used.
@@ -83,16 +98,16 @@ def load_recogniser(name: str | Path | None = None) -> Recogniser:
         return well_lit_alone()
     if name in MOVENETS:
         return movenet(MOVENETS[str(name)])
-    path = SHIPPED if name in (None, SMALL) else Path(str(name))
+    path = SHIPPED if name in (None, LOW_LIGHT) else Path(str(name))
     if path.suffix == ".safetensors":
-        return of_cpn(load_network(path))
+        return of_ours(load_network(path))
     if path.suffix in (".pt", ".pt2"):
         return _third_party(path)
     if ":" in str(name):
         return _checked(from_factory(str(name), "--pose", Recogniser), name)
     raise ValueError(
         f"--pose {name}: expected .safetensors, .pt (TorchScript), .pt2 (torch.export), module:factory, "
-        f"{', '.join(MOVENETS)}, {SMALL} or {WELL_LIT}"
+        f"{', '.join(MOVENETS)}, {LOW_LIGHT} or {WELL_LIT}"
     )
 
 
@@ -102,7 +117,7 @@ def identity(name: str | Path | None = None) -> str:
     Args:
         name: as `load_recogniser` takes it.
     """
-    weights = SHIPPED if name in (None, SMALL, WELL_LIT) else Path(str(name))
+    weights = SHIPPED if name in (None, LOW_LIGHT, WELL_LIT) else Path(str(name))
     if name in MOVENETS:
         weights = shipped_weights(MOVENETS[str(name)])
     content = [one.read_bytes() for one in (weights, weights.with_suffix(".yaml")) if one.is_file()]
@@ -138,7 +153,7 @@ def _checked(recogniser: Recogniser, name: object) -> Recogniser:
     if tuple(maps.shape) != expected:
         raise ValueError(
             f"{name}: heatmaps {tuple(maps.shape)}, expected {expected} by its YAML; check stride, height, width, "
-            "channels"
+            "joints"
         )
     if not maps.isfinite().all():
         raise ValueError(f"{name}: heatmaps of two grey crops hold NaN or infinity; check its weights")

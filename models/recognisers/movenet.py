@@ -1,9 +1,9 @@
-"""MoveNet's single-person pose networks, Thunder and Lightning, as a torch module with gradients to its input.
+"""MoveNet's pose networks as torch modules with gradients to their input: Thunder and Lightning, for one person.
 
 MobileNetV2 (Sandler et al., CVPR 2018), a feature pyramid (Lin et al., CVPR 2017) down to stride 4, and CenterNet's
 four heads (Zhou et al., *Objects as Points*, 2019). Google published the weights on TensorFlow Hub under Apache-2.0;
 batch norms are folded into the convolutions. `movenet.md` says where ours come from; `models.recognisers.convert` makes
-them.
+them. MultiPose, for a crowd, has the same features and two heads more (`models.recognisers.multipose`).
 """
 
 import itertools
@@ -15,15 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from isp_sim.scenes import COCO_JOINTS
 from models.engine.weights_file import fill, read_tensors
 
 SizeName = Literal["thunder", "lightning"]
-KEYPOINTS = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
-    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
-    "right_ankle",
-)  # fmt: skip
-"""COCO's 17 joints in its order, which is MoveNet's."""
+KEYPOINTS = COCO_JOINTS
+"""MoveNet's joints, in its order."""
 STRIDE = 4
 """Crop pixels a cell of the heads."""
 
@@ -34,7 +31,7 @@ _TAPPED = (2, 5, 9)
 _LAST_CHANNELS = 1280
 _PYRAMID = (64, 32, 24, 24)
 _HEAD_CHANNELS = 96
-_COARSEST = 32
+COARSEST = 32
 """Crop pixels a pixel of the coarsest features: sides are multiples of it."""
 
 
@@ -63,6 +60,10 @@ class Heads(NamedTuple):
     regression: Tensor
     offsets: Tensor
 
+    def probabilities(self) -> "Heads":
+        """From logits of heatmaps and centre: these two through the sigmoid."""
+        return self._replace(heatmaps=self.heatmaps.sigmoid(), centre=self.centre.sigmoid())
+
 
 class SameConv2d(nn.Conv2d):
     """Convolution with TensorFlow's SAME padding: of an odd number of missing pixels the last is right and below.
@@ -85,9 +86,16 @@ class SameConv2d(nn.Conv2d):
         """`(batch, inside, h, w)` → `(batch, outside, ⌈h/stride⌉, ⌈w/stride⌉)`."""
         if self.stride[0] == 1:
             return super().forward(input)
+        if self.groups > 1 and torch.is_autocast_enabled("cpu") and input.device.type == "cpu":
+            return self._every_other(input)
         kernel, stride = self.kernel_size[0], self.stride[0]
         missing = [max((-(-n // stride) - 1) * stride + kernel - n, 0) for n in input.shape[:1:-1]]
         return super().forward(F.pad(input, [side for n in missing for side in (n // 2, n - n // 2)]))
+
+    def _every_other(self, input: Tensor) -> Tensor:
+        """The same, as every other place of stride 1: in bfloat16 on a CPU its backward takes a third of the time."""
+        dense = F.conv2d(input, self.weight, self.bias, 1, self.kernel_size[0] // 2, 1, self.groups)
+        return dense[:, :, 1 - input.shape[2] % 2 :: 2, 1 - input.shape[3] % 2 :: 2]
 
 
 class InvertedResidual(nn.Module):
@@ -127,22 +135,20 @@ class SeparableConv2d(nn.Module):
         return F.relu(self.pointwise(self.depthwise(features)))
 
 
-class MoveNet(nn.Module):
-    """One person's pose from a square picture with the person in its middle.
+class PoseFeatures(nn.Module):
+    """MobileNetV2, the feature pyramid and the four heads: what all of MoveNet's networks have.
 
     Args:
-        size: `thunder` (256×256, 6.2 M parameters) or `lightning` (192×192, 2.3 M).
+        width: MobileNetV2's width multiplier.
     """
 
-    def __init__(self, size: SizeName) -> None:
+    def __init__(self, width: float) -> None:
         super().__init__()
-        self.size: SizeName = size
-        self.side = SIZES[size].side
-        channels = _divisible(32 * SIZES[size].width)
+        channels = _divisible(32 * width)
         self.stem = SameConv2d(3, channels, 3, 2)
         blocks, tapped = [], []
         for expansion, wanted, count, first in _STAGES:
-            outside = _divisible(wanted * SIZES[size].width)
+            outside = _divisible(wanted * width)
             for number in range(count):
                 blocks.append(InvertedResidual(channels, outside, expansion, first if number == 0 else 1))
                 channels = outside
@@ -153,40 +159,90 @@ class MoveNet(nn.Module):
         seen = (_LAST_CHANNELS, *reversed(tapped))
         self.laterals = nn.ModuleList(SameConv2d(a, b) for a, b in zip(seen, (_PYRAMID[0], *_PYRAMID[:3]), strict=True))
         self.smooth = nn.ModuleList(SeparableConv2d(a, b) for a, b in itertools.pairwise(_PYRAMID))
-        self.heatmaps = _head(len(KEYPOINTS))
-        self.centre = _head(1)
-        self.regression = _head(2 * len(KEYPOINTS))
-        self.offsets = _head(2 * len(KEYPOINTS))
+        self.heatmaps = head(len(KEYPOINTS))
+        self.centre = head(1)
+        self.regression = head(2 * len(KEYPOINTS))
+        self.offsets = head(2 * len(KEYPOINTS))
 
-    def forward(self, pictures: Tensor) -> Heads:
-        """What is in each cell of 4×4 px.
+    def features(self, pictures: Tensor) -> Tensor:
+        """The pyramid's finest features, `(batch, 24, height/4, width/4)`.
 
         Args:
-            pictures: `(batch, 3, height, width)`, sRGB R first, 0 … 1, cut to that as 8 bits would be; MoveNet was
-                trained on squares of `side`, other sides must be multiples of 32.
+            pictures: `(batch, 3, height, width)`, sRGB R first, 0 … 1, cut to that as 8 bits would be; sides must be
+                multiples of 32.
+
+        Raises:
+            ValueError: other sides.
+        """
+        return self.pyramid(self.backbone(pictures))
+
+    def backbone(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        """MobileNetV2: the stem's convolution before its norm, then strides 4, 8, 16 and 32.
+
+        Args:
+            pictures: see `features`.
 
         Raises:
             ValueError: other sides.
         """
         height, width = pictures.shape[2:]
-        if height % _COARSEST or width % _COARSEST:
-            raise ValueError(f"MoveNet: pictures of {height}×{width} px; sides must be multiples of {_COARSEST}")
-        features = F.relu6(self.stem(2 * pictures.clamp(0, 1) - 1))  # x/127.5 − 1 of 8-bit codes
-        finer = []
+        if height % COARSEST or width % COARSEST:
+            raise ValueError(f"MoveNet: pictures of {height}×{width} px; sides must be multiples of {COARSEST}")
+        centred = 2 * pictures.clamp(0, 1) - 1  # x/127.5 − 1 of 8-bit codes
+        first = self.stem[0](centred) if isinstance(self.stem, nn.Sequential) else self.stem(centred)
+        features = F.relu6(self.stem[1](first) if isinstance(self.stem, nn.Sequential) else first)
+        tapped = [first]
         for number, block in enumerate(self.blocks):
             features = block(features)
             if number in _TAPPED:
-                finer.append(features)
-        features = self.laterals[0](F.relu6(self.last(features)))
+                tapped.append(features)
+        return (*tapped, F.relu6(self.last(features)))
+
+    def pyramid(self, backbone: tuple[Tensor, ...]) -> Tensor:
+        """The backbone's features, coarse to fine: each doubled and added to the next finer one's."""
+        *finer, coarsest = backbone[1:]
+        features: Tensor = self.laterals[0](coarsest)
         for lateral, smooth, seen in zip(self.laterals[1:], self.smooth, reversed(finer), strict=True):
             doubled = F.interpolate(features, scale_factor=2, mode="bilinear", align_corners=False)
             features = smooth(doubled + lateral(seen))
+        return features
+
+    def heads(self, features: Tensor) -> Heads:
+        """The four heads over `features`."""
+        return self.logits(features).probabilities()
+
+    def logits(self, features: Tensor) -> Heads:
+        """The four heads over `features`, heatmaps and centre before their sigmoid."""
         return Heads(
-            self.heatmaps(features).sigmoid(),
-            self.centre(features).sigmoid(),
-            _as_points(self.regression(features)),
-            _as_points(self.offsets(features)),
+            self.heatmaps(features),
+            self.centre(features),
+            as_points(self.regression(features)),
+            as_points(self.offsets(features)),
         )
+
+
+class MoveNet(PoseFeatures):
+    """One person's pose from a square picture with the person in its middle.
+
+    Args:
+        size: `thunder` (256×256, 6.2 M parameters) or `lightning` (192×192, 2.3 M).
+    """
+
+    def __init__(self, size: SizeName) -> None:
+        super().__init__(SIZES[size].width)
+        self.size: SizeName = size
+        self.side = SIZES[size].side
+
+    def forward(self, pictures: Tensor) -> Heads:
+        """What is in each cell of 4×4 px.
+
+        Args:
+            pictures: see `features`; MoveNet was trained on squares of `side`.
+
+        Raises:
+            ValueError: see `features`.
+        """
+        return self.heads(self.features(pictures))
 
 
 def load_movenet(path: Path) -> MoveNet:
@@ -210,11 +266,12 @@ def shipped_weights(size: SizeName) -> Path:
     return Path(__file__).parent / f"movenet-{size}.safetensors"
 
 
-def _head(channels: int) -> nn.Sequential:
+def head(channels: int) -> nn.Sequential:
+    """A head over the pyramid's finest features: 3×3 and 1×1 to 96 channels and ReLU, then 1×1."""
     return nn.Sequential(SeparableConv2d(_PYRAMID[-1], _HEAD_CHANNELS), SameConv2d(_HEAD_CHANNELS, channels))
 
 
-def _as_points(channels: Tensor) -> Tensor:
+def as_points(channels: Tensor) -> Tensor:
     """`(batch, 2·joints, h, w)`, y before x as TensorFlow has it → `(batch, joints, 2, h, w)`, x before y."""
     batch, twice, height, width = channels.shape
     return channels.reshape(batch, twice // 2, 2, height, width).flip(2)

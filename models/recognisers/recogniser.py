@@ -1,24 +1,31 @@
 """Any frozen network that gives heatmaps, as the recogniser behind an ISP; `models.recognisers.loading` makes one."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self, get_args
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from torch import Tensor, nn
 
-from isp_sim.scenes import JOINTS
+from isp_sim.scenes import FACE, JOINTS
+from isp_sim.scenes.joint_names import joint_of
 from models.choices import EXTENTS
 from models.data.crops import GROW, Affine, crop_affine
 from models.data.normalisation import IMAGENET, LOW, WELL, MeanStd, Normalisation, NormalisationName, normalise_tensor
-from models.pose.heatmaps import decode
-from models.pose.network import HEATMAP_STRIDE, Cpn
+from models.pose.heatmaps import HEATMAP_STRIDE, decode
+from models.pose.network import Cpn
 from models.recognisers import decoding
 from models.recognisers.movenet import Heads
+from models.recognisers.pretrained import HeadsOutput, PretrainedPose
 
 Side = Annotated[int, Field(ge=32, le=4096)]
 Brightened = Literal["none", "imagenet"]
 Share = Annotated[float, Field(ge=0, le=2)]
+Decoding = Literal["quarter-pixel", "highest-pixel", "expectation"]
+"""How a heatmap becomes a place; see `models.recognisers.decoding`."""
+Loss = Literal["heatmaps", "spatial-cross-entropy"]
+"""What an ISP before a network learns from; see `models.isp.learner.pose_loss`."""
 Seen = Tensor | Heads
 """What a network makes of crops: heatmaps `(batch, joints, …)`, or MoveNet's heads; joints in ExLPose's order."""
 
@@ -33,8 +40,12 @@ class RecogniserFile(BaseModel):
         low_light, well_lit: how a picture is normalised before the crop: a name, or a mean and a standard deviation of
             each channel.
         grow: shares of its width and height that a person's box grows by on each side, then to the crop's aspect.
-        channels: heatmap channel of each of `JOINTS`, in ExLPose's order, null for a joint the network does not
-            know; without it the first of them.
+        joints: name of each heatmap, in the network's order, as annotation files spell them (`joint_names`); names that
+            are none of `JOINTS` or `FACE` are not used. Without it ExLPose's 14.
+        decoding: how a heatmap becomes a place: `quarter-pixel`, the highest pixel moved towards the higher neighbour;
+            `highest-pixel` alone; `expectation`, the mean place under the map's softmax (integral regression).
+        loss: what suits the maps: `heatmaps` where they were trained on Gaussians that peak at 1, else
+            `spatial-cross-entropy`.
         brightened: how a low-light crop is normalised once its picture was brought to a mean of 0.4, or developed by an
             ISP: `imagenet`, or a mean and a standard deviation, for a network that was trained on well-lit pictures.
     """
@@ -45,9 +56,9 @@ class RecogniserFile(BaseModel):
     width: Side
     stride: int = Field(HEATMAP_STRIDE, ge=1, le=32)
     grow: tuple[Share, Share] = GROW
-    channels: tuple[Annotated[int, Field(ge=0)] | None, ...] = Field(
-        tuple(range(len(JOINTS))), min_length=len(JOINTS), max_length=len(JOINTS)
-    )
+    joints: tuple[str, ...] = JOINTS
+    decoding: Decoding = "quarter-pixel"
+    loss: Loss = "heatmaps"
     extent: float = Field(1.0, ge=EXTENTS[0], le=EXTENTS[1], allow_inf_nan=False)
     low_light: Normalisation = "mean-0.4"
     well_lit: Normalisation = "imagenet"
@@ -72,11 +83,14 @@ class RecogniserFile(BaseModel):
 
     @model_validator(mode="after")
     def _once(self) -> Self:
-        twice = next((n for n in self.channels if n is not None and self.channels.count(n) > 1), None)
+        named = [joint_of(name) for name in self.joints]
+        twice = next((joint for joint in named if joint is not None and named.count(joint) > 1), None)
         if twice is not None:
-            raise ValueError(f"channels: heatmap {twice} is duplicated; expected one of its own for each joint")
-        if all(n is None for n in self.channels):
-            raise ValueError("channels: null for every joint; expected a heatmap for one or more")
+            raise ValueError(
+                f"joints: {twice} is named {named.count(twice)} times; expected one heatmap for each joint"
+            )
+        if not set(named) & set(JOINTS):
+            raise ValueError(f"joints: names none of {', '.join(JOINTS)}; expected one or more")
         if self.brightened != "none" and (self.low_light == "imagenet" or isinstance(self.low_light, MeanStd)):
             raise ValueError(
                 "low_light and brightened both subtract a mean, which would normalise twice; expected low_light "
@@ -84,13 +98,26 @@ class RecogniserFile(BaseModel):
             )
         return self
 
+    @property
+    def channels(self) -> dict[str, int]:
+        """Number of the heatmap of each of `JOINTS` and `FACE` that the network has."""
+        named = [joint_of(name) for name in self.joints]
+        return {joint: named.index(joint) for joint in (*FACE, *JOINTS) if joint in named}
+
+
+_DECODERS = {
+    "quarter-pixel": decode,
+    "highest-pixel": decoding.highest_pixel,
+    "expectation": decoding.expectation,
+}
+
 
 class Recogniser(nn.Module):
     """A network for good: evaluation mode, no parameter learns, gradients still flow to its input.
 
     Args:
         network: crops `(batch, 3, height, width)` → heatmaps `(batch, joints, height/stride, width/stride)`, or a tuple
-            whose first they are; a `Cpn` gets the lighting, MoveNet's `Heads` are decoded as its own graph does.
+            whose first they are; ours get the lighting, MoveNet's `Heads` are decoded as its own graph does.
         file: of its input and output.
     """
 
@@ -105,9 +132,8 @@ class Recogniser(nn.Module):
         self.extent = file.extent
         self.normalisation: dict[int, Normalisation] = {LOW: file.low_light, WELL: file.well_lit}
         self._brightened = IMAGENET if file.brightened == "imagenet" else file.brightened
-        known = [channel is not None for channel in file.channels]
-        self.register_buffer("known", torch.tensor(known), persistent=False)
-        self._channels = [channel or 0 for channel in file.channels]  # a missing joint's map is not used
+        self.channels, self.decoding, self.loss = file.channels, file.decoding, file.loss
+        self.register_buffer("known", torch.tensor([joint in self.channels for joint in JOINTS]), persistent=False)
         self.train(False)
         for parameter in self.parameters():
             parameter.requires_grad_(False)
@@ -129,22 +155,27 @@ class Recogniser(nn.Module):
         seen = self.seen(crops, lighting)
         return (seen.heatmaps if isinstance(seen, Heads) else seen) * self.known[:, None, None]
 
-    def seen(self, crops: Tensor, lighting: int = LOW) -> Seen:
+    def seen(self, crops: Tensor, lighting: int = LOW, joints: Sequence[str] = JOINTS) -> Seen:
         """Heatmaps, or heads, from which `decode` reads joints; a joint the network does not know has another's.
 
         Args:
             crops: `(batch, 3, *input_size)`, normalised.
             lighting: `LOW` or `WELL`.
+            joints: of which; `COCO_JOINTS` are the limbs with the face.
         """
+        chosen = [self.channels.get(joint, 0) for joint in joints]
         if lighting == LOW and isinstance(self._brightened, MeanStd):
             crops = normalise_tensor(crops, self._brightened)
-        seen = self.network(crops, lighting) if isinstance(self.network, Cpn) else self.network(crops)
+        ours = isinstance(self.network, Cpn | PretrainedPose)
+        seen = self.network(crops, lighting) if ours else self.network(crops)
+        if isinstance(seen, HeadsOutput):
+            seen = seen.logits.probabilities()
         if isinstance(seen, Heads):
-            return decoding.pick(seen, self._channels)
+            return decoding.pick(seen, chosen)
         maps: Tensor = seen if isinstance(seen, Tensor) else seen[0]
-        return maps[:, self._channels]
+        return maps[:, chosen]
 
-    def decode(self, seen: Seen) -> tuple[Tensor, Tensor]:
+    def decode(self, seen: Seen, joints: Sequence[str] = JOINTS) -> tuple[Tensor, Tensor]:
         """Joints in crop px, (0, 0) at the centre of the first, and their scores.
 
         A heatmap's pixel is `stride` crop px wide: crop = stride·heatmap + (stride − 1)/2 between pixel centres.
@@ -152,21 +183,23 @@ class Recogniser(nn.Module):
 
         Args:
             seen: as `self.seen` gives it, or a mean of several.
+            joints: which it was asked for.
 
         Returns:
             `(batch, joints, 2)`, NaN for a joint the network does not know, and `(batch, joints)`, 0 for such a joint.
         """
         if isinstance(seen, Heads):
             places, scores = decoding.decode(seen)
-            joints = places * self.stride - 0.5
+            crop_px = places * self.stride - 0.5
         else:
-            places, scores = decode(seen)
-            joints = places * self.stride + (self.stride - 1) / 2
-        return joints.masked_fill(~self.known[:, None], float("nan")), scores * self.known
+            places, scores = _DECODERS[self.decoding](seen)
+            crop_px = places * self.stride + (self.stride - 1) / 2
+        known = torch.tensor([joint in self.channels for joint in joints], device=scores.device)
+        return crop_px.masked_fill(~known[:, None], float("nan")), scores * known
 
     def digest(self) -> str:
         """What makes it this recogniser: of its weights, its input and its output."""
-        shape = (self.input_size, self.stride, self.extent, self.grow, self._channels, self.known.tolist())
+        shape = (self.input_size, self.stride, self.extent, self.grow, self.channels, self.decoding)
         whole = hashlib.blake2b(repr((*shape, self.normalisation, self._brightened)).encode(), digest_size=16)
         for name, tensor in self.network.state_dict().items():
             whole.update(name.encode())

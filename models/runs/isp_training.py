@@ -9,16 +9,20 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from rich.console import Console
 
 from isp_sim.isp.pipeline import Pipeline
+from models.data.crops import GROW
 from models.data.samples import PairSample, PairSource
 from models.engine.distributed import Processes
 from models.engine.training import CHECKPOINT, Recipe, Training
+from models.isp.detector_learner import DetectorIspLearner
 from models.isp.fixed_settings import best_fixed, start_fixed, training_shots
 from models.isp.grid_search import Steps
 from models.isp.learned import LearnedIsp, save_weights
-from models.isp.learner import Input, IspLearner, Loss, LowLightPictures
+from models.isp.learner import Input, IspLearner, LowLightPictures
 from models.isp.predictor import Crop, Predictor
 from models.isp.table import Method, Oracle, Row, compare, developed_by, mean_scaled, not_enhanced, selected_near
-from models.recognisers.recogniser import Recogniser
+from models.recognisers.movenet import COARSEST
+from models.recognisers.person_detector import PersonDetector
+from models.recognisers.recogniser import Loss, Recogniser
 from models.scoring.poses import Poses
 
 WEIGHTS = "isp.safetensors"
@@ -33,7 +37,7 @@ class IspRecipe(BaseModel):
         start: where the predictor starts: `base`, each picture at a mean of 0.4 (the paper's), or `fixed`, the setting
             of a coarse grid that is best for a few training shots, one for all.
         loss: `heatmaps` (the paper's) or `spatial-cross-entropy` (`places` in older files); see
-            `models.isp.learner.pose_loss`.
+            `models.isp.learner.pose_loss`. None: what suits the network's maps, as it says itself.
         look: what the predictor sees of a picture in training: `random`, a 256×256 crop (the paper's), or `thumbnail`,
             the whole squeezed to 256×256, which also takes smaller pictures.
         pictures_a_batch: low-light pictures a step.
@@ -46,7 +50,7 @@ class IspRecipe(BaseModel):
     pipeline: Pipeline = Pipeline()
     input: Input = "picture"
     start: Literal["base", "fixed"] = "base"
-    loss: Loss = "heatmaps"
+    loss: Loss | None = None
     look: Crop = "thumbnail"
     pictures_a_batch: int = Field(8, ge=1)
     people_a_picture: int = Field(8, ge=1)
@@ -59,14 +63,14 @@ class IspRecipe(BaseModel):
 
 
 def train(
-    recipe: IspRecipe, recogniser: Recogniser, source: PairSource, folder: Path, resume: bool,
+    recipe: IspRecipe, recogniser: Recogniser | PersonDetector, source: PairSource, folder: Path, resume: bool,
     about: dict[str, object], console: Console,
 ) -> LearnedIsp:  # fmt: skip
     """Train the predictor before the frozen network and write `folder/isp.safetensors`.
 
     Args:
         recipe: what and how.
-        recogniser: frozen; where it is, the training is.
+        recogniser: frozen, a pose network or a detector, whose loss is that of its boxes; where it is, the training is.
         source: low-light shots with labels.
         folder: of the training.
         resume: go on with the checkpoint in the folder.
@@ -77,7 +81,7 @@ def train(
         The learned ISP, evaluated.
 
     Raises:
-        ValueError: a folder with another training, data that cannot be used.
+        ValueError: a folder with another training, data that cannot be used, a fixed start before a detector.
         FloatingPointError: the loss is not a number.
     """
     device = next(recogniser.parameters()).device
@@ -85,21 +89,37 @@ def train(
     drawn = torch.Generator().manual_seed(recipe.training.seed)
     whole: Crop = "whole" if recipe.look == "random" else "thumbnail"
     isp = LearnedIsp(Predictor(recipe.pipeline, drawn, recipe.look, whole), recipe.pipeline)
-    learner = IspLearner(isp, recogniser, recipe.loss)
+    learner: DetectorIspLearner | IspLearner
+    if isinstance(recogniser, PersonDetector):
+        learner = DetectorIspLearner(isp, recogniser)
+    else:
+        learner = IspLearner(isp, recogniser, recipe.loss)
     metadata = {k: v for k, v in recipe.model_dump(mode="json").items() if k != "training"} | about
     training = Training(learner, learner.losses, recipe.training, folder, device, metadata, processes)
     if recipe.start == "fixed" and not (folder / CHECKPOINT).exists():
+        if isinstance(recogniser, PersonDetector):
+            raise ValueError("recipe: start fixed is chosen by poses; expected base before a detector")
         start_fixed(isp, recogniser, recipe.input, training_shots(source))
     training.open(resume)
+    size, extent, grow = crops_of(recogniser)
     pictures = LowLightPictures(
-        source, recogniser.input_size, recipe.pictures_a_batch, recipe.people_a_picture, recipe.training.seed,
-        device, recipe.input, recogniser.extent, recogniser.grow, processes.rank, processes.count,
+        source, size, recipe.pictures_a_batch, recipe.people_a_picture, recipe.training.seed,
+        device, recipe.input, extent, grow, processes.rank, processes.count,
     )  # fmt: skip
     training.run(pictures, lambda _: {}, console)
     if processes.first:
         save_weights(isp, folder / WEIGHTS, recipe.input)
     processes.leave()
     return isp.eval()
+
+
+def crops_of(
+    recogniser: Recogniser | PersonDetector,
+) -> tuple[tuple[int, int], float, tuple[float, float]]:
+    """Size, extent and margins of a person's crop; a detector looks at whole pictures and uses none of it."""
+    if isinstance(recogniser, PersonDetector):
+        return (COARSEST, COARSEST), 1.0, GROW
+    return recogniser.input_size, recogniser.extent, recogniser.grow
 
 
 def judge(

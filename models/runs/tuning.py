@@ -40,7 +40,7 @@ class Tuning:
         isp: as `models.tuning.loading.load_isp` takes it.
         search: one of `SEARCHES` or `both`; None: both for a pipeline, else CMA-ES.
         evaluations: of each search, over all its shots.
-        pose: frozen network, as `load_recogniser` takes it; None: the shipped one.
+        pose: frozen network, as `load_recogniser` takes it.
         data, held_out: folders of `isp_sim.generate` to search and to judge on; None: the rig shoots one.
         images, judged: shots of the search, held-out shots.
         rig: that shoots where there is no data.
@@ -54,7 +54,7 @@ class Tuning:
     isp: str
     search: str | None
     evaluations: int
-    pose: str | None
+    pose: str
     data: Path | None
     held_out: Path | None
     images: int

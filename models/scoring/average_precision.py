@@ -9,7 +9,7 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -21,6 +21,10 @@ from models.recognisers.detection import Detection
 SIGMAS = (0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089, 0.089, 0.079, 0.079)
 """Spread of the annotators for each joint in ExLPose's order (CrowdPose, Li et al., CVPR 2019)."""
 MAX_DETECTIONS = 20
+TRUE_BOXES = "true"
+"""The protocol's word for boxes of the labels."""
+Matched = Literal["keypoints", "bbox"]
+"""What detections and labels are matched by: poses (OKS), or the boxes they were found in (intersection over union)."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Protocol:
     """How a score was made; it travels with every figure.
 
     Attributes:
-        boxes: `true`, or the detector's name.
+        boxes: `true`, or the detector's name and the longer side of what it sees.
         flip: `none`, `right`, or `released`: the released code swaps joints by COCO's indices, which are wrong here.
         extent: of a person's crop over the grown box.
         bit_depth: of the pictures.
@@ -36,7 +40,7 @@ class Protocol:
         joints: that are counted: those both the labels' format and the network know.
     """
 
-    boxes: str = "true"
+    boxes: str = TRUE_BOXES
     flip: str = "right"
     extent: float = 1.0
     bit_depth: int = 8
@@ -78,14 +82,14 @@ def score(truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[De
     Args:
         truth: people of each picture; those without a labelled joint are not counted, as in CrowdPose.
         found: detections of each picture.
-        protocol: sigmas, area and number of detections; the rest is only recorded. Its joints become those that the
-            detections know; labels of others are ignored.
+        protocol: sigmas, area and number of detections; the rest is only recorded. Its joints become those that both
+            labels and detections have; others are ignored.
 
     Raises:
         ValueError: detections on a picture that has no truth.
     """
     truth = {name: tuple(people) for name, people in truth.items()}
-    protocol = of_known_joints(protocol, found)
+    protocol = of_known_joints(protocol, truth, found)
     people = sum(labelled_in(one, protocol.joints) for several in truth.values() for one in several)
     judge = evaluated(truth, found, protocol)
     if judge is None:
@@ -94,15 +98,21 @@ def score(truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[De
     with contextlib.redirect_stdout(io.StringIO()):
         judge.accumulate()
     precision = judge.eval["precision"][:, :, 0, 0, 0]
-    return Score(_mean(precision), _mean(precision[0]), _mean(precision[5]), people, protocol)
+    return Score(
+        mean_precision(precision), mean_precision(precision[0]), mean_precision(precision[5]), people, protocol
+    )
 
 
 def evaluated(
-    truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[Detection]], protocol: Protocol
+    truth: Mapping[str, Iterable[Person]],
+    found: Mapping[str, Iterable[Detection]],
+    protocol: Protocol,
+    by: Matched = "keypoints",
 ) -> Any | None:
     """Pycocotools' evaluator with people and detections matched picture by picture; None without either of them.
 
-    Pictures are numbered from 1 in the order of their names. Arguments and errors as of `score`.
+    Pictures are numbered from 1 in the order of their names. Arguments and errors as of `score`; of boxes, those that
+    no detection was found in are left out.
     """
     unknown = sorted(set(found) - set(truth))
     if unknown:
@@ -111,14 +121,16 @@ def evaluated(
     from pycocotools.cocoeval import COCOeval
 
     ids = {name: n for n, name in enumerate(sorted(truth), start=1)}
-    protocol = of_known_joints(protocol, found)
+    protocol = protocol if by == "bbox" else of_known_joints(protocol, truth, found)
     annotations = [_annotation(person, ids[name], protocol) for name in ids for person in truth[name]]
     for n, annotation in enumerate(annotations, start=1):
         annotation["id"] = n  # from 1: pycocotools loses id 0
-    results = [_result(d, ids[name]) for name in sorted(found) for d in found[name]]
+    results = [_result(d, ids[name], by) for name in sorted(found) for d in found[name] if by != "bbox" or d.found_in]
     if not results or not any(a["num_keypoints"] for a in annotations):
         return None
     with contextlib.redirect_stdout(io.StringIO()):
+        if by == "bbox":  # its matching knows no `ignore`, only crowds
+            annotations = [one | {"iscrowd": int(one["iscrowd"] or one["ignore"])} for one in annotations]
         coco = COCO()
         coco.dataset = {
             "images": [{"id": n} for n in ids.values()],
@@ -126,7 +138,7 @@ def evaluated(
             "categories": [_PERSON],
         }
         coco.createIndex()
-        judge = COCOeval(coco, coco.loadRes(results), "keypoints")
+        judge = COCOeval(coco, coco.loadRes(results), by)
         judge.params.kpt_oks_sigmas = np.array(protocol.sigmas)
         judge.params.maxDets = [protocol.max_detections]
         judge.params.areaRng, judge.params.areaRngLbl = [[0, 1e10]], ["all"]
@@ -134,9 +146,16 @@ def evaluated(
     return judge
 
 
-def of_known_joints(protocol: Protocol, found: Mapping[str, Iterable[Detection]]) -> Protocol:
-    """The protocol with the joints that the detections know."""
-    return replace(protocol, joints=known_joints(d for name in sorted(found) for d in found[name]))
+def of_known_joints(
+    protocol: Protocol, truth: Mapping[str, Iterable[Person]], found: Mapping[str, Iterable[Detection]]
+) -> Protocol:
+    """The protocol with the joints that both sides have: labelled on somebody, and known to the network."""
+    labelled = {n for people in truth.values() for one in people for n, (_, _, v) in enumerate(one.keypoints) if v > 0}
+    there = [n in labelled or not labelled for n in range(len(JOINTS))]
+    known = known_joints(d for name in sorted(found) for d in found[name])
+    return replace(
+        protocol, joints=tuple(j for j, is_there in zip(JOINTS, there, strict=True) if is_there and j in known)
+    )
 
 
 def labelled_in(person: Person, joints: Sequence[str]) -> bool:
@@ -154,7 +173,8 @@ def known_joints(detections: Iterable[Detection]) -> tuple[str, ...]:
 _PERSON = {"id": 1, "name": "person", "keypoints": list(JOINTS), "skeleton": [list(bone) for bone in SKELETON]}
 
 
-def _mean(precision: np.ndarray) -> float:
+def mean_precision(precision: np.ndarray) -> float:
+    """The mean in per cent, over what pycocotools could compute (it marks the rest by −1)."""
     known = precision[precision > -1]
     return 100 * float(known.mean()) if known.size else float("nan")
 
@@ -177,7 +197,10 @@ def _annotation(person: Person, image: int, protocol: Protocol) -> dict[str, Any
     }
 
 
-def _result(detection: Detection, image: int) -> dict[str, Any]:
+def _result(detection: Detection, image: int, by: Matched) -> dict[str, Any]:
+    if by == "bbox" and detection.found_in:
+        bbox, score = detection.found_in
+        return {"image_id": image, "category_id": 1, "bbox": list(bbox), "score": score}
     flat = np.nan_to_num(np.array(detection.keypoints, float)).ravel().tolist()
     return {"image_id": image, "category_id": 1, "keypoints": flat, "score": detection.score}
 

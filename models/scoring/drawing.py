@@ -26,7 +26,8 @@ def draw_poses(picture: Picture, truth: Sequence[Person], found: Sequence[Detect
     Args:
         picture: uint8 `(height, width, 3)`, R first.
         truth: labels; unlabelled joints are left out.
-        found: detections; joints the network does not know are left out.
+        found: detections; joints the network does not know are left out. A detected box is drawn, the fainter the less
+            sure the detector was.
         zoom: whole number.
     """
     canvas = np.ascontiguousarray(np.repeat(np.repeat(picture, zoom, 0), zoom, 1))
@@ -36,6 +37,8 @@ def draw_poses(picture: Picture, truth: Sequence[Person], found: Sequence[Detect
     for detection in found:
         joints = np.array(detection.keypoints, float)
         _limbs(canvas, joints[:, :2], np.isfinite(joints[:, 0]), zoom, None)
+        if detection.found_in:
+            _frame(canvas, *detection.found_in, zoom)
     return canvas
 
 
@@ -61,6 +64,14 @@ def _limbs(
             ends = at[a].tolist(), at[b].tolist()
             cv2.line(canvas, *ends, RIM, zoom + 2, cv2.LINE_AA)
             cv2.line(canvas, *ends, colour or _side(a, b), zoom, cv2.LINE_AA)
+
+
+def _frame(canvas: Picture, bbox: tuple[float, float, float, float], score: float, zoom: int) -> None:
+    left, top, width, height = (round(zoom * value) for value in bbox)
+    there = np.zeros(canvas.shape[:2], np.uint8)
+    cv2.rectangle(there, (left, top), (left + width - 1, top + height - 1), 255, 1)
+    share = 0.25 + 0.75 * min(score, 1.0)
+    canvas[there > 0] = (canvas[there > 0] * (1 - share) + share * np.array(MIDDLE)).astype(np.uint8)
 
 
 def _side(a: int, b: int) -> tuple[int, int, int]:

@@ -15,7 +15,14 @@ from jaxtyping import Float
 from isp_sim import streams
 from isp_sim.scenes import Person
 from models.recognisers.detection import Detection
-from models.scoring.average_precision import Protocol, evaluated, labelled_in, of_known_joints
+from models.scoring.average_precision import (
+    TRUE_BOXES,
+    Matched,
+    Protocol,
+    evaluated,
+    labelled_in,
+    of_known_joints,
+)
 from models.scoring.pck import near_and_labelled
 
 RESAMPLES = 400
@@ -29,13 +36,14 @@ class OverScenes:
 
     Attributes:
         scenes, pictures: with somebody labelled.
-        ap, pck: standard errors, in the scores' own 0 … 100.
+        ap, pck, box_ap: standard errors, in the scores' own 0 … 100; PCK is of true boxes, box AP of detected ones.
     """
 
     scenes: int
     pictures: int
     ap: float
     pck: float
+    box_ap: float = float("nan")
 
 
 def over_scenes(
@@ -49,7 +57,7 @@ def over_scenes(
 
     Args:
         truth: people of each picture.
-        found: one detection for each of them, in their order.
+        found: one detection for each of them, in their order; in detected boxes any number.
         protocol: of the AP.
         scene_of: a picture's scene, by its name.
         share: of the torso's length, of the PCK.
@@ -62,17 +70,31 @@ def over_scenes(
     number = {scene: n for n, scene in enumerate(scenes)}
     places = np.array([number[scene_of(name)] for name in names])
     stream = streams.generator(0, "bootstrap over scenes")
+    detected = protocol.boxes != TRUE_BOXES
     ap = WeightedAp(truth, found, protocol)
-    near, labelled = np.array([near_and_labelled(truth[name], found[name], share) for name in names]).T
+    other = WeightedAp(truth, found, protocol, "bbox") if detected else _weighted_pck(truth, found, share)
     scores = []
     for _ in range(RESAMPLES):
         drawn = np.bincount(stream.integers(len(scenes), size=len(scenes)), minlength=len(scenes))
         weights = drawn[places].astype(float)
-        torsos = float(weights @ labelled)
-        scores.append((ap(weights), 100 * float(weights @ near) / torsos if torsos else float("nan")))
+        scores.append((ap(weights), other(weights)))
     correction = np.sqrt(len(scenes) / (len(scenes) - 1))
-    errors = [correction * _spread(values) for values in zip(*scores, strict=True)]
-    return OverScenes(len(scenes), len(names), *errors)
+    ap_error, other_error = (float(correction * _spread(values)) for values in zip(*scores, strict=True))
+    pck, box_ap = (float("nan"), other_error) if detected else (other_error, float("nan"))
+    return OverScenes(len(scenes), len(names), ap_error, pck, box_ap)
+
+
+def _weighted_pck(
+    truth: Mapping[str, Sequence[Person]], found: Mapping[str, Sequence[Detection]], share: float
+) -> Callable[[Weights], float]:
+    """PCK of a set in which each picture counts as often as its weight says."""
+    near, labelled = np.array([near_and_labelled(people, found[name], share) for name, people in truth.items()]).T
+
+    def weighted(weights: Weights) -> float:
+        torsos = float(weights @ labelled)
+        return 100 * float(weights @ near) / torsos if torsos else float("nan")
+
+    return weighted
 
 
 def _spread(values: Iterable[float]) -> float:
@@ -87,16 +109,21 @@ class WeightedAp:
         truth: people of each picture, in the order of the weights.
         found: detections of each picture.
         protocol: sigmas, area and number of detections.
+        by: what they are matched by.
     """
 
     def __init__(
-        self, truth: Mapping[str, Sequence[Person]], found: Mapping[str, Sequence[Detection]], protocol: Protocol
+        self,
+        truth: Mapping[str, Sequence[Person]],
+        found: Mapping[str, Sequence[Detection]],
+        protocol: Protocol,
+        by: Matched = "keypoints",
     ) -> None:
-        judge = evaluated(truth, found, protocol)
+        judge = evaluated(truth, found, protocol, by)
         order = {name: n for n, name in enumerate(truth)}
         pictures: list[dict[str, Any]] = [one for one in (judge.evalImgs if judge else []) if one]
         place = [order[sorted(truth)[one["image_id"] - 1]] for one in pictures]
-        known = of_known_joints(protocol, found).joints
+        known = protocol.joints if by == "bbox" else of_known_joints(protocol, truth, found).joints
         counted = [sum(labelled_in(one, known) and not one.iscrowd for one in people) for people in truth.values()]
         self._people = np.array(counted, float)
         scores = [np.asarray(one["dtScores"], float) for one in pictures]

@@ -1,4 +1,4 @@
-"""Scores of a frozen recogniser over pairs: AP for each of ExLPose's splits, and PCK."""
+"""Scores of a frozen recogniser over pairs: AP for each of ExLPose's splits; PCK in true boxes, a detector's own AP."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,10 +8,12 @@ from isp_sim.annotation_files import SPLITS
 from isp_sim.scenes import Person
 from models.data.normalisation import LOW, WELL
 from models.data.samples import PairSample, scene_of
+from models.recognisers.crowd import poses as poses_of
 from models.recognisers.detection import Detection
-from models.recognisers.inference import detect
+from models.recognisers.person_detector import PersonDetector
 from models.recognisers.recogniser import Recogniser
-from models.scoring.average_precision import Protocol, Score, or_null, score
+from models.scoring.average_precision import TRUE_BOXES, Protocol, Score, or_null, score
+from models.scoring.boxes import BoxScore, score_boxes
 from models.scoring.over_scenes import OverScenes, over_scenes
 from models.scoring.pck import pck
 
@@ -27,23 +29,28 @@ class SplitScore:
 
     Attributes:
         score: AP.
-        pck: PCK@0.2 of the torso.
-        over: of how many scenes and pictures both are, and their standard errors.
+        pck: PCK@0.2 of the torso; NaN for detected boxes, of which none belongs to one person from the start.
+        over: of how many scenes and pictures they are, and their standard errors.
+        boxes: of the detector; None for true boxes.
     """
 
     score: Score
     pck: float
     over: OverScenes
+    boxes: BoxScore | None = None
 
     def record(self) -> dict[str, Any]:
         """As JSON, where NaN is null."""
-        return self.score.record() | {
+        record = self.score.record() | {
             "pck_torso_0.2": or_null(self.pck),
             "scenes": self.over.scenes,
             "pictures": self.over.pictures,
             "ap_standard_error": or_null(self.over.ap),
             "pck_standard_error": or_null(self.over.pck),
         }
+        if self.boxes:
+            record |= self.boxes.record() | {"box_ap_standard_error": or_null(self.over.box_ap)}
+        return record
 
 
 @dataclass
@@ -72,13 +79,14 @@ class Poses:
 
     def judged(self, protocol: Protocol) -> dict[str, SplitScore]:
         """Each split's scores with what they are of and their standard errors over scenes."""
-        scores, pck = self.scores(protocol), self.pck()
-        return {
-            split: SplitScore(
-                scores[split], pck[split], over_scenes(self.truth[split], self.found[split], protocol, scene_of)
-            )
-            for split in SPLITS
-        }
+        scores, detected = self.scores(protocol), protocol.boxes != TRUE_BOXES
+        pck = dict.fromkeys(SPLITS, float("nan")) if detected else self.pck()
+        judged = {}
+        for split in SPLITS:
+            truth, found = self.truth[split], self.found[split]
+            boxes = score_boxes(truth, found, protocol) if detected else None
+            judged[split] = SplitScore(scores[split], pck[split], over_scenes(truth, found, protocol, scene_of), boxes)
+        return judged
 
 
 def find_poses(
@@ -87,8 +95,9 @@ def find_poses(
     flip: str = "right",
     low_light: Detector | None = None,
     advance: Callable[[], None] = lambda: None,
+    detector: PersonDetector | None = None,
 ) -> Poses:
-    """Detect everybody in both pictures of every shot; boxes are the true ones.
+    """Detect everybody in both pictures of every shot.
 
     Args:
         recogniser: frozen.
@@ -96,13 +105,15 @@ def find_poses(
         flip: see `models.recognisers.inference.heatmaps`.
         low_light: detects in the low-light picture; without it, Lee's mean of 0.4.
         advance: called after each shot.
+        detector: frozen, of the boxes; None takes those of the labels.
     """
     poses = Poses()
     for sample in samples:
-        people = sample.labelled
-        low = low_light(sample) if low_light else detect(recogniser, sample.low_light, people, LOW, flip)
-        poses.add_low_light(sample.split, sample.name, people, low)
-        poses.add("WL", sample.name, people, detect(recogniser, sample.well_lit, people, WELL, flip))
+        people = sample.people if detector else sample.labelled
+        low, well = sample.low_light, sample.well_lit
+        dark = low_light(sample) if low_light else poses_of(recogniser, low, people, LOW, flip, detector)
+        poses.add_low_light(sample.split, sample.name, people, dark)
+        poses.add("WL", sample.name, people, poses_of(recogniser, well, people, WELL, flip, detector))
         advance()
     return poses
 

@@ -42,7 +42,7 @@ class Task:
     """
 
     isp: str
-    pose: str | None
+    pose: str
     flip: str
     shots: tuple[RawShot, ...]
     gradients: bool = False

@@ -17,7 +17,7 @@ from models.data.crops import joints_in_crop, seen_part
 from models.data.normalisation import LOW, normalise_tensor
 from models.data.samples import uncut_in
 from models.isp.learner import pose_loss
-from models.isp.region_crops import blurred, warped
+from models.isp.region_crops import cropped
 from models.recognisers.recogniser import Recogniser
 from models.tuning.shots import RawShot
 from models.tuning.tunable import Setting, TunableParameter
@@ -80,11 +80,11 @@ class PipelineIsp:
         size, crops, joints = recogniser.input_size, [], []
         for person in shot.people:
             affine = recogniser.crop_affine(person.bbox)
-            left, top, width, height, sigma = seen_part(affine, size, picture.shape[2:])
-            part = picture[:, :, top : top + height, left : left + width]
-            crops.append(warped(blurred(part, sigma) if sigma > 0 else part, affine, (left, top), size))
+            part = seen_part(affine, size, picture.shape[2:])
+            left, top, width, height, _ = part
+            crops.append(cropped(picture[:, :, top : top + height, left : left + width], part, affine, size))
             joints.append(joints_in_crop(person, affine, size, False))
-        loss = len(crops) * pose_loss(recogniser, torch.cat(crops), torch.from_numpy(np.stack(joints)), "heatmaps")
+        loss = len(crops) * pose_loss(recogniser, torch.cat(crops), torch.from_numpy(np.stack(joints)), recogniser.loss)
         (gradient,) = torch.autograd.grad(loss, shares)
         return np.array([loss.item(), *gradient[0].tolist()])
 

@@ -247,7 +247,7 @@ def overlap(one, other):
 
 def test_labels_for_frames_of_another_size_are_refused_and_unread_joints_are_told(captured, tmp_path, capsys):
     file = bright(captured[0], 0)
-    joints = [*JOINTS, "nose"]
+    joints = [*JOINTS, "chin"]
     person = {"id": 1, "image_id": 7, "category_id": 1, "bbox": [280, 150, 60, 120], "keypoints": [300, 200, 2] * 15}
     image = {"id": 7, "file_name": f"captures\\{file.name}", "width": WIDTH // 2, "height": HEIGHT // 2}
     labels = tmp_path / "labels.json"
@@ -257,7 +257,7 @@ def test_labels_for_frames_of_another_size_are_refused_and_unread_joints_are_tol
     asked = [str(captured[0]), "--out", str(out), "--annotations", str(labels), "--split", "train"]
     assert main(asked) == SOME_REFUSED
     said = capsys.readouterr().err
-    assert said.count("labels.json: category person: joints that are not read: nose") == 1
+    assert said.count("labels.json: category person: joints that are not read: chin") == 1
     size = f"{WIDTH // 2}×{HEIGHT // 2}, the picture has {WIDTH}×{HEIGHT} px"
     assert f"{file.name}: its annotations say {size}" in said
     assert (out / "Annotations" / "ExLPose_train_WL.json").is_file()

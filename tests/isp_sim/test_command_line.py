@@ -65,8 +65,10 @@ def test_the_names_that_help_offers_are_those_the_libraries_know():
     from models import choices
     from models.pose.variants import VARIANTS
     from models.recognisers.inference import FLIPS
+    from models.recognisers.person_detector import MULTIPOSE_NAME
 
     assert tuple(VARIANTS) == choices.VARIANTS and tuple(FLIPS) == choices.FLIPS
+    assert choices.DETECTOR == MULTIPOSE_NAME and choices.BOXES[0] == "true"
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import torch
 from isp_sim.pair import DualCamera
 from isp_sim.scenes import JOINTS, Scene
 from isp_sim.scenes.people import crowd, indoor, layout, outdoor
-from isp_sim.scenes.people.body import joint_radii
+from isp_sim.scenes.people.bodies.body import joint_slack
+from isp_sim.scenes.people.labels import SLACK_M, depths_under_skin
 from isp_sim.scenes.people.layout import HALL_REACH_M, UnplaceableError, lay_out
 from isp_sim.scenes.people.semantics import CEILING, CLASSES, FLOOR, GROUND
 from isp_sim.scenes.people.shapes import BALL, CONE, HULL
@@ -94,26 +95,23 @@ def check_joints(index):
     """Hold a scene's joints against its depth buffer; how many lay on their own person's surface."""
     source = People(400, 640)
     plan, scene = lay_out(0, index), source.scene(index)
-    rendered, joints = picture(plan, 400, 640, 0.0)
+    rendered, bodies = picture(plan, 400, 640, 0.0)
     camera = plan.view(400, 640)
     known = [person["instance"] for person in scene.labels["people"]]
     told = 0
     for number, person in zip(known, scene.people, strict=True):
-        spots = camera.project(joints[number - 1])
-        slack = joint_radii(plan.people[number - 1].build, JOINTS)
-        for (x, y, v), (u, w, depth), radius in zip(person.keypoints, spots, slack, strict=True):
+        mesh, joints = bodies[number - 1]
+        under = depths_under_skin(mesh, joints, plan.people[number - 1].build, camera)
+        for (x, y, v), (u, w, depth), skin in zip(person.keypoints, camera.project(joints), under, strict=True):
             if v == 0:
                 continue
             assert (x, y) == pytest.approx((u, w))
-            surface = rendered.depth_m[round(y), round(x)]
-            limb_px = camera.focal_px * 0.02 / depth
+            surface, slack = rendered.depth_m[round(y), round(x)], SLACK_M + depth / camera.focal_px
             if v == 1:
-                assert surface < depth - radius
-            elif limb_px > 1.5 and rendered.instance[round(y), round(x)] == number:
-                assert abs(surface - depth) <= 1.5 * radius
-                told += 1
+                assert surface < depth - skin - slack + 1e-5
             else:
-                assert surface >= depth - radius
+                assert surface > depth - skin - slack - 1e-5
+                told += rendered.instance[round(y), round(x)] == number
     return told
 
 
@@ -252,7 +250,7 @@ def test_each_shot_is_blurred_over_its_own_exposure(ideal):
 
 @pytest.mark.parametrize(("daylight", "worlds"), [(1.0, OUTDOORS), (1 / 10, OUTDOORS), (1 / 100, INDOORS)])
 def test_where_a_scene_is_follows_the_light(daylight, worlds):
-    plans = [lay_out(0, index, daylight) for index in range(12)]
+    plans = [lay_out(0, index, daylight) for index in range(16)]
     placed = [plan for plan in plans if max(one.z for one in plan.people) < HALL_REACH_M]
     assert len(placed) >= 8
     assert {plan.name for plan in placed} <= set(worlds)
@@ -280,7 +278,7 @@ def test_maps_lie_on_the_warped_picture(exlpose):
         mask = pair.planes["instances"] == facts["instance"]
         assert pair.planes["instances"].shape == pair.well_lit.shape[:2]
         ys, xs = np.nonzero(mask)
-        for (x, y, v), radius in zip(person.keypoints, joint_radii(one.build, JOINTS), strict=True):
+        for (x, y, v), radius in zip(person.keypoints, joint_slack(one.build, JOINTS), strict=True):
             if v == 2:
                 assert np.hypot(xs - x, ys - y).min() <= max(radius * px_per_m, 1.0) + 1
                 inside += 1
@@ -333,7 +331,7 @@ def flesh(joints):
 
 def collisions(plan, shift=0.0):
     """Who goes through what; everybody moved by `shift` m to the right."""
-    bodies = [one.body() for one in plan.people]
+    bodies = [one.outline() for one in plan.people]
     firm = np.isin(plan.things.semantic, (FLOOR, GROUND, CEILING), invert=True)
     found = []
     for n, (one, (_, joints)) in enumerate(zip(plan.people, bodies, strict=True)):
@@ -357,7 +355,7 @@ def test_who_sits_sits_on_the_seat_and_not_in_it():
     sitters = itertools.islice(((p, one) for p in plans for one in p.people if one.pose.name == "sitting"), 3)
     told = 0
     for plan, one in sitters:
-        _, joints = one.body()
+        _, joints = one.outline()
         hips = joints[[JOINTS.index("left_hip"), JOINTS.index("right_hip")]]
         assert not inside(plan.things, hips).any()
         below = hips - np.array([0, 0.20, 0])

@@ -5,12 +5,12 @@ import pytest
 
 from isp_sim import streams
 from isp_sim.scenes.people import materials
-from isp_sim.scenes.people.body import dress
+from isp_sim.scenes.people.bodies.body import body
 from isp_sim.scenes.people.clothes import draw_outfit
 from isp_sim.scenes.people.intersect import NONE, enter, normal, pack
 from isp_sim.scenes.people.poses import LIBRARY, SHARES, draw_pose
 from isp_sim.scenes.people.shapes import Builder, gather, turn_x, turn_y
-from isp_sim.scenes.people.skeleton import BONES, LIMITS, PAIRED, SIDES, draw_build, pose_figure
+from isp_sim.scenes.people.skeleton import ANCESTRIES, BONES, LIMITS, PAIRED, SIDES, draw_build, pose_figure
 from isp_sim.scenes.people.trace import blocked, tree
 
 
@@ -48,10 +48,9 @@ def test_feet_stand_on_the_floor_and_nothing_lies_under_it(name):
         figure = pose_figure(build, pose.angles)
         lowest = min(figure.joints[f"{side}_{part}"][1] for side in SIDES for part in ("toe", "heel"))
         assert lowest == pytest.approx(0, abs=1e-9)
-        table = materials.Materials()
-        low, high = dress(build, figure, draw_outfit(build.kind, table, stream), name).bounds()
-        assert -0.06 < low[:, 1].min() < 0.02
-        assert high[:, 1].max() < 1.75 * build.stature_m
+        mesh, _ = body(build, figure, draw_outfit(build, materials.Materials(), stream), pose)
+        assert mesh.vertices[:, 1].min() == pytest.approx(0, abs=1e-6)
+        assert mesh.vertices[:, 1].max() < 1.75 * build.stature_m
 
 
 def test_a_standing_figure_is_as_tall_as_its_stature():
@@ -68,11 +67,13 @@ def test_every_pose_is_drawn_and_the_shares_make_one():
 
 def test_skin_and_hair_and_cloth_are_reflectances():
     stream = streams.generator(1)
-    for draw in (materials.skin, materials.hair, materials.cloth):
-        colours = np.array([draw(stream) for _ in range(300)])
+    tones = np.array([materials.skin({name: 1.0}, stream) for name in ANCESTRIES for _ in range(100)])
+    for colours in (
+        tones,
+        *(np.array([draw(stream) for _ in range(300)]) for draw in (materials.hair, materials.cloth)),
+    ):
         assert colours.min() > 0
         assert colours.max() < 0.96
-    tones = np.array([materials.skin(stream) for _ in range(300)])
     assert (tones[:, 0] > tones[:, 2]).all()  # skin is never bluish
     assert np.ptp(tones[:, 1]) > 0.25
 

@@ -13,12 +13,12 @@ from isp_sim.generate import main
 from isp_sim.scenes import JOINTS, Person
 from isp_sim.scenes.people import indoor, outdoor, semantics, source
 from isp_sim.scenes.people import materials as m
-from isp_sim.scenes.people.clothes import draw_outfit
+from isp_sim.scenes.people.camera import Camera
+from isp_sim.scenes.people.clothes import Worn, draw_outfit
 from isp_sim.scenes.people.layout import Layout, lay_out
 from isp_sim.scenes.people.light import SUN, Sky, area
 from isp_sim.scenes.people.placing import Someone
 from isp_sim.scenes.people.poses import LIBRARY, Pose, draw_pose
-from isp_sim.scenes.people.render import Camera
 from isp_sim.scenes.people.shapes import HULL, Builder, turn_y
 from isp_sim.scenes.people.skeleton import ANGLES, SIDES, draw_build, joint_array, pose_figure
 from isp_sim.scenes.people.source import People
@@ -131,13 +131,12 @@ class RedArm(Someone):
     red, right_of_picture = 0, True
 
     def body(self, time_s=0.0):
-        shapes, joints = super().body(time_s)
-        low, high = shapes.bounds()
-        middle = (low + high) / 2 - np.array([self.x, 0, 0])
+        mesh, joints = super().body(time_s)
+        middle = mesh.vertices[mesh.triangles].mean(axis=1) - np.array([self.x, 0, 0])
         aside = middle[:, 0] if self.right_of_picture else -middle[:, 0]
-        arm = (aside > 0.9 * self.build.lengths["shoulder_half"]) & (middle[:, 1] > 0.4 * self.build.stature_m)
-        assert 3 <= arm.sum() <= 12
-        return replace(shapes, material=np.where(arm, self.red, shapes.material)), joints
+        arm = (aside > 1.1 * self.build.lengths["shoulder_half"]) & (middle[:, 1] > 0.4 * self.build.stature_m)
+        assert 0.05 < arm.mean() < 0.4
+        return mesh._replace(material=np.where(arm, self.red, mesh.material).astype(np.int32)), joints
 
 
 def with_a_red_arm(heading, right_of_picture):
@@ -145,11 +144,19 @@ def with_a_red_arm(heading, right_of_picture):
     table, stream = m.Materials(), streams.generator(3)
     add = Builder(semantics.GROUND)
     add.box(np.array([0, -0.5, 40.0]), np.eye(3), (60.0, 0.5, 60.0), table.add((0.3, 0.3, 0.3)))
-    build, outfit = draw_build(stream), draw_outfit("man", table, stream)
+    build = draw_build(stream)
     grey = table.add((0.5, 0.5, 0.5))
-    outfit = replace(outfit, top=grey, bottom=grey, bag="", sleeve=2.0, skirt=0.0, coat=False)
+    worn = (Worn("sweater", grey), Worn("trousers", grey), Worn("short01", grey))
+    outfit = replace(draw_outfit(build, table, stream), worn=worn, bag="")
     angles = HANGING | {f"{side}_shoulder_abduct": 18.0 for side in SIDES}
-    one = RedArm(build, outfit, Pose("standing", angles, dict.fromkeys(ANGLES, 0.0)), heading, 0.0, 3.0)
+    one = RedArm(
+        build,
+        outfit,
+        Pose("standing", angles, dict.fromkeys(ANGLES, 0.0), dict.fromkeys(SIDES, "hang")),
+        heading,
+        0.0,
+        3.0,
+    )
     object.__setattr__(one, "red", table.add((0.7, 0.02, 0.02)))
     object.__setattr__(one, "right_of_picture", right_of_picture)
     sky = Sky(True, (0.5, 0.5, 0.5), (0.6, 0.6, 0.6), 0, (0, 0.8, -0.6), 0, (0.5, 0.5, 0.5), (0.3, 0.3, 0.3), 0)

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from isp_sim.scenes import JOINTS
-from isp_sim.scenes.annotations import COCO_JOINTS, find_annotations, read_annotations, read_keypoint_file
+from isp_sim.scenes import COCO_JOINTS, JOINTS
+from isp_sim.scenes.annotations import find_annotations, read_annotations, read_keypoint_file
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 
@@ -42,8 +42,10 @@ def test_fourteen_joints_are_taken_as_they_stand(tmp_path):
     assert (found.bbox, found.iscrowd) == ((1.0, 2.0, 30.0, 40.0), 1)
 
 
-def test_cocos_seventeen_joints_lose_the_face_and_have_no_head_or_neck(tmp_path):
+def test_cocos_seventeen_joints_keep_the_face_apart_and_have_no_head_or_neck(tmp_path):
     (found,) = read_annotations(write(tmp_path, [person(17)]))["x.png"]
+    assert found.face == tuple((10.0 * place, 10.0 * place + 1, 2) for place in range(5))
+    assert found.coco == tuple((10.0 * place, 10.0 * place + 1, 2) for place in range(17))
     for place, joint in enumerate(COCO_JOINTS[5:], start=5):
         assert found.keypoints[JOINTS.index(joint)] == (10 * place, 10 * place + 1, 2)
     assert found.keypoints[12:] == ((0, 0, 0), (0, 0, 0))

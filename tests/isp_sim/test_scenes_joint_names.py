@@ -20,6 +20,7 @@ MPII = (
         ("l_shoulder", "left_shoulder"), ("shoulder_left", "left_shoulder"), ("lshoulder", "left_shoulder"),
         ("rightknee", "right_knee"), ("R-Knee", "right_knee"), ("knee.r", "right_knee"),
         ("head top", "head"), ("head_top", "head"), ("top_head", "head"), ("Top of Head", "head"), ("headTop", "head"),
+        ("Nose", "nose"), ("leftEye", "left_eye"), ("r_ear", "right_ear"),
         ("upper neck", "neck"), ("upper_neck", "neck"), ("Neck", "neck"),
     ],
 )  # fmt: skip
@@ -30,7 +31,7 @@ def test_a_joint_goes_by_many_names(name, joint):
 @pytest.mark.parametrize(
     "name",
     [
-        "nose", "left_eye", "right_ear", "chin", "face", "head_center", "head bottom", "forehead",
+        "noses", "eye", "rear", "left_chin", "chin", "face", "head_center", "head bottom", "forehead",
         "thorax", "chest", "sternum", "spine", "neck_base", "pelvis", "hip", "shoulder", "left_hand", "left_foot",
         "left_toe", "left", "", "lip", "relbow_left",
     ],
@@ -72,11 +73,15 @@ def test_mpiis_joints_come_in_their_places_and_what_is_left_over_is_told_once(tm
 
 
 def test_joints_that_are_not_there_are_told(tmp_path):
-    document = {"images": [], "annotations": [], "categories": [{"id": 1, "keypoints": [*JOINTS[:12], "nose"]}]}
+    document = {
+        "images": [],
+        "annotations": [],
+        "categories": [{"id": 1, "keypoints": [*JOINTS[:12], "leftEar", "chin"]}],
+    }
     path = tmp_path / "people.json"
     path.write_text(json.dumps(document))
     assert read_keypoint_file(path).notes == (
-        f"{path}: category 1: joints that are not read: nose; "
+        f"{path}: category 1: joints that are not read: chin; "
         "joints that it lacks and nobody is labelled with: head, neck",
     )
     path.write_text(json.dumps(document | {"categories": [{"id": 1, "keypoints": JOINTS}]}))

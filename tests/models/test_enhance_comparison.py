@@ -15,7 +15,7 @@ from models.enhance.poses import enhanced_by
 from models.isp.learned import LearnedIsp
 from models.pose.network import Cpn
 from models.recognisers.inference import detect
-from models.recognisers.loading import of_cpn
+from models.recognisers.loading import of_ours
 from models.scoring.average_precision import Protocol
 from models.scoring.poses import find_poses
 
@@ -24,7 +24,7 @@ from models.scoring.poses import find_poses
 def recogniser():
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        return of_cpn(Cpn("small", lsbn=True))
+        return of_ours(Cpn("small", lsbn=True))
 
 
 def sample(seed=0):

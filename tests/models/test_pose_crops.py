@@ -8,9 +8,10 @@ from isp_sim.scenes import JOINTS, Person
 from models.data.crops import FLIP, Augmentation, crop, crop_affine, drawn_affine, joints_in_crop, mirrored
 from models.data.normalisation import LOW, WELL, normalise
 from models.pose.heatmaps import encode
-from models.pose.network import Cpn, PoseOutput
+from models.pose.losses import PoseOutput
+from models.pose.network import Cpn
 from models.recognisers.inference import detect
-from models.recognisers.loading import of_cpn
+from models.recognisers.loading import of_ours
 
 SIZE = (192, 144)
 
@@ -125,7 +126,7 @@ class Oracle(Cpn):
 
 def test_right_heatmaps_give_the_joints_back_in_picture_pixels():
     people = [someone(), someone(200, 30, 60, 120)]
-    network = of_cpn(Oracle(people))
+    network = of_ours(Oracle(people))
     found = detect(network, np.zeros((300, 400, 3), np.uint8), people, WELL, flip="none")
     for person, detection in zip(people, found, strict=True):
         zoom = np.sqrt(abs(np.linalg.det(crop_affine(person.bbox, SIZE)[:, :2])))
@@ -135,7 +136,7 @@ def test_right_heatmaps_give_the_joints_back_in_picture_pixels():
 
 
 def test_the_flip_test_makes_a_mirror_symmetric_answer():
-    network = of_cpn(Cpn("small"))
+    network = of_ours(Cpn("small"))
     person = Person(tuple((50.0, 50.0, 2) for _ in range(14)), (20, 20, 60, 80))
     picture = np.random.default_rng(2).integers(0, 255, (120, 100, 3), np.uint8)
     (straight,) = detect(network, picture, [person], WELL)
@@ -146,7 +147,7 @@ def test_the_flip_test_makes_a_mirror_symmetric_answer():
 
 
 def test_frozen_means_frozen_and_gradients_reach_the_input():
-    network = of_cpn(Cpn("small", lsbn=True))
+    network = of_ours(Cpn("small", lsbn=True))
     before = {name: value.clone() for name, value in network.state_dict().items()}
     image = torch.rand(1, 3, *SIZE, requires_grad=True)
     network(image).square().sum().backward()
@@ -158,4 +159,4 @@ def test_frozen_means_frozen_and_gradients_reach_the_input():
 def test_an_unknown_flip_is_refused():
     person = someone()
     with pytest.raises(ValueError, match="flip 'left': expected one of none, right, released"):
-        detect(of_cpn(Cpn("small")), np.zeros((99, 99, 3), np.uint8), [person], LOW, flip="left")
+        detect(of_ours(Cpn("small")), np.zeros((99, 99, 3), np.uint8), [person], LOW, flip="left")

@@ -7,7 +7,8 @@ from models.data.normalisation import LOW, WELL
 from models.pose import losses
 from models.pose.backbone import LightingNorm, ResNet
 from models.pose.heatmaps import SIGMAS, decode, encode
-from models.pose.network import Cpn, PoseOutput
+from models.pose.losses import PoseOutput
+from models.pose.network import Cpn
 
 
 def count(module):

@@ -33,7 +33,7 @@ BOXES = [
 @pytest.mark.parametrize("flip", [False, True])
 def test_a_developed_crop_is_the_crop_of_the_developed_picture(box, flip):
     picture = smooth_picture(300, 280)
-    affine = crop_affine(box, SIZE, rotation_deg=7.0)
+    affine = crop_affine(box, SIZE)
     affine = mirrored(affine, SIZE[1]) if flip else affine
     light = torch.from_numpy(picture).permute(2, 0, 1)[None]
     whole = PIPELINE(light, VALUES)[0].permute(1, 2, 0).numpy()
@@ -63,3 +63,9 @@ def test_several_pictures_of_several_sizes_keep_their_order():
     means = crops[:, :, 90:100, 70:80].mean(dim=(1, 2, 3))
     assert crops.shape == (3, 3, 192, 144)
     assert means[0] == means[1] < means[2]
+
+
+def test_an_affine_that_turns_is_refused():
+    picture = torch.full((1, 3, 90, 80), 0.02)
+    with pytest.raises(ValueError, match="turns the picture; expected scale, shift and mirror alone"):
+        developed_crop(PIPELINE, picture, VALUES, crop_affine(BOXES[0], SIZE, rotation_deg=7.0), SIZE)

@@ -17,20 +17,21 @@ from isp_sim.dng import read_dng
 from isp_sim.isp.develop import UNCUT, develop_raw, unclipped_srgb
 from isp_sim.rectify import crop
 from isp_sim.rigfile import load_yaml
-from isp_sim.scenes import Person
+from isp_sim.scenes import JOINTS, Person
 from models import train_pose
 from models.data.crops import Augmentation, crop_affine, drawn_affine
-from models.data.normalisation import IMAGENET_MEAN, IMAGENET_STD, LOW, WELL, normalise
+from models.data.normalisation import LOW, WELL, normalise
 from models.data.samples import FolderPairs, JoinedPairs, PairSample
 from models.engine.training import CHECKPOINT, Recipe, Training, load_recipe
 from models.pose.batches import Batches, CropPairs, GroupCrops
+from models.pose.heatmaps import decode
 from models.pose.network import Cpn
 from models.pose.variants import VARIANTS, PoseLearner
-from models.pose.weights import SHIPPED, load_network, save_network
 from models.recognisers.detection import Detection
-from models.recognisers.loading import identity, load_recogniser, of_cpn
+from models.recognisers.loading import identity, load_recogniser, of_ours
 from models.recognisers.recogniser import Recogniser, RecogniserFile
-from models.runs.pose_training import PoseRecipe
+from models.recognisers.weights import SHIPPED, load_network, save_network
+from models.runs.pose_training import PoseRecipe, new_network
 from models.scoring.pck import pck
 
 QUIET = Console(quiet=True)
@@ -59,6 +60,13 @@ class Invented:
         return [PairSample(f"{index}", low, well, (someone(stream), someone(stream)), "LL-N")]
 
 
+def learner_of(name, seed=0):
+    """A small CPN with a variant's norms and loss."""
+    return PoseLearner(
+        name, new_network(PoseRecipe(variant=name, size="small", training=Recipe(seed=seed)), Invented(1), False), seed
+    )
+
+
 def batch(people=2):
     lots = Batches(GroupCrops(Invented(people), (192, 144), Augmentation(), 0), people)(0)
     return next(iter(lots))[1]
@@ -66,7 +74,7 @@ def batch(people=2):
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_variant_gives_a_finite_loss_that_reaches_the_network(name):
-    learner = PoseLearner(name, "small", 0)
+    learner = learner_of(name)
     terms = learner.losses(batch())
     torch.stack(list(terms.values())).sum().backward()
     assert all(term.isfinite() for term in terms.values())
@@ -78,7 +86,7 @@ def test_every_variant_gives_a_finite_loss_that_reaches_the_network(name):
 
 
 def test_norms_that_do_not_know_the_lighting_learn_the_statistics_of_both():
-    learner, lot = PoseLearner("baseline-all", "small", 0), batch()
+    learner, lot = learner_of("baseline-all", 0), batch()
     learner.losses(lot)
     backbone = learner.network.backbone
     with torch.no_grad():
@@ -88,7 +96,7 @@ def test_norms_that_do_not_know_the_lighting_learn_the_statistics_of_both():
 
 
 def test_with_lsbn_each_lighting_has_its_backbone_norms_and_both_share_the_heads():
-    learner, lot = PoseLearner("lsbn", "small", 0), batch()
+    learner, lot = learner_of("lsbn", 0), batch()
     network = learner.network
     with torch.no_grad():
         firsts = [network.backbone.conv1(pictures).mean(dim=(0, 2, 3)) for pictures in (lot.low_light, lot.well_lit)]
@@ -102,7 +110,7 @@ def test_with_lsbn_each_lighting_has_its_backbone_norms_and_both_share_the_heads
 
 def test_a_learner_starts_from_its_seed_and_leaves_the_global_generator_alone():
     before = torch.random.get_rng_state()
-    first, second, other = (PoseLearner("lsbn+lupi", "small", seed) for seed in (1, 1, 2))
+    first, second, other = (learner_of("lsbn+lupi", seed) for seed in (1, 1, 2))
     assert torch.equal(before, torch.random.get_rng_state())
     weights = [learner.network.backbone.conv1.weight for learner in (first, second, other)]
     assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
@@ -110,7 +118,7 @@ def test_a_learner_starts_from_its_seed_and_leaves_the_global_generator_alone():
 
 def test_a_reversed_gradient_pulls_the_features_where_the_judge_errs():
     """DANN: the judge descends its loss, the features ascend it, 100 times slower."""
-    learner = PoseLearner("dann", "small", 0)
+    learner = learner_of("dann", 0)
     features = torch.rand(4, learner.network.backbone.channels[-1], 2, 2, requires_grad=True)
     straight = features.detach().clone().requires_grad_()
     judge = learner.adversary.judge
@@ -291,7 +299,7 @@ def test_weights_come_back_and_a_broken_file_is_told(tmp_path):
     network, path = Cpn("small", lsbn=True), tmp_path / "w.safetensors"
     save_network(network, path, {"seed": 0})
     crops = torch.rand(1, 3, 192, 144)
-    assert torch.equal(of_cpn(load_network(path))(crops, WELL), of_cpn(network)(crops, WELL))
+    assert torch.equal(of_ours(load_network(path))(crops, WELL), of_ours(network)(crops, WELL))
     path.write_bytes(path.read_bytes()[:99])
     with pytest.raises(ValueError, match="not a whole safetensors file"):
         load_network(path)
@@ -336,8 +344,8 @@ def test_torchscript_and_exported_networks_are_recognisers(tmp_path, ending):
         torch.export.save(
             torch.export.export(network, (torch.rand(2, 3, 64, 64),), dynamic_shapes=(batch_of_any,)), path
         )
-    channels = ", ".join(str(c) for c in range(2, 16))
-    path.with_suffix(".yaml").write_text(f"height: 64\nwidth: 64\nstride: 8\nchannels: [{channels}]\nlow_light: none\n")
+    size, names = "height: 64\nwidth: 64\nstride: 8\n", ", ".join(("pelvis", "nose", *JOINTS))
+    path.with_suffix(".yaml").write_text(f"{size}joints: [{names}]\nlow_light: none\n")
     recogniser = load_recogniser(path)
     crops = torch.rand(3, 3, 64, 64, requires_grad=True)
     maps = recogniser(crops, LOW)
@@ -345,9 +353,10 @@ def test_torchscript_and_exported_networks_are_recognisers(tmp_path, ending):
     maps.sum().backward()
     assert crops.grad.abs().sum() > 0
     assert recogniser.normalisation[LOW] == "none"
-    path.with_suffix(".yaml").write_text(
-        f"height: 64\nwidth: 64\nstride: 8\nchannels: [{channels[:-8]}, null, null]\ngrow: [0, 0.25]\n"
-    )
+    nose, _ = recogniser.decode(recogniser.seen(crops, joints=("nose",)), ("nose",))
+    assert torch.equal(nose, decode(network(crops)[:, 1:2])[0] * 8 + 3.5)
+    names = names.replace("head, neck", "chin, thorax")
+    path.with_suffix(".yaml").write_text(f"{size}joints: [{names}]\ngrow: [0, 0.25]\ndecoding: highest-pixel\n")
     part = load_recogniser(path)
     assert torch.equal(part(crops)[:, :12], maps[:, :12]) and (part(crops)[:, 12:] == 0).all()
     places, scores = part.decode(part.seen(crops))
@@ -376,11 +385,12 @@ def test_a_factorys_recogniser_and_the_refusals(tmp_path):
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ({"channels": (0, *range(13))}, "heatmap 0 is duplicated"),
+        ({"joints": ("l_hip", "leftHip")}, "left_hip is named 2 times"),
         ({"low_light": "imagenet", "brightened": "imagenet"}, "would normalise twice"),
         ({"low_light": RELEASED, "brightened": RELEASED}, "would normalise twice"),
         ({"extent": 0.2}, "greater than or equal to 0.5"),
-        ({"channels": (None,) * 14}, "null for every joint"),
+        ({"joints": ("nose", "tail")}, "names none of left_shoulder"),
+        ({"channels": (0,)}, "Extra inputs are not permitted"),
         ({"grow": (-0.1, 0.1)}, "grow"),
     ],
 )
@@ -433,7 +443,7 @@ def test_a_network_is_shown_crops_of_its_own_extent():
     wide = Recogniser(Foreign(), RecogniserFile(height=64, width=64, stride=8, extent=1.2))
     box = (10.0, 20.0, 30.0, 40.0)
     assert (wide.crop_affine(box) == crop_affine(box, (64, 64), 1.2)).all()
-    assert (of_cpn(Cpn("tiny")).crop_affine(box) == crop_affine(box, (128, 96), 1.0)).all()
+    assert (of_ours(Cpn("tiny")).crop_affine(box) == crop_affine(box, (128, 96), 1.0)).all()
 
 
 def test_the_released_recipe_neither_turns_nor_mirrors_and_others_do():
@@ -447,7 +457,7 @@ def test_the_released_recipe_neither_turns_nor_mirrors_and_others_do():
 
 
 def test_a_recogniser_stays_frozen_whatever_asks_it_to_train():
-    recogniser = of_cpn(Cpn("small", lsbn=True))
+    recogniser = of_ours(Cpn("small", lsbn=True))
     before = {name: value.clone() for name, value in recogniser.state_dict().items()}
     nn.Sequential(recogniser).train()
     recogniser(torch.rand(2, 3, 192, 144), LOW)
@@ -457,8 +467,7 @@ def test_a_recogniser_stays_frozen_whatever_asks_it_to_train():
 def test_the_well_lit_network_takes_a_brightened_crop_for_a_well_lit_one():
     alone, shipped = load_recogniser("well-lit"), load_recogniser()
     crops = torch.rand(2, 3, *shipped.input_size, generator=torch.Generator().manual_seed(0))
-    mean, std = (torch.tensor(three)[:, None, None] for three in (IMAGENET_MEAN, IMAGENET_STD))
-    assert torch.equal(alone(crops, LOW), shipped((crops - mean) / std, WELL))
+    assert torch.equal(alone(crops, LOW), shipped(crops, WELL))
     assert torch.equal(alone(crops, WELL), shipped(crops, WELL))
     assert not torch.equal(alone(crops, LOW), shipped(crops, LOW))
 

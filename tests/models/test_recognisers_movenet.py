@@ -8,14 +8,16 @@ import torch
 from drawn_figure import figure
 
 from isp_sim.isp.pipeline import Pipeline
-from isp_sim.scenes import JOINTS, Person
+from isp_sim.scenes import COCO_JOINTS, JOINTS, Person
 from models.data.crops import FLIP
 from models.data.normalisation import LOW, WELL
 from models.data.samples import PairSample
 from models.isp.grid_search import around
-from models.isp.learner import light_of, pose_loss
+from models.isp.learned import LearnedIsp
+from models.isp.learner import IspLearner, LowLightBatch, light_of, pose_loss
+from models.isp.predictor import Predictor
 from models.isp.trials import Search
-from models.recognisers.decoding import decode, mirrored, pick
+from models.recognisers.decoding import decode, expectation, highest_pixel, mirrored, pick
 from models.recognisers.inference import detect, heatmaps
 from models.recognisers.loading import identity, load_recogniser
 from models.recognisers.movenet import (
@@ -134,8 +136,9 @@ def test_gradients_to_the_input_are_those_of_finite_differences(networks, size):
     assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_any_batch_gives_what_each_picture_gives_alone_and_any_side_of_32(networks):
-    network = networks["lightning"]
+@sizes
+def test_any_batch_gives_what_each_picture_gives_alone_and_any_side_of_32(networks, size):
+    network = networks[size]
     crops = torch.rand(3, 3, 64, 96, generator=torch.Generator().manual_seed(0))
     together = network(crops)
     for number in range(3):
@@ -203,6 +206,26 @@ def test_settings_of_an_isp_before_it_are_chosen_by_the_joints_it_knows():
     assert tried.selected().tolist() == [0]
 
 
+@sizes
+def test_an_isp_that_learns_before_it_leaves_every_bit_of_it(size):
+    recogniser, pipeline = load_recogniser(f"movenet-{size}"), Pipeline()
+    before = {name: value.clone() for name, value in recogniser.state_dict().items()}
+    isp = LearnedIsp(Predictor(pipeline, torch.Generator().manual_seed(0), "thumbnail", "thumbnail"), pipeline)
+    learner = IspLearner(isp, recogniser).train()
+    picture, joints = figure(150, 1)
+    labels = torch.from_numpy(np.nan_to_num(joints)).float()[None] * recogniser.input_size[0] / 150
+    affine = recogniser.crop_affine((15.0, 10.0, 120.0, 120.0))
+    light = torch.from_numpy(picture).permute(2, 0, 1).float() / 255 / 12
+    batch = LowLightBatch((light,), ((affine,),), torch.cat([labels, torch.full((1, 14, 1), 2.0)], dim=2), (0, 0, 0))
+    optimiser = torch.optim.Adam(learner.parameters(), 1e-2)
+    for _ in range(2):
+        optimiser.zero_grad()
+        learner.losses(batch)["pose"].backward()
+        optimiser.step()
+    assert learner.loss == "spatial-cross-entropy" and isp.predictor.head.weight.grad.abs().sum() > 0
+    assert all(torch.equal(before[name], value) for name, value in recogniser.state_dict().items())
+
+
 def test_it_stays_frozen_and_is_known_by_its_weights():
     recogniser = load_recogniser("movenet-lightning").train()
     assert not any(module.training for module in recogniser.modules())
@@ -214,9 +237,31 @@ def test_files_of_something_else_are_refused(tmp_path):
     with pytest.raises(ValueError, match="not a whole safetensors file"):
         load_movenet(tmp_path / "nothing.safetensors")
     with pytest.raises(ValueError, match="names None as MoveNet's size"):
-        load_movenet(Path(shipped_weights("thunder")).parent.parent / "pose" / "small.safetensors")
+        load_movenet(Path(shipped_weights("thunder")).parent.parent / "pose" / "low_light.safetensors")
 
 
 def test_the_networks_are_as_large_as_published():
     for size, parameters in (("thunder", 6_226_046), ("lightning", 2_317_974)):
         assert sum(p.numel() for p in MoveNet(size).parameters()) == parameters
+
+
+@sizes
+def test_its_face_is_there_beside_the_limbs_and_above_the_shoulders(size):
+    recogniser = load_recogniser(f"movenet-{size}")
+    with torch.no_grad():
+        seen = recogniser.seen(pictures(recogniser.input_size[0], range(2)), WELL, COCO_JOINTS)
+        places, scores = recogniser.decode(seen, COCO_JOINTS)
+        limbs, _ = recogniser.decode(recogniser.seen(pictures(recogniser.input_size[0], range(2)), WELL))
+    assert places.shape == (2, 17, 2) and torch.equal(places[:, 5:], limbs[:, :12])
+    assert (places[:, :5, 1] < places[:, 5:7, 1].amin(dim=1, keepdim=True)).all()
+    assert (scores > 0).all()
+
+
+def test_other_decodings_read_a_map_as_they_say():
+    maps = torch.zeros(1, 1, 4, 6)
+    maps[0, 0, 2, 3], maps[0, 0, 2, 4] = 2.0, 1.0
+    assert [part.tolist() for part in highest_pixel(maps)] == [[[[3.0, 2.0]]], [[2.0]]]
+    sure = torch.full((1, 1, 4, 6), -50.0)
+    sure[0, 0, 1, 2], sure[0, 0, 1, 4] = 10.0, 10.0  # half here, half there
+    places, scores = expectation(sure)
+    assert places[0, 0].tolist() == pytest.approx([3.0, 1.0]) and scores.item() == pytest.approx(0.5)

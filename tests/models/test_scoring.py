@@ -56,6 +56,9 @@ def test_joints_that_a_network_does_not_know_are_not_counted_and_the_protocol_na
     assert result.ap == pytest.approx(100)
     assert result.protocol.joints == JOINTS[:12]
     assert score(truth, {"a": [whole]}, Protocol()).protocol.joints == JOINTS
+
+    cocos = Person((*someone.keypoints[:12], (0.0, 0.0, 0), (0.0, 0.0, 0)), someone.bbox)
+    assert score({"a": (cocos,)}, {"a": [whole]}, Protocol()).protocol.joints == JOINTS[:12]
     wrong = Detection((*away, *part.keypoints[2:]), 1.0)
     assert pck({"a": [someone]}, {"a": [part]}) == pytest.approx(100)
     assert pck({"a": [someone]}, {"a": [wrong]}) == pytest.approx(100 * 10 / 12)

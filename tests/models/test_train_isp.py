@@ -35,7 +35,7 @@ from models.isp.table import Method, Row, chosen, developed_by, gap_closed, gaps
 from models.isp.trials import HALVES, Search, Trials
 from models.pose.network import Cpn
 from models.recognisers.detection import Detection
-from models.recognisers.loading import of_cpn
+from models.recognisers.loading import of_ours
 from models.recognisers.recogniser import Recogniser, RecogniserFile
 from models.runs import isp_training
 from models.scoring.average_precision import SIGMAS, Protocol, oks
@@ -72,7 +72,7 @@ class Invented:
 def frozen(seed=0):
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
-        return of_cpn(Cpn("tiny", lsbn=True))
+        return of_ours(Cpn("tiny", lsbn=True))
 
 
 def learner(recogniser, pipeline=None):
@@ -432,7 +432,7 @@ def test_a_training_gives_the_same_weights_again_and_others_by_another_seed(tmp_
 def test_the_command_killed_and_resumed_equals_the_uninterrupted_run(tmp_path):
     """Real commands over real files: SIGKILL in the middle, --resume, the same bytes."""
     from isp_sim import generate
-    from models.pose.weights import save_network
+    from models.recognisers.weights import save_network
 
     rig = tmp_path / "rig.yaml"
     rig.write_text("extends: exlpose-small\nname: tiny\nwidth_px: 128\nheight_px: 96\n")

@@ -1,13 +1,13 @@
-"""Built-in scenes with people: drawn from a seed, ray-cast over analytic solids, labelled exactly.
+"""Built-in scenes with people: drawn from a seed, ray-cast over solids and meshes, labelled exactly.
 
 | file | what |
 |---|---|
 | `skeleton`, `poses` | bones, joint limits; what people do |
-| `clothes`, `head`, `body` | a figure dressed, as solids |
-| `shapes`, `materials` | solids and what they are made of |
+| `clothes`, `bodies`, `mesh` | what somebody wears; a figure dressed, as triangles |
+| `shapes`, `materials` | solids and what surfaces are made of |
 | `indoor`, `outdoor`, `paints`, `furniture`, `light` | the world round them |
-| `crowd`, `placing`, `layout` | how many, how large, where, who hides whom: ExLPose's statistics |
-| `intersect`, `trace`, `skin`, `textures`, `shade`, `render` | the ray caster |
+| `crowd`, `outline`, `placing`, `layout` | how many, how large, where, who hides whom: ExLPose's statistics |
+| `intersect`, `trace`, `hierarchy`, `triangles`, `textures`, `shade`, `camera`, `render` | the ray caster |
 | `labels`, `source` | joints, boxes, planes; `People`, the scene source |
 
 Coordinates. There is one frame, the camera's before it is pitched: x to the picture's right, y up, z away from the

@@ -9,17 +9,19 @@ from isp_sim.scenes.people.shapes import BALL, BOX, CONE, HULL, Shapes
 from isp_sim.scenes.people.textures import SIZE, bare
 
 NONE = 1e30
+MESH = 4
+"""Kind of a row that stands for a surface of a body: its material, its person, the body's height at rest."""
 
 
-Solids = Float64[np.ndarray, "rows 49"]
+Solids = Float64[np.ndarray, "rows 39"]
 """Solids as the kernels take them, a row each: one array, because numba counts references of every array it hands on.
 
     0 … 11   world → own frame, 3×4        KIND   SIZE … SIZE + 5   as in `Shapes`   INSTANCE
-    FIRST_COLUMN …   the material (`materials`)       JOINED …   up to ten solids it grows together with, else −1
+    FIRST_COLUMN …   the material (`materials`)
 
 Behind the last solid follow the hulls' planes, `(n, d)` in the first four columns.
 """
-KIND, INSTANCE, JOINED, JOINTS_MOST = 12, 19, 39, 10
+KIND, INSTANCE = 12, 19
 
 
 def pack(shapes: Shapes, table: Float64[np.ndarray, "rows columns"]) -> Solids:
@@ -28,9 +30,9 @@ def pack(shapes: Shapes, table: Float64[np.ndarray, "rows columns"]) -> Solids:
     inverse = np.concatenate((turn, -turn @ shapes.frame[:, :, 3:]), axis=2)
     size = shapes.size.copy()
     size[:, 4] += len(shapes) * (shapes.kind == HULL)
-    rows = np.full((len(shapes) + len(shapes.planes), JOINED + JOINTS_MOST), -1.0)
+    rows = np.full((len(shapes) + len(shapes.planes), m.FIRST_COLUMN + table.shape[1]), -1.0)
     parts = (inverse.reshape(-1, 12), shapes.kind[:, None], size, shapes.instance[:, None], table[shapes.material])
-    rows[: len(shapes), :JOINED] = np.concatenate(parts, axis=1)
+    rows[: len(shapes)] = np.concatenate(parts, axis=1)
     rows[len(shapes) :, :4] = shapes.planes
     return rows
 
@@ -150,9 +152,7 @@ def enter(s, k, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
         t = enter_hull(px, py, pz, qx, qy, qz, s, int(s[k, SIZE + 4]), int(s[k, SIZE + 5]))
     if t < NONE:
         pattern = s[k, m.PATTERN]
-        if (pattern == m.LEAVES or pattern == m.HAIR) and bare(
-            s, k, kind, px + t * qx, py + t * qy, pz + t * qz, s[k, SIZE]
-        ):
+        if pattern == m.LEAVES and bare(s, k, kind, px + t * qx, py + t * qy, pz + t * qz, s[k, SIZE]):
             return NONE
     return t
 

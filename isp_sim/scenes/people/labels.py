@@ -3,34 +3,58 @@
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from isp_sim.scenes import Person
-from isp_sim.scenes.people.render import Camera, Rendered
+from isp_sim.scenes import JOINTS, Person
+from isp_sim.scenes.people.bodies.body import joint_slack
+from isp_sim.scenes.people.camera import Camera
+from isp_sim.scenes.people.mesh import Mesh
+from isp_sim.scenes.people.render import Rendered
+from isp_sim.scenes.people.skeleton import Build
+from isp_sim.scenes.people.triangles import entered
 
 Planes = dict[str, np.ndarray]
 DEPTH_LIMIT_MM = 65535
+SLACK_M = 0.03
+"""What may lie before a visible joint's own surface."""
 
 
 def joints_visible(
-    spots: Float64[np.ndarray, "joints 3"], slack_m: Float64[np.ndarray, " joints"], rendered: Rendered
+    spots: Float64[np.ndarray, "joints 3"], under_m: Float64[np.ndarray, " joints"], camera: Camera, rendered: Rendered
 ) -> Bool[np.ndarray, " joints"]:
-    """A joint is visible when it is in the picture and its pixel's surface is not more than `slack_m` before it.
+    """A joint is visible when it is in the picture and what its pixel shows is its own limb's surface, or not more than
+    `SLACK_M` and a pixel's width before it.
 
     Args:
         spots: joints as `Camera.project` gives them: pixels and depth in m.
-        slack_m: how deep each joint lies in its own limb.
+        under_m: how deep each joint lies under its own limb's surface.
+        camera: as rendered.
         rendered: the depth buffer.
     """
     height, width = rendered.depth_m.shape
     x, y = np.rint(spots[:, 0]).astype(int), np.rint(spots[:, 1]).astype(int)
     inside = (x >= 0) & (x < width) & (y >= 0) & (y < height) & (spots[:, 2] > 0)
     surface = rendered.depth_m[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
-    return np.asarray(inside & (surface >= spots[:, 2] - slack_m))
+    slack = SLACK_M + spots[:, 2] / camera.focal_px
+    return np.asarray(inside & (surface >= spots[:, 2] - under_m - slack))
+
+
+def depths_under_skin(
+    mesh: Mesh, joints: Float64[np.ndarray, "joints 3"], build: Build, camera: Camera
+) -> Float64[np.ndarray, " joints"]:
+    """How deep each joint lies under its own limb's surface, seen from the camera, m along the axis: behind the last
+    triangle before it that looks at the camera, but not deeper than a limb is thick (`joint_slack`); so deep, too, if
+    it lies in no limb, as a crown under hair.
+    """
+    eye = np.array([camera.x, camera.y, camera.z])
+    share = np.empty(len(joints))
+    entered(mesh.vertices, mesh.triangles, eye, joints, share)
+    most = joint_slack(build, JOINTS)
+    return np.where(share < 1, np.minimum((1 - share) * camera.project(joints)[:, 2], most), most)
 
 
 def person(
     instance: int,
     joints: Float64[np.ndarray, "joints 3"],
-    slack_m: Float64[np.ndarray, " joints"],
+    under_m: Float64[np.ndarray, " joints"],
     camera: Camera,
     rendered: Rendered,
 ) -> Person | None:
@@ -39,7 +63,7 @@ def person(
     Args:
         instance: number in the instance plane.
         joints: in the world, m.
-        slack_m: how deep each lies in its limb.
+        under_m: how deep each lies in its limb.
         camera: as rendered.
         rendered: planes.
     """
@@ -49,7 +73,7 @@ def person(
     columns = np.flatnonzero((rendered.instance == instance).any(axis=0))
     box = (columns[0], rows[0], columns[-1] + 1 - columns[0], rows[-1] + 1 - rows[0])
     spots = camera.project(joints)
-    visible = joints_visible(spots, slack_m, rendered)
+    visible = joints_visible(spots, under_m, camera, rendered)
     height, width = rendered.depth_m.shape
     keypoints = []
     for (x, y, _), v in zip(spots.tolist(), visible.tolist(), strict=True):

@@ -10,9 +10,9 @@ from jaxtyping import Float64
 
 from isp_sim import streams
 from isp_sim.scenes.people import crowd, indoor, outdoor
+from isp_sim.scenes.people.camera import Camera
 from isp_sim.scenes.people.materials import Materials
 from isp_sim.scenes.people.placing import ASPECT, UNIT, Placer, Someone, UnplaceableError
-from isp_sim.scenes.people.render import Camera
 from isp_sim.scenes.people.shapes import Shapes, gather
 from isp_sim.scenes.people.world import World
 

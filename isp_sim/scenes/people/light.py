@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from isp_sim.scenes.people import materials as m
+from isp_sim.scenes.people.hierarchy import shadowed
 from isp_sim.scenes.people.intersect import INSTANCE
 from isp_sim.scenes.people.materials import Rgb
 from isp_sim.scenes.people.textures import noise
@@ -21,6 +22,8 @@ from isp_sim.scenes.people.trace import blocked
 SUN, LAMP, WINDOW = 0, 1, 2
 SUN_RADIUS = 0.00465
 """Half the sun's angle as seen from the earth, radians (32')."""
+SKIN_RED = 0.3
+"""Red light that entered skin beside a point and leaves there, over what falls on it at a grazing angle. Assumed."""
 LIT = 0.01  # less irradiance than this from one light is not worth a shadow ray
 
 DAYLIGHT: Rgb = (1.0, 0.98, 0.95)
@@ -164,14 +167,14 @@ def ambient(s, k, sky, shades, px, py, pz, nx, ny, nz):  # type: ignore[no-untyp
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def irradiance(s, k, nodes, order, rows, px, py, pz, nx, ny, nz, vx, vy, vz, cell):  # type: ignore[no-untyped-def]
+def irradiance(s, k, nodes, order, rows, bodies, sx, sy, sz, nx, ny, nz, vx, vy, vz, cell):  # type: ignore[no-untyped-def]
     """Light of the lights at a point, over π, in three bands, if nothing stood in its way; the highlight it gives
-    towards the viewer; and the share of it that arrives, towards one of 16 places on each light.
+    towards the viewer; and the share of it that arrives, towards one of 16 places on each light. Shadow rays
+    start at s.
     """
     red = green = blue = shine_r = shine_g = shine_b = 0.0
     sent = arrives = 0.0
     gloss, sharp = s[k, m.GLOSS], s[k, m.SHARPNESS]
-    sx, sy, sz = px + 2e-3 * nx, py + 2e-3 * ny, pz + 2e-3 * nz
     along, aside = spot(cell)
     for i in range(len(rows)):
         lx, ly, lz = rows[i, 1], rows[i, 2], rows[i, 3]
@@ -194,14 +197,18 @@ def irradiance(s, k, nodes, order, rows, px, py, pz, nx, ny, nz, vx, vy, vz, cel
             continue
         e = strength * cosine
         sent += e * colour
-        if not blocked(s, nodes, order, sx, sy, sz, tx, ty, tz, reach):
+        if not (
+            shadowed(bodies.nodes, bodies.triangles, sx, sy, sz, tx, ty, tz, reach)
+            or blocked(s, nodes, order, sx, sy, sz, tx, ty, tz, reach)
+        ):
             arrives += e * colour
-        red, green, blue = red + e * rows[i, 7], green + e * rows[i, 8], blue + e * rows[i, 9]
+        beside = 1.0 + SKIN_RED * (1.0 - cosine) if s[k, m.PATTERN] == m.SKIN else 1.0
+        red, green, blue = red + beside * e * rows[i, 7], green + e * rows[i, 8], blue + e * rows[i, 9]
         if gloss > 0.0:
             hx, hy, hz = lx - vx, ly - vy, lz - vz
             h = np.sqrt(hx * hx + hy * hy + hz * hz)
             up = max((nx * hx + ny * hy + nz * hz) / h, 0.0)
-            lobe = gloss * strength * up**sharp * (sharp + 8) / 8
+            lobe = gloss * e * up**sharp * (sharp + 8) / 8
             shine_r += lobe * rows[i, 7]
             shine_g += lobe * rows[i, 8]
             shine_b += lobe * rows[i, 9]

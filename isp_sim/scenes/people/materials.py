@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 (
-    PLAIN, STRIPES, CHECKS, PRINT, WOOD, TILES, BRICKS, FACADE, LEAVES, FACE, HAIR, PANE, BOOKS, PICTURE, GROUND,
+    PLAIN, STRIPES, CHECKS, PRINT, WOOD, TILES, BRICKS, FACADE, LEAVES, SKIN, HAIR, PANE, BOOKS, PICTURE, GROUND,
     SCREEN, PLASTER,
 ) = range(17)  # fmt: skip
 """Patterns: how a material's two colours are laid out on a surface."""
@@ -39,12 +39,14 @@ XYZ_TO_REC709 = np.array(
 
 ITA_DEG = (-50.0, 60.0)
 """Individual typology angle of skin, dark … very light: the classes of Del Bino and Bernerd, Br. J. Dermatol. 169
-(2013), run from below −30° to above 55°; `ITA = atan((L* − 50)/b*)`. How often which is drawn is assumed."""
+(2013), run from below −30° to above 55°; `ITA = atan((L* − 50)/b*)`."""
+ITA_MIDDLE_DEG, ITA_SD_DEG = {"african": -20.0, "asian": 30.0, "caucasian": 42.0}, 14.0
+"""Its mean for each ancestry, mixed by their shares, and its spread. Assumed."""
 SKIN_B = (13.0, 19.0)
 SKIN_A = (7.0, 13.0)
 """b* and a* of skin. Assumed."""
-HAIR_LAB = (((6, 1, 1), 0.45), ((14, 4, 6), 0.25), ((24, 7, 12), 0.15), ((48, 6, 22), 0.08), ((60, 0, 3), 0.07))
-"""L*a*b* of hair, and its share: black, dark brown, brown, blond, grey. Assumed."""
+HAIR_LAB = (((6, 1, 1), 0.45), ((14, 4, 6), 0.25), ((24, 7, 12), 0.15), ((48, 6, 22), 0.08))
+"""L*a*b* of hair, and its share: black, dark brown, brown, blond. Assumed."""
 CLOTH_LIGHTNESS = (14.0, 92.0)
 """L* of cloth, black cotton (2 %) … white (80 %). Assumed."""
 
@@ -101,10 +103,11 @@ def lch(lightness: float, chroma: float, hue_deg: float) -> Rgb:
     return lab(lightness, chroma * np.cos(np.radians(hue_deg)), chroma * np.sin(np.radians(hue_deg)))
 
 
-def skin(stream: np.random.Generator) -> Rgb:
-    """Skin: `L* = 50 + b*·tan ITA`."""
+def skin(ancestry: dict[str, float], stream: np.random.Generator) -> Rgb:
+    """Skin of a mixture of ancestries: `L* = 50 + b*·tan ITA`."""
     b = stream.uniform(*SKIN_B)
-    lightness = 50 + b * np.tan(np.radians(stream.triangular(ITA_DEG[0], 35, ITA_DEG[1])))
+    middle = sum(share * ITA_MIDDLE_DEG[name] for name, share in ancestry.items())
+    lightness = 50 + b * np.tan(np.radians(np.clip(stream.normal(middle, ITA_SD_DEG), *ITA_DEG)))
     return lab(lightness, stream.uniform(*SKIN_A), b)
 
 
@@ -119,4 +122,4 @@ def cloth(stream: np.random.Generator) -> Rgb:
     """Cloth: half of it black, grey, white or navy, the rest coloured."""
     if stream.random() < 0.5:
         return lch(stream.choice([16, 22, 30, 45, 60, 75, 90]) * stream.uniform(0.9, 1.02), stream.uniform(0, 6), 260)
-    return lch(stream.uniform(25, 80), stream.uniform(12, 55), stream.uniform(0, 360))
+    return lch(stream.uniform(22, 75), stream.triangular(6, 16, 50), stream.uniform(0, 360))

@@ -7,19 +7,24 @@ from jaxtyping import Bool, Float64
 
 from isp_sim.scenes import JOINTS
 from isp_sim.scenes.people import crowd, furniture, semantics
-from isp_sim.scenes.people.body import dress, joint_radii
+from isp_sim.scenes.people.bodies.body import body, joint_slack
+from isp_sim.scenes.people.camera import Camera
 from isp_sim.scenes.people.clothes import Outfit, draw_outfit
 from isp_sim.scenes.people.intersect import Solids, pack
 from isp_sim.scenes.people.materials import Materials
+from isp_sim.scenes.people.mesh import Mesh
+from isp_sim.scenes.people.outline import outline
 from isp_sim.scenes.people.poses import SHARES, Pose, draw_pose
-from isp_sim.scenes.people.render import Camera
-from isp_sim.scenes.people.shapes import Builder, Shapes, turn_y
-from isp_sim.scenes.people.skeleton import Build, draw_build, joint_array, pose_figure
+from isp_sim.scenes.people.shapes import Builder, Matrix, Shapes, Vector, turn_y
+from isp_sim.scenes.people.skeleton import Build, Figure, draw_build, joint_array, pose_figure
 from isp_sim.scenes.people.trace import seen
 from isp_sim.scenes.people.world import World
 
 ASPECT = 1.6
-TRIES = 28  # places and headings tried for a person
+WITHIN = 0.8
+"""How deep a joint lies in an outline's limbs, over what it may lie under a mesh's surface; set so that as many joints
+are seen past outlines as are past meshes."""
+TRIES = 120  # places and headings tried for a person
 POSE_EVERY, OUTFIT_EVERY = 2, 8  # of them a new pose, new clothes
 NEAREST_M = 1.2  # things may fill a third of the view from here on
 UNIT = 1000  # rows of the camera a layout is computed with
@@ -50,13 +55,26 @@ class Someone:
     visible: int = 0
     box: tuple[float, float, float, float] = (0, 0, 0, 0)
 
-    def body(self, time_s: float = 0.0) -> tuple[Shapes, Float64[np.ndarray, "joints 3"]]:
-        """Solids and joints in the world, m, at a moment of the exposure (0 is its middle)."""
-        figure = pose_figure(self.build, self.pose.at(time_s))
+    def body(self, time_s: float = 0.0) -> tuple[Mesh, Float64[np.ndarray, "joints 3"]]:
+        """Mesh and joints in the world, m, at a moment of the exposure (0 is its middle)."""
+        figure, turn, shift = self._moment(time_s)
+        mesh, joints = body(self.build, figure, self.outfit, self.pose)
+        return mesh.moved(turn, shift), joints @ turn.T + shift
+
+    def outline(self) -> tuple[Shapes, Float64[np.ndarray, "joints 3"]]:
+        """About the same, in solids: quick enough for places to be tried."""
+        figure, turn, shift = self._moment(0.0)
+        return outline(self.build, figure, self.outfit).moved(turn, shift), self.skeleton()
+
+    def skeleton(self, time_s: float = 0.0) -> Float64[np.ndarray, "joints 3"]:
+        """Joints of the skeleton that carries the mesh."""
+        figure, turn, shift = self._moment(time_s)
+        return np.asarray(joint_array(figure, JOINTS) @ turn.T + shift)
+
+    def _moment(self, time_s: float) -> tuple[Figure, Matrix, Vector]:
         turn = turn_y(self.heading_deg)
         shift = np.array([self.x, 0, self.z]) + turn[:, 2] * self.pose.pace_m_per_s * time_s
-        shapes = dress(self.build, figure, self.outfit, self.pose.name)
-        return shapes.moved(turn, shift), joint_array(figure, JOINTS) @ turn.T + shift
+        return pose_figure(self.build, self.pose.at(time_s)), turn, shift
 
 
 class Placer:
@@ -90,20 +108,20 @@ class Placer:
         fitting = 0
         for trial in range(4 * TRIES):
             if trial % OUTFIT_EVERY == 0:  # a long coat never shows its knees
-                outfit = draw_outfit(build.kind, self.table, stream)
+                outfit = draw_outfit(build, self.table, stream)
             if trial % POSE_EVERY == 0:
                 pose = draw_pose(str(stream.choice(names, p=shares / shares.sum())), stream)
-                body, joints = Someone(build, outfit, pose, 0, 0, 0).body()
+                shapes, joints = Someone(build, outfit, pose, 0, 0, 0).outline()
             one = Someone(build, outfit, pose, self._heading(wanted, stream), 0, 0)
-            placed = self._somewhere(one, body, height, wanted, stream)
+            placed = self._somewhere(one, shapes, height, wanted, stream)
             if placed is None:
                 continue
             turn, shift = turn_y(placed.heading_deg), np.array([placed.x, 0, placed.z])
-            shapes = body.moved(turn, shift)
-            count = int(self._visible(build, shapes, joints @ turn.T + shift).sum())
+            moved = shapes.moved(turn, shift)
+            count = int(self._visible(build, moved, joints @ turn.T + shift).sum())
             miss = abs(count - wanted) + 0.5 * (count < wanted)  # what comes later hides more, never less
             if best is None or miss < best[0]:
-                best = (miss, replace(placed, visible=count), shapes)
+                best = (miss, replace(placed, visible=count), moved)
             fitting += 1
             if miss == 0 or fitting == TRIES:
                 break
@@ -128,10 +146,10 @@ class Placer:
         return float(stream.choice([180.0, 0.0, 90.0, -90.0], p=shares) + stream.normal(0, 22))
 
     def _somewhere(
-        self, one: Someone, body: Shapes, height: float, wanted: int, stream: np.random.Generator
+        self, one: Someone, shapes: Shapes, height: float, wanted: int, stream: np.random.Generator
     ) -> Someone | None:
         """A free place where the person is as high in the picture as asked, behind others if few joints are wanted."""
-        low, high = body.moved(turn_y(one.heading_deg), np.zeros(3)).bounds()
+        low, high = shapes.moved(turn_y(one.heading_deg), np.zeros(3)).bounds()
         foot, crown = low.min(axis=0), high.max(axis=0)
         wide = max(crown[0], -foot[0], crown[2], -foot[2])
         across = float(stream.uniform(-0.47, 0.47)) * (ASPECT - (0.45 * height if wanted > 11 else 0))
@@ -165,7 +183,7 @@ class Placer:
         spot = self.view.project(joints)
         width, height = self.view.width, self.view.height
         out = (spot[:, 0] > 0) & (spot[:, 0] < width - 1) & (spot[:, 1] > 0) & (spot[:, 1] < height - 1)
-        slack = joint_radii(build, JOINTS)
+        slack = WITHIN * joint_slack(build, JOINTS)
         free = np.empty(len(JOINTS), np.bool_)
         for lot, number in (*self._lots, (pack(shapes, self.table.table()), len(shapes))):
             seen(lot, number, self._eye, joints, slack, free)

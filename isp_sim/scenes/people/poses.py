@@ -45,8 +45,8 @@ LIBRARY: dict[str, dict[str, Spread]] = {
         "right_elbow": (92, 18), "left_elbow": (40, 30), "neck_turn": (0, 25), "neck_side": (0, 6),
     },
     "telephoning": {
-        "right_shoulder_flex": (38, 8), "right_shoulder_abduct": (22, 6), "right_shoulder_twist": (18, 6),
-        "right_elbow": (138, 4), "neck_side": (-6, 3), "neck_flex": (8, 6),
+        "right_shoulder_flex": (66, 5), "right_shoulder_abduct": (26, 6), "right_shoulder_twist": (10, 4),
+        "right_elbow": (141, 2), "neck_side": (-6, 3), "neck_flex": (8, 6),
     },
     "looking at a telephone": {
         "right_shoulder_flex": (28, 6), "right_shoulder_abduct": (8, 3), "right_shoulder_twist": (34, 6),
@@ -63,6 +63,13 @@ LIBRARY: dict[str, dict[str, Spread]] = {
     "leaning forward": {"pelvis_tilt": (22, 6), "spine_flex": (26, 8), "hip_flex": (24, 6), "shoulder_flex": (62, 10),
                         "elbow": (25, 10), "neck_flex": (-12, 8)},
 }  # fmt: skip
+
+HANDS = {
+    "hands on hips": ("hold", "hold"), "running": ("fist", "fist"), "telephoning": ("hold", "hang"),
+    "looking at a telephone": ("hold", "hang"), "carrying": ("carry", "carry"), "arms crossed": ("flat", "flat"),
+    "reaching": ("flat", "hang"),
+}  # fmt: skip
+"""What the right and the left hand do, where they do not just hang."""
 
 SHARES = {
     "standing": 0.15, "hands on hips": 0.03, "walking": 0.35, "running": 0.04, "sitting": 0.08, "reaching": 0.04,
@@ -86,12 +93,14 @@ class Pose:
         name: of the library.
         angles: degrees.
         rates: degrees a second, how the angles move.
+        hands: side → what the hand does (`bodies.hands`).
         pace_m_per_s: forward.
     """
 
     name: str
     angles: dict[str, float]
     rates: dict[str, float]
+    hands: dict[str, str]
     pace_m_per_s: float = 0.0
 
     def at(self, time_s: float) -> dict[str, float]:
@@ -128,7 +137,12 @@ def draw_pose(name: str, stream: np.random.Generator) -> Pose:
         over = 3.0 if free == "right" else -3.0  # the trunk leans over the leg that stands
         drawn |= {f"{free}_hip_flex": 12.0, f"{free}_knee": 22.0, "spine_side": over}
     limited = {angle: _limited(angle, value) for angle, value in drawn.items()}
-    return Pose(name, limited, rates, pace)
+    one, other = HANDS.get(name, ("hang", "hang"))
+    if name == "reaching" and stream.random() < 0.4:
+        one = "point"
+    return Pose(
+        name, limited, rates, {"left": one, "right": other} if mirrored else {"left": other, "right": one}, pace
+    )
 
 
 def gait(name: str, phase: float) -> dict[str, float]:

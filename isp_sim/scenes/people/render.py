@@ -4,53 +4,48 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from jaxtyping import Float32, Float64, Int32, UInt8, UInt16
+from jaxtyping import Float32, Float64, Int32, Int64, UInt8, UInt16
 
 from isp_sim import streams  # noqa: F401  (names the cache of compiled kernels)
 from isp_sim.parallel_rows import in_rows
 from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people import semantics
-from isp_sim.scenes.people.intersect import INSTANCE, pack
+from isp_sim.scenes.people.camera import TILE, Camera, direction, tiles
+from isp_sim.scenes.people.intersect import INSTANCE, KIND, MESH, NONE, Solids, pack
 from isp_sim.scenes.people.light import Lights
+from isp_sim.scenes.people.mesh import Mesh
 from isp_sim.scenes.people.shade import radiance
 from isp_sim.scenes.people.shapes import Shapes
-from isp_sim.scenes.people.skin import joined
+from isp_sim.scenes.people.textures import SIZE
 from isp_sim.scenes.people.trace import nearest, tree
+from isp_sim.scenes.people.triangles import ROW, Bodies, gather_bodies, rasterise
 
-TILE = 16
 TURNS = ((0, 8, 2, 10), (12, 4, 14, 6), (3, 11, 1, 9), (15, 7, 13, 5))
 """Which of 16 places on a light a pixel looks at, by row and column modulo 4."""
+SAMPLES = ((0.0, 0.0), (0.125, -0.375), (-0.375, -0.125), (0.375, 0.125), (-0.125, 0.375))
+"""Where in a pixel rays go: through its middle, and four more on outlines."""
+FOLD_M = 0.04
+"""Neighbours on one body whose depths differ by more lie on either side of an outline."""
 NO_SHADOW = (semantics.FLOOR, semantics.GROUND, semantics.WALL, semantics.CEILING, semantics.WINDOW, semantics.LIGHT)
 """What a light inside a room cannot be hidden by; out of doors nothing lies under the ground."""
 
 
-class Camera(NamedTuple):
-    """A pinhole camera; x right, y up, z away before it is pitched (the package's one frame).
+class View(NamedTuple):
+    """What may be met by the camera's rays.
 
     Attributes:
-        x, y, z: where it stands, m.
-        pitch: radians, positive looks down.
-        focal_px: focal length in pixels.
-        height, width: pixels.
+        camera: their origin.
+        listed, near, starts: solids by tile (`camera.tiles`).
+        nearness, which: of the first triangle at each of `SAMPLES` in each pixel, one over its depth, 1/m, and its
+            number, −1 for none.
     """
 
-    x: float
-    y: float
-    z: float
-    pitch: float
-    focal_px: float
-    height: int
-    width: int
-
-    def project(self, points: Float64[np.ndarray, "n 3"]) -> Float64[np.ndarray, "n 3"]:
-        """World → (x, y) in pixels, (0, 0) the middle of the first, and depth along the axis, m."""
-        p = np.asarray(points) - (self.x, self.y, self.z)
-        c, s = np.cos(self.pitch), np.sin(self.pitch)
-        up, depth = c * p[:, 1] + s * p[:, 2], c * p[:, 2] - s * p[:, 1]
-        safe = np.maximum(depth, 1e-6)
-        x = (self.width - 1) / 2 + self.focal_px * p[:, 0] / safe
-        y = (self.height - 1) / 2 - self.focal_px * up / safe
-        return np.column_stack((x, y, depth))
+    camera: Camera
+    listed: Int32[np.ndarray, " listed"]
+    near: Float64[np.ndarray, " n"]
+    starts: Int32[np.ndarray, " tiles"]
+    nearness: Float32[np.ndarray, "samples height width"]
+    which: Int32[np.ndarray, "samples height width"]
 
 
 class Rendered(NamedTuple):
@@ -70,21 +65,26 @@ class Rendered(NamedTuple):
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def direction(camera, x, y):  # type: ignore[no-untyped-def]
-    """Unit direction of a pixel's ray, and the cosine of its angle to the axis."""
-    u, v = (x - (camera.width - 1) / 2) / camera.focal_px, ((camera.height - 1) / 2 - y) / camera.focal_px
-    c, s = np.cos(camera.pitch), np.sin(camera.pitch)
-    length = np.sqrt(u * u + v * v + 1.0)
-    return u / length, (c * v - s) / length, (s * v + c) / length, 1.0 / length
+def _met(s, bodies, view, n, tile, x, y):  # type: ignore[no-untyped-def]
+    """What the ray through place n of a pixel meets: surface, triangle (−1 on solids), distance; its direction."""
+    camera = view.camera
+    dx, dy, dz, cosine = direction(camera, x + SAMPLES[n][0], y + SAMPLES[n][1])
+    i, k, t = view.which[n, y, x], -1, NONE
+    if i >= 0:
+        k, t = int(bodies.triangles[i, ROW]), 1.0 / (view.nearness[n, y, x] * cosine)
+    first, last = view.starts[tile], view.starts[tile + 1]
+    t, met = nearest(s, view.listed, view.near, first, last, camera.x, camera.y, camera.z, dx, dy, dz, t, k)
+    return met, i if met == k else -1, t, dx, dy, dz, cosine
 
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)
-def _first(start, stop, bands, s, nodes, order, rows, sky, shades, camera, listed, near, starts, *planes):  # type: ignore[no-untyped-def]
+def _first(start, stop, bands, s, nodes, order, rows, sky, shades, bodies, view, *planes):  # type: ignore[no-untyped-def]
     """One ray through the middle of every pixel, towards one of 16 places on every light by turns.
 
     Planes: what comes past the lights, what they send and the share that arrives, the solid, the depth.
     """
     image, lit, solid, depth = planes
+    camera = view.camera
     across = (camera.width + TILE - 1) // TILE
     for band in range(start, stop):
         tile_row = bands[band]
@@ -92,12 +92,9 @@ def _first(start, stop, bands, s, nodes, order, rows, sky, shades, camera, liste
             tile = tile_row * across + tile_column
             for y in range(tile_row * TILE, min(tile_row * TILE + TILE, camera.height)):
                 for x in range(tile_column * TILE, min(tile_column * TILE + TILE, camera.width)):
-                    dx, dy, dz, cosine = direction(camera, x, y)
-                    t, k = nearest(
-                        s, listed, near, starts[tile], starts[tile + 1], camera.x, camera.y, camera.z, dx, dy, dz
-                    )
+                    k, i, t, dx, dy, dz, cosine = _met(s, bodies, view, 0, tile, x, y)
                     r, g, b, er, eg, eb, arrives = radiance(
-                        s, nodes, order, rows, sky, shades, camera, k, t, dx, dy, dz, TURNS[y & 3][x & 3]
+                        s, nodes, order, rows, sky, shades, bodies, camera, k, i, t, dx, dy, dz, TURNS[y & 3][x & 3]
                     )
                     image[y, x, 0], image[y, x, 1], image[y, x, 2] = r, g, b
                     lit[y, x, 0], lit[y, x, 1], lit[y, x, 2], lit[y, x, 3] = er, eg, eb, arrives
@@ -105,109 +102,133 @@ def _first(start, stop, bands, s, nodes, order, rows, sky, shades, camera, liste
                     depth[y, x] = t * cosine if k >= 0 else np.inf
 
 
-@numba.njit(nogil=True, error_model="numpy", cache=True)
-def _shadows(start, stop, s, image, lit, solid):  # type: ignore[no-untyped-def]
-    """Add the lights' part, its share that arrives averaged over the 4×4 pixels round a pixel that see the same
-    thing or person: in each such window all 16 places on a light have their turn (Keller and Heidrich, Interleaved
-    sampling, EGWR 2001).
+@numba.njit(nogil=True, error_model="numpy")
+def _arriving(s, lit, solid, k, y, x):  # type: ignore[no-untyped-def]
+    """Share of the lights' part that arrives at surface k in a pixel, averaged over the 4×4 pixels round it that see
+    the same thing or person, −1 if none does: in each such window all 16 places on a light have their turn (Keller and
+    Heidrich, Interleaved sampling, EGWR 2001).
     """
     height, width = solid.shape
+    who = s[k, INSTANCE]
+    total = weight = 0.0
+    for j in range(max(y - 2, 0), min(y + 2, height)):
+        for i in range(max(x - 2, 0), min(x + 2, width)):
+            other = solid[j, i]
+            if other == k or (who > 0.0 and other >= 0 and s[other, INSTANCE] == who):
+                sent = lit[j, i, 0] + lit[j, i, 1] + lit[j, i, 2]
+                total += sent * lit[j, i, 3]
+                weight += sent
+    return total / weight if weight > 0.0 else -1.0
+
+
+@numba.njit(nogil=True, error_model="numpy", cache=True)
+def _shadows(start, stop, s, image, lit, solid):  # type: ignore[no-untyped-def]
+    """Add the lights' part."""
+    width = solid.shape[1]
     for y in range(start, stop):
         for x in range(width):
-            k = solid[y, x]
             if lit[y, x, 0] + lit[y, x, 1] + lit[y, x, 2] == 0.0:
                 continue
-            who = s[k, INSTANCE]
-            total = weight = 0.0
-            for j in range(max(y - 2, 0), min(y + 2, height)):
-                for i in range(max(x - 2, 0), min(x + 2, width)):
-                    other = solid[j, i]
-                    if other == k or (who > 0.0 and other >= 0 and s[other, INSTANCE] == who):
-                        sent = lit[j, i, 0] + lit[j, i, 1] + lit[j, i, 2]
-                        total += sent * lit[j, i, 3]
-                        weight += sent
-            share = np.float32(total / weight)
+            share = np.float32(_arriving(s, lit, solid, solid[y, x], y, x))
             for c in range(3):
                 image[y, x, c] += share * lit[y, x, c]
 
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)
-def _edges(start, stop, bands, s, nodes, order, rows, sky, shades, camera, listed, near, starts, image, solid, smooth):  # type: ignore[no-untyped-def]
-    """Four more rays where a pixel's neighbour sees another solid: the outline's pixel is their mean."""
+def _edges(start, stop, bands, s, nodes, order, rows, sky, shades, bodies, view, *planes):  # type: ignore[no-untyped-def]
+    """Four more rays where a neighbour sees another solid, surface or limb: the outline's pixel is their mean."""
+    image, lit, solid, depth, smooth = planes
+    camera = view.camera
     across = (camera.width + TILE - 1) // TILE
     for band in range(start, stop):
         for y in range(bands[band] * TILE, min(bands[band] * TILE + TILE, camera.height)):
             for x in range(camera.width):
                 k = solid[y, x]
-                same = True
+                same, body = True, k >= 0 and s[k, KIND] == MESH
                 for j in range(max(y - 1, 0), min(y + 2, camera.height)):
                     for i in range(max(x - 1, 0), min(x + 2, camera.width)):
-                        same = same and solid[j, i] == k
+                        same = same and solid[j, i] == k and (not body or abs(depth[j, i] - depth[y, x]) < FOLD_M)
                 smooth[y, x, 0], smooth[y, x, 1], smooth[y, x, 2] = image[y, x, 0], image[y, x, 1], image[y, x, 2]
                 if same:
                     continue
                 tile = (y // TILE) * across + x // TILE
                 red = green = blue = 0.0
-                for n in range(4):
-                    ox, oy = (0.125, -0.375, 0.375, -0.125)[n], (-0.375, -0.125, 0.125, 0.375)[n]
-                    dx, dy, dz, _ = direction(camera, x + ox, y + oy)
-                    t, k = nearest(
-                        s, listed, near, starts[tile], starts[tile + 1], camera.x, camera.y, camera.z, dx, dy, dz
-                    )
+                for n in range(1, len(SAMPLES)):
+                    k, i, t, dx, dy, dz, _ = _met(s, bodies, view, n, tile, x, y)
+                    cell = 4 * n - 4 + TURNS[y & 3][x & 3] // 4
                     r, g, b, er, eg, eb, arrives = radiance(
-                        s, nodes, order, rows, sky, shades, camera, k, t, dx, dy, dz, 4 * n + TURNS[y & 3][x & 3] // 4
+                        s, nodes, order, rows, sky, shades, bodies, camera, k, i, t, dx, dy, dz, cell
                     )
+                    share = _arriving(s, lit, solid, k, y, x) if er + eg + eb > 0.0 else -1.0
+                    arrives = share if share >= 0.0 else arrives
                     red += 0.25 * (r + arrives * er)
                     green += 0.25 * (g + arrives * eg)
                     blue += 0.25 * (b + arrives * eb)
                 smooth[y, x, 0], smooth[y, x, 1], smooth[y, x, 2] = red, green, blue
 
 
-def tiles(
-    least: Float64[np.ndarray, "n 3"], most: Float64[np.ndarray, "n 3"], camera: Camera
-) -> tuple[Int32[np.ndarray, " listed"], Float64[np.ndarray, " n"], Int32[np.ndarray, " tiles"]]:
-    """Which solids may be seen in which tile of 16×16 pixels.
+def surfaces(
+    meshes: list[Mesh], table: Float64[np.ndarray, "rows columns"], solids: Solids
+) -> tuple[Solids, list[Int64[np.ndarray, " m"]]]:
+    """A row more in `Solids` for each material of each body; also each triangle's row."""
+    rows, numbers = [solids], []
+    for instance, mesh in enumerate(meshes, start=1):
+        used, own = np.unique(mesh.material, return_inverse=True)
+        numbers.append(own + sum(map(len, rows)))
+        more = np.zeros((len(used), solids.shape[1]))
+        more[:, KIND], more[:, SIZE], more[:, INSTANCE] = MESH, mesh.rest[:, 1].max(), instance
+        more[:, m.FIRST_COLUMN :] = table[used]
+        rows.append(more)
+    return np.concatenate(rows), numbers
 
-    Returns:
-        Solids' numbers tile by tile, each tile's nearest first; each solid's least distance; each tile's start.
+
+def _view(
+    low: Float64[np.ndarray, "n 3"],
+    high: Float64[np.ndarray, "n 3"],
+    bodies: Bodies,
+    places: Float64[np.ndarray, "n 3"],
+    camera: Camera,
+) -> View:
+    """Solids by tile; the triangle at each place (`SAMPLES`) in each pixel."""
+    spots = camera.project(places)
+    spots[:, 2] = np.where(spots[:, 2] > 0.05, 1 / np.maximum(spots[:, 2], 0.05), 0)
+    shape = (len(SAMPLES), camera.height, camera.width)
+    view = View(camera, *tiles(low, high, camera), np.empty(shape, np.float32), np.empty(shape, np.int32))
+    for n, (dx, dy) in enumerate(SAMPLES):
+        in_rows(rasterise, camera.height, bodies.triangles, spots, dx, dy, view.nearness[n], view.which[n])
+    return view
+
+
+def render(
+    shapes: Shapes, meshes: list[Mesh], table: Float64[np.ndarray, "rows columns"], lights: Lights, camera: Camera
+) -> Rendered:
+    """Render things and people; the result does not depend on the number of threads.
+
+    Args:
+        shapes: solids that are nobody.
+        meshes: people, instances 1, 2 …
+        table: materials.
+        lights: lights, sky, balls that dim it.
+        camera: the view.
     """
-    corners = np.stack([np.where([i & 1, i & 2, i & 4], most, least) for i in range(8)], axis=1)
-    seen = camera.project(corners.reshape(-1, 3)).reshape(-1, 8, 3)
-    low, high = seen.min(axis=1), seen.max(axis=1)
-    behind = low[:, 2] < 0.05
-    gap = np.maximum(np.maximum(least - (camera.x, camera.y, camera.z), (camera.x, camera.y, camera.z) - most), 0)
-    near = np.linalg.norm(gap, axis=1)
-    down, across = -(-camera.height // TILE), -(-camera.width // TILE)
-    members: list[list[int]] = [[] for _ in range(down * across)]
-    for k in np.argsort(near, kind="stable").tolist():
-        if high[k, 2] < 0.05:
-            continue
-        x0, y0, x1, y1 = (0, 0, camera.width, camera.height) if behind[k] else (*(low[k, :2] - 1), *(high[k, :2] + 1))
-        for row in range(max(int(y0) // TILE, 0), min(int(max(y1, -1)) // TILE + 1, down)):
-            for column in range(max(int(x0) // TILE, 0), min(int(max(x1, -1)) // TILE + 1, across)):
-                members[row * across + column].append(k)
-    starts = np.cumsum([0] + [len(tile) for tile in members]).astype(np.int32)
-    listed = np.array([k for tile in members for k in tile], np.int32)
-    return listed, near, starts
-
-
-def render(shapes: Shapes, table: Float64[np.ndarray, "rows columns"], lights: Lights, camera: Camera) -> Rendered:
-    """Render the solids; the result does not depend on the number of threads."""
     low, high = shapes.bounds()
-    s = joined(pack(shapes, table), low, high)
+    s, numbers = surfaces(meshes, table, pack(shapes, table))
+    bodies = gather_bodies(meshes, numbers)
+    places = np.concatenate([np.zeros((0, 3)), *(mesh.vertices for mesh in meshes)])
+    view = _view(low, high, bodies, places, camera)
     casts = (table[shapes.material, m.GLOW - m.FIRST_COLUMN] == 0) & ~np.isin(shapes.semantic, NO_SHADOW)
     nodes, order = tree(low, high, np.flatnonzero(casts))
-    listed, near, starts = tiles(low, high, camera)
     shape = (camera.height, camera.width)
     image, smooth = np.empty((*shape, 3), np.float32), np.empty((*shape, 3), np.float32)
     lit = np.empty((*shape, 4), np.float32)
     solid, depth = np.empty(shape, np.int32), np.empty(shape, np.float32)
     down = -(-camera.height // TILE)
     bands = np.concatenate((np.arange(0, down, 2), np.arange(1, down, 2)))  # the sky is quick: share it out
-    common = (bands, s, nodes, order, *lights, camera, listed, near, starts)
+    common = (bands, s, nodes, order, *lights, bodies, view)
     in_rows(_first, down, *common, image, lit, solid, depth)
     in_rows(_shadows, camera.height, s, image, lit, solid)
-    in_rows(_edges, down, *common, image, solid, smooth)
-    instance = np.append(shapes.instance, 0)[solid].astype(np.uint16)
-    semantic = np.append(shapes.semantic, semantics.SKY)[solid].astype(np.uint8)
-    return Rendered(smooth, instance, semantic, depth)
+    in_rows(_edges, down, *common, image, lit, solid, depth, smooth)
+    people = np.where(s[:, KIND] == MESH, s[:, INSTANCE], 0)
+    classes = np.full(len(s) + 1, semantics.PERSON)
+    classes[: len(shapes)], classes[-1] = shapes.semantic, semantics.SKY
+    return Rendered(smooth, np.append(people, 0)[solid].astype(np.uint16), classes[solid].astype(np.uint8), depth)

@@ -4,14 +4,18 @@ import numba
 import numpy as np
 
 from isp_sim.scenes.people import materials as m
-from isp_sim.scenes.people.intersect import JOINED, KIND, normal
+from isp_sim.scenes.people.intersect import KIND, MESH, normal
 from isp_sim.scenes.people.light import ambient, irradiance, sky_radiance
 from isp_sim.scenes.people.shapes import CONE
-from isp_sim.scenes.people.skin import skin_normal
-from isp_sim.scenes.people.textures import SIZE, facade, face, mix, noise, share, surface
+from isp_sim.scenes.people.textures import SIZE, facade, mix, noise, share, surface
+from isp_sim.scenes.people.triangles import CORNERS, on_triangle, turned_away
 
 SKYLINE = 0.38
 """Sine of the height up to which houses hide the sky in a reflection. Assumed."""
+FOLD_SHADE = 2.5
+"""How much darker folds are inside, over their slope. Assumed."""
+CRUMPLE = 4.0
+"""How much steeper folds become where a bent joint leaves cloth less room, over the share of its area. Assumed."""
 
 
 @numba.njit(nogil=True, error_model="numpy")
@@ -20,19 +24,10 @@ def coloured(s, k, x, y, z, blur):  # type: ignore[no-untyped-def]
     kind = s[k, KIND]
     pattern, glow = s[k, m.PATTERN], s[k, m.GLOW]
     u, v = surface(s, k, kind, x, y, z)
+    if kind == MESH and pattern == m.PRINT:
+        v -= 0.74 * s[k, SIZE] - 0.16  # on the chest
     mirror = s[k, m.MIRROR]
-    if pattern == m.FACE:
-        white, dark, _, brow = face(x, y, z, blur / s[k, SIZE])
-        r, g, b = s[k, m.RED], s[k, m.GREEN], s[k, m.BLUE]
-        r, g, b = r + white * (0.62 - r), g + white * (0.60 - g), b + white * (0.58 - b)
-        hairy = 0.85 * brow
-        r, g, b = (
-            r + hairy * (s[k, m.RED_B] * 0.8 - r),
-            g + hairy * (s[k, m.GREEN_B] * 0.8 - g),
-            b + hairy * (s[k, m.BLUE_B] * 0.8 - b),
-        )
-        r, g, b = r + dark * (0.02 - r), g + dark * (0.015 - g), b + dark * (0.012 - b)
-    elif pattern == m.FACADE:
+    if pattern == m.FACADE:
         glass, frame, cloth, number = facade(s, k, u, v, blur)
         r, g, b = mix(s, k, min(frame, 1.0))
         dim = 0.02 + 0.05 * number
@@ -60,6 +55,17 @@ def coloured(s, k, x, y, z, blur):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, error_model="numpy")
+def creases(x, y, z, seed):  # type: ignore[no-untyped-def]
+    """Gradient of the height of folds, with ridges where the noise is 0, and how deep in them the point lies."""
+    v, gx, gy, gz = noise(x + seed, 0.4 * y, z)
+    w, hx, hy, hz = noise(0.6 * (x + y), 1.4 * (y - 0.5 * x) + seed, 0.6 * z)
+    hollow = 0.5 * (abs(v) + abs(w))
+    v, w = (1 - abs(v)) * v / np.sqrt(v * v + 0.1), (1 - abs(w)) * w / np.sqrt(w * w + 0.1)
+    gx, gy, gz = v * gx + w * (0.6 * hx - 0.7 * hy), 0.4 * v * gy + w * (0.6 * hx + 1.4 * hy), v * gz + 0.6 * w * hz
+    return gx, gy, gz, hollow
+
+
+@numba.njit(nogil=True, error_model="numpy")
 def folded(s, k, x, y, z, nx, ny, nz, blur):  # type: ignore[no-untyped-def]
     """The normal tilted by the gradient of noise in the solid's own frame: folds of cloth, bark, leaves."""
     bump, size = s[k, m.BUMP], s[k, m.BUMP_SCALE]
@@ -70,10 +76,7 @@ def folded(s, k, x, y, z, nx, ny, nz, blur):  # type: ignore[no-untyped-def]
     else:
         ax, ay, az = x * s[k, SIZE], y * s[k, SIZE + 1], z * s[k, SIZE + 2]
     seed = s[k, m.SEED]
-    v, gx, gy, gz = noise(ax / size + seed, 0.4 * ay / size, az / size)
-    w, hx, hy, hz = noise(0.6 * (ax + ay) / size, 1.4 * (ay - 0.5 * ax) / size + seed, 0.6 * az / size)
-    v, w = (1 - abs(v)) * v / np.sqrt(v * v + 0.1), (1 - abs(w)) * w / np.sqrt(w * w + 0.1)  # ridges where noise is 0
-    gx, gy, gz = v * gx + w * (0.6 * hx - 0.7 * hy), 0.4 * v * gy + w * (0.6 * hx + 1.4 * hy), v * gz + 0.6 * w * hz
+    gx, gy, gz, _ = creases(ax / size, ay / size, az / size, seed)
     tilt = 0.5 * bump * (1.0 - blur / size)
     stretch = 1.0 / np.sqrt(s[k, 4] ** 2 + s[k, 5] ** 2 + s[k, 6] ** 2)
     wx = (s[k, 0] * gx + s[k, 4] * gy + s[k, 8] * gz) * stretch
@@ -86,27 +89,70 @@ def folded(s, k, x, y, z, nx, ny, nz, blur):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def radiance(s, nodes, order, rows, sky, shades, camera, k, t, dx, dy, dz, cell):  # type: ignore[no-untyped-def]
-    """Light a ray brings home from where it meets solid k, in two parts: what comes whether or not the lights are
-    hidden, what the lights send, and the share of the latter that arrives from place `cell` on each (`spot`).
+def draped(s, k, triangles, vertices, i, x, y, z, nx, ny, nz, blur):  # type: ignore[no-untyped-def]
+    """`folded` for a body: folds stay where they are on the body at rest, whose gradient the triangle carries over.
+    Also the share of the light from all sides that reaches into them.
+    """
+    bump, size = s[k, m.BUMP], s[k, m.BUMP_SCALE]
+    if bump == 0.0 or blur > size:
+        return nx, ny, nz, 1.0
+    gx, gy, gz, hollow = creases(x / size, y / size, z / size, s[k, m.SEED])
+    p, q, r = int(triangles[i, CORNERS]), int(triangles[i, CORNERS + 1]), int(triangles[i, CORNERS + 2])
+    x0, y0, z0 = vertices[p, 3], vertices[p, 4], vertices[p, 5]
+    ux, uy, uz = vertices[q, 3] - x0, vertices[q, 4] - y0, vertices[q, 5] - z0
+    vx, vy, vz = vertices[r, 3] - x0, vertices[r, 4] - y0, vertices[r, 5] - z0
+    a, b = gx * ux + gy * uy + gz * uz, gx * vx + gy * vy + gz * vz
+    uu, uv, vv = ux * ux + uy * uy + uz * uz, ux * vx + uy * vy + uz * vz, vx * vx + vy * vy + vz * vz
+    ax, ay, az = triangles[i, 3], triangles[i, 4], triangles[i, 5]
+    bx, by, bz = triangles[i, 6], triangles[i, 7], triangles[i, 8]
+    aa, ab, bb = ax * ax + ay * ay + az * az, ax * bx + ay * by + az * bz, bx * bx + by * by + bz * bz
+    det = max(aa * bb - ab * ab, 1e-3 * aa * bb)
+    v, w = (bb * a - ab * b) / det, (aa * b - ab * a) / det
+    squeezed = 1.0 - min(np.sqrt(max(aa * bb - ab * ab, 0.0) / max(uu * vv - uv * uv, 1e-20)), 1.0)
+    tilt = 0.5 * bump * (1.0 - blur / size) * (1.0 + CRUMPLE * squeezed)
+    wx, wy, wz = tilt * (v * ax + w * bx), tilt * (v * ay + w * by), tilt * (v * az + w * bz)
+    steep = max(np.sqrt(wx * wx + wy * wy + wz * wz), 1.0)
+    nx, ny, nz = nx - wx / steep, ny - wy / steep, nz - wz / steep
+    length = np.sqrt(nx * nx + ny * ny + nz * nz)
+    return nx / length, ny / length, nz / length, 1.0 - min(FOLD_SHADE * tilt * hollow, 0.6)
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def radiance(s, nodes, order, rows, sky, shades, bodies, camera, k, i, t, dx, dy, dz, cell):  # type: ignore[no-untyped-def]
+    """Light a ray brings home from where it meets solid k, or triangle i of surface k, in two parts: what comes whether
+    or not the lights are hidden, what the lights send, and the share of the latter that arrives from place `cell` on
+    each (`spot`).
     """
     if k < 0:
         r, g, b = sky_radiance(sky, dx, dy, dz)
         return r, g, b, 0.0, 0.0, 0.0, 1.0
     px, py, pz = camera.x + t * dx, camera.y + t * dy, camera.z + t * dz
-    nx, ny, nz, x, y, z = normal(s, k, px, py, pz)
+    own = 1.0
+    if i >= 0:
+        nx, ny, nz, x, y, z, own, ox, oy, oz = on_triangle(bodies.triangles, bodies.vertices, i, px, py, pz)
+        if turned_away(bodies.triangles, i, dx, dy, dz):  # the inner side of cloth
+            nx, ny, nz, own, ox, oy, oz = -nx, -ny, -nz, 0.3, px, py, pz
+    else:
+        nx, ny, nz, x, y, z = normal(s, k, px, py, pz)
+        ox, oy, oz = px, py, pz
     facing = -(nx * dx + ny * dy + nz * dz)
     blur = t / camera.focal_px / max(facing, 0.15) ** 0.5
     r, g, b, glow, mirror = coloured(s, k, x, y, z, blur)
     if glow > 0.0:
         return r * glow, g * glow, b * glow, 0.0, 0.0, 0.0, 1.0
-    if s[k, JOINED] >= 0.0:
-        nx, ny, nz = skin_normal(s, k, px, py, pz, nx, ny, nz)
-    nx, ny, nz = folded(s, k, x, y, z, nx, ny, nz, blur)
-    er, eg, eb, hr, hg, hb, share_ = irradiance(s, k, nodes, order, rows, px, py, pz, nx, ny, nz, dx, dy, dz, cell)
+    ox, oy, oz = ox + 2e-3 * nx, oy + 2e-3 * ny, oz + 2e-3 * nz
+    if i >= 0:
+        nx, ny, nz, deep = draped(s, k, bodies.triangles, bodies.vertices, i, x, y, z, nx, ny, nz, blur)
+        own *= deep
+    else:
+        nx, ny, nz = folded(s, k, x, y, z, nx, ny, nz, blur)
+    er, eg, eb, hr, hg, hb, share_ = irradiance(
+        s, k, nodes, order, rows, bodies, ox, oy, oz, nx, ny, nz, dx, dy, dz, cell
+    )
     ar, ag, ab = ambient(s, k, sky, shades, px, py, pz, nx, ny, nz)
     er, eg, eb = r * er + hr, g * eg + hg, b * eb + hb
-    r, g, b = r * ar, g * ag, b * ab
+    # What the body hides of its surroundings sends light too: about as much as there is, times its reflectance.
+    r, g, b = r * ar * own / (1 - (1 - own) * r), g * ag * own / (1 - (1 - own) * g), b * ab * own / (1 - (1 - own) * b)
     if mirror > 0.0:
         along = dx * nx + dy * ny + dz * nz
         strength = mirror + (1 - mirror) * max(1.0 + along, 0.0) ** 5 * min(4 * mirror, 1.0)

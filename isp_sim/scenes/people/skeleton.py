@@ -17,14 +17,16 @@ SIDES = {"right": 1.0, "left": -1.0}
 """Sign of x on each side of a body that faces +z. Angles and solids are drawn in this order."""
 
 SEGMENTS = {
-    "upper_arm": 0.186, "forearm": 0.146, "hand": 0.108, "thigh": 0.245, "shin": 0.246, "foot": 0.152,
-    "ankle_height": 0.039, "shoulder_half": 0.103, "hip_half": 0.052, "hip_to_neck": 0.315, "shoulder_drop": 0.040,
+    "upper_arm": 0.162, "forearm": 0.1545, "hand": 0.108, "thigh": 0.245, "shin": 0.246, "foot": 0.152,
+    "ankle_height": 0.039, "shoulder_half": 0.103, "hip_half": 0.057, "hip_to_neck": 0.315, "shoulder_drop": 0.040,
     "head": 0.155,
 }  # fmt: skip
-"""Lengths over stature. Arm, leg and foot, from `upper_arm` to `ankle_height`: Drillis and Contini 1966, as in Winter,
-Biomechanics and Motor Control of Human Movement (2009), fig. 4.1. The rest is assumed: `hip_half` and `shoulder_half`
-(to the joints' centres; that figure's 0.0955 and 0.129 are to the outline), the trunk, and `head`, which is from the
-neck joint, where ExLPose's annotators put it (an eighth of the box below the crown), to the crown."""
+"""Lengths over stature. Hand, leg and foot: Drillis and Contini 1966, as in Winter, Biomechanics and Motor Control of
+Human Movement (2009), fig. 4.1. `upper_arm` and `forearm`, between the joints' centres: 281.7 mm and 268.9 mm of
+1741 mm, de Leva, J. Biomech. 29 (1996), table 4, men. The rest is assumed: `hip_half` and `shoulder_half` (to the
+joints' centres), the trunk, and `head`, which is from the neck joint, where ExLPose's annotators put it (an eighth of
+the box below the crown), to the crown. `UPRIGHT` makes up the stature."""
+UPRIGHT = ("ankle_height", "shin", "thigh", "hip_to_neck", "head")
 
 STATURE_M = {"man": (1.74, 0.07), "woman": (1.61, 0.065), "child": (1.25, 0.14)}
 """Mean and standard deviation. Assumed."""
@@ -32,6 +34,11 @@ KINDS = (("man", 0.42), ("woman", 0.42), ("child", 0.16))
 """Kinds and their shares. Assumed."""
 GIRTH_LOG_SD = 0.11
 """Spread of the thickness of bodies, ln. Assumed."""
+ADULT_YEARS = (16.0, 30.0, 88.0)
+"""Ages of men and women, a triangular distribution. Assumed."""
+GROWTH = (0.77, 0.061)
+"""A child's stature, m: at birth by extrapolation, and a year; WHO's medians from 3 to 10 years within 2 cm."""
+ANCESTRIES = ("african", "asian", "caucasian")
 
 LIMITS = {
     "pelvis_tilt": (-20, 60), "spine_flex": (-25, 75), "spine_side": (-30, 30), "spine_twist": (-40, 40),
@@ -40,6 +47,9 @@ LIMITS = {
     "hip_flex": (-25, 125), "hip_abduct": (-15, 45), "knee": (0, 145), "heel": (-15, 60), "toe_out": (-5, 25),
 }  # fmt: skip
 """Degrees, low and high. Assumed: inside the usual clinical ranges of motion, trunk and neck by eye."""
+GIRDLE = 0.25
+"""How far the shoulder girdle turns up for each degree the arm is raised above 30: about half of the scapula's third
+(Inman, J. Bone Joint Surg. 26 (1944)), for it turns about a point nearer to the joint. Assumed."""
 PAIRED = (
     "shoulder_flex",
     "shoulder_abduct",
@@ -70,14 +80,21 @@ class Build:
 
     Attributes:
         kind: man, woman or child.
+        sex: male or female.
         stature_m: crown to sole.
-        girth: 1 is average; scales every thickness.
-        lengths: of the segments, m.
+        girth: 1 is average.
+        age_years, muscle: the latter 0 … 1.
+        ancestry: shares of `ANCESTRIES`.
+        lengths: of the segments, m; those of `UPRIGHT` add up to the stature.
     """
 
     kind: str
+    sex: str
     stature_m: float
     girth: float
+    age_years: float
+    muscle: float
+    ancestry: tuple[float, float, float]
     lengths: dict[str, float]
 
 
@@ -98,7 +115,13 @@ def draw_build(stream: np.random.Generator) -> Build:
     elif kind == "woman":
         lengths["shoulder_half"] *= 0.93
         lengths["hip_half"] *= 1.05
-    return Build(kind, stature, girth, lengths)
+    scale = stature / sum(lengths[name] for name in UPRIGHT)
+    lengths |= {name: lengths[name] * scale for name in UPRIGHT}
+    sex = {"man": "male", "woman": "female"}.get(kind) or str(stream.choice(["male", "female"]))
+    years = (stature - GROWTH[0]) / GROWTH[1] if kind == "child" else float(stream.triangular(*ADULT_YEARS))
+    muscle = float(np.clip(stream.normal(0.55 if sex == "male" else 0.45, 0.15), 0, 1))
+    mix = stream.dirichlet((0.5, 0.5, 0.8)).tolist()
+    return Build(kind, sex, stature, girth, years, muscle, (mix[0], mix[1], mix[2]), lengths)
 
 
 @dataclass(frozen=True)
@@ -150,13 +173,15 @@ def _arm(
     frames: dict[str, Matrix],
 ) -> None:
     chest = frames["chest"]
-    shoulder = joints["neck"] + chest @ np.array([sign * size["shoulder_half"], -size["shoulder_drop"], 0])
     upper = (
         chest
         @ turn_x(-angles[f"{side}_shoulder_flex"])
         @ turn_z(sign * angles[f"{side}_shoulder_abduct"])
         @ turn_y(-sign * angles[f"{side}_shoulder_twist"])
     )
+    raised = float(np.degrees(np.arccos(np.clip(upper[:, 1] @ chest[:, 1], -1, 1))))
+    girdle = chest @ turn_z(sign * GIRDLE * max(raised - 30, 0))
+    shoulder = joints["neck"] - chest[:, 1] * size["shoulder_drop"] + girdle[:, 0] * sign * size["shoulder_half"]
     fore = upper @ turn_x(-angles[f"{side}_elbow"])
     elbow = shoulder - upper[:, 1] * size["upper_arm"]
     wrist = elbow - fore[:, 1] * size["forearm"]

@@ -8,12 +8,11 @@ from jaxtyping import Float64
 from isp_sim.choices import FROZEN
 from isp_sim.scenes import JOINTS, Scene
 from isp_sim.scenes.people import labels
-from isp_sim.scenes.people.body import joint_radii
 from isp_sim.scenes.people.layout import Layout, lay_out
 from isp_sim.scenes.people.light import Lights
+from isp_sim.scenes.people.mesh import Mesh
 from isp_sim.scenes.people.render import Rendered, render
 from isp_sim.scenes.people.semantics import CLASSES
-from isp_sim.scenes.people.shapes import Shapes, gather
 from isp_sim.units import Radiance
 
 SCENES = 1_000_000
@@ -69,11 +68,11 @@ class People:
         if not 0 <= index < SCENES:
             raise IndexError(f"scene {index}: expected 0 … {SCENES - 1}")
         layout = lay_out(self._seed, index, daylight)
-        rendered, joints = picture(layout, *self._size, 0.0)
+        rendered, bodies = picture(layout, *self._size, 0.0)
         camera = layout.view(*self._size)
         found = [
-            labels.person(n, place, joint_radii(one.build, JOINTS), camera, rendered)
-            for n, (one, place) in enumerate(zip(layout.people, joints, strict=True), start=1)
+            labels.person(n, joints, labels.depths_under_skin(mesh, joints, one.build, camera), camera, rendered)
+            for n, (one, (mesh, joints)) in enumerate(zip(layout.people, bodies, strict=True), start=1)
         ]
         return Scene(
             name=f"people/{index:06d}",
@@ -95,21 +94,18 @@ class People:
 
 def picture(
     layout: Layout, height: int, width: int, time_s: float
-) -> tuple[Rendered, list[Float64[np.ndarray, "joints 3"]]]:
-    """Render a layout at a moment; also everybody's joints in the world, m."""
-    lots: list[Shapes] = [layout.things]
-    joints: list[Float64[np.ndarray, "joints 3"]] = []
+) -> tuple[Rendered, list[tuple[Mesh, Float64[np.ndarray, "joints 3"]]]]:
+    """Render a layout at a moment; also everybody's mesh and joints in the world, m."""
+    bodies = [one.body(time_s) for one in layout.people]
     shades: list[tuple[float, ...]] = [(*ball, 0) for ball in layout.shades]
-    for number, one in enumerate(layout.people, start=1):
-        shapes, places = one.body(time_s)
-        lots.append(shapes.of(number))
-        joints.append(places)
+    for number, (_, places) in enumerate(bodies, start=1):
         where = dict(zip(JOINTS, places, strict=True))
         where["pelvis"] = (where["left_hip"] + where["right_hip"]) / 2
         where["chest"] = where["pelvis"] * 0.4 + where["neck"] * 0.6
         shades += [(*where[name], radius, number) for name, radius in SHADES]
     lights = Lights(layout.lights, layout.sky, np.array(shades, np.float64).reshape(-1, 5))
-    return render(gather(lots), layout.materials, lights, layout.view(height, width)), joints
+    meshes = [mesh for mesh, _ in bodies]
+    return render(layout.things, meshes, layout.materials, lights, layout.view(height, width)), bodies
 
 
 def facts(layout: Layout, instances: list[int]) -> dict[str, object]:
@@ -123,8 +119,7 @@ def facts(layout: Layout, instances: list[int]) -> dict[str, object]:
     people = []
     for number in instances:
         one = layout.people[number - 1]
-        before, after = one.body(-step / 2)[1], one.body(step / 2)[1]
-        velocity = ((after - before) / step).round(3).tolist()
+        velocity = ((one.skeleton(step / 2) - one.skeleton(-step / 2)) / step).round(3).tolist()
         people.append(
             {
                 "instance": number, "kind": one.build.kind, "pose": one.pose.name,

@@ -4,7 +4,7 @@ import numba
 import numpy as np
 
 from isp_sim.scenes.people import materials as m
-from isp_sim.scenes.people.shapes import BALL, CONE
+from isp_sim.scenes.people.shapes import BALL, CONE, HULL
 
 SIZE = 13
 """First of a solid's sizes in its row (`intersect.Solids`)."""
@@ -42,19 +42,12 @@ def noise(x, y, z):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, error_model="numpy")
 def bare(table, row, kind, x, y, z, size):  # type: ignore[no-untyped-def]
-    """Whether a leafy or hairy shell has a hole at a point of its own frame."""
-    seed = table[row, m.SEED]
-    if table[row, m.PATTERN] == m.LEAVES:
-        if kind == CONE:
-            return False
-        grain = 1.6 * table[row, m.GRAIN] / max(size, 0.1)
-        value, _, _, _ = noise(x / grain + 31, y / grain + 57, z / grain + seed)
-        return value > 1.1 * table[row, m.COVER] - 0.5
+    """Whether a leafy shell has a hole at a point of its own frame."""
     if kind == CONE:
         return False
-    line = table[row, m.RATIO] + 0.10 * x * x / 0.5 + 0.04 * np.sin(9 * x + seed)
-    low = -0.30 - 0.25 * max(0.0, -z)
-    return (z > 0.10 and y < line and z > 0.30 - 0.5 * y) or y < low or (z > 0.28 and y < 0.12)
+    grain = 1.6 * table[row, m.GRAIN] / max(size, 0.1)
+    value, _, _, _ = noise(x / grain + 31, y / grain + 57, z / grain + table[row, m.SEED])
+    return value > 1.1 * table[row, m.COVER] - 0.5
 
 
 @numba.njit(nogil=True, error_model="numpy", inline="always")
@@ -74,29 +67,18 @@ def wave(x, period, duty, blur):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def face(x, y, z, blur):  # type: ignore[no-untyped-def]
-    """Eyes, brows and lips on the unit skull: how much of (white of the eye, dark, lips, brow) is at a point."""
-    white = dark = lips = brow = 0.0
-    if z > 0.2:
-        ax = np.abs(x)
-        blur = max(blur, 0.02)
-        eye = np.sqrt(((ax - 0.40) / 0.150) ** 2 + ((y + 0.06) / 0.062) ** 2) - 1
-        white = soft(eye * 0.08, blur)
-        iris = np.sqrt((ax - 0.40) ** 2 + (y + 0.06) ** 2) - 0.062
-        lid = np.abs(y + 0.06 - 0.060 + 1.6 * (ax - 0.40) ** 2) - 0.018
-        dark = max(soft(iris, blur) * white, soft(lid, blur) * soft(np.abs(ax - 0.40) - 0.17, blur))
-        arc = y - 0.125 + 0.9 * (ax - 0.38) ** 2
-        brow = soft(np.abs(arc) - 0.030, blur) * soft(np.abs(ax - 0.40) - 0.20, blur)
-    return white, dark, lips, brow
-
-
-@numba.njit(nogil=True, error_model="numpy")
 def surface(s, k, kind, x, y, z):  # type: ignore[no-untyped-def]
     """Where a point of its own frame lies on the surface: two coordinates along it, in metres."""
     if kind == CONE:
         return np.arctan2(x, z) * s[k, SIZE + 1], y
     if kind == BALL:
         return x * s[k, SIZE], y * s[k, SIZE + 1]
+    if kind > HULL:  # a body at rest: round the trunk and the legs, along the arms
+        tall = s[k, SIZE]
+        if y > 0.5 * tall and np.abs(x) > 0.12 * tall:
+            return z, np.abs(x)
+        axis = 0.0 if y > 0.5 * tall else np.sign(x) * 0.055 * tall
+        return np.arctan2(x - axis, z) * 0.08 * tall, y
     ax, ay, az = np.abs(x), np.abs(y), np.abs(z)
     if ay >= ax and ay >= az:
         return x * s[k, SIZE], z * s[k, SIZE + 2]
@@ -148,6 +130,14 @@ def share(table, row, u, v, z, blur):  # type: ignore[no-untyped-def]
         tall = 0.55 + 0.35 * chance(np.floor(u / 0.035), board + 100, seed)
         above = v / scale - board
         return spine if above < tall and above > 0.08 else 0.02
+    if pattern == m.HAIR:  # strands and locks
+        strand, _, _, _ = noise(u / 0.004 + seed, v / 0.08, seed)
+        lock, _, _, _ = noise(u / 0.02 + seed, v / 0.2, seed)
+        return (
+            0.3
+            + 0.25 * strand * min(max(1.5 - blur / 0.004, 0.0), 1.0)
+            + 0.3 * lock * min(max(1.5 - blur / 0.02, 0.0), 1.0)
+        )
     if pattern == m.PICTURE:
         value, _, _, _ = noise(u / scale + seed, v / scale, seed)
         return soft(value * 0.5 + 0.3 * np.sin(3 * u / scale + seed), 0.4)

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from isp_sim.scenes.people.intersect import NONE, enter
+from isp_sim.scenes.people.intersect import enter
 
 LEAF = 1  # solids in a leaf of the tree
 
@@ -49,9 +49,10 @@ def tree(low: Float64[np.ndarray, "n 3"], high: Float64[np.ndarray, "n 3"], chos
 
 
 @numba.njit(nogil=True, error_model="numpy")
-def nearest(s, listed, near, start, stop, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
-    """First of the listed solids a ray meets, and where; the list is sorted by `near`, a lower bound of t."""
-    best, which = NONE, -1
+def nearest(s, listed, near, start, stop, ox, oy, oz, dx, dy, dz, best, which):  # type: ignore[no-untyped-def]
+    """First of the listed solids a ray meets before `best`, and where, else `which` and there; the list is sorted by
+    `near`, a lower bound of t.
+    """
     for i in range(start, stop):
         k = listed[i]
         if near[k] > best:

@@ -7,6 +7,7 @@ With a stem of 64 channels 176,451 parameters learn; the stem's own do not. Wher
 convolution is taken at stride 1, so that features have the picture's size, then its norm for well-lit input and ReLU.
 """
 
+from collections.abc import Sequence
 from copy import deepcopy
 
 import torch
@@ -15,7 +16,8 @@ from torch.nn import functional as F
 
 from models.data.normalisation import IMAGENET_MEAN, IMAGENET_STD, WELL
 from models.pose.backbone import LightingNorm
-from models.pose.network import Cpn
+from models.recognisers.pretrained import PretrainedPose
+from models.recognisers.weights import OurNetwork
 
 BLOCKS = 3
 CLAMP = 0.8
@@ -43,8 +45,8 @@ class Stem(nn.Module):
         self,
         conv: nn.Conv2d,
         norm: nn.Module | None,
-        mean: tuple[float, float, float] = IMAGENET_MEAN,
-        std: tuple[float, float, float] = IMAGENET_STD,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
     ) -> None:
         super().__init__()
         self.conv, self.norm = conv, norm
@@ -60,16 +62,20 @@ class Stem(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """`(batch, channels, height, width)`; the gradient passes to the picture."""
-        x = F.conv2d((image - self.mean) / self.std, self.conv.weight, self.conv.bias, padding=self.conv.padding)
+        x = F.conv2d(
+            (image - self.mean) / self.std, self.conv.weight, self.conv.bias, padding=self.conv.kernel_size[0] // 2
+        )
         return torch.relu(x if self.norm is None else self.norm(x))
 
 
-def stem_of(network: Cpn) -> Stem:
+def stem_of(network: OurNetwork) -> Stem:
     """A copy of the pose network's stem with its norm for well-lit input: an enhanced picture should look well-lit."""
-    norm = network.backbone.norm1
-    return Stem(
-        deepcopy(network.backbone.conv1), deepcopy(norm.norms[WELL] if isinstance(norm, LightingNorm) else norm)
-    )
+    if isinstance(network, PretrainedPose):
+        conv, norm = network.stem()
+        figures: tuple[Sequence[float], ...] = (0.5,) * 3, (0.5,) * 3  # MoveNet wants 2x − 1
+    else:
+        conv, norm, figures = network.backbone.conv1, network.backbone.norm1, (IMAGENET_MEAN, IMAGENET_STD)
+    return Stem(deepcopy(conv), deepcopy(norm.norms[WELL] if isinstance(norm, LightingNorm) else norm), *figures)
 
 
 class HalfNormBlock(nn.Module):

@@ -8,24 +8,29 @@ import torch
 
 from models.engine.weights_file import fill, read_tensors, write_tensors
 from models.pose.network import Cpn
+from models.recognisers.movenet import SIZES
+from models.recognisers.pretrained import PretrainedPose
 
-SHIPPED = Path(__file__).parent / "small.safetensors"
-"""The network that comes with the package; `small.md` beside it says how it was trained and what it does."""
+OurNetwork = Cpn | PretrainedPose
+SHIPPED = Path(__file__).parent.parent / "pose" / "low_light.safetensors"
+"""The network that comes with the package; `low_light.md` beside it says how it was trained and what it does."""
 
 
-def save_network(network: Cpn, path: Path, about: Mapping[str, object]) -> None:
+def save_network(network: OurNetwork, path: Path, about: Mapping[str, object], half: bool = False) -> None:
     """Write a network.
 
     Args:
-        network: of `models.pose.network.SIZES`.
+        network: ours.
         path: ends on .safetensors.
         about: how it was trained; kept beside the weights.
+        half: convolutions in float16, as the shipped ones are; norms stay in float32.
     """
     metadata = {"network": json.dumps({"size": network.size, "lsbn": network.lsbn}), "about": json.dumps(about)}
-    write_tensors(path, network.state_dict(), metadata)
+    tensors = {n: t.half() if half and t.ndim == 4 else t for n, t in network.state_dict().items()}
+    write_tensors(path, tensors, metadata)
 
 
-def load_network(path: Path) -> Cpn:
+def load_network(path: Path) -> OurNetwork:
     """Read a network that `save_network` wrote.
 
     Raises:
@@ -36,6 +41,7 @@ def load_network(path: Path) -> Cpn:
         raise ValueError(f"{path}: its metadata has no network; expected the weights of a pose network")
     shape = json.loads(metadata["network"])
     with torch.random.fork_rng(devices=[]):
-        network = Cpn(shape["size"], lsbn=shape["lsbn"])
-    fill(network, tensors, path)
+        size, lsbn = shape["size"], shape["lsbn"]
+        network = PretrainedPose(size, lsbn) if size in SIZES else Cpn(size, lsbn=lsbn)
+    fill(network, {n: t.float() if t.dtype == torch.float16 else t for n, t in tensors.items()}, path)
     return network

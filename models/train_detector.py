@@ -1,0 +1,88 @@
+"""Command: pairs → a detector of people in low light: MoveNet MultiPose's boxes, fine-tuned on both pictures.
+
+python -m models.train_detector
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from isp_sim.command_line import run
+from models.choices import DETECTOR, WEIGHTS
+
+if TYPE_CHECKING:
+    from models.runs.detector_training import DetectorRecipe
+
+KNOWN = {name: f"detector-{name}.yaml" for name in ("quick", "full")}
+"""Recipes that come with the package."""
+
+
+def parser(prog: str = "python -m models.train_detector") -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description="Fine-tune a detector of people on low-light / well-lit pairs, both pictures of each, as Lee et "
+        "al. train theirs. Without --data the rig shoots its pairs.",
+        epilog="then: isp-sim evaluate --boxes detected --detector out/detector/weights.safetensors",
+    )
+    parser.add_argument("--recipe", default="quick", help=f"{', '.join(KNOWN)}, or a YAML file [%(default)s]")
+    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
+    parser.add_argument(
+        "--data", type=Path, action="append", help="folder in ExLPose's layout (isp_sim.generate's); may be repeated"
+    )
+    parser.add_argument(
+        "--start-from", default=DETECTOR, help="movenet-multipose, or weights of this command [%(default)s]"
+    )
+    parser.add_argument("--rig", default="exlpose-small", help="rig that shoots if there is no --data [%(default)s]")
+    parser.add_argument("--seed", type=int, default=0, help="of order, windows and scenes [%(default)s]")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
+    parser.add_argument("--out", type=Path, default=Path("out/detector"), help="folder of the training [%(default)s]")
+    parser.add_argument("--resume", action="store_true", help="go on with a training that was stopped")
+    return parser
+
+
+def recipe_from(args: argparse.Namespace) -> "DetectorRecipe":
+    """The recipe with what the command line replaces in it."""
+    from models.engine.training import load_recipe, with_options
+    from models.runs.detector_training import DetectorRecipe
+
+    recipe = load_recipe(DetectorRecipe, args.recipe, KNOWN)
+    return recipe.model_copy(update={"training": with_options(recipe.training, args.seed, args.epochs)})
+
+
+def work(args: argparse.Namespace) -> int:
+    """Train, then print where the weights lie. Raises as `models.runs.detector_training.train`."""
+    from rich.console import Console
+
+    from isp_sim.rigfile import load_rig
+    from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs
+    from models.engine.distributed import leads, pick_device
+    from models.engine.training import CURVES
+    from models.runs.detector_training import train
+
+    console = Console()
+    recipe, device = recipe_from(args), pick_device(args.device)
+    rig = load_rig(args.rig)
+    source: PairSource
+    if args.data:
+        source = JoinedPairs([FolderPairs(folder, labelled=True) for folder in args.data])
+        about: dict[str, object] = {"data": [str(folder.resolve()) for folder in args.data]}
+    else:
+        source = HeldPairs(RigPairs(rig, args.seed, recipe.scenes))
+        about = {"data": f"rig {rig.name}, {recipe.scenes} built-in scenes"}
+    train(recipe, source, args.out, device, args.resume, about, console, args.start_from)
+    if leads():
+        console.print(f"weights {args.out / WEIGHTS}, log and curves beside them ({CURVES})", soft_wrap=True)
+        console.print(f"next: isp-sim evaluate --boxes detected --detector {args.out / WEIGHTS}", soft_wrap=True)
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m models.train_detector") -> int:
+    """Entry point; returns the exit status."""
+    return run(parser(prog), work, arguments, "finished epochs are kept: add --resume to go on")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
