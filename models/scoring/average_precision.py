@@ -139,7 +139,7 @@ def of_known_joints(
 ) -> Protocol:
     """The protocol with the joints that both sides have: labelled on somebody, and known to the network."""
     labelled = np.array([[v > 0 for _, _, v in one.keypoints] for people in truth.values() for one in people], bool)
-    there = labelled.any(axis=0).tolist() if labelled.any() else [True] * len(JOINTS)
+    there = [bool(column.any()) for column in labelled.T] if labelled.any() else [True] * len(JOINTS)
     known = known_joints(d for name in sorted(found) for d in found[name])
     return replace(
         protocol, joints=tuple(j for j, is_there in zip(JOINTS, there, strict=True) if is_there and j in known)
