@@ -269,7 +269,7 @@ def main() -> int:
             bench.out.mkdir(parents=True, exist_ok=True)
             compared = enhancers(bench, given, scale, stem, console)
             pristine = fit_pristine(shot.well_lit for shot in shots(bench.learn))
-            judged = list(shots(bench.judge, console))
+            judged = list(shots(bench.judge, shown=True))
             rows = compare_enhancers(compared, judged, pristine, recogniser if bench.semantic else None)
             title = f"{bench.name}: {len(judged)} held-out pairs, {given.scale}; learned from {len(bench.learn)} groups"
             table = Table(title=title)
