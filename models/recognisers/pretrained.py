@@ -152,7 +152,8 @@ def unfolded(published: MoveNet, lsbn: bool, crops: Iterable[Tensor]) -> Pretrai
         ValueError: no crops.
     """
     measured = _moments(published, crops)
-    network = PretrainedPose(published.size, lsbn).to(next(published.parameters()).device)
+    with torch.random.fork_rng(devices=[]):  # the drawn weights are replaced
+        network = PretrainedPose(published.size, lsbn).to(next(published.parameters()).device)
     state = published.state_dict()
     with torch.no_grad():
         for (owner, name), (mean, variance, bias) in zip(_convolutions(network.movenet), measured, strict=True):

@@ -9,6 +9,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 
+from isp_sim.progress import Progress
 from models.choices import WEIGHTS
 from models.data.crops import Augmentation
 from models.data.samples import PairSample, PairSource, shots
@@ -25,7 +26,7 @@ from models.recognisers.weights import OurNetwork, load_network, save_network
 from models.scoring.average_precision import Protocol
 from models.scoring.poses import find_poses, table_row
 
-NORM_PEOPLE = 256
+NORM_PEOPLE = 64
 """Crops that the norms of a pretrained network are measured on."""
 Side = Annotated[int, Field(ge=64, multiple_of=16)]
 
@@ -139,14 +140,14 @@ def new_network(recipe: PoseRecipe, source: PairSource, restored: bool) -> OurNe
         ValueError: unknown names, or a source without people.
     """
     lsbn, seed, size = variant_of(recipe.variant).lsbn, recipe.training.seed, recipe.size
-    if size in MOVENETS:
-        if restored:
-            return PretrainedPose(size, lsbn)
-        published = load_movenet(shipped_weights(size))
-        return unfolded(published, lsbn, _well_lit(crops_of(recipe, source, PretrainedPose(size))))
     with torch.random.fork_rng(devices=[]):  # torch's layers draw their first weights from the global generator
         torch.default_generator.manual_seed(seed)
-        return Cpn(size, lsbn=lsbn)
+        if size not in MOVENETS:
+            return Cpn(size, lsbn=lsbn)
+        network = PretrainedPose(size, lsbn)
+        if restored:
+            return network
+        return unfolded(load_movenet(shipped_weights(size)), lsbn, _well_lit(crops_of(recipe, source, network)))
 
 
 def crops_of(recipe: PoseRecipe, source: PairSource, network: OurNetwork) -> GroupCrops:
@@ -158,13 +159,15 @@ def crops_of(recipe: PoseRecipe, source: PairSource, network: OurNetwork) -> Gro
 def _well_lit(crops: GroupCrops) -> Iterator[torch.Tensor]:
     """Well-lit crops of the source's first groups, `NORM_PEOPLE` or all."""
     people = 0
-    for index in range(len(crops.source)):
-        lot = crops[0, index]
-        if len(lot):
-            yield lot.well_lit
-        people += len(lot)
-        if people >= NORM_PEOPLE:
-            return
+    with Progress("well-lit crops that the norms are measured on", NORM_PEOPLE) as progress:
+        for index in range(len(crops.source)):
+            lot = crops[0, index]
+            if len(lot):
+                yield lot.well_lit
+            people += len(lot)
+            progress.reach(min(people, NORM_PEOPLE))
+            if people >= NORM_PEOPLE:
+                return
 
 
 def without_folders(metadata: dict[str, object]) -> dict[str, object]:

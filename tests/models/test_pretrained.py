@@ -26,7 +26,9 @@ def published():
 
 @pytest.mark.parametrize("lsbn", [False, True])
 def test_with_its_norms_put_back_it_says_what_the_published_network_says(published, lsbn):
+    before = torch.random.get_rng_state()
     network = unfolded(published, lsbn, [crops(4), crops(3, 1)]).eval()
+    assert torch.equal(before, torch.random.get_rng_state())
     new = crops(2, 2)  # not what the statistics were measured on
     with torch.no_grad():
         for lighting in (LOW, WELL):
