@@ -77,6 +77,18 @@ def _directions() -> Float32[np.ndarray, "directions 3"]:
 
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)
+def _across(dx, dy, dz):  # type: ignore[no-untyped-def]
+    """Two unit vectors at right angles to a direction and to each other."""
+    if abs(dy) < 0.9:
+        ax, ay, az = dz, np.float32(0.0), -dx
+    else:
+        ax, ay, az = np.float32(0.0), dz, -dy
+    length = np.sqrt(ax * ax + ay * ay + az * az)
+    ax, ay, az = ax / length, ay / length, az / length
+    return ax, ay, az, dy * az - dz * ay, dz * ax - dx * az, dx * ay - dy * ax
+
+
+@numba.njit(nogil=True, error_model="numpy", cache=True)
 def _sky_seen(start, stop, first, starts, places, packed, vertices, directions):  # type: ignore[no-untyped-def]
     """Share of the directions over a vertex, weighted by their cosine, in which no part of its own body is: depth maps
     of the body from all directions, a vertex or a triangle's middle a point.
@@ -90,13 +102,7 @@ def _sky_seen(start, stop, first, starts, places, packed, vertices, directions):
         depth = np.empty((CELLS, CELLS), np.float32)
         for n in range(len(directions)):
             dx, dy, dz = directions[n, 0], directions[n, 1], directions[n, 2]
-            if abs(dy) < 0.9:
-                ax, ay, az = dz, np.float32(0.0), -dx
-            else:
-                ax, ay, az = np.float32(0.0), dz, -dy
-            length = np.sqrt(ax * ax + ay * ay + az * az)
-            ax, ay, az = ax / length, ay / length, az / length
-            bx, by, bz = dy * az - dz * ay, dz * ax - dx * az, dx * ay - dy * ax
+            ax, ay, az, bx, by, bz = _across(dx, dy, dz)
             depth[:] = -np.inf
             for way in range(2):
                 for m in range(starts[body] if way == 0 else i, starts[body + 1] if way == 0 else j):
