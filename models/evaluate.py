@@ -119,6 +119,8 @@ def work(args: argparse.Namespace) -> int:
         if args.boxes == "detected":
             raise ValueError(f"--boxes detected: {args.data} has low-light pictures without partners; expected true")
         return _work_alone(args, recogniser, enhancer, console)
+    if args.detector != DETECTOR and args.boxes != "detected":
+        raise ValueError(f"--detector {args.detector}: is not used with --boxes true; expected --boxes detected")
     detector = load_detector(args.detector).to(device) if args.boxes == "detected" else None
     low_light = enhanced_by(enhancer, recogniser, args.flip, detector=detector) if enhancer else None
     source = open_source(args)

@@ -35,7 +35,7 @@ def parser(prog: str = "python -m models.train_pose") -> argparse.ArgumentParser
     parser.add_argument(
         "--data", type=Path, action="append", help="folder in ExLPose's layout (isp_sim.generate's); may be repeated"
     )
-    parser.add_argument("--start-from", type=Path, help="weights (.safetensors) to start with [drawn by the seed]")
+    parser.add_argument("--start-from", type=Path, help="weights (.safetensors) of an earlier training to start with")
     parser.add_argument("--judge", type=Path, help="folder whose AP is logged [built-in scenes of another seed]")
     parser.add_argument("--rig", default="exlpose-small", help="rig that shoots if there is no --data [%(default)s]")
     parser.add_argument("--seed", type=int, default=0, help="of weights, order, crops and scenes [%(default)s]")

@@ -59,7 +59,12 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     Raises:
         ValueError: names or shapes differ.
     """
-    try:
-        module.load_state_dict(tensors)
-    except RuntimeError as fault:
-        raise ValueError(f"{path}: {fault}") from None
+    expected = module.state_dict()
+    for name in (*expected, *tensors):
+        there, wanted = (tuple(some[name].shape) if name in some else None for some in (tensors, expected))
+        if there != wanted:
+            raise ValueError(
+                f"{path}: tensor {name}: {'missing' if there is None else f'of shape {there}'}; "
+                f"expected {'none of this name' if wanted is None else f'shape {wanted}'}"
+            )
+    module.load_state_dict(tensors)

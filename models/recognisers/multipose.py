@@ -157,7 +157,7 @@ def load_multipose(path: Path = MULTIPOSE) -> MultiPose:
     tensors, metadata = read_tensors(path)
     named = json.loads(metadata.get("network", "{}")).get("movenet")
     if named != "multipose":
-        raise ValueError(f"{path}: its metadata names {named!r} as MoveNet's size; expected multipose")
+        raise ValueError(f"{path}: not a MultiPose network by its metadata; expected a detector's weights")
     with torch.random.fork_rng(devices=[]):
         network = MultiPose()
     fill(network, {name: tensor.float() for name, tensor in tensors.items()}, path)
