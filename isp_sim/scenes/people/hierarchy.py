@@ -3,6 +3,8 @@
 import numba
 import numpy as np
 
+from isp_sim.scenes.people.trace import misses
+
 LEAF, BINS = 4, 12  # triangles in a leaf; places tried for a split
 
 
@@ -104,12 +106,7 @@ def shadowed(nodes, triangles, ox, oy, oz, dx, dy, dz, reach):  # type: ignore[n
     ix, iy, iz = 1.0 / dx, 1.0 / dy, 1.0 / dz
     node, last = 0, len(nodes)
     while node < last:
-        x0, x1 = (nodes[node, 0] - ox) * ix, (nodes[node, 3] - ox) * ix
-        y0, y1 = (nodes[node, 1] - oy) * iy, (nodes[node, 4] - oy) * iy
-        z0, z1 = (nodes[node, 2] - oz) * iz, (nodes[node, 5] - oz) * iz
-        enters = max(min(x0, x1), min(y0, y1), min(z0, z1), 0.0)
-        leaves = min(max(x0, x1), max(y0, y1), max(z0, z1), reach)
-        if enters > leaves:
+        if misses(nodes[node], ox, oy, oz, ix, iy, iz, reach):
             node = int(nodes[node, 6])
             continue
         leaf = int(nodes[node, 7])

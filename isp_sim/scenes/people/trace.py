@@ -64,17 +64,22 @@ def nearest(s, listed, near, start, stop, ox, oy, oz, dx, dy, dz, best, which): 
 
 
 @numba.njit(nogil=True, error_model="numpy")
+def misses(node, ox, oy, oz, ix, iy, iz, reach):  # type: ignore[no-untyped-def]
+    """Whether o … o + reach·d misses a node's box, the node's six first numbers; (ix, iy, iz) is 1/d."""
+    x0, x1 = (node[0] - ox) * ix, (node[3] - ox) * ix
+    y0, y1 = (node[1] - oy) * iy, (node[4] - oy) * iy
+    z0, z1 = (node[2] - oz) * iz, (node[5] - oz) * iz
+    enters = max(min(x0, x1), min(y0, y1), min(z0, z1), 0.0)
+    return enters > min(max(x0, x1), max(y0, y1), max(z0, z1), reach)
+
+
+@numba.njit(nogil=True, error_model="numpy")
 def blocked(s, nodes, order, ox, oy, oz, dx, dy, dz, reach):  # type: ignore[no-untyped-def]
     """Whether anything stands between o and o + reach·d."""
     ix, iy, iz = 1.0 / dx, 1.0 / dy, 1.0 / dz
     node, last = 0, len(nodes)
     while node < last:
-        x0, x1 = (nodes[node, 0] - ox) * ix, (nodes[node, 3] - ox) * ix
-        y0, y1 = (nodes[node, 1] - oy) * iy, (nodes[node, 4] - oy) * iy
-        z0, z1 = (nodes[node, 2] - oz) * iz, (nodes[node, 5] - oz) * iz
-        enters = max(min(x0, x1), min(y0, y1), min(z0, z1), 0.0)
-        leaves = min(max(x0, x1), max(y0, y1), max(z0, z1), reach)
-        if enters > leaves:
+        if misses(nodes[node], ox, oy, oz, ix, iy, iz, reach):
             node = int(nodes[node, 6])
             continue
         first = int(nodes[node, 7])
