@@ -26,6 +26,7 @@ from models.runs.evaluation import score_table
 from models.scoring.average_precision import Protocol
 from models.scoring.pck import near_and_labelled
 from models.scoring.poses import Poses, find_poses
+from models.tuning.verdict import paired
 
 PHOTOS = Path("../shared/data/photos/lspet")
 HELD_OUT = 300
@@ -56,22 +57,16 @@ def measure(title: str, source: PairSource, networks: dict[str, Recogniser], fli
 
 
 def pck_difference(ours: Poses, theirs: Poses, split: str) -> tuple[float, float]:
-    """Difference of two PCK over the same joints, and its standard error over scenes.
-
-    `error = √(S/(S − 1) · Σ_s (Σ_j (d_j − d̄))²) / N`: S scenes, N joints (Cochran, *Sampling Techniques*, 1977, §6.3).
-    """
-    sums: dict[tuple[str, ...], np.ndarray] = {}
+    """Difference of two PCK over the same joints, and its standard error over scenes; see `verdict.paired`."""
+    scenes: dict[tuple[str, ...], np.ndarray] = {}
     for name, people in ours.truth[split].items():
-        (a, joints), (b, theirs_joints) = (
-            near_and_labelled(people, one.found[split][name], 0.2) for one in (ours, theirs)
-        )
-        if joints != theirs_joints:
+        (a, joints), (b, same) = (near_and_labelled(people, one.found[split][name], 0.2) for one in (ours, theirs))
+        if joints != same:
             raise ValueError("two networks that know different joints: their PCK cannot be compared")
-        sums[scene_of(name)] = sums.get(scene_of(name), np.zeros(2)) + np.array([a - b, joints])
-    difference, joints = np.array(list(sums.values())).T
-    mean = difference.sum() / joints.sum()
-    spread = len(sums) / (len(sums) - 1) * ((difference - mean * joints) ** 2).sum()
-    return 100 * float(mean), 100 * float(np.sqrt(spread) / joints.sum())
+        scenes[scene_of(name)] = scenes.get(scene_of(name), np.zeros(3, int)) + np.array([a, b, joints])
+    # A joint's share is its scene's: the error depends on each scene's sum alone.
+    hits = [(np.full(n, 100 * a / n), np.full(n, 100 * b / n)) for a, b, n in scenes.values() if n]
+    return paired([a for a, _ in hits], [b for _, b in hits])
 
 
 def main() -> None:

@@ -57,9 +57,9 @@ def work(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from isp_sim.rigfile import load_rig
-    from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs
+    from models.data.samples import HeldPairs, JoinedPairs, PairSource, RigPairs
     from models.engine.distributed import leads, pick_device
-    from models.engine.training import CURVES
+    from models.engine.training import print_result
     from models.runs.detector_training import train
 
     console = Console()
@@ -67,15 +67,15 @@ def work(args: argparse.Namespace) -> int:
     rig = load_rig(args.rig)
     source: PairSource
     if args.data:
-        source = JoinedPairs([FolderPairs(folder, labelled=True) for folder in args.data])
+        source = JoinedPairs.of_folders(args.data)
         about: dict[str, object] = {"data": [str(folder.resolve()) for folder in args.data]}
     else:
         source = HeldPairs(RigPairs(rig, args.seed, recipe.scenes))
         about = {"data": f"rig {rig.name}, {recipe.scenes} built-in scenes"}
     train(recipe, source, args.out, device, args.resume, about, console, args.start_from)
     if leads():
-        console.print(f"weights {args.out / WEIGHTS}, log and curves beside them ({CURVES})", soft_wrap=True)
-        console.print(f"next: isp-sim evaluate --boxes detected --detector {args.out / WEIGHTS}", soft_wrap=True)
+        weights = args.out / WEIGHTS
+        print_result(console, weights, f"evaluate --boxes detected --detector {weights}")
     return 0
 
 

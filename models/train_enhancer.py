@@ -122,7 +122,7 @@ def work(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from models.engine.distributed import leads, pick_device
-    from models.engine.training import CURVES
+    from models.engine.training import print_result
     from models.runs.enhancer_training import train
 
     console = Console()
@@ -133,13 +133,12 @@ def work(args: argparse.Namespace) -> int:
     out = args.out or Path("out") / (args.model + ("+sdag" if args.guidance else ""))
     train(args.model, recipe, source, judge, out, device, args.resume, about, console, guidance, stem, semantic)
     if leads():
-        console.print(f"weights {out / WEIGHTS}, log and curves beside them ({CURVES})", soft_wrap=True)
         after = (
             f"train-enhancer --model sci --guidance sdag --sdag {out / WEIGHTS}"
             if args.model == "sdag"
             else f"evaluate --enhancer {out / WEIGHTS}"
         )
-        console.print(f"next: isp-sim {after}", soft_wrap=True)
+        print_result(console, out / WEIGHTS, after)
     return 0
 
 

@@ -89,7 +89,7 @@ def sources(args: argparse.Namespace, raw: bool) -> "tuple[PairSource, PairSourc
     about: dict[str, object] = {"detector": args.detector} if args.detector else {"pose": identity(args.pose)}
     learn: PairSource
     if args.data:
-        learn = JoinedPairs([FolderPairs(folder, pre_quantisation=raw, labelled=True) for folder in args.data])
+        learn = JoinedPairs.of_folders(args.data, raw)
         about["data"] = [str(folder.resolve()) for folder in args.data]
     else:
         learn = HeldPairs(RigPairs(rig, args.seed, LEARN_SCENES, pre_quantisation=raw, shots_per_scene=SHOTS))

@@ -65,7 +65,7 @@ def work(args: argparse.Namespace) -> int:
     from isp_sim.rigfile import load_rig
     from models.data.samples import FolderPairs, JoinedPairs, PairSource, RigPairs
     from models.engine.distributed import leads, pick_device
-    from models.engine.training import CURVES
+    from models.engine.training import print_result
     from models.runs.pose_training import train
 
     console = Console()
@@ -73,7 +73,7 @@ def work(args: argparse.Namespace) -> int:
     rig = load_rig(args.rig)
     source: PairSource
     if args.data:
-        source = JoinedPairs([FolderPairs(folder, labelled=True) for folder in args.data])
+        source = JoinedPairs.of_folders(args.data)
         about: dict[str, object] = {"data": [str(folder.resolve()) for folder in args.data]}
     else:
         source, about = RigPairs(rig, args.seed, recipe.scenes), {"data": f"rig {rig.name}, built-in people"}
@@ -85,8 +85,7 @@ def work(args: argparse.Namespace) -> int:
     out = args.out or Path("out") / f"pose-{recipe.variant}"
     train(recipe, source, judge, out, device, args.workers, args.resume, about, console, args.start_from)
     if leads():
-        console.print(f"weights {out / WEIGHTS}, log and curves beside them ({CURVES})", soft_wrap=True)
-        console.print(f"next: isp-sim evaluate --pose {out / WEIGHTS}", soft_wrap=True)
+        print_result(console, out / WEIGHTS, f"evaluate --pose {out / WEIGHTS}")
     return 0
 
 

@@ -236,6 +236,11 @@ class JoinedPairs:
     def __init__(self, sources: Sequence[PairSource]) -> None:
         self._places = [(source, index) for source in sources for index in range(len(source))]
 
+    @classmethod
+    def of_folders(cls, folders: Sequence[Path], pre_quantisation: bool = False) -> "JoinedPairs":
+        """Folders to learn poses from, in this order; see `FolderPairs`."""
+        return cls([FolderPairs(one, pre_quantisation=pre_quantisation, labelled=True) for one in folders])
+
     def __len__(self) -> int:
         """Groups of all together."""
         return len(self._places)

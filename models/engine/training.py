@@ -285,6 +285,12 @@ class Training:
         write_atomically(self.folder / CURVES, curves(self.history))
 
 
+def print_result(console: Console, weights: Path, after: str) -> None:
+    """A training command's last lines: where its weights lie, and the `isp-sim` command to go on with."""
+    console.print(f"weights {weights}, log and curves beside them ({CURVES})", soft_wrap=True)
+    console.print(f"next: isp-sim {after}", soft_wrap=True)
+
+
 def curves(history: list[dict[str, float]]) -> bytes:
     """A PNG: terms of the loss on the left, scores on the right, over epochs."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
