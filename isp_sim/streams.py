@@ -21,10 +21,10 @@ if not numba.config.CACHE_DIR:
     # Numba renews a cached kernel when the kernel's own file changes, not when a function it inlines from
     # another file does. So the cache is named after all kernel sources together.
     _here = Path(__file__).parent
-    _drawn = ("materials", "shapes", "textures", "intersect", "trace", "hierarchy", "triangles", "light", "shade")
     _stages = ("streams", "optics", "sensor", "readout", "camera", "isp/bilateral_numba")
-    _sources = (*_stages, *(f"scenes/people/{name}" for name in (*_drawn, "camera", "render")))
-    _kernels = b"".join((_here / f"{name}.py").read_bytes() for name in _sources)
+    _people = _here / "scenes" / "people"
+    _drawn = (_people / "materials.py", _people / "shapes.py", *sorted((_people / "raycast").glob("*.py")))
+    _kernels = b"".join(path.read_bytes() for path in (*(_here / f"{name}.py" for name in _stages), *_drawn))
     _home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     numba.config.CACHE_DIR = str(_home / "isp-sim" / hashlib.blake2b(_kernels, digest_size=8).hexdigest())
 

@@ -10,13 +10,14 @@ import torch
 
 from isp_sim.pair import DualCamera
 from isp_sim.scenes import JOINTS, Scene
-from isp_sim.scenes.people import crowd, indoor, layout, outdoor
+from isp_sim.scenes.people import crowd, layout
 from isp_sim.scenes.people.bodies.body import joint_slack
+from isp_sim.scenes.people.figure.skeleton import BONES
 from isp_sim.scenes.people.labels import SLACK_M, depths_under_skin
 from isp_sim.scenes.people.layout import HALL_REACH_M, UnplaceableError, lay_out
+from isp_sim.scenes.people.places import indoor, outdoor
 from isp_sim.scenes.people.semantics import CEILING, CLASSES, FLOOR, GROUND
 from isp_sim.scenes.people.shapes import BALL, CONE, HULL
-from isp_sim.scenes.people.skeleton import BONES
 from isp_sim.scenes.people.source import SCENES, People, picture
 from isp_sim.schedule import Shot
 

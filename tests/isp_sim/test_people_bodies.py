@@ -6,12 +6,12 @@ import pytest
 from isp_sim import streams
 from isp_sim.scenes.people import materials
 from isp_sim.scenes.people.bodies.body import body
-from isp_sim.scenes.people.clothes import draw_outfit
-from isp_sim.scenes.people.intersect import NONE, enter, normal, pack
-from isp_sim.scenes.people.poses import LIBRARY, SHARES, draw_pose
+from isp_sim.scenes.people.figure.clothes import draw_outfit
+from isp_sim.scenes.people.figure.poses import LIBRARY, SHARES, draw_pose
+from isp_sim.scenes.people.figure.skeleton import ANCESTRIES, BONES, LIMITS, PAIRED, SIDES, draw_build, pose_figure
+from isp_sim.scenes.people.raycast.intersect import NONE, enter, normal, pack
+from isp_sim.scenes.people.raycast.trace import blocked, tree
 from isp_sim.scenes.people.shapes import Builder, gather, turn_x, turn_y
-from isp_sim.scenes.people.skeleton import ANCESTRIES, BONES, LIMITS, PAIRED, SIDES, draw_build, pose_figure
-from isp_sim.scenes.people.trace import blocked, tree
 
 
 def posed(name, number):

@@ -14,11 +14,11 @@ from isp_sim.scenes.people.bodies.body import body
 from isp_sim.scenes.people.bodies.dress import worn_over
 from isp_sim.scenes.people.bodies.hands import GRIPS
 from isp_sim.scenes.people.bodies.shape import shaped, target_shares
-from isp_sim.scenes.people.clothes import HAIR, Outfit, draw_outfit
+from isp_sim.scenes.people.figure.clothes import HAIR, Outfit, draw_outfit
+from isp_sim.scenes.people.figure.poses import HANDS, LIBRARY, Pose, draw_pose
+from isp_sim.scenes.people.figure.skeleton import ANGLES, UPRIGHT, Build, draw_build, joint_array, pose_figure
 from isp_sim.scenes.people.materials import Materials
-from isp_sim.scenes.people.mesh import Mesh
-from isp_sim.scenes.people.poses import HANDS, LIBRARY, Pose, draw_pose
-from isp_sim.scenes.people.skeleton import ANGLES, UPRIGHT, Build, draw_build, joint_array, pose_figure
+from isp_sim.scenes.people.raycast.mesh import Mesh
 
 BARE = Outfit(tuple(range(7)), (), "", 0)
 STILL = Pose("standing", dict.fromkeys(ANGLES, 0.0), {}, {"left": "hang", "right": "hang"})

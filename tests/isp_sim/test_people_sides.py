@@ -11,16 +11,17 @@ import pytest
 from isp_sim import streams
 from isp_sim.generate import main
 from isp_sim.scenes import JOINTS, Person
-from isp_sim.scenes.people import indoor, outdoor, semantics, source
 from isp_sim.scenes.people import materials as m
-from isp_sim.scenes.people.camera import Camera
-from isp_sim.scenes.people.clothes import Worn, draw_outfit
+from isp_sim.scenes.people import semantics, source
+from isp_sim.scenes.people.figure.clothes import Worn, draw_outfit
+from isp_sim.scenes.people.figure.poses import LIBRARY, Pose, draw_pose
+from isp_sim.scenes.people.figure.skeleton import ANGLES, SIDES, draw_build, joint_array, pose_figure
 from isp_sim.scenes.people.layout import Layout, lay_out
-from isp_sim.scenes.people.light import SUN, Sky, area
+from isp_sim.scenes.people.places import indoor, outdoor
 from isp_sim.scenes.people.placing import Someone
-from isp_sim.scenes.people.poses import LIBRARY, Pose, draw_pose
+from isp_sim.scenes.people.raycast.camera import Camera
+from isp_sim.scenes.people.raycast.light import SUN, Sky, area
 from isp_sim.scenes.people.shapes import HULL, Builder, turn_y
-from isp_sim.scenes.people.skeleton import ANGLES, SIDES, draw_build, joint_array, pose_figure
 from isp_sim.scenes.people.source import People
 from models.data.crops import crop_affine, joints_in_crop, mirrored
 

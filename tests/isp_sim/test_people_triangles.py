@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from isp_sim.scenes.people import materials
-from isp_sim.scenes.people.camera import Camera
-from isp_sim.scenes.people.hierarchy import shadowed
-from isp_sim.scenes.people.light import Lights, Sky
-from isp_sim.scenes.people.mesh import Mesh
-from isp_sim.scenes.people.render import render
+from isp_sim.scenes.people.raycast.camera import Camera
+from isp_sim.scenes.people.raycast.hierarchy import shadowed
+from isp_sim.scenes.people.raycast.light import Lights, Sky
+from isp_sim.scenes.people.raycast.mesh import Mesh
+from isp_sim.scenes.people.raycast.render import render
+from isp_sim.scenes.people.raycast.triangles import OPEN, entered, gather_bodies, on_triangle, rasterise
 from isp_sim.scenes.people.shapes import Builder, turn_x, turn_y
-from isp_sim.scenes.people.triangles import OPEN, entered, gather_bodies, on_triangle, rasterise
 
 
 def sphere(radius, at, rings=24, row=0):

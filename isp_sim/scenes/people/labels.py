@@ -5,11 +5,11 @@ from jaxtyping import Bool, Float64
 
 from isp_sim.scenes import JOINTS, Person
 from isp_sim.scenes.people.bodies.body import joint_slack
-from isp_sim.scenes.people.camera import Camera
-from isp_sim.scenes.people.mesh import Mesh
-from isp_sim.scenes.people.render import Rendered
-from isp_sim.scenes.people.skeleton import Build
-from isp_sim.scenes.people.triangles import entered
+from isp_sim.scenes.people.figure.skeleton import Build
+from isp_sim.scenes.people.raycast.camera import Camera
+from isp_sim.scenes.people.raycast.mesh import Mesh
+from isp_sim.scenes.people.raycast.render import Rendered
+from isp_sim.scenes.people.raycast.triangles import entered
 
 Planes = dict[str, np.ndarray]
 DEPTH_LIMIT_MM = 65535

@@ -9,12 +9,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from isp_sim import streams
-from isp_sim.scenes.people import crowd, indoor, outdoor
-from isp_sim.scenes.people.camera import Camera
+from isp_sim.scenes.people import crowd
 from isp_sim.scenes.people.materials import Materials
+from isp_sim.scenes.people.places import indoor, outdoor
+from isp_sim.scenes.people.places.world import World
 from isp_sim.scenes.people.placing import ASPECT, UNIT, Placer, Someone, UnplaceableError
+from isp_sim.scenes.people.raycast.camera import Camera
 from isp_sim.scenes.people.shapes import Shapes, gather
-from isp_sim.scenes.people.world import World
 
 INDOOR_REACH_M, HALL_REACH_M = 15.0, 40.0
 """How far away somebody in a room, in a hall can be. ExLPose's indoor sessions show people down to 0.06 of the

@@ -6,19 +6,20 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from isp_sim.scenes import JOINTS
-from isp_sim.scenes.people import crowd, furniture, semantics
+from isp_sim.scenes.people import crowd, semantics
 from isp_sim.scenes.people.bodies.body import body, joint_slack
-from isp_sim.scenes.people.camera import Camera
-from isp_sim.scenes.people.clothes import Outfit, draw_outfit
-from isp_sim.scenes.people.intersect import Solids, pack
+from isp_sim.scenes.people.figure.clothes import Outfit, draw_outfit
+from isp_sim.scenes.people.figure.outline import outline
+from isp_sim.scenes.people.figure.poses import SHARES, Pose, draw_pose
+from isp_sim.scenes.people.figure.skeleton import Build, Figure, draw_build, joint_array, pose_figure
 from isp_sim.scenes.people.materials import Materials
-from isp_sim.scenes.people.mesh import Mesh
-from isp_sim.scenes.people.outline import outline
-from isp_sim.scenes.people.poses import SHARES, Pose, draw_pose
+from isp_sim.scenes.people.places import furniture
+from isp_sim.scenes.people.places.world import World
+from isp_sim.scenes.people.raycast.camera import Camera
+from isp_sim.scenes.people.raycast.intersect import Solids, pack
+from isp_sim.scenes.people.raycast.mesh import Mesh
+from isp_sim.scenes.people.raycast.trace import seen
 from isp_sim.scenes.people.shapes import Builder, Matrix, Shapes, Vector, turn_y
-from isp_sim.scenes.people.skeleton import Build, Figure, draw_build, joint_array, pose_figure
-from isp_sim.scenes.people.trace import seen
-from isp_sim.scenes.people.world import World
 
 ASPECT = 1.6
 WITHIN = 0.8

@@ -9,9 +9,9 @@ from isp_sim.choices import FROZEN
 from isp_sim.scenes import JOINTS, Scene
 from isp_sim.scenes.people import labels
 from isp_sim.scenes.people.layout import Layout, lay_out
-from isp_sim.scenes.people.light import Lights
-from isp_sim.scenes.people.mesh import Mesh
-from isp_sim.scenes.people.render import Rendered, render
+from isp_sim.scenes.people.raycast.light import Lights
+from isp_sim.scenes.people.raycast.mesh import Mesh
+from isp_sim.scenes.people.raycast.render import Rendered, render
 from isp_sim.scenes.people.semantics import CLASSES
 from isp_sim.units import Radiance
 

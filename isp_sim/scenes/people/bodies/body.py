@@ -10,10 +10,10 @@ from isp_sim.scenes.people.bodies.carried import carried
 from isp_sim.scenes.people.bodies.dress import dressed
 from isp_sim.scenes.people.bodies.pose import posed
 from isp_sim.scenes.people.bodies.shape import shaped
-from isp_sim.scenes.people.clothes import Outfit
-from isp_sim.scenes.people.mesh import Mesh
-from isp_sim.scenes.people.poses import Pose
-from isp_sim.scenes.people.skeleton import Build, Figure, joint_array
+from isp_sim.scenes.people.figure.clothes import Outfit
+from isp_sim.scenes.people.figure.poses import Pose
+from isp_sim.scenes.people.figure.skeleton import Build, Figure, joint_array
+from isp_sim.scenes.people.raycast.mesh import Mesh
 
 SLACK = {
     "shoulder": 0.060, "elbow": 0.046, "wrist": 0.036, "hip": 0.105, "knee": 0.056, "ankle": 0.052, "head": 0.065,

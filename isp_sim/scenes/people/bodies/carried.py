@@ -4,10 +4,10 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from isp_sim.scenes.people.bodies.pose import Rig, unit
-from isp_sim.scenes.people.clothes import Outfit
-from isp_sim.scenes.people.poses import Pose
+from isp_sim.scenes.people.figure.clothes import Outfit
+from isp_sim.scenes.people.figure.poses import Pose
+from isp_sim.scenes.people.figure.skeleton import SIDES
 from isp_sim.scenes.people.shapes import Matrix, Vector
-from isp_sim.scenes.people.skeleton import SIDES
 
 Points = Float64[np.ndarray, "n 3"]
 Triangles = Int64[np.ndarray, "m 3"]

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float32, Int32
 
 from isp_sim.scenes.people.bodies.asset import Asset, Piece
 from isp_sim.scenes.people.bodies.blend import smooth_normals
-from isp_sim.scenes.people.clothes import BAGS, HAIR, Outfit, Worn
+from isp_sim.scenes.people.figure.clothes import BAGS, HAIR, Outfit, Worn
 
 HEM = 0.08
 """Skin so near to a hem that was cut, in lengths of a segment, is not hidden."""

@@ -10,8 +10,8 @@ from jaxtyping import Float32, Float64
 
 from isp_sim.scenes.people.bodies.asset import Asset
 from isp_sim.scenes.people.bodies.hands import CLOSE, FINGERS, GRIPS
+from isp_sim.scenes.people.figure.skeleton import SIDES, Build, Figure
 from isp_sim.scenes.people.shapes import Matrix, Vector, turn_y
-from isp_sim.scenes.people.skeleton import SIDES, Build, Figure
 
 UP = np.array([0.0, 1.0, 0.0])
 SHOULDER = 0.11

@@ -7,7 +7,7 @@ from jaxtyping import Float32
 
 from isp_sim.scenes.people.bodies.asset import Asset
 from isp_sim.scenes.people.bodies.blend import mixed
-from isp_sim.scenes.people.skeleton import ANCESTRIES, Build
+from isp_sim.scenes.people.figure.skeleton import ANCESTRIES, Build
 
 AGES = ((1.0, "baby"), (10.0, "child"), (25.0, "young"), (90.0, "old"))
 """Years of MakeHuman's age targets."""

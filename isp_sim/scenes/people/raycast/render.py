@@ -10,15 +10,15 @@ from isp_sim import streams  # noqa: F401  (names the cache of compiled kernels)
 from isp_sim.parallel_rows import in_rows
 from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people import semantics
-from isp_sim.scenes.people.camera import TILE, Camera, direction, tiles
-from isp_sim.scenes.people.intersect import INSTANCE, KIND, MESH, NONE, Solids, pack
-from isp_sim.scenes.people.light import Lights
-from isp_sim.scenes.people.mesh import Mesh
-from isp_sim.scenes.people.shade import radiance
+from isp_sim.scenes.people.raycast.camera import TILE, Camera, direction, tiles
+from isp_sim.scenes.people.raycast.intersect import INSTANCE, KIND, MESH, NONE, Solids, pack
+from isp_sim.scenes.people.raycast.light import Lights
+from isp_sim.scenes.people.raycast.mesh import Mesh
+from isp_sim.scenes.people.raycast.shade import radiance
+from isp_sim.scenes.people.raycast.textures import SIZE
+from isp_sim.scenes.people.raycast.trace import nearest, tree
+from isp_sim.scenes.people.raycast.triangles import ROW, Bodies, gather_bodies, rasterise
 from isp_sim.scenes.people.shapes import Shapes
-from isp_sim.scenes.people.textures import SIZE
-from isp_sim.scenes.people.trace import nearest, tree
-from isp_sim.scenes.people.triangles import ROW, Bodies, gather_bodies, rasterise
 
 TURNS = ((0, 8, 2, 10), (12, 4, 14, 6), (3, 11, 1, 9), (15, 7, 13, 5))
 """Which of 16 places on a light a pixel looks at, by row and column modulo 4."""

@@ -3,9 +3,9 @@
 import numpy as np
 
 from isp_sim.scenes.people import semantics
-from isp_sim.scenes.people.clothes import Outfit
+from isp_sim.scenes.people.figure.clothes import Outfit
+from isp_sim.scenes.people.figure.skeleton import SIDES, Build, Figure
 from isp_sim.scenes.people.shapes import OPEN_END, Builder, Shapes
-from isp_sim.scenes.people.skeleton import SIDES, Build, Figure
 
 LIMB = {"shoulder": 0.036, "elbow": 0.026, "wrist": 0.018, "thigh": 0.052, "knee": 0.035, "ankle": 0.023}
 """Radii at the joints, clothes included, over stature. Assumed, set by eye on rendered figures, as the others below."""

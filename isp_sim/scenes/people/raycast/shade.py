@@ -4,11 +4,11 @@ import numba
 import numpy as np
 
 from isp_sim.scenes.people import materials as m
-from isp_sim.scenes.people.intersect import KIND, MESH, normal
-from isp_sim.scenes.people.light import ambient, irradiance, sky_radiance
+from isp_sim.scenes.people.raycast.intersect import KIND, MESH, normal
+from isp_sim.scenes.people.raycast.light import ambient, irradiance, sky_radiance
+from isp_sim.scenes.people.raycast.textures import SIZE, facade, mix, noise, share, surface
+from isp_sim.scenes.people.raycast.triangles import CORNERS, on_triangle, turned_away
 from isp_sim.scenes.people.shapes import CONE
-from isp_sim.scenes.people.textures import SIZE, facade, mix, noise, share, surface
-from isp_sim.scenes.people.triangles import CORNERS, on_triangle, turned_away
 
 SKYLINE = 0.38
 """Sine of the height up to which houses hide the sky in a reflection. Assumed."""

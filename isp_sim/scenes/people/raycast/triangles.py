@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from isp_sim.parallel_rows import in_rows
-from isp_sim.scenes.people.hierarchy import hierarchy
-from isp_sim.scenes.people.mesh import Mesh
+from isp_sim.scenes.people.raycast.hierarchy import hierarchy
+from isp_sim.scenes.people.raycast.mesh import Mesh
 
 ROW, CORNERS = 9, 10
 """Columns of a triangle: corner, two edges, then the row of its surface in `Solids` and its vertices' numbers."""

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from isp_sim.scenes.people import cars, furniture, kerbside, semantics
-from isp_sim.scenes.people import light as li
 from isp_sim.scenes.people import materials as m
+from isp_sim.scenes.people import semantics
 from isp_sim.scenes.people.materials import Materials, Rgb, lch
-from isp_sim.scenes.people.paints import StreetPaints, street_paints
+from isp_sim.scenes.people.places import cars, furniture, kerbside
+from isp_sim.scenes.people.places.paints import StreetPaints, street_paints
+from isp_sim.scenes.people.places.world import World
+from isp_sim.scenes.people.raycast import light as li
 from isp_sim.scenes.people.shapes import Builder, turn_y
-from isp_sim.scenes.people.world import World
 
 KINDS = ("street", "square", "park")
 

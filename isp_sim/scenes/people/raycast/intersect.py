@@ -5,8 +5,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from isp_sim.scenes.people import materials as m
+from isp_sim.scenes.people.raycast.textures import SIZE, bare
 from isp_sim.scenes.people.shapes import BALL, BOX, CONE, HULL, Shapes
-from isp_sim.scenes.people.textures import SIZE, bare
 
 NONE = 1e30
 MESH = 4

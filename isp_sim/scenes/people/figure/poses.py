@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from isp_sim.scenes.people.skeleton import ANGLES, LIMITS, PAIRED, SIDES, SIDEWAYS
+from isp_sim.scenes.people.figure.skeleton import ANGLES, LIMITS, PAIRED, SIDES, SIDEWAYS
 
 Spread = tuple[float, float]
 

@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from isp_sim.scenes.people import furniture, semantics
-from isp_sim.scenes.people.furniture import UP
-from isp_sim.scenes.people.paints import StreetPaints
+from isp_sim.scenes.people import semantics
+from isp_sim.scenes.people.places import furniture
+from isp_sim.scenes.people.places.furniture import UP
+from isp_sim.scenes.people.places.paints import StreetPaints
+from isp_sim.scenes.people.places.world import World
 from isp_sim.scenes.people.shapes import OPEN_END, OPEN_START, turn_y
-from isp_sim.scenes.people.world import World
 
 THINGS = ("bin", "bollards", "planter", "sign", "parasol", "bench")
 

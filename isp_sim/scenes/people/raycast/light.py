@@ -13,11 +13,11 @@ import numpy as np
 from jaxtyping import Float64
 
 from isp_sim.scenes.people import materials as m
-from isp_sim.scenes.people.hierarchy import shadowed
-from isp_sim.scenes.people.intersect import INSTANCE
 from isp_sim.scenes.people.materials import Rgb
-from isp_sim.scenes.people.textures import noise
-from isp_sim.scenes.people.trace import blocked
+from isp_sim.scenes.people.raycast.hierarchy import shadowed
+from isp_sim.scenes.people.raycast.intersect import INSTANCE
+from isp_sim.scenes.people.raycast.textures import noise
+from isp_sim.scenes.people.raycast.trace import blocked
 
 SUN, LAMP, WINDOW = 0, 1, 2
 SUN_RADIUS = 0.00465

@@ -6,7 +6,7 @@ import numba
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from isp_sim.scenes.people.intersect import enter
+from isp_sim.scenes.people.raycast.intersect import enter
 
 LEAF = 1  # solids in a leaf of the tree
 

@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 
-from isp_sim.scenes.people.trace import misses
+from isp_sim.scenes.people.raycast.trace import misses
 
 LEAF, BINS = 4, 12  # triangles in a leaf; places tried for a split
 

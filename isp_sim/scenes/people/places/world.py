@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float64
 
-from isp_sim.scenes.people.light import Sky
+from isp_sim.scenes.people.raycast.light import Sky
 from isp_sim.scenes.people.shapes import Builder
 
 

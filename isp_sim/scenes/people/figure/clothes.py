@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from isp_sim.scenes.people import materials as m
+from isp_sim.scenes.people.figure.skeleton import ANCESTRIES, Build
 from isp_sim.scenes.people.materials import Materials, Rgb
-from isp_sim.scenes.people.skeleton import ANCESTRIES, Build
 
 WHOLE = 9.0
 """A reach past every hem."""

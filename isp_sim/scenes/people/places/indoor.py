@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from isp_sim.scenes.people import furniture, semantics
-from isp_sim.scenes.people import light as li
 from isp_sim.scenes.people import materials as m
+from isp_sim.scenes.people import semantics
 from isp_sim.scenes.people.materials import Materials, Rgb
-from isp_sim.scenes.people.paints import RoomPaints, room_paints
+from isp_sim.scenes.people.places import furniture
+from isp_sim.scenes.people.places.paints import RoomPaints, room_paints
+from isp_sim.scenes.people.places.world import World
+from isp_sim.scenes.people.raycast import light as li
 from isp_sim.scenes.people.shapes import OPEN_END, OPEN_START, Builder, turn_y
-from isp_sim.scenes.people.world import World
 
 LAMP_LIGHTS, WINDOW_WALLS = 3, 2
 """A ceiling's panels shine as so many lights, a wall's windows as one: each costs a shadow ray a pixel."""

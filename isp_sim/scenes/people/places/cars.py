@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from isp_sim.scenes.people import semantics
-from isp_sim.scenes.people.furniture import UP
+from isp_sim.scenes.people.places.furniture import UP
 from isp_sim.scenes.people.shapes import Builder, Matrix, Vector
 
 Plane = tuple[float, float, float, float]

@@ -1,0 +1,1 @@
+"""Where people are: rooms, streets, squares and parks, as solids, materials and light."""

@@ -1,0 +1,1 @@
+"""Solids and meshes under light → radiance, instances, classes and depth, in numba."""
