@@ -1,14 +1,16 @@
 """Built-in scenes with people: drawn from a seed, ray-cast over solids and meshes, labelled exactly.
 
-| file | what |
+| room or file | what |
 |---|---|
-| `skeleton`, `poses` | bones, joint limits; what people do |
-| `clothes`, `bodies`, `mesh` | what somebody wears; a figure dressed, as triangles |
-| `shapes`, `materials` | solids and what surfaces are made of |
-| `indoor`, `outdoor`, `paints`, `furniture`, `light` | the world round them |
-| `crowd`, `outline`, `placing`, `layout` | how many, how large, where, who hides whom: ExLPose's statistics |
-| `intersect`, `trace`, `hierarchy`, `triangles`, `textures`, `shade`, `camera`, `render` | the ray caster |
+| `shapes`, `materials`, `semantics` | solids, what surfaces are made of, classes |
+| `raycast` | rays, solids and triangles under light: the picture and its planes |
+| `figure` | bones, joint limits, poses, clothes, the outline that people are placed by |
+| `bodies` | a figure dressed, as triangles |
+| `places` | rooms, streets, squares and parks round them |
+| `crowd`, `placing`, `layout` | how many, how large, where, who hides whom: ExLPose's statistics |
 | `labels`, `source` | joints, boxes, planes; `People`, the scene source |
+
+Each room imports from those above it only.
 
 Coordinates. There is one frame, the camera's before it is pitched: x to the picture's right, y up, z away from the
 camera, metres. It is left-handed: a right-handed frame with the same x and y has z towards the camera. Solids,
