@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from isp_sim.files import remove_remnants, write_atomically
 from isp_sim.progress import Progress
 from isp_sim.rigfile import load_yaml
+from models.engine.allocator import keep_freed_memory
 from models.engine.distributed import Processes
 from models.engine.weights_file import read_tensors, write_tensors
 
@@ -173,6 +174,7 @@ class Training:
         Raises:
             FloatingPointError: the loss is not a number; the last epoch's checkpoint is kept.
         """
+        keep_freed_memory()
         for epoch in range(len(self.history), self.recipe.epochs):
             start = time.monotonic()
             with (
