@@ -1,26 +1,21 @@
 """Calibration sessions on disk: EMVA 1288 text files, CSV lists of pictures, folders of raws."""
 
-import contextlib
 import math
 from collections import defaultdict
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
-import rawpy
 
 from calibration.emva.frame_statistics import Frame
 from calibration.emva.session import BAYER, Session, Setting, Source
 from isp_sim.csv_files import read_rows
-from isp_sim.dng import read_dng
 from isp_sim.picture_files import read_picture as codes_of
-from isp_sim.scenes.raws import libraw_reason
+from isp_sim.raw import Raw
+from isp_sim.raw_files import open_raw
 
 COLUMNS = ("file", "kind", "exposure_us", "gain_db")
-BASE_ISO = 100
-"""A raw's ISO counts as 0 dB at this one."""
 
 
 def open_session(path: Path, cfa: str = "", bits: int | None = None) -> Session:
@@ -125,14 +120,18 @@ def raw_session(folder: Path) -> Session:
     """Raws of one camera in `flats` and `darks`: exposure and gain from their metadata."""
     frames: dict[Setting, list[Source]] = defaultdict(list)
     cameras: set[tuple[str, str, str]] = set()
-    first: _Metadata | None = None
+    first: Raw | None = None
     for part, kind in (("flats", "flat"), ("darks", "dark")):
         for path in sorted((folder / part).glob("*")) if (folder / part).is_dir() else ():
             if not path.is_file() or path.name.startswith("."):
                 continue
-            about = _metadata(path)
-            cameras.add((about.make, about.model, about.cfa))
-            setting = Setting("flat" if kind == "flat" else "dark", about.gain_db, about.exposure_us)
+            about = open_raw(path, upright=False)  # noise lies on the sensor's rows
+            for what, value in (("exposure time", about.exposure_us), ("ISO", about.gain_db)):
+                if math.isnan(value):
+                    raise ValueError(f"{path}: states no {what}, without which a frame tells nothing of the sensor")
+            model = about.model or path.suffix.removeprefix(".").upper()
+            cameras.add((about.make or "unknown", model, about.cfa))
+            setting = Setting("flat" if kind == "flat" else "dark", round(about.gain_db, 6), about.exposure_us)
             frames[setting].append(Source(f"{part}/{path.name}", partial(_read_raw, path)))
             first = first or about
     if first is None:
@@ -141,58 +140,14 @@ def raw_session(folder: Path) -> Session:
         raise ValueError(
             f"{folder}: expected raws of one camera, found {' and '.join(' '.join(c) for c in sorted(cameras))}"
         )
+    make, model, _ = cameras.pop()
     settled = {setting: tuple(sources) for setting, sources in frames.items()}
-    bits = max(1, math.ceil(math.log2(first.white_dn + 1)))
+    bits = max(1, math.ceil(math.log2(first.white_level_dn + 1)))
     return Session(
-        folder.resolve().name, settled, first.white_dn, bits, first.cfa, first.black_dn, first.make, first.model,
-        str(folder),
+        folder.resolve().name, settled, first.white_level_dn, bits, first.cfa, float(np.mean(first.black_level_dn)),
+        make, model, str(folder),
     )  # fmt: skip
 
 
-class _Metadata(NamedTuple):
-    """Metadata of a raw."""
-
-    cfa: str
-    black_dn: float
-    white_dn: int
-    exposure_us: float
-    gain_db: float
-    make: str
-    model: str
-
-
-def _metadata(path: Path) -> _Metadata:
-    """Of our own DNG exactly as written, of others as LibRaw reads it."""
-    if path.suffix.lower() == ".dng":
-        with contextlib.suppress(ValueError):
-            raw = read_dng(path)
-            black, gain = float(np.mean(raw.black_level_dn)), round(raw.gain_db, 6)
-            names = (raw.make or "unknown", raw.model or "unknown")
-            return _Metadata(raw.cfa, black, raw.white_level_dn, raw.exposure_us, gain, *names)
-    try:
-        with rawpy.imread(str(path)) as raw:
-            pattern, names = raw.raw_pattern, raw.color_desc.decode()
-            if pattern is None or pattern.shape != (2, 2):
-                raise ValueError(f"{path}: not a raw with a Bayer mosaic of 2×2")
-            return _Metadata(
-                cfa="".join(names[i] for i in pattern.ravel()),
-                black_dn=float(np.mean(raw.black_level_per_channel)),
-                white_dn=int(raw.white_level),
-                exposure_us=round(float(raw.other.shutter) * 1e6, 3),
-                gain_db=round(20 * math.log10(max(float(raw.other.iso_speed), 1e-3) / BASE_ISO), 4),
-                make="unknown",
-                model=path.suffix.removeprefix(".").upper(),
-            )
-    except rawpy.LibRawError as fault:
-        raise ValueError(f"{path}: not a readable raw ({libraw_reason(fault)})") from None
-
-
 def _read_raw(path: Path) -> Frame:
-    if path.suffix.lower() == ".dng":
-        with contextlib.suppress(ValueError):
-            return np.asarray(read_dng(path).counts)
-    try:
-        with rawpy.imread(str(path)) as raw:
-            return np.asarray(raw.raw_image_visible, np.uint16).copy()
-    except rawpy.LibRawError as fault:
-        raise ValueError(f"not a readable raw: {libraw_reason(fault)}") from None
+    return np.asarray(open_raw(path, upright=False).counts)

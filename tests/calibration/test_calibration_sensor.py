@@ -486,7 +486,7 @@ def test_a_folder_at_fault_is_named_as_it_was_given(tmp_path, capsys):
     (tmp_path / "session" / "flats" / "a.dng").write_text("no DNG")
     assert main([str(tmp_path / "session")]) == 1
     told = capsys.readouterr().err
-    assert f"{tmp_path / 'session' / 'flats' / 'a.dng'}: not a readable raw (" in told and "b'" not in told
+    assert f"{tmp_path / 'session' / 'flats' / 'a.dng'} cannot be read by LibRaw: " in told and "b'" not in told
     (sources,) = list(session_of(GOOD[:1]).frames.values())[:1]
     how = (100.0, 0.0, 100, (1.0, 1.0, 1.0), ((1.0, 0, 0), (0, 1.0, 0), (0, 0, 1.0)), (), "maker", "model", "1")
     write_dng(
