@@ -53,6 +53,9 @@ def parser(prog: str = "python -m capture.align") -> argparse.ArgumentParser:
         help="folder with raw/*.dng (a session of isp-sim grab, a run of isp-sim generate), folder with bright/ "
         "and dark/ pictures named as ExLPose's, or a CSV with columns bright, dark[, session]",
     )
+    parser.add_argument(
+        "--anywhere", action="store_true", help="a CSV may name files outside its own folder, to which it is confined"
+    )
     parser.add_argument("--out", type=Path, help="folder of the data set [out/aligned]")
     parser.add_argument(
         "--rig", help="rig file or name; tells how much light the arms get [the folder's rig.yaml, or exlpose]"
@@ -143,7 +146,7 @@ def align(args: argparse.Namespace) -> "list[Outcome]":
     from capture.registration import photometry
     from isp_sim.dataset import DatasetWriter
 
-    pairs, faults = find_pairs(args.captures)
+    pairs, faults = find_pairs(args.captures, args.anywhere)
     rig = _rig(args)
     settings = AlignSettings(
         _onto(args), args.resampler, args.match, args.limit_px, args.distortion, args.reference, args.summed,

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 TEMPORARY = ".part-"
@@ -39,6 +39,23 @@ def remove_remnants(folder: Path) -> None:
     """Delete what a killed process left half-written in a folder."""
     for remnant in folder.glob(f"{TEMPORARY}*"):
         remnant.unlink(missing_ok=True)
+
+
+def listed(file: Path, name: str, anywhere: bool = False) -> Path:
+    """The path of a file that a list names, relative to the list's own folder.
+
+    Args:
+        file: the list.
+        name: as it stands there; backslashes are read as `/`.
+        anywhere: whether it may lie elsewhere.
+
+    Raises:
+        ValueError: it leads out of that folder, and may not.
+    """
+    pure = PurePosixPath(name.replace("\\", "/"))
+    if not anywhere and (pure.is_absolute() or ".." in pure.parts):
+        raise ValueError(f"{file}: {name!r} leads out of the list's folder; add --anywhere if that is meant")
+    return file.parent / pure
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -82,6 +82,7 @@ def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
         shots_per_scene=args.shots_per_scene,
         subset=args.subset,
         labels_orientation=args.labels_orientation,
+        linear=args.linear,
         out=args.out or Path("out") / rig.name,
         annotations=args.annotations,
         skip_unusable=args.skip_unusable,
@@ -95,7 +96,9 @@ def _scenes(args: argparse.Namespace, rig: "Rig", shots: "list[Shot]") -> "Scene
     from isp_sim.scenes.photos import Photos
     from isp_sim.scenes.sources import open_scenes
 
-    source = open_scenes(args.scenes, args.annotations, rig, args.seed, args.motion_samples, args.labels_orientation)
+    source = open_scenes(
+        args.scenes, args.annotations, rig, args.seed, args.motion_samples, args.labels_orientation, args.linear
+    )
     if isinstance(source, Photos):
         _print_doubts(source, shots, args.skip_unusable)
     elif args.labels_orientation is not None:
@@ -133,6 +136,8 @@ def _photo_frames(args: argparse.Namespace, rig: "PhotoPairRig") -> "PhotoFrames
             raise ValueError(
                 f"--{name.replace('_', '-')}: rig {rig.name} makes its pairs from raw files and takes none"
             )
+    if args.linear:
+        raise ValueError(f"--linear: rig {rig.name} makes its pairs from raw files, which are linear")
     if args.scenes in BUILT_IN or args.device != "cpu":
         raise ValueError(f"rig {rig.name} takes raw files, on the cpu: give --scenes a raw file or a folder of them")
     return PhotoFrames(Path(args.scenes), rig.height_px, rig.width_px)

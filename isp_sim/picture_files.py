@@ -5,6 +5,7 @@ that are not sRGB are brought there, or refused.
 """
 
 import io
+import os
 import warnings
 from pathlib import Path
 
@@ -100,6 +101,27 @@ def read_unit(path: Path) -> Float32[np.ndarray, "height width 3"]:
     """
     codes = read_picture(path, ANY_DEPTH)
     return codes.astype(np.float32) / np.float32(np.iinfo(codes.dtype).max)
+
+
+def read_linear(path: Path) -> Float32[np.ndarray, "height width 3"]:
+    """Linear light of a picture of 16 bits, whose top code is 1, or of OpenEXR; what lies below 0 becomes 0.
+
+    Raises:
+        ValueError: not such a picture, or it holds NaN or infinity.
+    """
+    if path.suffix.lower() != ".exr":
+        codes = read_picture(path, ANY_DEPTH)
+        if codes.dtype != np.uint16:
+            raise ValueError(f"{path}: has 8 bits, too few for linear light; expected 16, or OpenEXR")
+        return codes.astype(np.float32) / np.float32(65535)
+    os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")  # OpenCV reads strangers' only where told to
+    try:
+        light = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+    except cv2.error:
+        light = None
+    if light is None or not np.isfinite(light).all():
+        raise ValueError(f"{path}: not a whole OpenEXR picture of finite numbers")
+    return np.ascontiguousarray(light[..., ::-1], dtype=np.float32).clip(0, None)
 
 
 def jpeg(picture: UInt8[np.ndarray, "height width 3"], quality: int = 88) -> bytes:

@@ -16,6 +16,7 @@ from isp_sim.raw import Raw, turned
 from isp_sim.transfer import REC709_TO_XYZ
 from isp_sim.units import Counts
 
+Row = tuple[float, float, float]
 PIXELS_A_BYTE = 64
 """No raw is compressed further; LibRaw gives stripes for what a shorter file lacks."""
 BASE_ISO = 100
@@ -109,7 +110,7 @@ def through_libraw(path: Path, upright: bool = True) -> Raw:
         return turned(frame, raw.sizes.flip if upright else 0)
 
 
-def _colours(path: Path, raw: rawpy.RawPy) -> tuple[tuple[float, float, float], tuple[tuple[float, ...], ...]]:
+def _colours(path: Path, raw: rawpy.RawPy) -> tuple[Row, tuple[Row, ...]]:
     """Camera RGB of a neutral, its largest 1, and XYZ → camera RGB."""
     gains = np.array(raw.camera_whitebalance[:3], float)
     camera, to_rec709 = np.array(raw.rgb_xyz_matrix[:3], float), np.array(raw.color_matrix[:, :3], float)
@@ -120,13 +121,12 @@ def _colours(path: Path, raw: rawpy.RawPy) -> tuple[tuple[float, float, float], 
     return colours_of(1 / gains if min(gains) > 0 else None, camera)
 
 
-def colours_of(
-    neutral: np.ndarray | None, camera: np.ndarray
-) -> tuple[tuple[float, float, float], tuple[tuple[float, ...], ...]]:
+def colours_of(neutral: np.ndarray | None, camera: np.ndarray) -> tuple[Row, tuple[Row, ...]]:
     """Neutral with a largest of 1 (None: daylight's), and XYZ → camera RGB whose daylight white has a largest of 1."""
     daylight = camera @ np.array(REC709_TO_XYZ).sum(axis=1)
     red, green, blue = (daylight if neutral is None else neutral) / np.max(daylight if neutral is None else neutral)
-    return (float(red), float(green), float(blue)), tuple(map(tuple, (camera / daylight.max()).tolist()))
+    rows = tuple((float(x), float(y), float(z)) for x, y, z in camera / daylight.max())
+    return (float(red), float(green), float(blue)), rows
 
 
 def saturation(counts: np.ndarray, black: float, white: float) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from calibration.emva.frame_statistics import Frame
 from calibration.emva.session import BAYER, Session, Setting, Source
 from isp_sim.csv_files import read_rows
+from isp_sim.files import listed
 from isp_sim.picture_files import read_picture as codes_of
 from isp_sim.raw import Raw
 from isp_sim.raw_files import open_raw
@@ -18,7 +19,7 @@ from isp_sim.raw_files import open_raw
 COLUMNS = ("file", "kind", "exposure_us", "gain_db")
 
 
-def open_session(path: Path, cfa: str = "", bits: int | None = None) -> Session:
+def open_session(path: Path, cfa: str = "", bits: int | None = None, anywhere: bool = False) -> Session:
     """The session at a path.
 
     Args:
@@ -27,8 +28,10 @@ def open_session(path: Path, cfa: str = "", bits: int | None = None) -> Session:
         cfa: of pictures; of raws it is in their metadata. `""` is monochrome.
         bits: of the ADC, for CSV lists; else the fewest of 8, 10, 12, 14, 16 that hold the brightest flat.
 
+        anywhere: whether a text or CSV may name files that do not lie in its folder.
+
     Raises:
-        ValueError: the file's lines cannot be read, or files that it names are missing.
+        ValueError: the file's lines cannot be read, or files that it names are missing or lie elsewhere.
         FileNotFoundError: no such file or folder.
     """
     if cfa and cfa not in BAYER:
@@ -37,10 +40,12 @@ def open_session(path: Path, cfa: str = "", bits: int | None = None) -> Session:
         return raw_session(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file or folder")
-    return listed_session(path, cfa, bits) if path.suffix.lower() == ".csv" else emva_session(path, cfa)
+    if path.suffix.lower() == ".csv":
+        return listed_session(path, cfa, bits, anywhere)
+    return emva_session(path, cfa, anywhere)
 
 
-def emva_session(path: Path, cfa: str = "") -> Session:
+def emva_session(path: Path, cfa: str = "", anywhere: bool = False) -> Session:
     """EMVA 1288's text: `n bits width height`; `b exposure_ns photons` or `d exposure_ns`, then `i picture` lines."""
     names: dict[Setting, list[str]] = defaultdict(list)
     bits, setting = 0, None
@@ -54,22 +59,24 @@ def emva_session(path: Path, cfa: str = "") -> Session:
                 photons = float(values[1]) if word == "b" and len(values) > 1 else None
                 setting = Setting("flat" if word == "b" else "dark", 0.0, float(values[0]) / 1000, photons)
             elif word == "i" and setting is not None:
-                names[setting].append(rest[0].strip().replace("\\", "/"))
+                names[setting].append(rest[0].strip())
             elif word not in ("", "v"):
                 raise ValueError
         except (ValueError, IndexError):
             raise ValueError(f"{path}:{number}: {line.strip()!r} is not a line of EMVA 1288's data format") from None
     if not 1 <= bits <= 16:
         raise ValueError(f"{path}: line `n`: bits of the ADC = {bits}, expected 1 to 16")
-    return Session(path.resolve().parent.name, _pictures(path, names), (1 << bits) - 1, bits, cfa, path=str(path))
+    return Session(
+        path.resolve().parent.name, _pictures(path, names, anywhere), (1 << bits) - 1, bits, cfa, path=str(path)
+    )
 
 
-def listed_session(path: Path, cfa: str, bits: int | None) -> Session:
+def listed_session(path: Path, cfa: str, bits: int | None, anywhere: bool = False) -> Session:
     """A CSV of pictures, their names relative to it."""
     names: dict[Setting, list[str]] = defaultdict(list)
     for line, row in read_rows(path, COLUMNS, "photons"):
         names[_row(path, line, row)].append(row["file"])
-    frames = _pictures(path, names)
+    frames = _pictures(path, names, anywhere)
     if bits is None:
         brightest = max((s for s in frames if s.kind == "flat"), key=lambda s: s.exposure_us, default=None)
         top = int(frames[brightest][0].read().max()) if brightest else 255
@@ -93,14 +100,14 @@ def _row(path: Path, number: int, row: dict[str, str]) -> Setting:
     return Setting("flat" if kind == "flat" else "dark", gain, exposure, None if math.isnan(photons) else photons)
 
 
-def _pictures(path: Path, names: dict[Setting, list[str]]) -> dict[Setting, tuple[Source, ...]]:
-    """Frames of pictures named relative to a session's file. Raises ValueError: some are missing."""
-    absent = [name for listed in names.values() for name in listed if not (path.parent / name).is_file()]
+def _pictures(path: Path, names: dict[Setting, list[str]], anywhere: bool) -> dict[Setting, tuple[Source, ...]]:
+    """Frames of pictures named relative to a session's file. Raises ValueError: some are missing or lie elsewhere."""
+    absent = [name for each in names.values() for name in each if not listed(path, name, anywhere).is_file()]
     if absent:
         raise ValueError(f"{path}: {len(absent)} of its files are missing, the first is {absent[0]}")
     return {
-        setting: tuple(Source(name, partial(read_picture, path.parent / name)) for name in listed)
-        for setting, listed in names.items()
+        setting: tuple(Source(name, partial(read_picture, listed(path, name, anywhere))) for name in each)
+        for setting, each in names.items()
     }
 
 

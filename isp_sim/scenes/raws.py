@@ -151,7 +151,7 @@ def _clips_at(raw: rawpy.RawPy) -> int | None:
     clips = [saturation(seen[colours == k], blacks[k], raw.white_level) for k in present]
     gains = [balance[k] or balance[1] for k in present]  # the second green has none of its own
     reach = neutral_range(clips, [blacks[k] for k in present], gains)
-    return min(round(reach), round(raw.white_level - min(blacks)))
+    return int(min(round(reach), round(raw.white_level - min(blacks))))
 
 
 def read_sidecar(path: Path) -> Sidecar:

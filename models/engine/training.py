@@ -23,7 +23,7 @@ from isp_sim.files import remove_remnants, write_atomically
 from isp_sim.progress import Progress
 from isp_sim.rigfile import load_yaml
 from models.engine.distributed import Processes
-from models.engine.weights_file import read_tensors, write_tensors
+from models.engine.weights_file import described, read_tensors, write_tensors
 
 CHECKPOINT, LOG, CURVES = "checkpoint.safetensors", "log.csv", "curves.png"
 
@@ -250,7 +250,7 @@ class Training:
 
     def _load(self, file: Path) -> None:
         tensors, metadata = read_tensors(file)
-        there = json.loads(metadata.get("about", "{}"))
+        there = described(metadata, "about", file)
         for field, value in self.about.items():
             if there.get(field) != value:
                 raise ValueError(
@@ -271,7 +271,10 @@ class Training:
                     k: t if k == "step" else torch.empty_like(parameter, dtype=t.dtype).copy_(t)
                     for k, t in moments.items()
                 }
-        self.history = json.loads(metadata["history"])
+        try:
+            self.history = [dict(row) for row in json.loads(metadata["history"])]
+        except (KeyError, TypeError, ValueError) as fault:
+            raise ValueError(f"{file}: its metadata holds no history of a training: {fault}") from None
 
     def _report(self) -> None:
         if not self.history:
