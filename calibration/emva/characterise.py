@@ -106,7 +106,10 @@ def characterise(session: Session, reading: Reading) -> Results:
     dark_variance = np.mean([c.dark_variance for c in curves.values()], axis=0)
     gains = {base: Gain(k, False, _blacks(curves, groups))}
     gains |= {g: _gain(levels, g, groups, base, k) for g in session.gains_db if g != base}
-    current = _dark_current(levels, gains)
+    current, unlikely = _dark_current(levels, gains), []
+    if current is not None and current.high < 0:
+        unlikely = [f"dark current: {current} e⁻/s, below 0 as none can be; are the darks' exposures right?"]
+        current = None
     stack = _flat_stack(levels, base, curves)
     prnu = _prnu(levels, stack, curves, groups) if stack else None
     offsets = {g: dark_noise.offset_level(levels, session, g) for g in gains}
@@ -146,7 +149,7 @@ def characterise(session: Session, reading: Reading) -> Results:
         column_lines=dark_noise.noise_law([(p.k, p.rows.column_dn if p.rows else None) for p in points]),
         periodic=periodic,
         cut=any(c.cut for c in curves.values()),
-        dropped=tuple(reading.dropped),
+        dropped=(*reading.dropped, *unlikely),
     )
 
 

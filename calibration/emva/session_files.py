@@ -94,6 +94,8 @@ def _row(path: Path, number: int, row: dict[str, str]) -> Setting:
         try:
             value = float(text) if text or column != "photons" else math.nan
         except ValueError:
+            value = math.inf
+        if math.isinf(value) or (math.isnan(value) and column != "photons") or (column == "exposure_us" and value < 0):
             raise ValueError(f"{path}:{number}: {column} = {text!r}: expected a number") from None
         numbers.append(value)
     exposure, gain, photons = numbers

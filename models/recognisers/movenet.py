@@ -251,7 +251,7 @@ def load_movenet(path: Path) -> MoveNet:
         ValueError: no such file, not safetensors, or not MoveNet's.
     """
     tensors, metadata = read_tensors(path)
-    size = described(metadata, "network", path).get("movenet")
+    size = described(metadata, "network", path).get("movenet", "")
     if size not in get_args(SizeName):
         raise ValueError(f"{path}: its metadata names {size!r} as MoveNet's size; expected thunder or lightning")
     with torch.random.fork_rng(devices=[]):
