@@ -23,7 +23,7 @@ from isp_sim.files import remove_remnants, write_atomically
 from isp_sim.progress import Progress
 from isp_sim.rigfile import load_yaml
 from models.engine.distributed import Processes
-from models.engine.weights_file import described, read_tensors, write_tensors
+from models.engine.weights_file import described, fill, read_tensors, write_tensors
 
 CHECKPOINT, LOG, CURVES = "checkpoint.safetensors", "log.csv", "curves.png"
 
@@ -256,9 +256,7 @@ class Training:
                 raise ValueError(
                     f"{file}: of a training with {field} = {there.get(field)!r}, expected {value!r}; give another --out"
                 )
-        self.module.load_state_dict(
-            {n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")}
-        )
+        fill(self.module, {n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")}, file)
         for name, parameter in self._trained.items():
             moments = {
                 k: tensors[f"adam.{k}.{name}"]
