@@ -53,9 +53,6 @@ def parser(prog: str = "python -m capture.align") -> argparse.ArgumentParser:
         help="folder with raw/*.dng (a session of isp-sim grab, a run of isp-sim generate), folder with bright/ "
         "and dark/ pictures named as ExLPose's, or a CSV with columns bright, dark[, session]",
     )
-    parser.add_argument(
-        "--anywhere", action="store_true", help="a CSV may name files outside its own folder, to which it is confined"
-    )
     parser.add_argument("--out", type=Path, help="folder of the data set [out/aligned]")
     parser.add_argument(
         "--rig", help="rig file or name; tells how much light the arms get [the folder's rig.yaml, or exlpose]"
@@ -91,6 +88,9 @@ def parser(prog: str = "python -m capture.align") -> argparse.ArgumentParser:
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     """Labels, the data set's names, and how the run goes."""
+    parser.add_argument(
+        "--anywhere", action="store_true", help="a CSV may name files outside its own folder, to which it is confined"
+    )
     parser.add_argument(
         "--annotations",
         type=Path,

@@ -144,7 +144,8 @@ def read(session: Session, images: frozenset[Setting], threads: int, done: Calla
         level, dropped = about(setting, None)
         if 2 * level.frames < len(sources) > 3:  # the first three were not like the others: all have a say
             frames = (_readable(source, reading, []) for source in sources)
-            level, dropped = about(setting, statistics.median(float(f.mean()) for f in frames if f is not None))
+            means = [float(frame.mean()) for frame in frames if frame is not None]
+            level, dropped = about(setting, statistics.median(means)) if means else (level, dropped)
         done(len(sources))
         return (level if level.frames else None), dropped
 
