@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from isp_sim.scenes.photos import Photos
     from isp_sim.schedule import Shot
 
+MOST = 10_000_000
+"""Pairs of a run: every shot of it is planned, and so in memory, before the first."""
 NOTES_SHOWN = 5
 """Sentences about photographs of one run that are printed; the rest are counted."""
 
@@ -49,8 +51,8 @@ def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
     cores = len(os.sched_getaffinity(0))
     workers = args.workers if args.workers is not None else (cores if args.device == "cpu" else 1)
     for name, value in (("workers", workers), ("count", args.count), ("scene-count", args.scene_count)):
-        if value is not None and value < 1:
-            raise ValueError(f"--{name} {value}: expected a whole number from 1")
+        if value is not None and not 1 <= value <= MOST:
+            raise ValueError(f"--{name} {value}: expected a whole number from 1 to {MOST}")
     if args.shots_per_scene is not None and (args.shots_per_scene < 1 or args.schedule):
         raise ValueError("--shots-per-scene takes whole numbers from 1, and no --schedule, which lists its own shots")
     import torch
