@@ -22,6 +22,9 @@ def parser(prog: str = "python -m calibration.filter") -> argparse.ArgumentParse
         "let gain and exposure bring both arms well above black.",
     )
     parser.add_argument("pairs", nargs="?", type=Path, help="CSV of pairs of DNG")
+    parser.add_argument(
+        "--anywhere", action="store_true", help="the CSV may name files outside its own folder, to which it is confined"
+    )
     parser.add_argument("--rig", default="exlpose-small", help="rig file that is extended [%(default)s]")
     parser.add_argument("--name", help="of the new rig [<rig>-filter]")
     parser.add_argument("--seed", type=int, default=0, help="of the simulated frames [%(default)s]")
@@ -36,7 +39,7 @@ def work(args: argparse.Namespace) -> int:
     from calibration.filter_ratios import HEADINGS, calibrate, figures
     from isp_sim.tables import terminal_table
 
-    file, page, found = calibrate(args.pairs, args.rig, args.name, args.seed, args.out)
+    file, page, found = calibrate(args.pairs, args.rig, args.name, args.seed, args.out, args.anywhere)
     Console().print(terminal_table(f"filters of {args.rig}", HEADINGS, figures(found)))
     print(f"rig file {file}, page with plots {page}")
     print(f"next: look at the page; isp-sim generate --rig {file}")

@@ -15,6 +15,7 @@ from calibration.plots import COLOURS, new_figure
 from isp_sim import html_report
 from isp_sim.csv_files import read_rows
 from isp_sim.dng import read_dng
+from isp_sim.files import listed
 from isp_sim.optics import splitter_share
 from isp_sim.raw import Raw
 from isp_sim.rig import Rig
@@ -66,7 +67,7 @@ class Filters:
     leak: Estimate | None
 
 
-def read_pairs(path: Path, rig: Rig) -> list[PairRatio]:
+def read_pairs(path: Path, rig: Rig, anywhere: bool = False) -> list[PairRatio]:
     """Pairs from a CSV with columns well_lit, low_light (DNG beside it), nd_filter (yes, no) and perhaps light.
 
     Raises:
@@ -79,7 +80,7 @@ def read_pairs(path: Path, rig: Rig) -> list[PairRatio]:
             raise ValueError(f"{path}:{line}: nd_filter = {row['nd_filter']!r}: expected yes or no")
         if kind not in LIGHTS:
             raise ValueError(f"{path}:{line}: light = {kind!r}: expected one of {', '.join(LIGHTS)}")
-        well, low = (read_dng(path.parent / row[side]) for side in COLUMNS[:2])
+        well, low = (read_dng(listed(path, row[side], anywhere)) for side in COLUMNS[:2])
         pairs.append(_ratio(row["well_lit"], well, low, rig, row["nd_filter"] == "yes", kind))
     if not pairs:
         raise ValueError(f"{path}: lists no pairs")
@@ -282,7 +283,9 @@ def _ratios(found: Filters) -> Figure:
     return plot
 
 
-def calibrate(path: Path | None, rig_name: str, name: str | None, seed: int, out: Path) -> tuple[Path, Path, Filters]:
+def calibrate(
+    path: Path | None, rig_name: str, name: str | None, seed: int, out: Path, anywhere: bool = False
+) -> tuple[Path, Path, Filters]:
     """Read the pairs, fit, write rig file and page; the files written and the figures. Raises as `read_pairs`.
 
     Args:
@@ -291,13 +294,14 @@ def calibrate(path: Path | None, rig_name: str, name: str | None, seed: int, out
         name: of the new rig; None: `<rig>-filter`.
         seed: of the simulated frames.
         out: folder of both.
+        anywhere: whether the CSV may name files that do not lie in its folder.
     """
     rig = load_rig(rig_name)
     if path is None:
         from calibration.simulated_rig import filter_pairs  # brings the simulator
 
         path = filter_pairs(rig, out / "pairs", seed)
-    found = characterise(read_pairs(path, rig), rig)
+    found = characterise(read_pairs(path, rig, anywhere), rig)
     name = name or f"{rig.name}-filter"
     text = rig_file(rig, extended(rig_name, out), name, found)
     file, page = write_result(out, name, text, "Filter calibration", page_blocks(found))

@@ -46,6 +46,9 @@ def parser(prog: str = "python -m calibration.sensor") -> argparse.ArgumentParse
     parser.add_argument("--cfa", default="", help="colours of the 2×2 tile of pictures, such as RGGB [monochrome]")
     parser.add_argument("--bits", type=int, help="of the ADC, for a CSV [the fewest that hold the brightest flat]")
     parser.add_argument(
+        "--anywhere", action="store_true", help="a list may name files outside its own folder, to which it is confined"
+    )
+    parser.add_argument(
         "--like", default="ideal", help="sensor whose figures stand where nothing is measured [%(default)s]"
     )
     parser.add_argument("--max-gain-db", type=float, help="the camera's highest gain [the session's]")
@@ -74,7 +77,7 @@ def open_requested(args: argparse.Namespace) -> "Session":
     if args.session is not None:
         from calibration.emva.session_files import open_session
 
-        return open_session(args.session, args.cfa, args.bits)
+        return open_session(args.session, args.cfa, args.bits, args.anywhere)
     from calibration.emva.simulated import simulated_session
 
     width, height = args.size

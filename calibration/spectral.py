@@ -1,12 +1,12 @@
 """Spectral sensitivities of a camera → its matrix from linear Rec. 709, as sensor files state it."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from isp_sim.files import read_json
 from isp_sim.scenes.charts import patch_colours
 
 
@@ -40,7 +40,7 @@ def _sensitivities(path: Path, wavelengths: Sequence[str]) -> NDArray[np.float64
     """Wavelengths × (R, G, B) of a spectral file."""
     span = f"spectral_data.data.main must hold R, G, B at {wavelengths[0]}, {wavelengths[1]} … {wavelengths[-1]} nm"
     try:
-        curves = json.loads(path.read_bytes())["spectral_data"]["data"]["main"]
+        curves = read_json(path)["spectral_data"]["data"]["main"]
         values = np.array([curves[nm] for nm in wavelengths], dtype=np.float64)
     except (KeyError, TypeError, ValueError) as fault:
         raise ValueError(f"{path}: {span}; {type(fault).__name__}: {fault}") from None

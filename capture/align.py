@@ -89,6 +89,9 @@ def parser(prog: str = "python -m capture.align") -> argparse.ArgumentParser:
 def _add_run(parser: argparse.ArgumentParser) -> None:
     """Labels, the data set's names, and how the run goes."""
     parser.add_argument(
+        "--anywhere", action="store_true", help="a CSV may name files outside its own folder, to which it is confined"
+    )
+    parser.add_argument(
         "--annotations",
         type=Path,
         help="COCO keypoints on the well-lit frames, or the isp-sim generate run the frames come from "
@@ -143,7 +146,7 @@ def align(args: argparse.Namespace) -> "list[Outcome]":
     from capture.registration import photometry
     from isp_sim.dataset import DatasetWriter
 
-    pairs, faults = find_pairs(args.captures)
+    pairs, faults = find_pairs(args.captures, args.anywhere)
     rig = _rig(args)
     settings = AlignSettings(
         _onto(args), args.resampler, args.match, args.limit_px, args.distortion, args.reference, args.summed,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isp_sim.csv_files import read_rows
+from isp_sim.files import listed
 from isp_sim.schedule import FILE_NAME, Shot
 
 PICTURES, RAWS = (".png", ".jpg", ".jpeg", ".tif", ".tiff"), (".dng",)
@@ -41,17 +42,21 @@ class CapturedPair:
         return self.bright.suffix.lower() in RAWS
 
 
-def find_pairs(where: Path) -> tuple[list[CapturedPair], list[str]]:
+def find_pairs(where: Path, anywhere: bool = False) -> tuple[list[CapturedPair], list[str]]:
     """Every pair of a folder or CSV, in the order of their names, and what is wrong with the rest.
 
+    Args:
+        where: folder or CSV.
+        anywhere: whether a CSV may name files that do not lie in its folder.
+
     Raises:
-        ValueError: nothing usable at all.
+        ValueError: nothing usable at all, or a CSV leads out of its folder.
         FileNotFoundError: no such folder or file.
     """
     if not where.exists():
         raise FileNotFoundError(f"{where}: no such folder or CSV of pairs")
     if where.is_file():
-        return _from_csv(where)
+        return _from_csv(where, anywhere)
     raw = where / "raw" if (where / "raw").is_dir() else where
     files = _files(raw, RAWS)
     if not files:
@@ -120,11 +125,11 @@ def _pair(bright: Path, fields: re.Match[str], dark: Path, dark_fields: re.Match
     return CapturedPair(fields["place"], bright, dark, shot)
 
 
-def _from_csv(path: Path) -> tuple[list[CapturedPair], list[str]]:
+def _from_csv(path: Path, anywhere: bool) -> tuple[list[CapturedPair], list[str]]:
     pairs: list[CapturedPair] = []
     faults: list[str] = []
     for line, row in read_rows(path, ("bright", "dark"), "session"):
-        files = [path.parent / row[arm] for arm in ("bright", "dark")]
+        files = [listed(path, row[arm], anywhere) for arm in ("bright", "dark")]
         gone = [str(file) for file in files if not file.is_file()]
         kinds = {file.suffix.lower() in RAWS for file in files}
         if gone:

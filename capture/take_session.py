@@ -17,7 +17,7 @@ from capture.sources import RecordedFrames, SimulatedScenes
 from capture.trigger import Moment, Rules, take
 from isp_sim.camera import SimulatedArm
 from isp_sim.dng import write_dng
-from isp_sim.files import read_json, refuse_other, remove_remnants, write_atomically
+from isp_sim.files import listed, read_json, refuse_other, remove_remnants, write_atomically
 from isp_sim.pair import DualCamera
 from isp_sim.progress import track
 from isp_sim.rig import Rig
@@ -164,6 +164,11 @@ class _Log:
         self.document = identity | {"pairs": {}}
         if self._lines.exists():
             self.document = read_json(self._lines)
+            try:
+                for line in self.document["pairs"].values():
+                    _ = listed(self._lines, line["bright"]), listed(self._lines, line["dark"]), len(line["again"])
+            except (AttributeError, KeyError, TypeError):
+                raise ValueError(f"{self._lines}: pairs: expected files bright and dark of each") from None
         (folder / "raw").mkdir(parents=True, exist_ok=True)
         remove_remnants(folder / "raw")
         text = yaml.safe_dump(rig.model_dump(mode="json"), sort_keys=False, width=110)

@@ -4,6 +4,7 @@ Nothing here imports more than Python's own: `--help` answers at once, and a sig
 """
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -44,6 +45,8 @@ def run(
         The work's status; 1 for ValueError, OSError and FloatingPointError; 130 after Ctrl-C, 143 after SIGTERM.
     """
     name = parser.prog.removeprefix("python -m ")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr does: names of folders need not be UTF-8
     stopped: list[str] = []
 
     def left() -> str:

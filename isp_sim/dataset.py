@@ -170,7 +170,7 @@ def write_plane(path: Path, plane: np.ndarray) -> None:
 
 
 def _read_record(path: Path) -> PairRecord:
-    return from_line(path.read_text(encoding="utf-8"), str(path))
+    return from_line(path.read_text(encoding="utf-8", errors="replace"), str(path))
 
 
 def record_of(number: int, pair: Pair) -> PairRecord:

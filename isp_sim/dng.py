@@ -21,7 +21,7 @@ import tifffile
 from tifffile import DATATYPE as TYPE
 
 from isp_sim.files import write_atomically
-from isp_sim.raw import Raw
+from isp_sim.raw import Raw, turned
 from isp_sim.units import Counts
 
 # What tifffile logs of a damaged file stands in our sentence, too; without a handler it would go to stderr before it.
@@ -30,8 +30,11 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 _TILES = {"RGGB": b"\0\1\1\2", "BGGR": b"\2\1\1\0", "GRBG": b"\1\0\2\1", "GBRG": b"\1\2\0\1"}
 """The four Bayer tiles as CFAPattern: 0 red, 1 green, 2 blue, row by row (TIFF/EP, ISO 12234-2)."""
 
-_CFA, _D65, _RECOMMENDED_EXPOSURE_INDEX = 32803, 21, 2
+_CFA, _LINEAR_RAW, _D65, _RECOMMENDED_EXPOSURE_INDEX = 32803, 34892, 21, 2
 """Values of PhotometricInterpretation, of Exif's LightSource and of Exif's SensitivityType."""
+
+_FLIPS = {2: 1, 3: 3, 4: 2, 5: 4, 6: 6, 7: 7, 8: 5}
+"""Orientation as `isp_sim.raw.turned` takes it."""
 
 _ISO_SHORT_MAX = 65535
 """Exif 2.3: PhotographicSensitivity has 16 bits; at its top, RecommendedExposureIndex has the ISO.
@@ -60,13 +63,15 @@ _ONLY = {
     "BitsPerSample": 16,
     "SamplesPerPixel": 1,
     "CFARepeatPatternDim": (2, 2),
-    "CFAPlaneColor": b"\0\1\2",
     "CFALayout": 1,
     "LinearizationTable": "none",
     "BlackLevelDeltaH": "none",
     "BlackLevelDeltaV": "none",
 }
-"""The only values `read_dng` reads; an absent tag means the same."""
+"""The only values `read_dng` reads, though LibRaw may read others; an absent tag means the same."""
+
+_NOBODY_ELSE = {"SampleFormat": 1, "CFAPlaneColor": b"\0\1\2"}
+"""The only values anybody reads rightly: LibRaw takes four colours for three, and scales floats by the brightest."""
 
 
 def write_dng(path: Path, raw: Raw) -> None:
@@ -89,16 +94,17 @@ def write_dng(path: Path, raw: Raw) -> None:
     write_atomically(path, content)
 
 
-def read_dng(path: Path) -> Raw:
+def read_dng(path: Path, upright: bool = True) -> Raw:
     """Read a DNG: ours exactly as written, another's as far as its tags go.
 
     A tag of our file that was edited wins over the note in ImageDescription. In a file that is not ours, the
     gain is `20·log10(ISO / 100)` dB, the neutral is scaled to a maximum of 1, and what is absent is the DNG
     default: black 0 DN, white 65535 DN; `()` for the noise profile, `""` for names. The mosaic is cut to
-    ActiveArea; orientation and opcode lists are ignored.
+    ActiveArea; opcode lists are ignored.
 
     Args:
         path: an uncompressed 16-bit Bayer DNG.
+        upright: turn the mosaic as Orientation says, as pictures are; else its rows are the sensor's.
 
     Returns:
         The frame.
@@ -110,11 +116,38 @@ def read_dng(path: Path) -> Raw:
     """
     content = path.read_bytes()
     try:
-        return _decode(*_parse(content))
+        tags, counts = _parse(content)
+        return _decode(tags, counts, tags.get("Orientation", 1) if upright else 1)
     except Exception as error:
         # Damaged offsets and types come out of the parser as any exception; to the caller they are one fault.
         reason = error if isinstance(error, ValueError) else repr(error)
         raise ValueError(f"{path} cannot be read as a DNG: {reason}") from error
+
+
+def raw_pages(file: tifffile.TiffFile) -> list[tuple[Any, dict[str, Any]]]:
+    """The pages of a DNG that hold raw data, a mosaic or linear, each with its tags by name and those of IFD0."""
+    first = file.pages.first
+    pages = [page for page in (first, *(first.pages or ())) if page.photometric in (_CFA, _LINEAR_RAW)]
+    return [(page, {tag.name: tag.value for ifd in (first, page) for tag in ifd.tags}) for page in pages]
+
+
+def misread(page: Any, tags: dict[str, Any], size: int) -> str | None:
+    """Why nobody, LibRaw included, reads a raw page of a file of `size` bytes rightly; None: nothing is known."""
+    counts, parts = page.databytecounts, math.prod(page.chunked)
+    ends = [start + count for start, count in zip(page.dataoffsets, counts, strict=True)]
+    short = page.compression == 1 and sum(counts) < page.nbytes
+    if max(ends, default=0) > size or len(ends) < parts or short:
+        return f"truncated: {size} bytes do not hold all {math.prod(page.shape)} pixels"
+    for name, only in _NOBODY_ELSE.items():
+        if tags.get(name, only) not in (only, (only,) * page.samplesperpixel):
+            return f"{name} is {tags[name]}; expected {only}"
+    levels = tags.get("WhiteLevel", 0)
+    if isinstance(levels, tuple) and len(set(levels)) > 1:
+        return f"WhiteLevel is {levels}; expected one number"
+    dim = tags.get("BlackLevelRepeatDim", (1, 1))
+    if not isinstance(dim, tuple) and dim != 1:
+        return f"BlackLevelRepeatDim is {dim}; expected rows and columns"
+    return None
 
 
 def _encode(raw: Raw) -> memoryview:
@@ -186,7 +219,7 @@ def _extratags(raw: Raw) -> list[tuple[Any, ...]]:
         # All but NoiseProfile, which an older reader may ignore, was in DNG 1.1.
         ("DNGBackwardVersion", TYPE.BYTE, 4, bytes((1, 1, 0, 0))),
         ("UniqueCameraModel", TYPE.ASCII, 0, f"{ours['Make']} {ours['Model']}".strip() or "unknown"),
-        ("CFAPlaneColor", TYPE.BYTE, 3, _ONLY["CFAPlaneColor"]),
+        ("CFAPlaneColor", TYPE.BYTE, 3, _NOBODY_ELSE["CFAPlaneColor"]),
         ("CFALayout", TYPE.SHORT, 1, _ONLY["CFALayout"]),
         ("BlackLevelRepeatDim", TYPE.SHORT, 2, (2, 2)),
         ("BlackLevel", TYPE.RATIONAL, 4, ours["BlackLevel"]),
@@ -241,12 +274,9 @@ def _ratios(values: Iterable[float], field: str, unit: int, signed: bool) -> tup
 def _parse(content: bytes) -> tuple[dict[str, Any], Counts]:
     """The mosaic, and under their names the tags of IFD0, of the mosaic's IFD and of Exif."""
     with tifffile.TiffFile(io.BytesIO(content)) as file:
-        first = file.pages.first
-        page = next((page for page in (first, *(first.pages or ())) if page.photometric == _CFA), None)
+        page, tags = next(((page, tags) for page, tags in raw_pages(file) if page.photometric == _CFA), (None, {}))
         if page is None:
-            raise ValueError(f"PhotometricInterpretation is {first.photometric}; expected {_CFA} (CFA)")
-        pixels, sizes = math.prod(page.shape), page.databytecounts
-        tags: dict[str, Any] = {tag.name: tag.value for ifd in (first, page) for tag in ifd.tags}
+            raise ValueError(f"PhotometricInterpretation is {file.pages.first.photometric}; expected {_CFA} (CFA)")
         exif = tags.get("ExifTag", {})
         if not isinstance(exif, dict):
             raise ValueError("truncated: ExifTag points behind the end; expected the whole Exif IFD")
@@ -256,14 +286,13 @@ def _parse(content: bytes) -> tuple[dict[str, Any], Counts]:
         for name, only in _ONLY.items():
             if tags.get(name, only) != only:
                 raise ValueError(f"{name} is {tags[name]}; expected {only}")
-        ends = [start + size for start, size in zip(page.dataoffsets, sizes, strict=True)]
-        if max(ends, default=0) > len(content) or sum(sizes) < 2 * pixels:
-            raise ValueError(f"truncated: {len(content)} bytes do not hold all {pixels} pixels")
+        if fault := misread(page, tags, len(content)):
+            raise ValueError(fault)
         return tags, Counts(np.ascontiguousarray(page.asarray(), dtype=np.uint16))
 
 
-def _decode(tags: dict[str, Any], counts: Counts) -> Raw:
-    """The frame as the tags describe it, and as the note does where a tag only rounds it."""
+def _decode(tags: dict[str, Any], counts: Counts, orientation: int) -> Raw:
+    """The frame as the tags describe it, turned, and as the note does where a tag only rounds it."""
     if "ActiveArea" in tags:
         top, left, bottom, right = tags["ActiveArea"]
         counts = Counts(np.ascontiguousarray(counts[top:bottom, left:right]))
@@ -282,8 +311,9 @@ def _decode(tags: dict[str, Any], counts: Counts) -> Raw:
         **{field: tags.get(_NOTED[field], "") for field in ("make", "model", "serial")},
         **_noted(tags),
     }
-    white = int(tags.get("WhiteLevel", 65535))
-    return Raw(counts, cfa, white_level_dn=white, iso=iso, noise_profile=_noise_profile(tags), **fields)
+    white = int(np.max(tags.get("WhiteLevel", 65535)))
+    raw = Raw(counts, cfa, white_level_dn=white, iso=iso, noise_profile=_noise_profile(tags), **fields)
+    return turned(raw, _FLIPS.get(orientation, 0))
 
 
 def _noted(tags: dict[str, Any]) -> dict[str, Any]:
@@ -331,7 +361,8 @@ def _iso(tags: dict[str, Any]) -> int:
 
 def _black_level(tags: dict[str, Any]) -> tuple[float, ...]:
     """BlackLevel of each pixel of the 2×2 tile, row by row, DN."""
-    rows, columns = tags.get("BlackLevelRepeatDim", (1, 1))
+    dim = tags.get("BlackLevelRepeatDim", (1, 1))
+    rows, columns = dim if isinstance(dim, tuple) else (1, 1)  # a lone 1 stands in some files
     if not {rows, columns} <= {1, 2}:
         raise ValueError(f"BlackLevelRepeatDim is {(rows, columns)}; expected 1 or 2 rows and columns")
     levels = _numbers({"BlackLevel": (0,) * rows * columns} | tags, "BlackLevel", rows * columns)

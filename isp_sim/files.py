@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 TEMPORARY = ".part-"
@@ -41,18 +41,53 @@ def remove_remnants(folder: Path) -> None:
         remnant.unlink(missing_ok=True)
 
 
+def listed(file: Path, name: str, anywhere: bool = False) -> Path:
+    """The path of a file that a list names, relative to the list's own folder.
+
+    Args:
+        file: the list.
+        name: as it stands there; backslashes are read as `/`.
+        anywhere: whether it may lie elsewhere.
+
+    Raises:
+        ValueError: it leads out of that folder, and may not.
+    """
+    pure = PurePosixPath(name.replace("\\", "/"))
+    if not anywhere and (pure.is_absolute() or ".." in pure.parts):
+        raise ValueError(f"{file}: {name!r} leads out of the list's folder; add --anywhere if that is meant")
+    return file.parent / pure
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object.
 
     Raises:
         ValueError: not JSON, or not an object; names the file.
     """
+    return json_object(path.read_bytes(), path)
+
+
+def json_object(text: str | bytes, where: object) -> dict[str, Any]:
+    """The JSON object of a text.
+
+    Args:
+        text: JSON; bytes are UTF-8.
+        where: the file, for the sentence.
+
+    Raises:
+        ValueError: not whole JSON, nested too deeply, or not an object.
+    """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(text)
     except json.JSONDecodeError as fault:
-        raise ValueError(f"{path}:{fault.lineno}: not JSON: {fault.msg}") from None
+        place = f"{fault.msg} in line {fault.lineno}, column {fault.colno}"
+        raise ValueError(f"{where}: not whole JSON: {place}; is it truncated?") from None
+    except UnicodeDecodeError as fault:
+        raise ValueError(f"{where}: not UTF-8 text: {fault.reason} at byte {fault.start}") from None
+    except (ValueError, RecursionError) as fault:  # a number of thousands of digits; brackets in brackets
+        raise ValueError(f"{where}: not JSON that can be read: {fault}") from None
     if not isinstance(document, dict):
-        raise ValueError(f"{path}: not a JSON object")
+        raise ValueError(f"{where}: a JSON {type(document).__name__}; expected an object")
     return document
 
 

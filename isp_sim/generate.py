@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from isp_sim.scenes.photos import Photos
     from isp_sim.schedule import Shot
 
+MOST = 10_000_000
+"""Pairs of a run: every shot of it is planned, and so in memory, before the first."""
 NOTES_SHOWN = 5
 """Sentences about photographs of one run that are printed; the rest are counted."""
 
@@ -49,8 +51,8 @@ def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
     cores = len(os.sched_getaffinity(0))
     workers = args.workers if args.workers is not None else (cores if args.device == "cpu" else 1)
     for name, value in (("workers", workers), ("count", args.count), ("scene-count", args.scene_count)):
-        if value is not None and value < 1:
-            raise ValueError(f"--{name} {value}: expected a whole number from 1")
+        if value is not None and not 1 <= value <= MOST:
+            raise ValueError(f"--{name} {value}: expected a whole number from 1 to {MOST}")
     if args.shots_per_scene is not None and (args.shots_per_scene < 1 or args.schedule):
         raise ValueError("--shots-per-scene takes whole numbers from 1, and no --schedule, which lists its own shots")
     import torch
@@ -82,6 +84,7 @@ def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
         shots_per_scene=args.shots_per_scene,
         subset=args.subset,
         labels_orientation=args.labels_orientation,
+        linear=args.linear,
         out=args.out or Path("out") / rig.name,
         annotations=args.annotations,
         skip_unusable=args.skip_unusable,
@@ -95,7 +98,9 @@ def _scenes(args: argparse.Namespace, rig: "Rig", shots: "list[Shot]") -> "Scene
     from isp_sim.scenes.photos import Photos
     from isp_sim.scenes.sources import open_scenes
 
-    source = open_scenes(args.scenes, args.annotations, rig, args.seed, args.motion_samples, args.labels_orientation)
+    source = open_scenes(
+        args.scenes, args.annotations, rig, args.seed, args.motion_samples, args.labels_orientation, args.linear
+    )
     if isinstance(source, Photos):
         _print_doubts(source, shots, args.skip_unusable)
     elif args.labels_orientation is not None:
@@ -133,6 +138,8 @@ def _photo_frames(args: argparse.Namespace, rig: "PhotoPairRig") -> "PhotoFrames
             raise ValueError(
                 f"--{name.replace('_', '-')}: rig {rig.name} makes its pairs from raw files and takes none"
             )
+    if args.linear:
+        raise ValueError(f"--linear: rig {rig.name} makes its pairs from raw files, which are linear")
     if args.scenes in BUILT_IN or args.device != "cpu":
         raise ValueError(f"rig {rig.name} takes raw files, on the cpu: give --scenes a raw file or a folder of them")
     return PhotoFrames(Path(args.scenes), rig.height_px, rig.width_px)

@@ -28,6 +28,11 @@ def parser(prog: str = "python -m isp_sim.generate") -> argparse.ArgumentParser:
         "(DNG, NEF …, headerless .raw with a YAML beside it) [%(default)s]",
     )
     parser.add_argument(
+        "--linear",
+        action="store_true",
+        help="the folder's pictures hold linear light, whatever their camera: TIFF or PNG of 16 bits, or OpenEXR",
+    )
+    parser.add_argument(
         "--annotations",
         type=Path,
         help="COCO, CrowdPose or ExLPose JSON of the pictures' people [the one that lies in their folder]",

@@ -28,6 +28,8 @@ def _inside(path: str) -> str:
 
 Inside = Annotated[str, AfterValidator(_inside)]
 """A file's path, relative to the data set's folder and inside it."""
+FolderName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+"""Of a folder in the data set's folder."""
 Row = tuple[float, float, float]
 
 
@@ -131,7 +133,7 @@ class PairRecord(Record):
     mean_well_lit: float
     mean_low_light: float
     people: tuple[PersonRecord, ...]
-    planes: dict[str, Inside] = {}
+    planes: dict[FolderName, Inside] = {}
     labels: dict[str, Any] = {}
     aligned_as: str | None = None
     alignment: AlignmentRecord | None = None

@@ -3,7 +3,7 @@
 The file format is DNG; see `isp_sim.dng`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -69,3 +69,23 @@ def normalise(counts: Counts, black_level_dn: tuple[float, float, float, float],
     for position, black in enumerate(black_level_dn):
         mosaic[position // 2 :: 2, position % 2 :: 2] -= black
     return Mosaic((mosaic / range_dn)[None, None])
+
+
+def turned(raw: Raw, flip: int) -> Raw:
+    """A frame with its columns in reverse (bit 1), its rows (bit 2), then both exchanged (bit 4); its tile follows."""
+    if not flip:
+        return raw
+
+    def turn(plane: np.ndarray) -> np.ndarray:
+        plane = plane[:: -1 if flip & 2 else 1, :: -1 if flip & 1 else 1]
+        return np.ascontiguousarray(plane.T if flip & 4 else plane)
+
+    height, width = raw.counts.shape
+    places = turn(2 * (np.arange(height) % 2)[:, None] + np.arange(width) % 2)[:2, :2].ravel()
+    black = tuple(raw.black_level_dn[place] for place in places)
+    return replace(
+        raw,
+        counts=Counts(turn(raw.counts)),
+        cfa="".join(raw.cfa[place] for place in places),
+        black_level_dn=(black[0], black[1], black[2], black[3]),
+    )

@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,6 +17,8 @@ from isp_sim.rig import Rig, Sensor
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Keys = tuple[str | int, ...]
+MOST_VALUES = 100_000
+"""A YAML file may hold, aliases written out: a few bytes of aliases of aliases would fill the memory."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,12 @@ def _find(name: str, folder: Path, beside: Path | None) -> Path:
 def _read(path: Path) -> tuple[dict[str, object], dict[Keys, _Origin]]:
     """A YAML mapping and the line of every key in it."""
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        found = list(_walk(node, ())) if node is not None else []
+        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        found = list(itertools.islice(_walk(node, ()), MOST_VALUES + 1)) if node is not None else []
+        if len(found) > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES} values (aliases of aliases?)")
+        document = loader.construct_document(node) if node is not None else None
     except (yaml.YAMLError, ValueError, RecursionError) as fault:  # ValueError: no UTF-8, an impossible date …
         mark = getattr(fault, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)

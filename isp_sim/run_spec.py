@@ -29,6 +29,7 @@ class RunSpec:
         version: of the manifest.
         subset: what the data set is for; names the annotation files.
         labels_orientation: what the labels of pictures turned by EXIF mean; None: unknown.
+        linear: the pictures hold linear light.
         out: the data set's folder.
         annotations: file of the pictures' labels; None: the one beside them.
         skip_unusable: a scene that cannot be read or metered is reported and left out; otherwise it stops the run.
@@ -47,6 +48,7 @@ class RunSpec:
     version: int = VERSION
     subset: Subset = "test"
     labels_orientation: Orientation | None = None
+    linear: bool = False
     out: Path
     annotations: Path | None = None
     skip_unusable: bool = False
@@ -61,6 +63,8 @@ class RunSpec:
     def identity(self) -> dict[str, object]:
         """What `run.json` keeps, JSON-able."""
         fields = {name: value for name, value in vars(self).items() if name not in CARRIES_OUT}
+        if not self.linear:
+            del fields["linear"]  # as in runs from before there was such a choice
         scenes = self.scenes if self.scenes in BUILT_IN else str(Path(self.scenes).resolve())
         return {"rig": self.rig.name, "rig_digest": digest(self.rig_json)} | fields | {"scenes": scenes}
 

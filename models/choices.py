@@ -3,6 +3,12 @@
 A test holds the names against the dictionaries they are keys of.
 """
 
+import argparse
+import os
+from collections.abc import Sequence
+
+TRUST = "ISP_SIM_TRUST"
+"""Variable of the environment, and so of every process that a command starts: `1` lets network files run."""
 WEIGHTS = "weights.safetensors"
 """What a training of a pose network or an enhancer writes into its folder."""
 POSE = "movenet-thunder"
@@ -30,3 +36,21 @@ ENHANCERS = ("gladnet", "sllen", "zero-dce", "zero-dce++", "sci", "sdag")
 SLLEN_PARTS = ("attention", "modulation", "fusion", "alternating")
 SEARCHES = {"cma": "CMA-ES", "gradient": "gradient"}
 """Of `models.tuning.search`, with their names in a report."""
+
+
+class _Trust(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, args: argparse.Namespace, values: str | Sequence[object] | None,
+                 option: str | None = None) -> None:  # fmt: skip
+        os.environ[TRUST] = "1"
+
+
+def add_trust(parser: argparse.ArgumentParser) -> None:
+    """The option `--trust`."""
+    parser.add_argument(
+        "--trust",
+        action=_Trust,
+        nargs=0,
+        default=argparse.SUPPRESS,
+        help="load .pt and .pt2, which are programs: such a file can run any code and write any file as you; its "
+        "digest is printed. Weights (.safetensors) hold numbers alone and need no trust",
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isp_sim.command_line import run
-from models.choices import BOXES, DETECTOR, EXTENTS, FLIPS, POSE, TEST_SEED
+from models.choices import BOXES, DETECTOR, EXTENTS, FLIPS, POSE, TEST_SEED, add_trust
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -68,6 +68,7 @@ def parser(prog: str = "python -m models.evaluate") -> argparse.ArgumentParser:
     parser.add_argument("--extent", type=float, help="of a person's crop over the box with its margins, "
                        f"{EXTENTS[0]:g} to {EXTENTS[1]:g} [the network's own; ours: 1, as released]")  # fmt: skip
     parser.add_argument("--seed", type=int, default=TEST_SEED, help="of scenes and noise [%(default)s]")
+    add_trust(parser)
     parser.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
     parser.add_argument("--out", type=Path, default=Path("out/evaluate"), help="folder of the report [%(default)s]")
     return parser

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isp_sim.command_line import run
-from models.choices import FLIPS, LEARN_POSE, TEST_SEED
+from models.choices import FLIPS, LEARN_POSE, TEST_SEED, add_trust
 
 if TYPE_CHECKING:
     from models.data.samples import PairSource
@@ -57,6 +57,7 @@ def parser(prog: str = "python -m models.train_isp") -> argparse.ArgumentParser:
         help="steps of gradient refinement on each picture, a second oracle [%(default)s]",
     )
     parser.add_argument("--seed", type=int, default=0, help="of weights, order, crops and scenes [%(default)s]")
+    add_trust(parser)
     parser.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
     parser.add_argument("--out", type=Path, default=Path("out/isp"), help="folder of the training [%(default)s]")
     parser.add_argument("--resume", action="store_true", help="go on with a training that was stopped")

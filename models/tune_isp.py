@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from isp_sim import command_line
-from models.choices import FLIPS, LEARN_POSE, SEARCHES
+from models.choices import FLIPS, LEARN_POSE, SEARCHES, add_trust
 
 
 def parser(prog: str = "python -m models.tune_isp") -> argparse.ArgumentParser:
@@ -37,6 +37,7 @@ def parser(prog: str = "python -m models.tune_isp") -> argparse.ArgumentParser:
     parser.add_argument("--rig", default="exlpose-small", help="rig that shoots if there is no --data [%(default)s]")
     parser.add_argument("--flip", choices=FLIPS, default="none", help="test of all scores [%(default)s]")
     parser.add_argument("--seed", type=int, default=0, help="of the search's draws [%(default)s]")
+    add_trust(parser)
     parser.add_argument("--workers", type=int, help="processes; the result does not depend on it [number of cores]")
     parser.add_argument("--out", type=Path, default=Path("out/tune"), help="folder of the search [%(default)s]")
     parser.add_argument("--resume", action="store_true", help="go on with a search that was stopped")

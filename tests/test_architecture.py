@@ -80,5 +80,27 @@ def test_no_pickle_no_global_randomness_no_drawers_for_odds_and_ends(path):
     assert not dotted & forbidden
 
 
+READERS = {
+    "cv2.imread": set(),
+    "cv2.imdecode": {"picture_files"},
+    "Image.open": {"picture_files", "orientation"},
+    "rawpy.imread": {"raw_files"},
+    "yaml.compose": set(),
+    "yaml.safe_load": set(),
+    "yaml.SafeLoader": {"rigfile"},
+    "torch.jit.load": {"plugins"},
+    "torch.export.load": {"plugins"},
+}
+"""What opens files of strangers, and the one module that does."""
+
+
+def test_files_of_strangers_are_opened_in_one_place():
+    for path in FILES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        called = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+        wrong = [name for name, homes in READERS.items() if name in called and path.stem not in homes]
+        assert not wrong, f"{path}: {wrong}"
+
+
 def test_importing_the_package_is_cheap():
     assert "torch" not in inspect.getsource(isp_sim)

@@ -106,7 +106,7 @@ def characterise(session: Session, reading: Reading) -> Results:
     dark_variance = np.mean([c.dark_variance for c in curves.values()], axis=0)
     gains = {base: Gain(k, False, _blacks(curves, groups))}
     gains |= {g: _gain(levels, g, groups, base, k) for g in session.gains_db if g != base}
-    current = _dark_current(levels, gains)
+    current, unlikely = _dark_current(levels, gains)
     stack = _flat_stack(levels, base, curves)
     prnu = _prnu(levels, stack, curves, groups) if stack else None
     offsets = {g: dark_noise.offset_level(levels, session, g) for g in gains}
@@ -146,7 +146,7 @@ def characterise(session: Session, reading: Reading) -> Results:
         column_lines=dark_noise.noise_law([(p.k, p.rows.column_dn if p.rows else None) for p in points]),
         periodic=periodic,
         cut=any(c.cut for c in curves.values()),
-        dropped=tuple(reading.dropped),
+        dropped=(*reading.dropped, *unlikely),
     )
 
 
@@ -205,14 +205,18 @@ def _decibel(ratio: Estimate | None, factor: float) -> Estimate | None:
     return None if ratio is None else ratio.through(lambda v: factor * math.log10(max(v, 1e-12)))
 
 
-def _dark_current(levels: Mapping[Setting, Level], gains: Mapping[float, Gain]) -> Estimate | None:
-    """Dark current at the gain whose darks reach farthest."""
+def _dark_current(
+    levels: Mapping[Setting, Level], gains: Mapping[float, Gain]
+) -> tuple[Estimate | None, tuple[str, ...]]:
+    """Dark current at the gain whose darks reach farthest; one whose interval lies below 0 is none, and told."""
     reach = {g: max((s.exposure_us for s in levels if s.kind == "dark" and s.gain_db == g), default=0.0) for g in gains}
     for gain in sorted(gains, key=lambda g: (-reach[g], g)):
         one = figures.dark_current_e_per_s(levels, gain, range(4), gains[gain].k)
+        if one is not None and one.high < 0:
+            return None, (f"dark current: {one} e⁻/s, below 0 as none can be; are the darks' exposures right?",)
         if one is not None:
-            return one
-    return None
+            return one, ()
+    return None, ()
 
 
 def _flat_stack(levels: Mapping[Setting, Level], base: float, curves: Mapping[str, Curve]) -> Setting | None:

@@ -126,19 +126,27 @@ def read(session: Session, images: frozenset[Setting], threads: int, done: Calla
     reading = Reading()
     histograms = {reference_dark(session, gain) for gain in session.gains_db}
 
-    def one(setting: Setting) -> tuple[Level | None, list[str]]:
+    def about(setting: Setting, middle: float | None) -> tuple[Level, list[str]]:
         dropped: list[str] = []
         dark, stack = setting.kind == "dark", len(session.frames[setting]) >= STACK
-        frames = _agreeing(session, setting, reading, dropped)
         level = measure(
-            frames,
+            _agreeing(session, setting, reading, dropped, middle),
             session.white_level_dn,
             lines=dark or stack,
             spatial=dark or stack,
             counts=setting in histograms,
             image=setting in images,
         )
-        done(len(session.frames[setting]))
+        return level, dropped
+
+    def one(setting: Setting) -> tuple[Level | None, list[str]]:
+        sources = session.frames[setting]
+        level, dropped = about(setting, None)
+        if 2 * level.frames < len(sources) > 3:  # the first three were not like the others: all have a say
+            frames = (_readable(source, reading, []) for source in sources)
+            means = [float(frame.mean()) for frame in frames if frame is not None]
+            level, dropped = about(setting, statistics.median(means)) if means else (level, dropped)
+        done(len(sources))
         return (level if level.frames else None), dropped
 
     order = sorted(session.frames, key=lambda s: (s.gain_db, s.kind, s.exposure_us, s.photons or 0))
@@ -153,6 +161,12 @@ def read(session: Session, images: frozenset[Setting], threads: int, done: Calla
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+    kept = sum(level.frames for level in reading.levels.values())
+    if 2 * kept < session.size:
+        raise ValueError(
+            f"only {kept} of {session.size} frames can be used; expected most of each setting's to be alike. "
+            f"The first that is not: {reading.dropped[0]}"
+        )
     return reading
 
 
@@ -162,10 +176,11 @@ def reference_dark(session: Session, gain_db: float) -> Setting | None:
     return max(darks, key=lambda s: (len(session.frames[s]), -s.exposure_us), default=None)
 
 
-def _agreeing(session: Session, setting: Setting, reading: Reading, dropped: list[str]) -> Iterator[Frame]:
-    """The frames of a setting that can be read and agree in their mean; the reference is the first three's median."""
+def _agreeing(
+    session: Session, setting: Setting, reading: Reading, dropped: list[str], middle: float | None
+) -> Iterator[Frame]:
+    """The frames of a setting that can be read and whose mean agrees with `middle`; None: the first three's median."""
     kept: list[tuple[Source, Frame]] = []
-    middle: float | None = None
     sources = session.frames[setting]
     for number, source in enumerate(sources):
         frame = _readable(source, reading, dropped)

@@ -1,29 +1,25 @@
 """Calibration sessions on disk: EMVA 1288 text files, CSV lists of pictures, folders of raws."""
 
-import contextlib
 import math
 from collections import defaultdict
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
-import rawpy
 
 from calibration.emva.frame_statistics import Frame
 from calibration.emva.session import BAYER, Session, Setting, Source
 from isp_sim.csv_files import read_rows
-from isp_sim.dng import read_dng
+from isp_sim.files import listed
 from isp_sim.picture_files import read_picture as codes_of
-from isp_sim.scenes.raws import libraw_reason
+from isp_sim.raw import Raw
+from isp_sim.raw_files import open_raw
 
 COLUMNS = ("file", "kind", "exposure_us", "gain_db")
-BASE_ISO = 100
-"""A raw's ISO counts as 0 dB at this one."""
 
 
-def open_session(path: Path, cfa: str = "", bits: int | None = None) -> Session:
+def open_session(path: Path, cfa: str = "", bits: int | None = None, anywhere: bool = False) -> Session:
     """The session at a path.
 
     Args:
@@ -32,8 +28,10 @@ def open_session(path: Path, cfa: str = "", bits: int | None = None) -> Session:
         cfa: of pictures; of raws it is in their metadata. `""` is monochrome.
         bits: of the ADC, for CSV lists; else the fewest of 8, 10, 12, 14, 16 that hold the brightest flat.
 
+        anywhere: whether a text or CSV may name files that do not lie in its folder.
+
     Raises:
-        ValueError: the file's lines cannot be read, or files that it names are missing.
+        ValueError: the file's lines cannot be read, or files that it names are missing or lie elsewhere.
         FileNotFoundError: no such file or folder.
     """
     if cfa and cfa not in BAYER:
@@ -42,10 +40,12 @@ def open_session(path: Path, cfa: str = "", bits: int | None = None) -> Session:
         return raw_session(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file or folder")
-    return listed_session(path, cfa, bits) if path.suffix.lower() == ".csv" else emva_session(path, cfa)
+    if path.suffix.lower() == ".csv":
+        return listed_session(path, cfa, bits, anywhere)
+    return emva_session(path, cfa, anywhere)
 
 
-def emva_session(path: Path, cfa: str = "") -> Session:
+def emva_session(path: Path, cfa: str = "", anywhere: bool = False) -> Session:
     """EMVA 1288's text: `n bits width height`; `b exposure_ns photons` or `d exposure_ns`, then `i picture` lines."""
     names: dict[Setting, list[str]] = defaultdict(list)
     bits, setting = 0, None
@@ -59,22 +59,24 @@ def emva_session(path: Path, cfa: str = "") -> Session:
                 photons = float(values[1]) if word == "b" and len(values) > 1 else None
                 setting = Setting("flat" if word == "b" else "dark", 0.0, float(values[0]) / 1000, photons)
             elif word == "i" and setting is not None:
-                names[setting].append(rest[0].strip().replace("\\", "/"))
+                names[setting].append(rest[0].strip())
             elif word not in ("", "v"):
                 raise ValueError
         except (ValueError, IndexError):
             raise ValueError(f"{path}:{number}: {line.strip()!r} is not a line of EMVA 1288's data format") from None
     if not 1 <= bits <= 16:
         raise ValueError(f"{path}: line `n`: bits of the ADC = {bits}, expected 1 to 16")
-    return Session(path.resolve().parent.name, _pictures(path, names), (1 << bits) - 1, bits, cfa, path=str(path))
+    return Session(
+        path.resolve().parent.name, _pictures(path, names, anywhere), (1 << bits) - 1, bits, cfa, path=str(path)
+    )
 
 
-def listed_session(path: Path, cfa: str, bits: int | None) -> Session:
+def listed_session(path: Path, cfa: str, bits: int | None, anywhere: bool = False) -> Session:
     """A CSV of pictures, their names relative to it."""
     names: dict[Setting, list[str]] = defaultdict(list)
     for line, row in read_rows(path, COLUMNS, "photons"):
         names[_row(path, line, row)].append(row["file"])
-    frames = _pictures(path, names)
+    frames = _pictures(path, names, anywhere)
     if bits is None:
         brightest = max((s for s in frames if s.kind == "flat"), key=lambda s: s.exposure_us, default=None)
         top = int(frames[brightest][0].read().max()) if brightest else 255
@@ -92,20 +94,22 @@ def _row(path: Path, number: int, row: dict[str, str]) -> Setting:
         try:
             value = float(text) if text or column != "photons" else math.nan
         except ValueError:
+            value = math.inf
+        if math.isinf(value) or (math.isnan(value) and column != "photons") or (column == "exposure_us" and value < 0):
             raise ValueError(f"{path}:{number}: {column} = {text!r}: expected a number") from None
         numbers.append(value)
     exposure, gain, photons = numbers
     return Setting("flat" if kind == "flat" else "dark", gain, exposure, None if math.isnan(photons) else photons)
 
 
-def _pictures(path: Path, names: dict[Setting, list[str]]) -> dict[Setting, tuple[Source, ...]]:
-    """Frames of pictures named relative to a session's file. Raises ValueError: some are missing."""
-    absent = [name for listed in names.values() for name in listed if not (path.parent / name).is_file()]
+def _pictures(path: Path, names: dict[Setting, list[str]], anywhere: bool) -> dict[Setting, tuple[Source, ...]]:
+    """Frames of pictures named relative to a session's file. Raises ValueError: some are missing or lie elsewhere."""
+    absent = [name for each in names.values() for name in each if not listed(path, name, anywhere).is_file()]
     if absent:
         raise ValueError(f"{path}: {len(absent)} of its files are missing, the first is {absent[0]}")
     return {
-        setting: tuple(Source(name, partial(read_picture, path.parent / name)) for name in listed)
-        for setting, listed in names.items()
+        setting: tuple(Source(name, partial(read_picture, listed(path, name, anywhere))) for name in each)
+        for setting, each in names.items()
     }
 
 
@@ -125,14 +129,18 @@ def raw_session(folder: Path) -> Session:
     """Raws of one camera in `flats` and `darks`: exposure and gain from their metadata."""
     frames: dict[Setting, list[Source]] = defaultdict(list)
     cameras: set[tuple[str, str, str]] = set()
-    first: _Metadata | None = None
+    first: Raw | None = None
     for part, kind in (("flats", "flat"), ("darks", "dark")):
         for path in sorted((folder / part).glob("*")) if (folder / part).is_dir() else ():
             if not path.is_file() or path.name.startswith("."):
                 continue
-            about = _metadata(path)
-            cameras.add((about.make, about.model, about.cfa))
-            setting = Setting("flat" if kind == "flat" else "dark", about.gain_db, about.exposure_us)
+            about = open_raw(path, upright=False)  # noise lies on the sensor's rows
+            for what, value in (("exposure time", about.exposure_us), ("ISO", about.gain_db)):
+                if math.isnan(value):
+                    raise ValueError(f"{path}: states no {what}, without which a frame tells nothing of the sensor")
+            model = about.model or path.suffix.removeprefix(".").upper()
+            cameras.add((about.make or "unknown", model, about.cfa))
+            setting = Setting("flat" if kind == "flat" else "dark", round(about.gain_db, 6), about.exposure_us)
             frames[setting].append(Source(f"{part}/{path.name}", partial(_read_raw, path)))
             first = first or about
     if first is None:
@@ -141,58 +149,14 @@ def raw_session(folder: Path) -> Session:
         raise ValueError(
             f"{folder}: expected raws of one camera, found {' and '.join(' '.join(c) for c in sorted(cameras))}"
         )
+    make, model, _ = cameras.pop()
     settled = {setting: tuple(sources) for setting, sources in frames.items()}
-    bits = max(1, math.ceil(math.log2(first.white_dn + 1)))
+    bits = max(1, math.ceil(math.log2(first.white_level_dn + 1)))
     return Session(
-        folder.resolve().name, settled, first.white_dn, bits, first.cfa, first.black_dn, first.make, first.model,
-        str(folder),
+        folder.resolve().name, settled, first.white_level_dn, bits, first.cfa, float(np.mean(first.black_level_dn)),
+        make, model, str(folder),
     )  # fmt: skip
 
 
-class _Metadata(NamedTuple):
-    """Metadata of a raw."""
-
-    cfa: str
-    black_dn: float
-    white_dn: int
-    exposure_us: float
-    gain_db: float
-    make: str
-    model: str
-
-
-def _metadata(path: Path) -> _Metadata:
-    """Of our own DNG exactly as written, of others as LibRaw reads it."""
-    if path.suffix.lower() == ".dng":
-        with contextlib.suppress(ValueError):
-            raw = read_dng(path)
-            black, gain = float(np.mean(raw.black_level_dn)), round(raw.gain_db, 6)
-            names = (raw.make or "unknown", raw.model or "unknown")
-            return _Metadata(raw.cfa, black, raw.white_level_dn, raw.exposure_us, gain, *names)
-    try:
-        with rawpy.imread(str(path)) as raw:
-            pattern, names = raw.raw_pattern, raw.color_desc.decode()
-            if pattern is None or pattern.shape != (2, 2):
-                raise ValueError(f"{path}: not a raw with a Bayer mosaic of 2×2")
-            return _Metadata(
-                cfa="".join(names[i] for i in pattern.ravel()),
-                black_dn=float(np.mean(raw.black_level_per_channel)),
-                white_dn=int(raw.white_level),
-                exposure_us=round(float(raw.other.shutter) * 1e6, 3),
-                gain_db=round(20 * math.log10(max(float(raw.other.iso_speed), 1e-3) / BASE_ISO), 4),
-                make="unknown",
-                model=path.suffix.removeprefix(".").upper(),
-            )
-    except rawpy.LibRawError as fault:
-        raise ValueError(f"{path}: not a readable raw ({libraw_reason(fault)})") from None
-
-
 def _read_raw(path: Path) -> Frame:
-    if path.suffix.lower() == ".dng":
-        with contextlib.suppress(ValueError):
-            return np.asarray(read_dng(path).counts)
-    try:
-        with rawpy.imread(str(path)) as raw:
-            return np.asarray(raw.raw_image_visible, np.uint16).copy()
-    except rawpy.LibRawError as fault:
-        raise ValueError(f"not a readable raw: {libraw_reason(fault)}") from None
+    return np.asarray(open_raw(path, upright=False).counts)

@@ -16,7 +16,7 @@ from capture.captures import CapturedPair
 from capture.registration import geometry
 from capture.registration.residuals import Check
 from isp_sim.dataset import DatasetWriter, write_plane, write_png
-from isp_sim.files import write_atomically
+from isp_sim.files import read_json, write_atomically
 from isp_sim.isp.codes import srgb_codes
 from isp_sim.manifest import AlignmentRecord, PairRecord, shot_fields
 from isp_sim.raw import Raw
@@ -223,7 +223,7 @@ def _pair_json(pair: CapturedPair, done: Done) -> dict[str, Any]:
 
 def _aligned_nothing(path: Path) -> bool:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path)
         return "isp_sim" in document and not any(session["aligned"] for session in document["sessions"])
     except (ValueError, KeyError, TypeError):  # not ours
         return False

@@ -1,14 +1,14 @@
 """Raw files of any camera as frames: DNG, what LibRaw opens, headerless mosaics; made small by adding up pixels."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import rawpy
 
-from isp_sim.dng import read_dng
 from isp_sim.raw import Raw
-from isp_sim.scenes.raws import MOSAIC, Sidecar, libraw_reason, raw_files, read_sidecar
+from isp_sim.raw_files import colours_of, open_raw, with_neutral_white
+from isp_sim.scenes.raws import MOSAIC, Sidecar, raw_files, read_sidecar
 from isp_sim.schedule import FILE_NAME
 from isp_sim.transfer import REC709_TO_XYZ
 from isp_sim.units import Counts
@@ -64,72 +64,34 @@ def _is_low_light(path: Path) -> bool:
 
 
 def open_frame(path: Path) -> Raw:
-    """One raw file as captured; a DNG of ours bit for bit.
+    """One raw file, its white level where highlights stay neutral; a DNG of ours bit for bit.
 
     Raises:
         ValueError: no raw file with a Bayer mosaic.
     """
-    if path.suffix.lower() == MOSAIC:
-        return _of_sidecar(path, read_sidecar(path))
-    if path.suffix.lower() == ".dng":
-        try:
-            return read_dng(path)
-        except ValueError:
-            return _of_libraw(path)  # compressed, or tags that ours do not have
-    return _of_libraw(path)
+    raw = of_sidecar(path, read_sidecar(path)) if path.suffix.lower() == MOSAIC else open_raw(path)
+    if math.isnan(raw.exposure_us + raw.gain_db):  # not stated; a pair has its own exposure
+        raw = replace(raw, exposure_us=1.0, gain_db=0.0, iso=100)
+    return with_neutral_white(raw)
 
 
-def _of_sidecar(path: Path, sidecar: Sidecar) -> Raw:
+def of_sidecar(path: Path, sidecar: Sidecar) -> Raw:
+    """A headerless mosaic."""
     counts = np.fromfile(path, sidecar.dtype).reshape(sidecar.height_px, sidecar.width_px).astype(np.uint16)
     to_rec709 = np.eye(3) if sidecar.camera_to_rec709 is None else np.array(sidecar.camera_to_rec709.value)
     camera = np.diag(sidecar.neutral.value) @ np.linalg.inv(to_rec709) @ np.linalg.inv(np.array(REC709_TO_XYZ))
+    neutral, xyz_to_camera = colours_of(np.array(sidecar.neutral.value), camera)
     black = sidecar.black_level_dn.value
-    return _frame(path, counts, sidecar.cfa, (black,) * 4, sidecar.white_level_dn.value, sidecar.neutral.value, camera)
-
-
-def _of_libraw(path: Path) -> Raw:
-    try:
-        with rawpy.imread(str(path)) as raw:
-            pattern = raw.raw_pattern
-            if pattern is None or pattern.shape != (2, 2):
-                raise ValueError(
-                    f"{path}: its mosaic is {getattr(pattern, 'shape', None)}; expected a Bayer mosaic, 2×2"
-                )
-            counts = np.array(raw.raw_image_visible, np.uint16)
-            counts = counts[: counts.shape[0] // 2 * 2, : counts.shape[1] // 2 * 2]
-            letters = raw.color_desc.decode()
-            cfa = "".join(letters[k] for k in pattern.ravel())
-            black = tuple(float(raw.black_level_per_channel[k]) for k in pattern.ravel())
-            gains = np.array(raw.camera_whitebalance[:3], float)
-            camera, to_rec709 = np.array(raw.rgb_xyz_matrix[:3], float), np.array(raw.color_matrix[:, :3], float)
-            white = float(raw.white_level)
-    except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
-        raise ValueError(f"{path} cannot be read by LibRaw: {libraw_reason(error)}") from None
-    if not camera.any():  # of a DNG LibRaw gives the matrix from balanced camera RGB to Rec. 709 instead
-        if not to_rec709.any() or min(gains) <= 0:
-            raise ValueError(f"{path}: LibRaw knows no colour matrix of its camera; convert it to DNG")
-        camera = np.diag(1 / gains) @ np.linalg.inv(to_rec709) @ np.linalg.inv(np.array(REC709_TO_XYZ))
-    daylight = camera @ np.array(REC709_TO_XYZ).sum(axis=1)
-    neutral = 1 / gains if min(gains) > 0 else daylight  # where no gains are noted
-    share = tuple((neutral / neutral.max()).tolist())
-    return _frame(path, counts, cfa, (black[0], black[1], black[2], black[3]), white, share, camera)
-
-
-def _frame(
-    path: Path, counts: np.ndarray, cfa: str, black: tuple[float, float, float, float], white: float,
-    neutral: tuple[float, ...], camera: np.ndarray,
-) -> Raw:  # fmt: skip
-    scaled = camera / (camera @ np.array(REC709_TO_XYZ).sum(axis=1)).max()
     return Raw(
-        counts=Counts(np.ascontiguousarray(counts)),
-        cfa=cfa,
-        black_level_dn=black,
-        white_level_dn=round(white),
+        counts=Counts(counts),
+        cfa=sidecar.cfa,
+        black_level_dn=(black,) * 4,
+        white_level_dn=round(sidecar.white_level_dn.value),
         exposure_us=1.0,
         gain_db=0.0,
         iso=100,
-        neutral=(float(neutral[0]), float(neutral[1]), float(neutral[2])),
-        xyz_to_camera=tuple((float(a), float(b), float(c)) for a, b, c in scaled),
+        neutral=neutral,
+        xyz_to_camera=xyz_to_camera,
         noise_profile=(),
         make="",
         model="",

@@ -131,10 +131,9 @@ def even(raw: Raw, level: Literal["black", "white"]) -> Raw:
 
 def clipped(raw: Raw) -> Raw:
     """Highlights cut where the first channel saturates, so that they stay neutral: `x_c ≤ neutral_c`."""
-    counts = raw.counts.copy()
+    counts, reach = raw.counts.copy(), raw.white_level_dn - float(np.mean(raw.black_level_dn))
     for place, colour in enumerate(raw.cfa):
-        black = raw.black_level_dn[place]
-        top = black + raw.neutral["RGB".index(colour)] * (raw.white_level_dn - black)
+        top = raw.black_level_dn[place] + raw.neutral["RGB".index(colour)] * reach
         cell = counts[place // 2 :: 2, place % 2 :: 2]
         np.minimum(cell, np.uint16(min(math.ceil(top), raw.white_level_dn)), out=cell)
     return replace(raw, counts=Counts(counts))

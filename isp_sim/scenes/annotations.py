@@ -5,12 +5,12 @@ a `num_keypoints` that counts wrong (it is not read), file names with a folder b
 joints by other names (`isp_sim.scenes.joint_names`), no `area`.
 """
 
-import json
 import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from isp_sim.files import json_object
 from isp_sim.scenes import COCO_JOINTS, FACE, JOINTS, Person
 from isp_sim.scenes.joint_names import read_names
 
@@ -126,16 +126,8 @@ def find_annotations(folder: Path) -> Path | None:
 
 
 def _load(path: Path) -> dict[str, list[object]]:
-    try:
-        document = json.loads(path.read_bytes())
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from None
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise ValueError(f"{path} is not whole JSON: {error.msg} at {where}; is it truncated?") from None
+    document = json_object(path.read_bytes(), path)
     expected = "expected a JSON object with the lists images and annotations"
-    if not isinstance(document, dict):
-        raise ValueError(f"{path} is a JSON {type(document).__name__} (detections?); {expected}")
     for field in ("images", "annotations"):
         if not isinstance(document.get(field), list):
             raise ValueError(f"{path} has no list {field}; {expected}")

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from isp_sim.choices import Orientation
-from isp_sim.picture_files import ANY_DEPTH, read_picture
+from isp_sim.picture_files import ANY_DEPTH, read_linear, read_picture
 from isp_sim.scenes import Person, Scene
 from isp_sim.scenes.annotations import KeypointFile, LabelledImage, find_annotations, read_keypoint_file
 from isp_sim.scenes.orientation import Header, meaning, read_header, turned
@@ -29,6 +29,10 @@ from isp_sim.transfer import inverse_tone, srgb_decode
 from isp_sim.units import Radiance
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+LINEAR = (".tif", ".tiff", ".png", ".exr")
+"""Of pictures of linear light."""
+UNREAD = (".heic", ".heif", ".avif", ".gif", ".jxl", ".jp2", ".exr")
+"""Of pictures that are to be converted first."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +103,10 @@ class Photos:
         max_width: pixels.
         curve: what the photographs' camera did to the light.
         labels_orientation: what the labels of photographs turned by EXIF mean; `None` takes their sizes' word for it.
+        linear: the pictures hold linear light, of 16 bits or as OpenEXR, to which no camera did anything.
 
     Attributes:
-        notes: what the user should know of the keypoint file.
+        notes: what the user should know of the keypoint file, and of files that are not read.
 
     Raises:
         ValueError: the folder holds no photographs, or the annotations know none of them.
@@ -115,17 +120,18 @@ class Photos:
         max_width: int,
         curve: CameraCurve = CameraCurve(),
         labels_orientation: Orientation | None = None,
+        linear: bool = False,
     ) -> None:
         self._folder, self._curve, self._labels_orientation = folder, curve, labels_orientation
-        self._limits = Limits(max_height, max_width)
-        self._files = list_files(folder, SUFFIXES) or list_files(folder / "images", SUFFIXES)
+        self._limits, self._linear, suffixes = Limits(max_height, max_width), linear, LINEAR if linear else SUFFIXES
+        self._files = list_files(folder, suffixes) or list_files(folder / "images", suffixes)
         if not self._files:
-            raise ValueError(f"{folder} holds no photographs; expected files ending in {' '.join(SUFFIXES)}")
+            raise ValueError(f"{folder} holds no photographs; expected files ending in {' '.join(suffixes)}")
         annotations = annotations or find_annotations(folder)
         self._labels = (annotations,) if annotations else ()
         known = read_keypoint_file(annotations) if annotations else KeypointFile({}, ())
         self._labelled = {path: image for path in self._files if (image := known.of(path))}
-        self.notes = known.notes
+        self.notes = (*known.notes, *unread(self._files[0].parent, suffixes))
         if annotations and not self._labelled:
             raise ValueError(f"{annotations} lists none of the {len(self._files)} photographs of {folder}")
 
@@ -143,17 +149,17 @@ class Photos:
         if not 0 <= index < len(self):
             raise IndexError(f"scene {index} of {self._folder}: expected 0 … {len(self) - 1}")
         path = self._files[index]
-        codes = read_picture(path, ANY_DEPTH)  # turned as its EXIF says
-        height, width = codes.shape[:2]
+        light = read_linear(path) if self._linear else to_light(read_picture(path, ANY_DEPTH), self._curve)
+        height, width = light.shape[:2]  # turned as its EXIF says
         people = self._people(path, width, height)
         for person in people:
             x, y, box_width, box_height = person.bbox
             if x >= width or y >= height or x + box_width <= 0 or y + box_height <= 0:
                 raise ValueError(f"{path} is {width}×{height}, but a person's bbox is {person.bbox}; does it belong?")
-        radiance, (scale_x, scale_y) = self._limits.fit(to_light(codes, self._curve), path)
+        radiance, (scale_x, scale_y) = self._limits.fit(light, path)
         labels: dict[str, object] = {
             "scale": [scale_x, scale_y],
-            "curve": vars(self._curve),
+            "curve": None if self._linear else vars(self._curve),
             "status": "assumed",
         }
         moved = tuple(_scaled(person, scale_x, scale_y) for person in people)
@@ -187,6 +193,16 @@ def list_files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
     """Files of a folder that end so, by name; hidden ones are passed over, a missing folder is empty."""
     files = folder.iterdir() if folder.is_dir() else ()
     return sorted(path for path in files if path.suffix.lower() in suffixes and not path.name.startswith("."))
+
+
+def unread(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[str]:
+    """A sentence about a folder's pictures whose format has to be converted first; none where there are none."""
+    files = list_files(folder, tuple(suffix for suffix in UNREAD if suffix not in suffixes))
+    if not files:
+        return []
+    kinds = " ".join(sorted({path.suffix for path in files}))
+    how = "convert them to PNG (magick mogrify -format png)"
+    return [f"{folder}: {len(files)} files ending in {kinds} are not read; {how}"]
 
 
 def to_light(codes: NDArray[np.integer], curve: CameraCurve) -> Radiance:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from isp_sim.raw import normalise
+from isp_sim.raw_files import libraw, neutral_range, saturation
 from isp_sim.rig import Figure, Matrix, Model, NonNegative, Positive
 from isp_sim.rigfile import load_yaml, rigs_folder
 from isp_sim.scenes import Scene
@@ -118,32 +119,39 @@ class Raws:
         return Scene(name=path.name, radiance=radiance, labels=labels)
 
     def _develop(self, path: Path) -> NDArray[np.float32]:
-        """LibRaw's linear development: as-shot white balance, no scaling by content, highlights clipped."""
-        try:
-            with rawpy.imread(str(path)) as raw:
-                sides = np.array((raw.sizes.height, raw.sizes.width))
-                limits = np.array((self._limits.max_height, self._limits.max_width))
-                # Either way round: the camera may have been held upright.
-                scale = max((limits / sides).min(), (limits / sides[::-1]).min())
-                codes = raw.postprocess(
-                    gamma=(1, 1),
-                    no_auto_bright=True,
-                    adjust_maximum_thr=0,
-                    use_camera_wb=True,
-                    output_bps=16,
-                    highlight_mode=rawpy.HighlightMode.Clip,
-                    output_color=rawpy.ColorSpace.sRGB,
-                    # A 2×2 tile becomes one pixel: no demosaicing where it would be averaged away.
-                    half_size=bool(scale <= 0.5),
-                )
-        except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
-            raise ValueError(f"{path} cannot be developed by LibRaw: {libraw_reason(error)}") from None
-        return np.asarray(codes, np.float32) / np.float32(65535)
+        """LibRaw's linear development: as-shot white balance, no scaling by content, highlights cut where neutral."""
+        with libraw(path) as raw:
+            sides = np.array((raw.sizes.height, raw.sizes.width))
+            limits = np.array((self._limits.max_height, self._limits.max_width))
+            # Either way round: the camera may have been held upright.
+            scale = max((limits / sides).min(), (limits / sides[::-1]).min())
+            codes = raw.postprocess(
+                gamma=(1, 1),
+                no_auto_bright=True,
+                adjust_maximum_thr=0,
+                user_sat=_clips_at(raw),
+                use_camera_wb=True,
+                output_bps=16,
+                highlight_mode=rawpy.HighlightMode.Clip,
+                output_color=rawpy.ColorSpace.sRGB,
+                # A 2×2 tile becomes one pixel: no demosaicing where it would be averaged away.
+                half_size=bool(scale <= 0.5),
+            )
+        grey = codes.shape[2] == 1  # of a camera without a filter
+        return np.asarray(codes.repeat(3, axis=2) if grey else codes, np.float32) / np.float32(65535)
 
 
-def libraw_reason(error: Exception) -> object:
-    """What LibRaw says is wrong, which comes as bytes."""
-    return error.args[0].decode(errors="replace") if error.args and isinstance(error.args[0], bytes) else error
+def _clips_at(raw: rawpy.RawPy) -> int | None:
+    """Where a neutral's first channel clips, DN above black; None: where LibRaw takes it to be."""
+    if raw.raw_type != rawpy.RawType.Flat or raw.num_colors != 3:
+        return None
+    balance = raw.camera_whitebalance if min(raw.camera_whitebalance[:3]) > 0 else raw.daylight_whitebalance
+    seen, colours = raw.raw_image_visible, raw.raw_colors_visible
+    present, blacks = np.unique(colours), raw.black_level_per_channel
+    clips = [saturation(seen[colours == k], blacks[k], raw.white_level) for k in present]
+    gains = [balance[k] or balance[1] for k in present]  # the second green has none of its own
+    reach = neutral_range(clips, [blacks[k] for k in present], gains)
+    return int(min(round(reach), round(raw.white_level - min(blacks))))
 
 
 def read_sidecar(path: Path) -> Sidecar:
@@ -171,9 +179,11 @@ def develop_mosaic(path: Path, sidecar: Sidecar) -> NDArray[np.float32]:
     are cut where the first channel saturates, so that they stay neutral. Noise below black stays negative.
     """
     counts = np.fromfile(path, sidecar.dtype).reshape(sidecar.height_px, sidecar.width_px)
-    black = sidecar.black_level_dn.value
-    levels = (black, black, black, black), sidecar.white_level_dn.value
-    mosaic = normalise(Counts(counts.astype(np.uint16)), *levels).numpy()[0, 0]
+    black, white = sidecar.black_level_dn.value, sidecar.white_level_dn.value
+    clips = [saturation(counts[place // 2 :: 2, place % 2 :: 2], black, white) for place in range(4)]
+    gains = [1 / sidecar.neutral.value["RGB".index(colour)] for colour in sidecar.cfa]
+    reach = min(neutral_range(clips, (black,) * 4, gains), white - black)
+    mosaic = normalise(Counts(counts.astype(np.uint16)), (black,) * 4, black + reach).numpy()[0, 0]
     for place, colour in enumerate(sidecar.cfa):
         mosaic[place // 2 :: 2, place % 2 :: 2] /= sidecar.neutral.value["RGB".index(colour)]
     np.minimum(mosaic, 1, out=mosaic)

@@ -24,7 +24,7 @@ from isp_sim.progress import Progress
 from isp_sim.rigfile import load_yaml
 from models.engine.allocator import keep_freed_memory
 from models.engine.distributed import Processes
-from models.engine.weights_file import read_tensors, write_tensors
+from models.engine.weights_file import described, fill, read_tensors, write_tensors
 
 CHECKPOINT, LOG, CURVES = "checkpoint.safetensors", "log.csv", "curves.png"
 
@@ -252,15 +252,13 @@ class Training:
 
     def _load(self, file: Path) -> None:
         tensors, metadata = read_tensors(file)
-        there = json.loads(metadata.get("about", "{}"))
+        there = described(metadata, "about", file)
         for field, value in self.about.items():
             if there.get(field) != value:
                 raise ValueError(
                     f"{file}: of a training with {field} = {there.get(field)!r}, expected {value!r}; give another --out"
                 )
-        self.module.load_state_dict(
-            {n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")}
-        )
+        fill(self.module, {n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")}, file)
         for name, parameter in self._trained.items():
             moments = {
                 k: tensors[f"adam.{k}.{name}"]
@@ -273,7 +271,10 @@ class Training:
                     k: t if k == "step" else torch.empty_like(parameter, dtype=t.dtype).copy_(t)
                     for k, t in moments.items()
                 }
-        self.history = json.loads(metadata["history"])
+        try:
+            self.history = [dict(row) for row in json.loads(metadata["history"])]
+        except (KeyError, TypeError, ValueError) as fault:
+            raise ValueError(f"{file}: its metadata holds no history of a training: {fault}") from None
 
     def _report(self) -> None:
         if not self.history:

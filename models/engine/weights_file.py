@@ -7,12 +7,13 @@ import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from isp_sim.files import write_atomically
+from isp_sim.files import json_object, write_atomically
 
 ALIGNMENT = 8
 """The header's length is a multiple of it (safetensors' format)."""
@@ -51,6 +52,11 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as fault:
         raise ValueError(f"{path}: not a whole safetensors file: {fault}") from None
+
+
+def described(metadata: Mapping[str, str], name: str, path: Path) -> dict[str, Any]:
+    """The JSON object under a name of a file's metadata; empty where there is none. Raises as `json_object`."""
+    return json_object(metadata.get(name, "{}"), f"{path}: metadata {name}")
 
 
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:

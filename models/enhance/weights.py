@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from models.data.normalisation import IMAGENET_MEAN, IMAGENET_STD, NormalisationName
-from models.engine.weights_file import fill, read_tensors, write_tensors
+from models.engine.weights_file import described, fill, read_tensors, write_tensors
 from models.enhance.networks.gladnet import GladNet
 from models.enhance.networks.sci import Sci
 from models.enhance.networks.sdag import Sdag, Stem
@@ -71,7 +71,10 @@ def load_enhancer_network(path: Path) -> tuple[Tileable, str, NormalisationName]
         ValueError: no such file, not safetensors, or not an enhancer's.
     """
     tensors, built = _read(path, "enhancer")
-    network = build(built["model"], **built["settings"])
+    try:
+        network = build(built["model"], **built["settings"])
+    except (KeyError, TypeError, ValueError) as fault:
+        raise ValueError(f"{path}: its metadata names no enhancer of ours: {built} ({fault})") from None
     fill(network, tensors, path)
     return network.eval().requires_grad_(False), built["model"], built["scaling"]
 
@@ -104,4 +107,4 @@ def _read(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any
     tensors, metadata = read_tensors(path)
     if kind not in metadata:
         raise ValueError(f"{path}: its metadata has no {kind}; expected the weights of one")
-    return tensors, json.loads(metadata[kind])
+    return tensors, described(metadata, kind, path)

@@ -7,7 +7,6 @@ them. MultiPose, for a crowd, has the same features and two heads more (`models.
 """
 
 import itertools
-import json
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -16,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isp_sim.scenes import COCO_JOINTS
-from models.engine.weights_file import fill, read_tensors
+from models.engine.weights_file import described, fill, read_tensors
 
 SizeName = Literal["thunder", "lightning"]
 KEYPOINTS = COCO_JOINTS
@@ -252,7 +251,7 @@ def load_movenet(path: Path) -> MoveNet:
         ValueError: no such file, not safetensors, or not MoveNet's.
     """
     tensors, metadata = read_tensors(path)
-    size = json.loads(metadata.get("network", "{}")).get("movenet")
+    size = described(metadata, "network", path).get("movenet", "")
     if size not in get_args(SizeName):
         raise ValueError(f"{path}: its metadata names {size!r} as MoveNet's size; expected thunder or lightning")
     with torch.random.fork_rng(devices=[]):

@@ -5,7 +5,6 @@ has them (Zhou et al., *Objects as Points*, 2019). Google published the weights 
 `multipose.md` says where ours come from.
 """
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.engine.weights_file import fill, read_tensors
+from models.engine.weights_file import described, fill, read_tensors
 from models.recognisers.movenet import Heads, PoseFeatures, as_points, head
 
 WIDTH = 1.5
@@ -155,7 +154,7 @@ def load_multipose(path: Path = MULTIPOSE) -> MultiPose:
         ValueError: no such file, not safetensors, or not MultiPose's.
     """
     tensors, metadata = read_tensors(path)
-    named = json.loads(metadata.get("network", "{}")).get("movenet")
+    named = described(metadata, "network", path).get("movenet")
     if named != "multipose":
         raise ValueError(f"{path}: not a MultiPose network by its metadata; expected a detector's weights")
     with torch.random.fork_rng(devices=[]):

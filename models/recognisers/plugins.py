@@ -1,25 +1,41 @@
-"""Third-party code: networks in files that torch loads without their source, and objects made by a factory."""
+"""Third-party code: networks in files that torch loads without their source, and objects made by a factory.
 
+Such a file is a program. `torch.export.load` unpickles what it cannot load as weights and evaluates the expressions of
+symbolic sizes; TorchScript has operators that write files. So neither is loaded from a file that is not trusted.
+"""
+
+import hashlib
 import importlib
+import os
+import sys
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import nn
 
+from models.choices import TRUST
+
 Kind = TypeVar("Kind")
 
 
 def load_module(path: Path, named: str) -> nn.Module:
-    """A TorchScript network (`.pt`) or an exported program (`.pt2`), on the CPU.
+    """A TorchScript network (`.pt`) or an exported program (`.pt2`), on the CPU; its digest goes to stderr.
 
     Args:
         path: of the file.
         named: what an error message calls it.
 
     Raises:
-        ValueError: torch cannot load it; the first sentence of why.
+        ValueError: it is not trusted, or torch cannot load it; the first sentence of why.
     """
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    if os.environ.get(TRUST) != "1":
+        raise ValueError(
+            f"{named}: is a program that can run any code; add --trust ({TRUST}=1 in Python) if you trust where it "
+            f"comes from, or give .safetensors; SHA-256 {digest}"
+        )
+    print(f"{named}: trusted, SHA-256 {digest}", file=sys.stderr)
     try:
         if path.suffix == ".pt":
             network: nn.Module = torch.jit.load(path, "cpu")  # type: ignore[no-untyped-call]

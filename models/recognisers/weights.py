@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from models.engine.weights_file import fill, read_tensors, write_tensors
+from models.engine.weights_file import described, fill, read_tensors, write_tensors
 from models.pose.network import Cpn
 from models.recognisers.movenet import SIZES
 from models.recognisers.pretrained import PretrainedPose
@@ -39,9 +39,12 @@ def load_network(path: Path) -> OurNetwork:
     tensors, metadata = read_tensors(path)
     if "network" not in metadata:
         raise ValueError(f"{path}: its metadata has no network; expected the weights of a pose network")
-    shape = json.loads(metadata["network"])
-    with torch.random.fork_rng(devices=[]):
-        size, lsbn = shape["size"], shape["lsbn"]
-        network = PretrainedPose(size, lsbn) if size in SIZES else Cpn(size, lsbn=lsbn)
+    shape = described(metadata, "network", path)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            size, lsbn = shape["size"], shape["lsbn"]
+            network = PretrainedPose(size, lsbn) if size in SIZES else Cpn(size, lsbn=lsbn)
+    except (KeyError, TypeError, ValueError) as fault:
+        raise ValueError(f"{path}: its metadata names no pose network of ours: {shape} ({fault})") from None
     fill(network, {n: t.float() if t.dtype == torch.float16 else t for n, t in tensors.items()}, path)
     return network

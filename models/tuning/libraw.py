@@ -14,7 +14,7 @@ import rawpy
 from jaxtyping import Float32
 
 from isp_sim.isp.params import ParamSpec
-from isp_sim.scenes.raws import libraw_reason
+from isp_sim.raw_files import libraw
 from models.tuning.tunable import Setting, TunableParameter
 
 DEMOSAICS = ("LINEAR", "VNG", "PPG", "AHD", "DCB", "DHT", "AAHD")
@@ -66,24 +66,21 @@ class LibRawIsp:
         Raises:
             ValueError: LibRaw cannot develop the file.
         """
-        try:
-            with rawpy.imread(str(raw)) as opened:
-                codes = opened.postprocess(
-                    demosaic_algorithm=rawpy.DemosaicAlgorithm[str(settings["demosaic"])],
-                    noise_thr=float(settings["noise_thr"]) or None,
-                    fbdd_noise_reduction=FBDD[str(settings["fbdd"])],
-                    median_filter_passes=int(settings["median_passes"]),
-                    highlight_mode=HIGHLIGHTS[str(settings["highlight"])],
-                    no_auto_bright=not settings["auto_bright"],
-                    gamma=(float(settings["gamma_power"]), float(settings["gamma_slope"])),
-                    bright=float(settings["bright"]),
-                    exp_shift=float(settings["exp_shift"]),
-                    adjust_maximum_thr=0,
-                    use_camera_wb=True,
-                    output_color=rawpy.ColorSpace.sRGB,
-                    output_bps=16,
-                    user_flip=0,
-                )
-        except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
-            raise ValueError(f"{raw}: LibRaw cannot develop it: {libraw_reason(error)}") from None
+        with libraw(raw) as opened:
+            codes = opened.postprocess(
+                demosaic_algorithm=rawpy.DemosaicAlgorithm[str(settings["demosaic"])],
+                noise_thr=float(settings["noise_thr"]) or None,
+                fbdd_noise_reduction=FBDD[str(settings["fbdd"])],
+                median_filter_passes=int(settings["median_passes"]),
+                highlight_mode=HIGHLIGHTS[str(settings["highlight"])],
+                no_auto_bright=not settings["auto_bright"],
+                gamma=(float(settings["gamma_power"]), float(settings["gamma_slope"])),
+                bright=float(settings["bright"]),
+                exp_shift=float(settings["exp_shift"]),
+                adjust_maximum_thr=0,
+                use_camera_wb=True,
+                output_color=rawpy.ColorSpace.sRGB,
+                output_bps=16,
+                user_flip=0,
+            )
         return np.asarray(codes, np.float32) / np.float32(65535)

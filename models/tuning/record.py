@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from isp_sim.files import refuse_other, remove_remnants, write_atomically
+from isp_sim.files import json_object, refuse_other, remove_remnants, write_atomically
 from models.tuning.tunable import Settings
 
 IDENTITY = "search.json"
@@ -47,7 +47,7 @@ class Record:
 def _read(path: Path) -> Iterator[Evaluation]:
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            entry = json.loads(line)
+            entry = json_object(line, "a line")
             gradient = entry.pop("slope") if "slope" in entry else entry["gradient"]  # older records say slope
             yield Evaluation(**(entry | {"shots": tuple(entry["shots"]), "gradient": tuple(gradient)}))
         except (ValueError, TypeError, KeyError) as fault:

@@ -1,12 +1,12 @@
 """Low-light raws with labels: what an ISP under test develops, and how its picture comes under the labels."""
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from isp_sim.files import read_json
 from isp_sim.manifest import read_manifest
 from isp_sim.rectify import Box, crop
 from isp_sim.rig import Rig
@@ -123,7 +123,7 @@ def shoot(folder: Path, rig: Rig, seed: int, count: int, of_a_scene: int, worker
         out=folder,
         workers=workers,
     )
-    if (folder / "manifest.jsonl").is_file() and json.loads((folder / "run.json").read_text("utf-8")) == spec.identity:
+    if (folder / "manifest.jsonl").is_file() and read_json(folder / "run.json") == spec.identity:
         return
     carry_out(spec, plan(rig, None, count, seed, of_a_scene), resume=True)
 

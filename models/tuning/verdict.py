@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from isp_sim.files import write_atomically
+from isp_sim.files import read_json, write_atomically
 from models.isp.trials import detections
 from models.scoring.average_precision import Protocol, Score
 from models.scoring.poses import LOW_SPLITS, Poses
@@ -53,7 +53,7 @@ def judge_all(candidates: Mapping[str, Settings], folder: Path, judging: Judging
             (whole,) = judging([settings])
             text = json.dumps({"settings": settings, "joints": [one.joints.tolist() for one in whole]})
             write_atomically(file, text.encode())
-        joints = json.loads(file.read_text(encoding="utf-8"))["joints"]
+        joints = read_json(file)["joints"]
         seen[name] = [Seen(np.array(one, np.float32)) for one in joints]
     return seen
 

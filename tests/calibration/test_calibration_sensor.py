@@ -417,6 +417,30 @@ def test_bad_frames_are_dropped_and_named():
     assert within(found.gain_dn_per_e, 0.5)
 
 
+@pytest.mark.parametrize("wrong", [2, 5])
+def test_the_majority_of_a_settings_frames_counts_not_the_first(wrong):
+    def mislabelled(name, frame):
+        setting, _, number = name.partition("-")
+        return np.minimum(frame + 400, 4095) if setting == "dark0" and int(number) < wrong else frame
+
+    found = calibrate(session_of(GOOD, darks=9, change_frame=mislabelled))
+    if wrong == 2:
+        assert sum(what.startswith("dark0-") for what in found.dropped) == 2
+        assert within(found.gain_dn_per_e, 0.5)
+    else:
+        assert sum(what.startswith("dark0-") for what in found.dropped) == 4  # they have the majority, and are it
+
+
+def test_a_run_that_drops_most_of_its_frames_fails():
+    torn = session_of(GOOD)
+    frames = {
+        s: (sources[0], *(Source(f"torn{n}", lambda: (_ for _ in ()).throw(OSError("truncated"))) for n in range(9)))
+        for s, sources in torn.frames.items()
+    }
+    with pytest.raises(ValueError, match=r"only \d+ of \d+ frames can be used; .* torn0: cannot be read"):
+        calibrate(dataclasses.replace(torn, frames=frames))
+
+
 @pytest.fixture
 def listed(tmp_path):
     lines = ["file,kind,exposure_us,gain_db,photons"]
@@ -486,7 +510,7 @@ def test_a_folder_at_fault_is_named_as_it_was_given(tmp_path, capsys):
     (tmp_path / "session" / "flats" / "a.dng").write_text("no DNG")
     assert main([str(tmp_path / "session")]) == 1
     told = capsys.readouterr().err
-    assert f"{tmp_path / 'session' / 'flats' / 'a.dng'}: not a readable raw (" in told and "b'" not in told
+    assert f"{tmp_path / 'session' / 'flats' / 'a.dng'} cannot be read by LibRaw: " in told and "b'" not in told
     (sources,) = list(session_of(GOOD[:1]).frames.values())[:1]
     how = (100.0, 0.0, 100, (1.0, 1.0, 1.0), ((1.0, 0, 0), (0, 1.0, 0), (0, 0, 1.0)), (), "maker", "model", "1")
     write_dng(

@@ -49,6 +49,7 @@ def test_a_line_holds_plain_json_without_nulls(line):
         (lambda d: d.update(dark="../../etc/x.png"), "here:3: dark: .*must be a path inside the data set's folder"),
         (lambda d: d.update(dark="/etc/x.png"), "here:3: dark: .*must be a path inside"),
         (lambda d: d.update(planes={"semantic": "../X"}), "here:3: planes.semantic: .*must be a path inside"),
+        (lambda d: d.update(planes={"../X": "semantic/x.png"}), r"here:3: planes\.\.\./X\.\[key\]: "),
         (lambda d: d.update(exposure_us="soon"), "here:3: exposure_us: "),
         (lambda d: d.update(colour=1), "here:3: colour: Extra inputs are not permitted"),
         (lambda d: d.update(version=1), "here:3: not a line of manifest version 2"),

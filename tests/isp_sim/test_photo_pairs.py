@@ -15,6 +15,7 @@ from isp_sim.photo_pairs.frames import PhotoFrames, open_frame, shrunk
 from isp_sim.photo_pairs.pairs import clipped, dimmed, draw, even, finish, key_of, lower_contrast, saturate
 from isp_sim.photo_pairs.rig import load_any_rig
 from isp_sim.raw import Raw
+from isp_sim.raw_files import through_libraw
 from isp_sim.rigfile import load_rig
 from isp_sim.transfer import srgb_encode, tone
 from models.data.samples import FolderPairs
@@ -204,9 +205,7 @@ def test_a_headerless_mosaic_and_libraw_give_the_same_picture_of_a_real_camera(s
     raw = open_frame(shared / "raw" / "DSC_1339_768x512_rggb.raw")
     assert raw.counts.shape == (512, 768) and raw.neutral[1] == 1.0
     write_dng(tmp_path / "same.dng", raw)
-    from isp_sim.photo_pairs.frames import _of_libraw
-
-    again = _of_libraw(tmp_path / "same.dng")
+    again = through_libraw(tmp_path / "same.dng")
     ours, theirs = (finish(rig, clipped(r), None, "colour").astype(int) for r in (raw, again))
     assert 20 < ours.mean() < 200
     assert np.abs(ours - theirs).mean() < 1

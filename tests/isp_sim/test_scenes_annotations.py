@@ -126,9 +126,10 @@ def test_a_fault_in_the_categories_is_named(tmp_path, categories):
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('{"images": [{"id": 1,', "is not whole JSON: .* at line 1, column .*truncated"),
-        ("", "is not whole JSON"),
-        ("[]", "is a JSON list"),
+        ('{"images": [{"id": 1,', "not whole JSON: .* in line 1, column .*truncated"),
+        ("", "not whole JSON"),
+        ("[]", "people.json: a JSON list"),
+        ("[" * 100_000, "people.json: not JSON that can be read: .*recursion"),
         ('{"images": []}', "has no list annotations"),
     ],
 )

@@ -1,5 +1,7 @@
 import json
+import os
 import pickle
+import re
 import struct
 from pathlib import Path
 
@@ -8,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from isp_sim.rigfile import load_rig
 from isp_sim.scenes.photos import CameraCurve, Limits, Photos, expand_highlights, to_light
+from isp_sim.scenes.sources import open_scenes
 from isp_sim.transfer import srgb_encode, tone
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -261,3 +265,31 @@ def test_real_photos_come_with_their_people_and_pass_over_detections(folder, cou
         assert np.isfinite(scene.radiance).all()
         assert scene.radiance.min() >= 0
         assert scene.radiance.max() <= 4
+
+
+def test_linear_pictures_are_light_as_they_are(tmp_path):
+    light = np.random.default_rng(0).uniform(0, 1, (24, 32, 3)).astype(np.float32)
+    codes = np.round(65535 * light).astype(np.uint16)
+    assert cv2.imwrite(str(tmp_path / "a.tif"), codes[..., ::-1])
+    os.environ["OPENCV_IO_ENABLE_OPENEXR"] = "1"
+    assert cv2.imwrite(str(tmp_path / "b.exr"), 5 * light[..., ::-1])
+    source = Photos(tmp_path, None, HUGE, HUGE, linear=True)
+    np.testing.assert_allclose(source.scene(0).radiance, light, atol=1e-5)
+    np.testing.assert_allclose(source.scene(1).radiance, 5 * light, rtol=1e-6)
+    save(tmp_path / "c.png", picture())
+    with pytest.raises(ValueError, match=r"c\.png: has 8 bits, too few"):
+        Photos(tmp_path, None, HUGE, HUGE, linear=True).scene(2)
+
+
+def test_pictures_of_formats_that_are_not_read_are_told_with_what_to_do(tmp_path):
+    rig = load_rig("exlpose-small")
+    for name in ("a.heic", "b.HEIC", "c.avif"):
+        (tmp_path / name).write_bytes(b"")
+    told = r"3 files ending in \.HEIC \.avif \.heic are not read; convert them to PNG"
+    with pytest.raises(ValueError, match=told):
+        open_scenes(str(tmp_path), None, rig, 0)
+    save(tmp_path / "d.png", picture())
+    (note,) = open_scenes(str(tmp_path), None, rig, 0).notes
+    assert re.search(told, note)
+    with pytest.raises(ValueError, match="--linear: --scenes people is no folder"):
+        open_scenes("people", None, rig, 0, linear=True)

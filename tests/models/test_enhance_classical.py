@@ -1,5 +1,10 @@
 """Classical enhancers: against closed forms and a dense solver; enhancers by name, file and factory."""
 
+import contextlib
+import hashlib
+import io
+import zipfile
+
 import cv2
 import numpy as np
 import pytest
@@ -158,7 +163,8 @@ class Half(nn.Module):
 
 
 @pytest.mark.parametrize("kind", ["pt", "pt2"])
-def test_an_enhancer_of_any_make(tmp_path, kind):
+def test_an_enhancer_of_any_make(tmp_path, kind, monkeypatch):
+    monkeypatch.setenv("ISP_SIM_TRUST", "1")
     path = tmp_path / f"half.{kind}"
     example = torch.rand(1, 3, 48, 48, generator=torch.Generator().manual_seed(0))
     if kind == "pt":
@@ -184,7 +190,41 @@ def test_what_is_no_enhancer_is_told(name):
         load_enhancer(name)
 
 
-def test_a_file_that_torch_cannot_read_is_told(tmp_path):
+class Bomb:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+@pytest.mark.parametrize("kind", ["pt", "pt2"])
+def test_a_strangers_program_is_not_run_but_refused_with_its_digest(tmp_path, kind, monkeypatch):
+    path, planted = tmp_path / f"net.{kind}", tmp_path / "planted"
+    torch.export.save(torch.export.export(Half().eval(), (torch.rand(1, 3, 48, 48),)), path.with_suffix(".pt2"))
+    stream = io.BytesIO()
+    torch.save(Bomb(planted), stream)
+    with zipfile.ZipFile(path.with_suffix(".pt2")) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    (inputs,) = (name for name in parts if "sample_inputs" in name)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (parts | {inputs: stream.getvalue()}).items():
+            archive.writestr(name, content)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(ValueError, match=rf"--enhancer .*net\.{kind}: is a program .*--trust .*SHA-256 {digest}"):
+        load_enhancer(path)
+    assert not planted.exists()
+    if kind == "pt2":  # trusted, it runs: what the help says of such files is true
+        monkeypatch.setenv("ISP_SIM_TRUST", "1")
+        with contextlib.suppress(ValueError):
+            load_enhancer(path)
+        assert planted.exists()
+
+
+def test_a_file_that_torch_cannot_read_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("ISP_SIM_TRUST", "1")
     (tmp_path / "x.pt").write_bytes(b"no torchscript")
     with pytest.raises(ValueError, match="torch cannot load it"):
         load_enhancer(tmp_path / "x.pt")

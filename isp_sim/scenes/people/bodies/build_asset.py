@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 from scipy.spatial import cKDTree
 
+from isp_sim.picture_files import read_picture
 from isp_sim.scenes.people.bodies.asset import IRIS, LIDS, LIPS, MOST_BONES, NAILS, PUPIL, SCLERA, SKIN, TWISTED
 from isp_sim.scenes.people.bodies.blend import smooth_normals
 from isp_sim.scenes.people.bodies.makehuman import (
@@ -64,9 +65,7 @@ def parts(model: Model, folder: Path) -> Int64[np.ndarray, " m"]:
     part[body] = SKIN
     for name, number in (("lips", LIPS), ("fingernails", NAILS), ("toenails", NAILS), ("eyelids", LIDS),
                          ("inside-mouth", -1)):  # fmt: skip
-        mask = cv2.imread(str(folder / f"textures/mpfb_{name}.jpg"), cv2.IMREAD_GRAYSCALE)
-        if mask is None:
-            raise ValueError(f"{folder}/textures/mpfb_{name}.jpg: not a readable picture")
+        mask = read_picture(folder / f"textures/mpfb_{name}.jpg", cv2.IMREAD_GRAYSCALE)
         at = model.uv.mean(axis=1) * mask.shape[0]
         inside = mask[
             np.clip(mask.shape[0] - 1 - at[:, 1], 0, 2047).astype(int), np.clip(at[:, 0], 0, 2047).astype(int)
