@@ -33,7 +33,7 @@ from models.data.normalisation import WELL, Picture
 from models.data.samples import RigPairs, shots
 from models.recognisers.detection import Detection
 from models.recognisers.inference import detect
-from models.recognisers.loading import MOVENETS, load_recogniser
+from models.recognisers.loading import PUBLIC, load_recogniser
 from models.recognisers.recogniser import Recogniser
 from models.scoring.pck import pck
 
@@ -109,7 +109,7 @@ def main() -> int:
     parser.add_argument("--scenes", type=int, default=20)
     parser.add_argument("--photos", type=int, default=HELD_OUT)
     parser.add_argument("--seed", type=int, default=TEST_SEED)
-    parser.add_argument("--pose", nargs="+", default=list(MOVENETS), help="networks, as models.evaluate takes them")
+    parser.add_argument("--pose", nargs="+", default=list(PUBLIC), help="networks, as models.evaluate takes them")
     args = parser.parse_args()
     recognisers = {name: load_recogniser(name) for name in args.pose}
     sets: dict[str, Pictures] = {"built-in": built_in(args.rig, args.scenes, args.seed)}

@@ -28,6 +28,7 @@ from models.recognisers.decoding import decode
 from models.recognisers.loading import movenet
 from models.recognisers.movenet import KEYPOINTS, STRIDE, MoveNet, SizeName, load_movenet, shipped_weights
 from models.recognisers.multipose import PEOPLE, MultiPose, joints_in, load_multipose, peaks, people_scores
+from models.recognisers.recogniser import Recogniser
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from tests.models.drawn_figure import figure
@@ -41,11 +42,11 @@ SEEN = 0.1
 """Score of a person whose joints and box are compared: the graph fills up to six with nobody."""
 
 
-def photographs(folder: Path, size: SizeName, count: int) -> np.ndarray:
-    """Square crops round 1.25 times the true box of the first person of the last photographs, uint8."""
+def photographs(folder: Path, recogniser: Recogniser, count: int) -> np.ndarray:
+    """The recogniser's crops round the true box of the first person of the last photographs, uint8."""
     document = json.loads((folder / "annotations.json").read_text(encoding="utf-8"))
     boxes = {entry["image_id"]: entry["bbox"] for entry in document["annotations"]}
-    recogniser, crops = movenet(size), []
+    crops = []
     for image in sorted(document["images"], key=lambda image: str(image["file_name"]))[-count:]:
         picture = cv2.imread(str(folder / "images" / Path(image["file_name"]).name))[..., ::-1]
         affine = recogniser.crop_affine(boxes[image["id"]])
@@ -164,7 +165,7 @@ def main() -> None:
         network = load_movenet(shipped_weights(size))
         sets = {"drawn figures": np.stack([figure(network.side, seed)[0] for seed in range(FIGURES)])}
         if photos:
-            sets["photographs"] = photographs(PHOTOS, size, args.photos)
+            sets["photographs"] = photographs(PHOTOS, movenet(size), args.photos)
         for title, pictures in sets.items():
             maps, joints = published(pictures, size, args.modules, args.models)
             our_maps, our_joints = ours(network, pictures)

@@ -20,7 +20,7 @@ from isp_sim.rigfile import load_rig
 from isp_sim.scenes.photos import Photos
 from models.choices import EXTENTS, TEST_SEED
 from models.data.samples import PairSource, RigPairs, scene_of, shots
-from models.recognisers.loading import LOW_LIGHT, MOVENETS, load_recogniser
+from models.recognisers.loading import LOW_LIGHT, PUBLIC, load_recogniser
 from models.recognisers.recogniser import Recogniser
 from models.runs.evaluation import score_table
 from models.scoring.average_precision import Protocol
@@ -75,7 +75,7 @@ def main() -> None:
     asked.add_argument("--scenes", type=int, default=24)
     asked.add_argument("--photos", type=int, default=HELD_OUT)
     asked.add_argument("--flip", default="right")
-    asked.add_argument("--pose", nargs="+", default=[LOW_LIGHT, *MOVENETS], help="networks [%(default)s]")
+    asked.add_argument("--pose", nargs="+", default=[LOW_LIGHT, *PUBLIC], help="networks [%(default)s]")
     asked.add_argument("--extent", type=float, help="of a person's crop [the network's own, 1]")
     given = asked.parse_args()
     console, rig = Console(width=140), load_rig("exlpose-small")

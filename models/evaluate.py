@@ -35,8 +35,8 @@ def parser(prog: str = "python -m models.evaluate") -> argparse.ArgumentParser:
         "--pose",
         default=POSE,
         help="weights (.safetensors), TorchScript (.pt) or torch.export (.pt2) with a YAML beside it, "
-        "module:factory, movenet-thunder, movenet-lightning, low-light: the low-light network that comes along, or "
-        "well-lit: that one as if it had never seen the dark [%(default)s]",
+        "module:factory, movenet-thunder, movenet-lightning, blazepose-full, low-light: the low-light network that "
+        "comes along, or well-lit: that one as if it had never seen the dark [%(default)s]",
     )
     parser.add_argument(
         "--enhancer",

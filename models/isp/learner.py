@@ -133,7 +133,7 @@ def pose_loss(recogniser: Recogniser, crops: Tensor, joints: Tensor, kind: Loss)
         kind: which of the two.
     """
     maps = recogniser(crops.contiguous(memory_format=torch.channels_last), LOW).float()
-    at = (joints[..., :2] - (recogniser.stride - 1) / 2) / recogniser.stride
+    at = (joints[..., :2] - recogniser.first_px) / recogniser.stride
     labels = joints[..., 2] * recogniser.known
     height, width = maps.shape[2:]
     if kind == "heatmaps":

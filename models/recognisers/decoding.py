@@ -1,4 +1,4 @@
-"""What a network gives → joints: MoveNet's heads as its published graph reads them, heatmaps as others do.
+"""What a network gives → joints: MoveNet's heads as its published graph reads them, BlazePose's, heatmaps as others do.
 
 MoveNet: the person nearest the middle, then of each joint the place that fits that person. Places are in cells: an
 index plus an offset; a cell is 4 crop px. (`models.pose.heatmaps.decode` is the quarter pixel.)
@@ -7,15 +7,33 @@ index plus an offset; a cell is 4 crop px. (`models.pose.heatmaps.decode` is the
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from models.recognisers.blazepose import Landmarks
 from models.recognisers.movenet import Heads
 
 SOFTENING = 1.8
 """Cells added to a distance before something is divided by it."""
+AROUND = 3
+"""Cells to each side of a heatmap's highest over which places are averaged, as in MediaPipe."""
+LEAST_PEAK = 0.1
+"""Of a heatmap that says where its joint is."""
 
 
-def decode(heads: Heads) -> tuple[Tensor, Tensor]:
+def decode(seen: Heads | Landmarks) -> tuple[Tensor, Tensor]:
+    """Joints of one person.
+
+    Args:
+        seen: of a batch.
+
+    Returns:
+        Places `(batch, joints, 2)` as x and y in cells, the first cell's index being 0, and scores `(batch, joints)`.
+    """
+    return sharpest(seen) if isinstance(seen, Landmarks) else in_the_middle(seen)
+
+
+def in_the_middle(heads: Heads) -> tuple[Tensor, Tensor]:
     """Joints of the person in the middle.
 
     `c = argmax_p centre(p) / (|p − middle| + 1.8)` and `g = c + regression(c)`; for each joint
@@ -39,23 +57,53 @@ def decode(heads: Heads) -> tuple[Tensor, Tensor]:
     return _cell(cells, width) + _at(heads.offsets, cells), scores
 
 
-def pick(heads: Heads, joints: Sequence[int]) -> Heads:
-    """The heads of these joints, in this order."""
+def sharpest(landmarks: Landmarks) -> tuple[Tensor, Tensor]:
+    """The mean place of each joint's heatmap round its highest cell, or where that is below 0.1 the regressed place.
+
+    `Σ_p p·heatmap(p) / Σ_p heatmap(p)` over the 7×7 cells round the highest, cut at the edge. MediaPipe takes the same
+    mean round the regressed place, which suits crops that are turned until the person stands upright; in ours it reads
+    less (`blazepose.md`).
+
+    Args:
+        landmarks: of a batch.
+
+    Returns:
+        As `decode`; a score is the heatmap's peak.
+    """
+    height, width = landmarks.heatmaps.shape[-2:]
+    scores, cells = landmarks.heatmaps.flatten(2).max(dim=2)
+    x, y = (torch.arange(n, device=cells.device) for n in (width, height))
+    near_x, near_y = ((x - (cells % width)[..., None]).abs(), (y - (cells // width)[..., None]).abs())
+    around = landmarks.heatmaps * ((near_y <= AROUND)[..., :, None] & (near_x <= AROUND)[..., None, :])
+    total = around.sum(dim=(2, 3)).clamp_min(torch.finfo(around.dtype).tiny)
+    mean = torch.stack([around.sum(dim=2) @ x.to(around), around.sum(dim=3) @ y.to(around)], dim=2) / total[..., None]
+    return torch.where((scores >= LEAST_PEAK)[..., None], mean, landmarks.places), scores
+
+
+def pick(seen: Heads | Landmarks, joints: Sequence[int]) -> Heads | Landmarks:
+    """What it says of these joints, in this order."""
     chosen = list(joints)
-    return Heads(heads.heatmaps[:, chosen], heads.centre, heads.regression[:, chosen], heads.offsets[:, chosen])
+    if isinstance(seen, Landmarks):
+        return Landmarks(*(one[:, chosen] for one in seen))
+    return Heads(seen.heatmaps[:, chosen], seen.centre, seen.regression[:, chosen], seen.offsets[:, chosen])
 
 
-def mirrored(heads: Heads, pairs: Sequence[int]) -> Heads:
-    """The heads of mirrored pictures, as if the pictures had not been mirrored.
+def mirrored(seen: Heads | Landmarks, pairs: Sequence[int]) -> Heads | Landmarks:
+    """What it says of mirrored pictures, as if the pictures had not been mirrored.
 
     A place x becomes `width − x`, a cell's index n `width − 1 − n`; so what is counted from a cell, regression and
     offset, becomes `1 − x`.
 
     Args:
-        heads: of the mirrored pictures.
+        seen: of the mirrored pictures.
         pairs: for each joint the one it changes places with.
     """
-    back = pick(Heads(*(head.flip(-1) for head in heads)), pairs)
+    back = pick(seen, pairs)
+    if isinstance(back, Landmarks):
+        width = back.heatmaps.shape[-1]
+        maps = F.pad(back.heatmaps.flip(-1)[..., :-1], (1, 0))  # an index counts from the crop's edge: n → width − n
+        return Landmarks(maps, torch.stack([width - back.places[..., 0], back.places[..., 1]], dim=2))
+    back = Heads(*(head.flip(-1) for head in back))
     turned = (torch.stack([1 - points[:, :, 0], points[:, :, 1]], dim=2) for points in (back.regression, back.offsets))
     return Heads(back.heatmaps, back.centre, *turned)
 

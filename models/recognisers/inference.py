@@ -11,7 +11,6 @@ from models.data.crops import FLIP, RELEASED_FLIP, Affine, crop
 from models.data.normalisation import Picture, normalise
 from models.recognisers.decoding import mirrored
 from models.recognisers.detection import Detection
-from models.recognisers.movenet import Heads
 from models.recognisers.recogniser import Recogniser, Seen
 
 FLIPS = {"none": None, "right": FLIP, "released": RELEASED_FLIP}
@@ -40,18 +39,18 @@ def heatmaps(recogniser: Recogniser, crops: Tensor, lighting: int, flip: str) ->
             f"flip {flip!r}: exchanges a joint with one that the network does not know; expected right or none"
         )
     both = recogniser.seen(torch.cat([crops, crops.flip(-1)]), lighting)
-    if isinstance(both, Heads):
-        straight, mirror = (Heads(*half) for half in zip(*(head.chunk(2) for head in both), strict=True))
-        return _mean([straight, mirrored(mirror, pairs)])
-    return _mean([both[: len(crops)], both[len(crops) :].flip(-1)[:, list(pairs)]])
+    if isinstance(both, Tensor):
+        return _mean([both[: len(crops)], both[len(crops) :].flip(-1)[:, list(pairs)]])
+    straight, mirror = (type(both)(*half) for half in zip(*(head.chunk(2) for head in both), strict=True))
+    return _mean([straight, mirrored(mirror, pairs)])
 
 
 def _mean(several: Sequence[Seen]) -> Seen:
     """The mean of one network's outputs for the same crops, in float32."""
-    heads = [one for one in several if isinstance(one, Heads)]
-    if heads:
-        return Heads(*(torch.stack(same).float().mean(dim=0) for same in zip(*heads, strict=True)))
-    return torch.stack([one for one in several if isinstance(one, Tensor)]).float().mean(dim=0)
+    first = several[0]
+    if isinstance(first, Tensor):
+        return torch.stack([one for one in several if isinstance(one, Tensor)]).float().mean(dim=0)
+    return type(first)(*(torch.stack(same).float().mean(dim=0) for same in zip(*several, strict=True)))
 
 
 def detect(

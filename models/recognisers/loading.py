@@ -1,4 +1,4 @@
-"""A frozen recogniser by name, file or factory: ours, MoveNet, a third party's network."""
+"""A frozen recogniser by name, file or factory: ours, MoveNet, BlazePose, a third party's network."""
 
 import hashlib
 from pathlib import Path
@@ -11,6 +11,7 @@ from isp_sim.rigfile import load_yaml
 from isp_sim.scenes import JOINTS
 from models.data.normalisation import LOW_LIGHT_MEAN, WELL
 from models.pose.losses import PoseOutput
+from models.recognisers import blazepose
 from models.recognisers.movenet import KEYPOINTS, STRIDE, SizeName, load_movenet, shipped_weights
 from models.recognisers.plugins import from_factory, load_module
 from models.recognisers.pretrained import GROW, HeadsOutput, PretrainedPose
@@ -22,7 +23,9 @@ LOW_LIGHT = "low-light"
 WELL_LIT = "well-lit"
 """Name of the shipped network as one that has never seen the dark."""
 MOVENETS: dict[str, SizeName] = {f"movenet-{size}": size for size in get_args(SizeName)}
-"""Names of the public networks that come with the package."""
+"""Names of MoveNet's networks that come with the package."""
+PUBLIC = (*MOVENETS, blazepose.BLAZEPOSE_NAME)
+"""Names of all public pose networks that come with the package, `NAME.safetensors` in this folder."""
 
 
 def of_ours(network: OurNetwork) -> Recogniser:
@@ -83,13 +86,31 @@ def movenet(size: SizeName) -> Recogniser:
     return Recogniser(network, _movenet_file(network.side))
 
 
+def blazepose_full() -> Recogniser:
+    """BlazePose as Google published it: of its 33 landmarks 12 are joints of ours, five more COCO's.
+
+    It takes sRGB of 0 … 1 and cuts what is beyond; low light is brought to a mean of 0.4 before.
+    """
+    file = RecogniserFile(
+        height=blazepose.SIDE,
+        width=blazepose.SIDE,
+        stride=blazepose.STRIDE,
+        grow=blazepose.GROW,
+        joints=blazepose.KEYPOINTS,
+        well_lit="none",
+        loss="spatial-cross-entropy",
+    )
+    return Recogniser(blazepose.load_blazepose(), file)
+
+
 def load_recogniser(name: str | Path | None = None) -> Recogniser:
     """A frozen recogniser.
 
     Args:
         name: weights of ours (.safetensors), TorchScript (.pt) or an exported program (.pt2) with its YAML beside it,
-            or `package.module:factory`, whose call gives a `Recogniser`; `movenet-thunder`, `movenet-lightning`, see
-            `movenet`; `well-lit`, see `well_lit_alone`; `low-light` or nothing: the shipped low-light network.
+            or `package.module:factory`, whose call gives a `Recogniser`; `movenet-thunder`, `movenet-lightning`,
+            `blazepose-full`: public ones; `well-lit`, see `well_lit_alone`; `low-light` or nothing: the shipped
+            low-light network.
 
     Raises:
         ValueError: none of these, or what is there cannot be used.
@@ -98,6 +119,8 @@ def load_recogniser(name: str | Path | None = None) -> Recogniser:
         return well_lit_alone()
     if name in MOVENETS:
         return movenet(MOVENETS[str(name)])
+    if name == blazepose.BLAZEPOSE_NAME:
+        return blazepose_full()
     path = SHIPPED if name in (None, LOW_LIGHT) else Path(str(name))
     if path.suffix == ".safetensors":
         return of_ours(load_network(path))
@@ -107,7 +130,7 @@ def load_recogniser(name: str | Path | None = None) -> Recogniser:
         return _checked(from_factory(str(name), "--pose", Recogniser), name)
     raise ValueError(
         f"--pose {name}: expected .safetensors, .pt (TorchScript), .pt2 (torch.export), module:factory, "
-        f"{', '.join(MOVENETS)}, {LOW_LIGHT} or {WELL_LIT}"
+        f"{', '.join(PUBLIC)}, {LOW_LIGHT} or {WELL_LIT}"
     )
 
 
@@ -118,8 +141,8 @@ def identity(name: str | Path | None = None) -> str:
         name: as `load_recogniser` takes it.
     """
     weights = SHIPPED if name in (None, LOW_LIGHT, WELL_LIT) else Path(str(name))
-    if name in MOVENETS:
-        weights = shipped_weights(MOVENETS[str(name)])
+    if name in PUBLIC:
+        weights = Path(__file__).parent / f"{name}.safetensors"
     content = [one.read_bytes() for one in (weights, weights.with_suffix(".yaml")) if one.is_file()]
     if not content:
         return str(name)

@@ -110,7 +110,7 @@ class InvertedResidual(nn.Module):
         super().__init__()
         between = inside * expansion
         self.expand = SameConv2d(inside, between) if expansion > 1 else None
-        self.depthwise = SameConv2d(between, between, 3, stride, groups=between)
+        self.depthwise: nn.Conv2d = SameConv2d(between, between, 3, stride, groups=between)
         self.project = SameConv2d(between, outside)
         self.adds = stride == 1 and inside == outside
 

@@ -16,6 +16,7 @@ from models.data.normalisation import IMAGENET, LOW, WELL, MeanStd, Normalisatio
 from models.pose.heatmaps import HEATMAP_STRIDE, decode
 from models.pose.network import Cpn
 from models.recognisers import decoding
+from models.recognisers.blazepose import FIRST_PX, BlazePose, Landmarks
 from models.recognisers.movenet import Heads
 from models.recognisers.pretrained import HeadsOutput, PretrainedPose
 
@@ -26,8 +27,9 @@ Decoding = Literal["quarter-pixel", "highest-pixel", "expectation"]
 """How a heatmap becomes a place; see `models.recognisers.decoding`."""
 Loss = Literal["heatmaps", "spatial-cross-entropy"]
 """What an ISP before a network learns from; see `models.isp.learner.pose_loss`."""
-Seen = Tensor | Heads
-"""What a network makes of crops: heatmaps `(batch, joints, …)`, or MoveNet's heads; joints in ExLPose's order."""
+Seen = Tensor | Heads | Landmarks
+"""What a network makes of crops: heatmaps `(batch, joints, …)`, or what MoveNet or BlazePose says; joints in ExLPose's
+order."""
 
 
 class RecogniserFile(BaseModel):
@@ -117,8 +119,12 @@ class Recogniser(nn.Module):
 
     Args:
         network: crops `(batch, 3, height, width)` → heatmaps `(batch, joints, height/stride, width/stride)`, or a tuple
-            whose first they are; ours get the lighting, MoveNet's `Heads` are decoded as its own graph does.
+            whose first they are; ours get the lighting; MoveNet's `Heads` and BlazePose's `Landmarks` have decodings of
+            their own.
         file: of its input and output.
+
+    Attributes:
+        first_px: where the heatmaps' first pixel lies on each axis, crop px.
     """
 
     known: Tensor
@@ -129,6 +135,7 @@ class Recogniser(nn.Module):
         self.network, self.grow = network, file.grow
         self.input_size = (file.height, file.width)
         self.stride = file.stride
+        self.first_px = FIRST_PX if isinstance(network, BlazePose) else (file.stride - 1) / 2
         self.extent = file.extent
         self.normalisation: dict[int, Normalisation] = {LOW: file.low_light, WELL: file.well_lit}
         self._brightened = IMAGENET if file.brightened == "imagenet" else file.brightened
@@ -153,7 +160,7 @@ class Recogniser(nn.Module):
             lighting: `LOW` or `WELL`.
         """
         seen = self.seen(crops, lighting)
-        return (seen.heatmaps if isinstance(seen, Heads) else seen) * self.known[:, None, None]
+        return (seen if isinstance(seen, Tensor) else seen.heatmaps) * self.known[:, None, None]
 
     def seen(self, crops: Tensor, lighting: int = LOW, joints: Sequence[str] = JOINTS) -> Seen:
         """Heatmaps, or heads, from which `decode` reads joints; a joint the network does not know has another's.
@@ -170,7 +177,7 @@ class Recogniser(nn.Module):
         seen = self.network(crops, lighting) if ours else self.network(crops)
         if isinstance(seen, HeadsOutput):
             seen = seen.logits.probabilities()
-        if isinstance(seen, Heads):
+        if isinstance(seen, Heads | Landmarks):
             return decoding.pick(seen, chosen)
         maps: Tensor = seen if isinstance(seen, Tensor) else seen[0]
         return maps[:, chosen]
@@ -179,7 +186,7 @@ class Recogniser(nn.Module):
         """Joints in crop px, (0, 0) at the centre of the first, and their scores.
 
         A heatmap's pixel is `stride` crop px wide: crop = stride·heatmap + (stride − 1)/2 between pixel centres.
-        MoveNet's places count cells from the crop's edge: crop = stride·place − 1/2.
+        MoveNet's and BlazePose's places count cells from the crop's edge: crop = stride·place − 1/2.
 
         Args:
             seen: as `self.seen` gives it, or a mean of several.
@@ -188,12 +195,12 @@ class Recogniser(nn.Module):
         Returns:
             `(batch, joints, 2)`, NaN for a joint the network does not know, and `(batch, joints)`, 0 for such a joint.
         """
-        if isinstance(seen, Heads):
+        if isinstance(seen, Heads | Landmarks):
             places, scores = decoding.decode(seen)
             crop_px = places * self.stride - 0.5
         else:
             places, scores = _DECODERS[self.decoding](seen)
-            crop_px = places * self.stride + (self.stride - 1) / 2
+            crop_px = places * self.stride + self.first_px
         known = torch.tensor([joint in self.channels for joint in joints], device=scores.device)
         return crop_px.masked_fill(~known[:, None], float("nan")), scores * known
 

@@ -5,9 +5,8 @@ The package keeps them as 16-bit floats; they are only laid out anew and given o
 
 import hashlib
 import json
-import tarfile
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -17,14 +16,13 @@ from torch import Tensor
 from models.engine.weights_file import write_tensors
 from models.recognisers.movenet import MoveNet, PoseFeatures, SizeName
 from models.recognisers.multipose import MultiPose
+from models.recognisers.npm_package import read_file
 
 NetworkName = Literal[SizeName, "multipose"]
 """Of MoveNet's networks in the package."""
 
-_MODELS = PurePosixPath("package/models")
-"""Where an npm archive keeps them."""
-_LARGEST = 64 * 2**20
-"""Bytes of a file that is read; Thunder has 12.5 MB."""
+_MODELS = "package/models"
+"""Where the npm archive keeps them."""
 _ROOT = "StatefulPartitionedCall/"
 _TRUNK = f"{_ROOT}center_net_mobile_net_v2fpn_feature_extractor/model_1/"
 _HEADS = {"centre": "center_0", "box_sizes": "box_scale_0", "box_offsets": "box_offset_0",
@@ -39,35 +37,6 @@ _SOURCES: dict[NetworkName, str] = {
 }
 
 
-def read_file(package: Path, name: str) -> bytes:
-    """A file of `package/models` of an npm archive (.tgz), or of a folder that holds it or its unpacked archive.
-
-    Nothing is unpacked; only plain files are read, and none outside the folder.
-
-    Raises:
-        ValueError: no such file, not a plain one, or larger than 64 MiB.
-    """
-    if PurePosixPath(name).name != name:
-        raise ValueError(f"{package}: {name!r} is not a file name; expected one without folders")
-    if package.is_dir():
-        root = package.resolve()
-        for path in (root / _MODELS / name, root / name):
-            if path.is_file() and path.resolve().is_relative_to(root) and path.stat().st_size <= _LARGEST:
-                return path.read_bytes()
-        raise ValueError(f"{package}: holds no {_MODELS / name} and no {name} of at most 64 MiB")
-    try:
-        with tarfile.open(package, "r:gz") as archive:
-            member = archive.getmember(str(_MODELS / name))
-            content = archive.extractfile(member) if member.isfile() and member.size <= _LARGEST else None
-            if content is None:
-                raise ValueError(f"{package}: {member.name} is not a plain file of at most 64 MiB")
-            return content.read()
-    except (tarfile.TarError, EOFError) as fault:
-        raise ValueError(f"{package}: not a readable .tgz archive: {fault}") from None
-    except KeyError:
-        raise ValueError(f"{package}: holds no {_MODELS / name}") from None
-
-
 def read_weights(package: Path, network: NetworkName) -> tuple[dict[str, np.ndarray], str]:
     """A TensorFlow.js graph model's constants by name, and the SHA-256 of the file they are in.
 
@@ -76,9 +45,9 @@ def read_weights(package: Path, network: NetworkName) -> tuple[dict[str, np.ndar
     """
     name = f"movenet-{network}.json"
     try:
-        (group,) = json.loads(read_file(package, name))["weightsManifest"]
+        (group,) = json.loads(read_file(package, name, _MODELS))["weightsManifest"]
         (file,) = group["paths"]
-        content = read_file(package, str(file))
+        content = read_file(package, str(file), _MODELS)
         arrays: dict[str, np.ndarray] = {}
         start = 0
         for entry in group["weights"]:

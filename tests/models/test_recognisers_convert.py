@@ -10,9 +10,10 @@ from safetensors.numpy import load_file
 
 from models.recognisers import convert, tensorflow_js
 from models.recognisers.movenet import shipped_weights
+from models.recognisers.npm_package import read_file
 
 TRUNK = "StatefulPartitionedCall/center_net_mobile_net_v2fpn_feature_extractor/model_1/"
-MODEL = "movenet-lightning.json"
+MODEL, MODELS = "movenet-lightning.json", "package/models"
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +71,14 @@ def test_an_archive_is_read_without_unpacking_and_only_plain_files(package, tmp_
         tensorflow_js.read_weights(archive, "lightning")[0].keys()
         == tensorflow_js.read_weights(package, "lightning")[0].keys()
     )
-    assert tensorflow_js.read_file(archive, "empty.bin") == b""
+    assert read_file(archive, "empty.bin", MODELS) == b""
     with pytest.raises(ValueError, match=r"link\.bin is not a plain file"):
-        tensorflow_js.read_file(archive, "link.bin")
+        read_file(archive, "link.bin", MODELS)
     with pytest.raises(ValueError, match=r"holds no package/models/movenet-thunder\.json"):
-        tensorflow_js.read_file(archive, "movenet-thunder.json")
+        read_file(archive, "movenet-thunder.json", MODELS)
     archive.write_bytes(archive.read_bytes()[:1000])
     with pytest.raises(ValueError, match="not a readable"):
-        tensorflow_js.read_file(archive, "empty.bin")
+        read_file(archive, "empty.bin", MODELS)
 
 
 def test_paths_stay_inside_the_package(package, tmp_path):
@@ -87,7 +88,7 @@ def test_paths_stay_inside_the_package(package, tmp_path):
     (inside / "link").symlink_to(tmp_path / "secret")
     for name, told in (("../secret", "is not a file name"), ("link", "holds no")):
         with pytest.raises(ValueError, match=told):
-            tensorflow_js.read_file(inside, name)
+            read_file(inside, name)
     write(inside, [], b"", "../secret")
     with pytest.raises(ValueError, match="is not a file name"):
         tensorflow_js.read_weights(inside, "lightning")
