@@ -1,35 +1,42 @@
 """Lee et al.'s Tables 2 to 4 (ExLPose, CVPR 2023) in simulation: every variant trained alike, beside the published AP.
 
-    python benchmarks/lee_tables.py --scale quick [--seeds 3] [--variants lsbn+lupi baseline-all]
+    python benchmarks/lee_tables.py --scale quick [--data PAIRS] [--photos DIR] [--seeds 0 1 2] [--variants lsbn+lupi …]
     python benchmarks/lee_tables.py --scale full --data ExLPose-or-generated --judge ExLPose-test
 
-`quick` trains a tiny network (128×96, ResNet-10 of a quarter of the width) on built-in scenes: its AP says nothing
-about the real data set's; the order of the variants is what to look at. `full` is the released training of the
-ResNet-50 network. What is finished is kept in `--out` and not trained again; one variant and seed is one training.
+`quick` trains MoveNet Lightning from its published weights (recipe `lightning`) on crops of 128 px, a quarter of an
+hour of a busy core or less for one variant and seed; what is short is the schedule, so the order of the variants is
+what to look at. It learns from the first `--pairs` of a folder that `isp_sim.generate` wrote, or from built-in scenes,
+and is judged on built-in scenes of another seed and on the last 300 of `--photos`, one shot each (as `shipped_pose.py`
+does). `full` is the released training of the ResNet-50 network. What is finished is kept in `--out` and not trained
+again; one variant and seed is one training.
 """
 
 import argparse
-import itertools
 import json
 import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
+from shipped_pose import HELD_OUT, PHOTOS, last_photos
 
 from isp_sim.annotation_files import SPLITS
 from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
-from models.choices import WEIGHTS
-from models.data.samples import FolderPairs, HeldPairs, PairSource, RigPairs, shots
+from isp_sim.scenes.photos import Photos
+from models.choices import TEST_SEED, WEIGHTS
+from models.data.samples import FolderPairs, HeldPairs, PairSource, RigPairs, scene_of, shots
 from models.engine.distributed import pick_device
-from models.engine.training import Recipe, load_recipe
+from models.engine.training import load_recipe
 from models.pose.variants import VARIANTS
 from models.recognisers.loading import load_recogniser
 from models.runs.pose_training import PoseRecipe, train
 from models.scoring.average_precision import Protocol
+from models.scoring.over_scenes import deviations
 from models.scoring.poses import find_poses
 from models.train_pose import KNOWN
 
@@ -60,87 +67,158 @@ TABLES = {
     ),
     "Table 4: what each part does": ("baseline-all", "lupi", "lsbn", "lsbn+lupi-feat", "lsbn+lupi", "unpaired", "uda"),
 }
-LEARN_SCENES, JUDGE_SCENES, LEARN_SEED, JUDGE_SEED = 100, 16, 1001, 31
+DIFFERENCES = (
+    ("lsbn+lupi", "baseline-all"),
+    ("lsbn+lupi", "baseline-all-apart"),
+    ("lsbn", "baseline-all"),
+    ("lsbn", "baseline-all-apart"),
+    ("lupi", "baseline-all"),
+)
+"""Whose lead over whom is printed with its errors."""
+LEARN_SCENES, JUDGE_SCENES, LEARN_SEED, JUDGE_SEED = 400, 16, 1001, 31
+CROP, PEOPLE_A_BATCH = 128, 8
+Scores = dict[str, dict[str, dict[str, list[float]]]]
+"""By judged set, split and `AP` or `PCK`: the score, then its deviations with other scenes."""
 
 
-def recipe_of(scale: str, variant: str, seed: int, epochs: int) -> PoseRecipe:
-    """The same training for every variant; `epochs` is of `quick`."""
-    if scale == "full":
-        released = load_recipe(PoseRecipe, "exlpose", KNOWN)
-        training = released.training.model_copy(update={"seed": seed})
-        return released.model_copy(update={"variant": variant, "training": training})
-    training = Recipe(epochs=epochs, learning_rate=2e-3, decay="cosine", clip_norm=1.0, seed=seed)
-    return PoseRecipe(variant=variant, size="tiny", people_a_batch=24, validation_scenes=0, training=training)
+def recipe_of(scale: str, variant: str, seed: int, size: str = "lightning") -> PoseRecipe:
+    """The same training for every variant."""
+    recipe = load_recipe(PoseRecipe, "exlpose" if scale == "full" else "lightning", KNOWN)
+    changed: dict[str, object] = {"seed": seed}
+    if scale == "quick":
+        changed["epochs"] = 1
+        recipe = recipe.model_copy(update={"size": size, "crop": (CROP, CROP), "people_a_batch": PEOPLE_A_BATCH})
+    training = recipe.training.model_copy(update=changed)
+    return recipe.model_copy(update={"variant": variant, "training": training})
 
 
 def trained_and_scored(
-    recipe: PoseRecipe, scale: str, learn: PairSource, judged: PairSource, out: Path, device: torch.device
-) -> dict[str, float]:
-    """AP of each split; from the folder if it was done before."""
-    seed = recipe.training.seed
-    folder = out / f"{recipe.variant}-{seed}"
+    recipe: PoseRecipe, learn: PairSource, judged: Mapping[str, PairSource], folder: Path, device: torch.device
+) -> Scores:
+    """Scores of a training's network; from the folder if it was done before."""
     kept = folder / "scores.json"
     if kept.is_file():
         return dict(json.loads(kept.read_text()))
     resume = (folder / "checkpoint.safetensors").is_file()
     train(recipe, learn, None, folder, device, 0, resume, {"benchmark": "lee_tables"}, Console(quiet=True))
-    flip = "none" if scale == "quick" else "right"
-    poses = find_poses(load_recogniser(folder / WEIGHTS).to(device), shots(judged), flip)
-    scores = {split: one.ap for split, one in poses.scores(Protocol(flip=flip, seed=seed)).items()}
+    scores = {name: scores_of(folder / WEIGHTS, recipe.crop, source, device) for name, source in judged.items()}
     write_atomically(kept, json.dumps(scores).encode())
     return scores
 
 
-def print_tables(found: dict[str, list[dict[str, float]]], console: Console) -> None:
-    """Ours as mean ± standard deviation over seeds, the published figure below."""
+def scores_of(
+    weights: Path, crop: tuple[int, int] | None, judged: PairSource, device: torch.device
+) -> dict[str, dict[str, list[float]]]:
+    """AP and PCK of each split with their deviations; small crops where it learned from such, without a flip test."""
+    network = load_recogniser(weights).to(device)
+    network.input_size = crop or network.input_size
+    flip = "none" if crop else "right"
+    poses, protocol = find_poses(network, shots(judged), flip), Protocol(flip=flip)
+    ap, pck = poses.scores(protocol), poses.pck()
+    scores = {}
+    for split in SPLITS:
+        moved = deviations(poses.truth[split], poses.found[split], protocol, scene_of).round(4).T.tolist()
+        scores[split] = {"AP": [ap[split].ap, *moved[0]], "PCK": [pck[split], *moved[1]]}
+    return scores
+
+
+def over(runs: Sequence[Scores], judged: str, split: str, score: str) -> np.ndarray:
+    """A score and its deviations of each seed, `(seeds, 1 + draws)`."""
+    return np.array([one[judged][split][score] for one in runs])
+
+
+def print_tables(found: Mapping[str, Sequence[Scores]], judged: str, console: Console) -> None:
+    """PCK and AP of the seeds' mean ± standard error over scenes, the published AP below."""
     for title, variants in TABLES.items():
-        table = Table(title=title)
-        for heading in ("variant", *SPLITS):
-            first = heading == "variant"
-            table.add_column(heading, justify="left" if first else "right", min_width=18 if first else None)
+        table = Table(title=f"{title}; judged on {judged}: PCK@0.2 (AP)")
+        for heading in ("variant", "seeds", *SPLITS):
+            table.add_column(heading, justify="left" if heading == "variant" else "right")
         for variant in (v for v in variants if v in found):
-            values = np.array([[one[split] for split in SPLITS] for one in found[variant]])
-            spread = values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros(len(SPLITS))
-            table.add_row(variant, *(f"{m:.1f} ± {s:.1f}" for m, s in zip(values.mean(axis=0), spread, strict=True)))
-            table.add_row("  published", *(f"{v}" for v in PUBLISHED[variant]), style="dim")
+            cells = []
+            for split in SPLITS:
+                pck, ap = (over(found[variant], judged, split, score).mean(axis=0) for score in ("PCK", "AP"))
+                cells.append(f"{pck[0]:.1f} ± {pck[1:].std(ddof=1):.1f} ({ap[0]:.1f} ± {ap[1:].std(ddof=1):.1f})")
+            table.add_row(variant, str(len(found[variant])), *cells)
+            table.add_row("  published AP", "", *(f"{v}" for v in PUBLISHED[variant]), style="dim")
         console.print(table)
-    means = {v: float(np.mean([one["LL-A"] for one in runs])) for v, runs in found.items()}
-    console.print("LL-A in simulation: " + " > ".join(sorted(means, key=means.__getitem__, reverse=True)))
-    ours = "lsbn+lupi"
-    for base, split in itertools.product(("baseline-all", "baseline-all-apart"), ("LL-A", "WL")):
-        if ours in found and base in found:
-            wins = [a[split] - b[split] for a, b in zip(found[ours], found[base], strict=True)]
-            console.print(f"{ours} over {base} on {split}, seed by seed: " + ", ".join(f"{w:+.1f}" for w in wins))
+
+
+def print_differences(found: Mapping[str, Sequence[Scores]], judged: str, console: Console) -> None:
+    """How far one variant is ahead, over the seeds both have: ± over scenes (paired), ± over seeds, both together."""
+    for ours, base in ((a, b) for a, b in DIFFERENCES if a in found and b in found):
+        seeds = min(len(found[ours]), len(found[base]))
+        for split in ("LL-A", "WL"):
+            words = []
+            for score in ("PCK", "AP"):
+                ahead = over(found[ours][:seeds], judged, split, score) - over(
+                    found[base][:seeds], judged, split, score
+                )
+                by_seed, mean = ahead[:, 0], ahead.mean(axis=0)
+                scenes = mean[1:].std(ddof=1)
+                of_seeds = by_seed.std(ddof=1) / np.sqrt(seeds) if seeds > 1 else float("nan")
+                each = ", ".join(f"{one:+.1f}" for one in by_seed)
+                both = np.hypot(scenes, of_seeds)
+                words.append(f"{score} {mean[0]:+.1f} ± {scenes:.1f} ± {of_seeds:.1f} = ± {both:.1f} ({each})")
+            console.print(f"{judged}, {ours} − {base}, {split}: " + "; ".join(words))
+
+
+def built_in(seed: int, scenes: int, a_scene: int | None) -> PairSource:
+    """Shots of built-in scenes, kept in memory."""
+    return HeldPairs(RigPairs(load_rig("exlpose-small"), seed, scenes, shots_per_scene=a_scene))
+
+
+def photographs(folder: Path, links: Path) -> PairSource:
+    """The last photographs through the rig, one shot each, as `shipped_pose.py` shoots them."""
+    rig = load_rig("exlpose-small")
+    photos = Photos(last_photos(folder, HELD_OUT, links), None, rig.height_px, rig.width_px)
+    return HeldPairs(RigPairs(rig, TEST_SEED, len(photos), photos, shots_per_scene=1))
 
 
 def main() -> None:
     """Train what is missing, print the tables."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--scale", choices=("quick", "full"), default="quick")
-    asked.add_argument("--seeds", type=int, default=3)
-    asked.add_argument("--epochs", type=int, default=28, help="of quick [%(default)s]")
+    asked.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     asked.add_argument("--variants", nargs="+", choices=tuple(VARIANTS), default=list(PUBLISHED))
-    asked.add_argument("--data", type=Path, help="folder to learn from, for full")
+    asked.add_argument("--data", type=Path, help="folder of pairs to learn from [quick: built-in scenes]")
+    asked.add_argument("--pairs", type=int, default=2000, help="of --data, for quick [%(default)s]")
     asked.add_argument("--judge", type=Path, help="folder to be judged on, for full")
+    asked.add_argument("--photos", type=Path, default=PHOTOS, help="whose last 300 judge quick [%(default)s]")
     asked.add_argument("--device", default="auto")
     asked.add_argument("--out", type=Path)
     given = asked.parse_args()
-    console, device = Console(), pick_device(given.device)
-    if (given.scale == "full") != bool(given.data and given.judge):
-        sys.exit("--scale full takes --data and --judge, quick takes neither")
-    learn: PairSource = HeldPairs(RigPairs(load_rig("exlpose-small"), LEARN_SEED, LEARN_SCENES))
-    judged: PairSource = HeldPairs(RigPairs(load_rig("exlpose-small"), JUDGE_SEED, JUDGE_SCENES))
-    if given.scale == "full":
-        learn, judged = FolderPairs(given.data), FolderPairs(given.judge)
-    found: dict[str, list[dict[str, float]]] = {}
-    for seed in range(given.seeds):
-        for variant in given.variants:
-            recipe = recipe_of(given.scale, variant, seed, given.epochs)
-            out = given.out or Path("out") / f"lee-{given.scale}-{recipe.training.epochs}"
-            scores = trained_and_scored(recipe, given.scale, learn, judged, out, device)
-            found.setdefault(variant, []).append(scores)
-            console.print(f"seed {seed}  {variant}  " + "  ".join(f"{k} {v:.1f}" for k, v in scores.items()))
-    print_tables(found, console)
+    console, device, full = Console(width=160), pick_device(given.device), given.scale == "full"
+    if full != bool(given.judge) or (full and not given.data):
+        sys.exit("--scale full takes --data and --judge, quick takes no --judge")
+    out = given.out or Path("out") / f"lee-{given.scale}"
+    found: dict[str, list[Scores]] = {}
+    with tempfile.TemporaryDirectory() as links:
+        if full:
+            judged: dict[str, PairSource] = {given.judge.name: FolderPairs(given.judge)}
+        else:
+            judged = {"built-in scenes": built_in(JUDGE_SEED, JUDGE_SCENES, 2)}
+            if given.photos.is_dir():
+                judged["photographs"] = photographs(given.photos, Path(links))
+        learn = built_in(LEARN_SEED, LEARN_SCENES, 1)
+        if given.data:
+            learn = FolderPairs(given.data, 0, None if full else given.pairs, labelled=True)
+        for seed in given.seeds:
+            for variant in given.variants:
+                recipe = recipe_of(given.scale, variant, seed)
+                scores = trained_and_scored(recipe, learn, judged, out / f"{variant}-{seed}", device)
+                found.setdefault(variant, []).append(scores)
+                console.print(f"seed {seed}  {variant}  {summary(scores)}")
+    for name in judged:
+        print_tables(found, name, console)
+        print_differences(found, name, console)
+
+
+def summary(scores: Scores) -> str:
+    """PCK of each split of each set, in a line."""
+    return "; ".join(
+        f"{name}: " + "  ".join(f"{split} {one['PCK'][0]:.1f}" for split, one in splits.items())
+        for name, splits in scores.items()
+    )
 
 
 if __name__ == "__main__":

@@ -81,9 +81,21 @@ def lupi_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:
         channels, pixels = low.shape[1], low.shape[2] * low.shape[3]
         # In float32: a Gram matrix of thousands of pixels does not fit half precision.
         with torch.autocast(low.device.type, enabled=False):
-            apart = (gram(low.float()) - gram(well.detach().float())) ** 2
-        total = total + apart.sum(dim=(1, 2)).mean() / (4 * channels**2 * pixels**2)
+            apart = _gram_distance(low.float(), well.detach().float())
+        total = total + apart.mean() / (4 * channels**2 * pixels**2)
     return total
+
+
+def _gram_distance(low: Tensor, well: Tensor) -> Tensor:
+    """`Σ(G_l − G_w)²` of each sample; with fewer pixels than channels from the small products over channels.
+
+    `Σ (F·Fᵀ)² = Σ (Fᵀ·F)²` and `Σ G_l·G_w = Σ (F_wᵀ·F_l)²`.
+    """
+    if low.shape[1] <= low.shape[2] * low.shape[3]:
+        return (gram(low) - gram(well)).square().sum(dim=(1, 2))
+    a, b = low.flatten(2), well.flatten(2)
+    own, mixed, other = ((x.transpose(1, 2) @ y).square().sum(dim=(1, 2)) for x, y in ((a, a), (b, a), (b, b)))
+    return own - 2 * mixed + other
 
 
 def feature_loss(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> Tensor:

@@ -62,10 +62,36 @@ def over_scenes(
         scene_of: a picture's scene, by its name.
         share: of the torso's length, of the PCK.
     """
-    names = sorted(name for name, people in truth.items() if any(person.labelled for person in people))
-    scenes = list(dict.fromkeys(scene_of(name) for name in names))
+    names, scenes = _named(truth, scene_of)
     if len(scenes) < 2:
         return OverScenes(len(scenes), len(names), float("nan"), float("nan"))
+    moved = deviations(truth, found, protocol, scene_of, share)
+    ap_error, other_error = (_spread(values) for values in moved.T)
+    pck, box_ap = (float("nan"), other_error) if protocol.boxes != TRUE_BOXES else (other_error, float("nan"))
+    return OverScenes(len(scenes), len(names), ap_error, pck, box_ap)
+
+
+def deviations(
+    truth: Mapping[str, tuple[Person, ...]],
+    found: Mapping[str, list[Detection]],
+    protocol: Protocol,
+    scene_of: Callable[[str], Hashable],
+    share: float = 0.2,
+) -> Float[np.ndarray, "draws 2"]:
+    """How far AP and PCK (of detected boxes: box AP) move with the scenes; their spread is the standard error.
+
+    `√(n/(n − 1)) · (score of the drawn scenes − score of all)`, `RESAMPLES` times. Which of n scenes a draw takes
+    depends on n alone, so those of two networks over the same pictures belong together: the spread of their difference
+    is the standard error of a paired comparison.
+
+    Args:
+        truth: people of each picture, of two scenes or more.
+        found: see `over_scenes`.
+        protocol: of the AP.
+        scene_of: a picture's scene, by its name.
+        share: of the torso's length, of the PCK.
+    """
+    names, scenes = _named(truth, scene_of)
     truth, found = {name: truth[name] for name in names}, {name: found.get(name, []) for name in names}
     number = {scene: n for n, scene in enumerate(scenes)}
     places = np.array([number[scene_of(name)] for name in names])
@@ -78,10 +104,18 @@ def over_scenes(
         drawn = np.bincount(stream.integers(len(scenes), size=len(scenes)), minlength=len(scenes))
         weights = drawn[places].astype(float)
         scores.append((ap(weights), other(weights)))
-    correction = np.sqrt(len(scenes) / (len(scenes) - 1))
-    ap_error, other_error = (float(correction * _spread(values)) for values in zip(*scores, strict=True))
-    pck, box_ap = (float("nan"), other_error) if detected else (other_error, float("nan"))
-    return OverScenes(len(scenes), len(names), ap_error, pck, box_ap)
+    every = np.ones(len(names))
+    stretch = float(np.sqrt(len(scenes) / (len(scenes) - 1)))
+    moved: Float[np.ndarray, "draws 2"] = stretch * (np.array(scores) - np.array((ap(every), other(every))))
+    return moved
+
+
+def _named(
+    truth: Mapping[str, tuple[Person, ...]], scene_of: Callable[[str], Hashable]
+) -> tuple[list[str], list[Hashable]]:
+    """Pictures with somebody labelled, and their scenes."""
+    names = sorted(name for name, people in truth.items() if any(person.labelled for person in people))
+    return names, list(dict.fromkeys(scene_of(name) for name in names))
 
 
 def _weighted_pck(

@@ -76,13 +76,14 @@ def test_lupi_teaches_the_student_alone():
         assert teacher[0].grad is None
 
 
-def test_lupi_is_its_formula():
+@pytest.mark.parametrize("channels", [4, 40])  # fewer and more than the pixels
+def test_lupi_is_its_formula(channels):
     stream = torch.Generator().manual_seed(0)
-    low, well = (torch.rand(3, 4, 5, 6, generator=stream, dtype=torch.float64) for _ in range(2))
+    low, well = (torch.rand(3, channels, 5, 6, generator=stream, dtype=torch.float64) for _ in range(2))
     due = 0.0
     for a, b in zip(low, well, strict=True):
-        ga, gb = (x.reshape(4, 30) @ x.reshape(4, 30).T for x in (a, b))
-        due += ((ga - gb) ** 2).sum().item() / (4 * 4**2 * 30**2) / 3
+        ga, gb = (x.reshape(channels, 30) @ x.reshape(channels, 30).T for x in (a, b))
+        due += ((ga - gb) ** 2).sum().item() / (4 * channels**2 * 30**2) / 3
     assert losses.lupi_loss([low.float()], [well.float()]).item() == pytest.approx(due, rel=1e-5)
     assert losses.lupi_loss([low], [low]).item() == 0
 

@@ -10,7 +10,7 @@ from isp_sim.scenes import JOINTS, Person
 from isp_sim.scenes.annotations import read_annotations
 from models.recognisers.detection import Detection
 from models.scoring.average_precision import SIGMAS, Protocol, oks, score
-from models.scoring.over_scenes import RESAMPLES, WeightedAp, over_scenes
+from models.scoring.over_scenes import RESAMPLES, WeightedAp, deviations, over_scenes
 from models.scoring.pck import pck
 
 
@@ -136,6 +136,17 @@ def test_the_error_of_ap_is_what_other_sets_of_scenes_show():
     spread = np.std([score(*one, Protocol()).ap for one in sets], ddof=1)
     errors = [over_scenes(*one, Protocol(), scene).ap for one in sets[:6]]
     assert np.mean(errors) == pytest.approx(spread, rel=4 / np.sqrt(2 * 23))
+
+
+def test_the_draws_of_two_networks_belong_together():
+    """Against itself no error; of two that differ in some scenes that of the scenes' differences: `s / √n`."""
+    truth = {f"{n:02d}-{n}": (person(),) for n in range(20)}
+    found = {name: [detect(person(), 500.0 * (n % 2))] for n, name in enumerate(truth)}
+    other = {name: [detect(person(), 500.0 * (n % 2 or n < 6))] for n, name in enumerate(truth)}
+    first, same, second = (deviations(truth, one, Protocol(), scene) for one in (found, dict(found), other))
+    assert np.array_equal(first, same)
+    due = np.std(100.0 * np.isin(np.arange(20), (0, 2, 4)), ddof=1) / np.sqrt(20)
+    assert (first - second)[:, 1].std(ddof=1) == pytest.approx(due, rel=4 / np.sqrt(2 * RESAMPLES))
 
 
 def test_one_scene_has_no_standard_error_and_people_without_joints_are_no_picture():

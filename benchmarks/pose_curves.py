@@ -1,0 +1,131 @@
+"""What limits the low-light network: PCK against steps, photographs and size, and a long training's AP against hours.
+
+    python benchmarks/pose_curves.py --data PAIRS [--photos DIR] [--sizes lightning thunder] [--log out/train/log.csv …]
+
+Every point is one training as `lee_tables.py --scale quick` trains LSBN + LUPI: steps of 8 pairs, crops of 128 px, a
+cosine of its own to its end. Judged on the last 300 of `--photos` through the rig, one shot each; bars are standard
+errors over photographs. `--log` is the log of a training of `models.train_pose` that a folder judged. What is finished
+is kept in `--out` and not trained again.
+"""
+
+import argparse
+import csv
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from lee_tables import PEOPLE_A_BATCH, Scores, photographs, recipe_of, trained_and_scored
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from rich.console import Console
+from shipped_pose import PHOTOS
+
+from models.data.samples import FolderPairs, PairSource, scene_of
+from models.engine.distributed import pick_device
+
+SPLITS = {"WL": "tab:orange", "LL-A": "tab:blue"}
+JUDGED = "photographs"
+
+
+class Point(NamedTuple):
+    """A training: network, pairs to learn from, and how often it sees them."""
+
+    size: str
+    pairs: int
+    epochs: int
+
+    @property
+    def steps(self) -> int:
+        """Of the optimiser."""
+        return self.pairs * self.epochs // PEOPLE_A_BATCH
+
+
+BY_STEPS = tuple(Point("lightning", pairs, 1) for pairs in (500, 1000, 2000, 4000))
+BY_PHOTOGRAPHS = tuple(Point("lightning", pairs, 2000 // pairs) for pairs in (125, 500, 2000))
+BY_SIZE = tuple(Point(size, 2000, 1) for size in ("lightning", "thunder"))
+
+
+def measured(point: Point, data: Path, judged: PairSource, out: Path, device: torch.device) -> Scores:
+    """Scores of one training, seed 0."""
+    recipe = recipe_of("quick", "lsbn+lupi", 0, point.size)
+    training = recipe.training.model_copy(update={"epochs": point.epochs})
+    recipe = recipe.model_copy(update={"training": training})
+    learn = FolderPairs(data, 0, point.pairs, labelled=True)
+    return trained_and_scored(recipe, learn, {JUDGED: judged}, out / "-".join(map(str, point)), device)
+
+
+def figures(scores: Scores, split: str) -> tuple[float, float]:
+    """PCK and its standard error over photographs."""
+    value, *moved = scores[JUDGED][split]["PCK"]
+    return value, float(np.std(moved, ddof=1))
+
+
+def drawn(found: dict[Point, Scores], data: Path, logs: Sequence[Path]) -> Figure:
+    """The panels."""
+    figure = Figure(figsize=(12 if logs else 9, 3.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, 4 if logs else 3)
+    shown = zip(panels, (BY_STEPS, BY_PHOTOGRAPHS, BY_SIZE), strict=False)
+    for number, (axes, points) in enumerate(shown):
+        there = [one for one in points if one in found]
+        across = [(one.steps, photographs_in(data, one.pairs), one.size)[number] for one in there]
+        for split, colour in SPLITS.items():
+            values, errors = zip(*(figures(found[one], split) for one in there), strict=True)
+            axes.errorbar(across, values, errors, marker="o", capsize=3, color=colour, label=split)
+        if number < 2:
+            axes.set_xscale("log")
+            axes.set_xticks(across, [str(one) for one in across])
+            axes.minorticks_off()
+        steps = BY_PHOTOGRAPHS[0].steps
+        label = ("steps, each pair once", f"photographs, {steps} steps", f"size, {steps} steps")[number]
+        axes.set(xlabel=label, ylim=(0, 60), ylabel="PCK@0.2" if number == 0 else "")
+    for log in logs:
+        with log.open() as lines:
+            rows = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(lines)]
+        hours = np.cumsum([row["seconds"] for row in rows]) / 3600
+        for split, colour in SPLITS.items():
+            panels[3].plot(hours, [row[f"AP {split}"] for row in rows], marker="o", color=colour, label=split)
+        panels[3].set(xlabel="hours of the long training", ylabel="AP of its judge", ylim=(0, None))
+    for axes in panels:
+        axes.grid(alpha=0.3)
+    panels[0].legend()
+    return figure
+
+
+def photographs_in(data: Path, pairs: int) -> int:
+    """How many photographs the first pairs of a folder show."""
+    source = FolderPairs(data, 0, pairs)
+    return len({scene_of(name) for index in range(len(source)) for name in source.names(index)})
+
+
+def main() -> None:
+    """Train what is missing, print the figures, draw them."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--data", type=Path, required=True, help="folder of pairs to learn from")
+    asked.add_argument("--photos", type=Path, default=PHOTOS, help="whose last 300 judge [%(default)s]")
+    asked.add_argument("--sizes", nargs="+", default=["lightning", "thunder"], help="[%(default)s]")
+    asked.add_argument("--longest", type=int, default=500, help="steps of the longest training [%(default)s]")
+    asked.add_argument("--log", type=Path, nargs="+", default=[], help="log.csv of a long training")
+    asked.add_argument("--device", default="auto")
+    asked.add_argument("--out", type=Path, default=Path("out/pose-curves"))
+    given = asked.parse_args()
+    console, device = Console(width=140), pick_device(given.device)
+    wanted = dict.fromkeys((*BY_PHOTOGRAPHS, *BY_STEPS, *BY_SIZE))
+    found: dict[Point, Scores] = {}
+    with tempfile.TemporaryDirectory() as links:
+        judged = photographs(given.photos, Path(links))
+        for point in (one for one in wanted if one.size in given.sizes and one.steps <= given.longest):
+            found[point] = measured(point, given.data, judged, given.out, device)
+            shown = "  ".join("{} {:.1f} ± {:.1f}".format(split, *figures(found[point], split)) for split in SPLITS)
+            console.print(
+                f"{point.size}, {photographs_in(given.data, point.pairs)} photographs, {point.steps} steps: {shown}"
+            )
+    drawn(found, given.data, given.log).savefig(given.out / "curves.png", dpi=110)
+    console.print(f"curves {given.out / 'curves.png'}")
+
+
+if __name__ == "__main__":
+    main()
