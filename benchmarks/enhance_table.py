@@ -1,11 +1,11 @@
 """All enhancers on held-out pairs, in one table: quality, naturalness, poses a frozen network finds, cost.
 
-    python benchmarks/enhance_table.py [--scale quick|full] [--pose WEIGHTS] [--data PAIRS] [--isp WEIGHTS] [--only …]
+    python benchmarks/enhance_table.py [--scale quick|full] [--pose NETWORK] [--data PAIRS] [--isp WEIGHTS] [--only …]
 
 Trains what learns (a training that is there already is taken), on pairs of rigs/exlpose-small.yaml and on pairs that
 rigs/gladnet.yaml makes from raws of the same rig; then judges everything on scenes of another seed. Peers in the same
 run: the input as it is, Lee's mean of 0.4, the classical enhancers, and Ono's learned ISP where --isp names one. Ends
-with what was asked: GLADNet against its input, SLLEN against its ablations, SDAG's effect on the pose AP over seeds.
+with what was asked: GLADNet against its input, SLLEN against its ablations, SDAG's effect on the PCK over seeds.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from rich.table import Table
 from isp_sim import generate, html_report
 from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
-from models.choices import WEIGHTS
+from models.choices import LEARN_POSE, WEIGHTS
 from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs, shots
 from models.enhance.comparison import (
     MEAN_SCALED,
@@ -39,11 +39,9 @@ from models.enhance.networks.sdag import Stem, stem_of
 from models.enhance.recipe import EnhancerRecipe, load_recipe
 from models.enhance.weights import load_sdag
 from models.isp.learned import load_weights
-from models.recognisers.loading import of_ours
-from models.recognisers.recogniser import Recogniser
+from models.recognisers.loading import load_recogniser
 from models.recognisers.weights import SHIPPED, load_network
 from models.runs.enhancer_training import train
-from models.scoring.average_precision import Protocol
 from models.scoring.niqe import fit_pristine
 
 TRAIN_SEED, TEST_SEED = 0, 31
@@ -161,9 +159,7 @@ def learned(
     return weights
 
 
-def enhancers(
-    bench: Bench, given: argparse.Namespace, scale: Scale, stem: Stem | None, console: Console
-) -> list[Enhancer]:
+def enhancers(bench: Bench, given: argparse.Namespace, scale: Scale, stem: Stem, console: Console) -> list[Enhancer]:
     """Everything that the table compares, trained."""
     wanted = given.only
     found = inputs() + [Enhancer(name, CLASSICAL[name]) for name in CLASSICAL if not wanted or name in wanted]
@@ -182,7 +178,7 @@ def enhancers(
         for label, without in ABLATIONS.items():
             add(label, "sllen", without=without, stem=stem)
     guidance = None
-    if stem is not None and (not wanted or "sdag" in wanted):
+    if not wanted or "sdag" in wanted:
         guidance = learned(bench, "sdag", "sdag", scale, console, stem)
     for model in ("zero-dce", "sci"):
         for seed in scale.seeds if guidance else scale.seeds[:1]:
@@ -192,15 +188,15 @@ def enhancers(
     return found
 
 
-def lines(rows: Mapping[str, EnhancedRow], protocol: Protocol) -> list[tuple[str, ...]]:
+def lines(rows: Mapping[str, EnhancedRow]) -> list[tuple[str, ...]]:
     """The table's lines as text."""
     found = []
     for name, row in rows.items():
-        means, ap = row.means(), row.ap(protocol)
+        means, pck = row.means(), row.pck()
         figures = [
             f"{means[measure]:.2f}" if "SSIM" not in measure else f"{means[measure]:.3f}" for measure in MEASURES
         ]
-        splits = [f"{ap[split]:.1f}" if split in ap else "-" for split in ("LL-N", "LL-H", "LL-E", "LL-A")]
+        splits = [f"{pck[split]:.1f}" if split in pck else "-" for split in ("LL-N", "LL-H", "LL-E", "LL-A")]
         wall, processor = (statistics.median(values) for values in (row.seconds, row.processor_seconds))
         found.append((name, *figures, *splits, f"{row.parameters:,}", f"{wall:.2f}", f"{processor:.2f}"))
     return found
@@ -209,7 +205,7 @@ def lines(rows: Mapping[str, EnhancedRow], protocol: Protocol) -> list[tuple[str
 HEADINGS = ("enhancer", *MEASURES, "LL-N", "LL-H", "LL-E", "LL-A", "parameters", "s a picture", "processor s")
 
 
-def verdicts(bench: Bench, rows: Mapping[str, EnhancedRow], protocol: Protocol) -> list[str]:
+def verdicts(bench: Bench, rows: Mapping[str, EnhancedRow]) -> list[str]:
     """What was asked for, held or not, in words."""
     said = []
     psnr = {name: row.means()["PSNR"] for name, row in rows.items()}
@@ -225,33 +221,23 @@ def verdicts(bench: Bench, rows: Mapping[str, EnhancedRow], protocol: Protocol) 
     for model in ("zero-dce", "sci"):
         pairs = [(f"{model} seed {n}", f"{model}+sdag seed {n}") for n in range(100)]
         gains = [
-            rows[guided].ap(protocol)["LL-A"] - rows[plain].ap(protocol)["LL-A"]
+            rows[guided].pck()["LL-A"] - rows[plain].pck()["LL-A"]
             for plain, guided in pairs
-            if {plain, guided} <= rows.keys() and rows[plain].ap(protocol)
+            if {plain, guided} <= rows.keys() and rows[plain].pck()
         ]
         if gains:
             listed = ", ".join(f"{gain:+.2f}" for gain in gains)
             mean = statistics.mean(gains)
             spread = f" ± {statistics.stdev(gains):.2f}" if len(gains) > 1 else ""
-            said.append(f"SDAG's effect on {model}, LL-A AP over {len(gains)} seeds: {mean:+.2f}{spread} ({listed})")
+            said.append(f"SDAG's effect on {model}, LL-A PCK over {len(gains)} seeds: {mean:+.2f}{spread} ({listed})")
     return [f"{bench.name}: {one}" for one in said]
-
-
-def frozen(given: argparse.Namespace) -> tuple[Recogniser | None, Stem | None]:
-    """The pose network, or nothing where there is none: then there is no AP and no SDAG."""
-    path = given.pose or SHIPPED
-    if not path.is_file() and given.pose is None:
-        print("no pose network is there (--pose): no AP, no SDAG", file=sys.stderr)
-        return None, None
-    network = load_network(path)
-    return of_ours(network), stem_of(network)
 
 
 def main() -> int:
     """Train, judge, print, write a page."""
     asked = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     asked.add_argument("--scale", choices=tuple(SCALES), default="quick")
-    asked.add_argument("--pose", type=Path, help="frozen pose network [the shipped]")
+    asked.add_argument("--pose", default=LEARN_POSE, help="frozen pose network [%(default)s]")
     asked.add_argument("--data", type=Path, action="append", help="training pairs, ExLPose's layout [shot by the rig]")
     asked.add_argument("--isp", type=Path, help="Ono's learned ISP (.safetensors)")
     asked.add_argument("--rig", choices=("exlpose-small", "gladnet"), help="one of the sets [both]")
@@ -261,9 +247,9 @@ def main() -> int:
     given = asked.parse_args()
     told = SCALES[given.scale]
     scale = Scale(told.learn, told.judge, told.recipe, given.epochs, told.seeds)
-    console, protocol = Console(width=220), Protocol(flip="none", seed=TEST_SEED)
+    console = Console(width=220)
     try:
-        recogniser, stem = frozen(given)
+        recogniser, stem = load_recogniser(given.pose), stem_of(load_network(SHIPPED))
         blocks = [html_report.text(PROTOCOL, "Protocol")]
         for bench in benches(given, scale):
             bench.out.mkdir(parents=True, exist_ok=True)
@@ -275,12 +261,12 @@ def main() -> int:
             table = Table(title=title)
             for heading in HEADINGS:
                 table.add_column(heading, justify="left" if heading == "enhancer" else "right")
-            for line in lines(rows, protocol):
+            for line in lines(rows):
                 table.add_row(*line)
             console.print(table)
-            said = verdicts(bench, rows, protocol)
+            said = verdicts(bench, rows)
             console.print(*said, sep="\n", highlight=False)
-            blocks += [html_report.text("", title), html_report.table(HEADINGS, lines(rows, protocol))]
+            blocks += [html_report.text("", title), html_report.table(HEADINGS, lines(rows))]
             blocks += [html_report.text(one) for one in said]
         write_atomically(given.out / "report.html", html_report.page("Enhancers", blocks))
     except (ValueError, OSError, FloatingPointError) as fault:

@@ -135,6 +135,7 @@ def work(args: argparse.Namespace) -> int:
     from models.data.samples import shots
     from models.engine.distributed import leads, pick_device
     from models.engine.training import CURVES
+    from models.isp.fixed_settings import training_shots
     from models.isp.grid_search import GRID, QUICK_GRID
     from models.isp.report import print_rows, write_report
     from models.recognisers.loading import load_recogniser
@@ -151,7 +152,8 @@ def work(args: argparse.Namespace) -> int:
     steps = GRID if args.full_grid else QUICK_GRID
     held_out = shots(judged, shown=True)
     cache = args.out / f"oracle-flip-{args.flip}"
-    rows = judge(isp, recogniser, recipe.input, learn, held_out, args.flip, steps, cache, args.climb)
+    fixed_on = training_shots(learn, recipe.fixed_shots)
+    rows = judge(isp, recogniser, recipe.input, fixed_on, held_out, args.flip, steps, cache, args.climb)
     protocol = Protocol(flip=args.flip, seed=args.seed)
     scores = {name: row.scores(protocol) for name, row in rows.items()}
     report = write_report(args.out, isp, recogniser, recipe.input, list(shots(judged)), scores)

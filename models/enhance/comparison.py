@@ -14,7 +14,6 @@ from models.isp.learned import LearnedIsp
 from models.isp.table import Method
 from models.recognisers.inference import detect
 from models.recognisers.recogniser import Recogniser
-from models.scoring.average_precision import Protocol
 from models.scoring.niqe import Pristine, niqe
 from models.scoring.no_reference import ceiq_features, lightness_order_error
 from models.scoring.picture_quality import QualityProtocol, psnr_ssim
@@ -27,7 +26,7 @@ MEASURES = ("PSNR", "SSIM", "PSNR matched", "SSIM matched", "NIQE own", "LOE", "
 PROTOCOL = (
     f"PSNR, SSIM: {PLAIN}; matched: {MATCHED}. NIQE own: pristine model fitted here, on well-lit training pictures. "
     "LOE: largest of RGB, shorter side 50 px, against the low-light input. CEIQ: two of its features, no score. "
-    "AP: the frozen network takes the enhanced picture, 8 bits, as its low-light input."
+    "PCK@0.2 of the torso, true boxes: the frozen network takes the enhanced picture, 8 bits, as its low-light input."
 )
 
 
@@ -56,13 +55,9 @@ class EnhancedRow:
             for name in MEASURES
         }  # fmt: skip
 
-    def ap(self, protocol: Protocol) -> dict[str, float]:
-        """AP of each low-light split; empty where no poses were detected."""
-        return (
-            {split: one.ap for split, one in self.poses.scores(protocol, LOW_SPLITS).items()}
-            if self.poses.truth["LL-A"]
-            else {}
-        )
+    def pck(self) -> dict[str, float]:
+        """PCK@0.2 of each low-light split; empty where no poses were detected."""
+        return {k: v for k, v in self.poses.pck().items() if k in LOW_SPLITS} if self.poses.truth["LL-A"] else {}
 
 
 def inputs() -> list[Enhancer]:

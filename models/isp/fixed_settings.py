@@ -16,14 +16,14 @@ from models.isp.trials import Search
 from models.recognisers.recogniser import Recogniser
 
 FIXED_SHOTS = 12
-"""Training shots over which the best fixed setting is searched."""
+"""Training shots over which the best fixed setting is searched, if nothing else is asked for."""
 
 
-def training_shots(source: PairSource) -> list[PairSample]:
-    """`FIXED_SHOTS` shots with somebody labelled, of every split and every ratio that the source has."""
+def training_shots(source: PairSource, count: int = FIXED_SHOTS) -> list[PairSample]:
+    """So many shots with somebody labelled, of every split and every ratio that the source has."""
     places = [(group, name) for group in range(len(source)) for name in source.names(group)]
     seen: dict[int, PairSample] = {}
-    with Progress("training shots for the fixed setting", FIXED_SHOTS) as progress:
+    with Progress("training shots for the fixed setting", count) as progress:
 
         def usable(number: int) -> bool:
             group, name = places[number]
@@ -31,7 +31,7 @@ def training_shots(source: PairSource) -> list[PairSample]:
             progress.advance(bool(seen[number].labelled))
             return bool(seen[number].labelled)
 
-        return [seen[number] for number in covering([name for _, name in places], FIXED_SHOTS, usable)]
+        return [seen[number] for number in covering([name for _, name in places], count, usable)]
 
 
 def best_fixed(

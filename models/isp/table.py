@@ -10,7 +10,7 @@ import torch
 
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import Person
-from models.data.normalisation import LOW, normalise
+from models.data.normalisation import LOW, WELL, normalise
 from models.data.samples import PairSample
 from models.isp.gradient_refinement import refine
 from models.isp.grid_search import NEAR, Steps, around, known_steps
@@ -35,6 +35,7 @@ class Method(StrEnum):
     SELECTED = "test-time parameter selection (per person)"
     ORACLE = "oracle: grid search"
     REFINED_ORACLE = "oracle: grid search + gradient refinement"
+    WELL_LIT = "the well-lit picture"
 
 
 CROSS_VALIDATED = (Method.MEAN_SCALED, Method.LEARNED, Method.LEARNED_SELECTED)
@@ -47,7 +48,7 @@ class Row:
 
     Attributes:
         method: what is done.
-        input: of a search over a grid, what it develops.
+        input: of a mean of 0.4 or a search over a grid, what is developed.
         cross_validated: whether an oracle chose by one half of the joints and all is judged on the other.
     """
 
@@ -63,7 +64,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Gap:
-    """How much of the way from the baseline to an oracle a row has covered.
+    """How much of the way from the baseline to an oracle, or to the well-lit picture, a row has covered.
 
     Attributes:
         row, oracle: of the table.
@@ -82,7 +83,7 @@ class Gap:
 
 
 def gaps(ap: Mapping[Row, float]) -> list[Gap]:
-    """Which share of the way from the baseline to each oracle is gone, of rows that are judged alike.
+    """Share of the way from the baseline to each oracle and to the well-lit picture, of rows that are judged alike.
 
     Args:
         ap: of each row, on LL-A.
@@ -93,7 +94,7 @@ def gaps(ap: Mapping[Row, float]) -> list[Gap]:
         for what in inputs
         for halves in (False, True)
         for method in (Method.LEARNED, Method.LEARNED_SELECTED)
-        for top in (Method.ORACLE, Method.REFINED_ORACLE)
+        for top in (Method.ORACLE, Method.REFINED_ORACLE, Method.WELL_LIT)
     )
     return [
         Gap(row, oracle, gap_closed(ap[row], ap[baseline], ap[oracle]))
@@ -112,9 +113,21 @@ def not_enhanced(recogniser: Recogniser, flip: str) -> Detector:
     return lambda sample: detect_in(recogniser, [normalise(sample.low_light, "none")], sample.labelled, LOW, flip)
 
 
-def mean_scaled(recogniser: Recogniser, flip: str) -> Detector:
+def mean_scaled(recogniser: Recogniser, flip: str, what: Input = "picture") -> Detector:
     """As the recogniser wants its low-light input: for ours each channel brought to a mean of 0.4 (Lee)."""
-    return lambda sample: detect(recogniser, sample.low_light, sample.labelled, LOW, flip)
+
+    def detected(sample: PairSample) -> list[Detection]:
+        if what == "picture":
+            return detect(recogniser, sample.low_light, sample.labelled, LOW, flip)
+        codes = 255 * light_of(sample, what, torch.device("cpu")).permute(1, 2, 0).numpy()
+        return detect_in(recogniser, [normalise(codes, recogniser.normalisation[LOW])], sample.labelled, LOW, flip)
+
+    return detected
+
+
+def well_lit(recogniser: Recogniser, flip: str) -> Detector:
+    """The other arm's picture: what an ISP could at most make of the low-light one."""
+    return lambda sample: detect(recogniser, sample.well_lit, sample.labelled, WELL, flip)
 
 
 def developed_by(isp: LearnedIsp, recogniser: Recogniser, what: Input, flip: str) -> Detector:
@@ -134,10 +147,12 @@ def developed(isp: LearnedIsp, sample: PairSample, what: Input, device: torch.de
         return np.ascontiguousarray(isp(light_of(sample, what, device)[None])[0].permute(1, 2, 0).cpu().numpy())
 
 
-def selected_near(isp: LearnedIsp, recogniser: Recogniser, what: Input, flip: str) -> Detector:
+def selected_near(
+    isp: LearnedIsp, recogniser: Recogniser, what: Input, flip: str, cache: Path | None = None
+) -> Detector:
     """Each person under the setting of their own, near the learned one, of `Trials.selected`: no labels.
 
-    Costs a development and a forward pass of each person for each of the settings.
+    Costs a development and a forward pass of each person for each of the settings; `cache` keeps what was found.
     """
     device = next(recogniser.parameters()).device
     isp, steps = isp.to(device).eval(), known_steps(isp.pipeline, NEAR)
@@ -145,7 +160,8 @@ def selected_near(isp: LearnedIsp, recogniser: Recogniser, what: Input, flip: st
     def detected(sample: PairSample) -> list[Detection]:
         with torch.inference_mode():
             values = isp.values(light_of(sample, what, device)[None])
-        tried = Search(recogniser, isp.pipeline, sample, what, flip).trial(around(isp.pipeline, values, steps))
+        near = around(isp.pipeline, values, steps)
+        tried = Search(recogniser, isp.pipeline, sample, what, flip).kept(cache, lambda: near, near)
         return tried.of_each(tried.selected())
 
     return detected
@@ -186,7 +202,7 @@ class Oracle:
 def compare(
     recogniser: Recogniser,
     samples: Iterable[PairSample],
-    candidates: Mapping[Method, Detector],
+    candidates: Mapping[Row, Detector],
     oracle: Oracle,
     flip: str,
 ) -> dict[Row, Poses]:
@@ -195,7 +211,7 @@ def compare(
     Args:
         recogniser: frozen.
         samples: shots nobody was trained on.
-        candidates: by method.
+        candidates: by row.
         oracle: what is searched.
         flip: see `models.recognisers.inference.heatmaps`.
     """
@@ -208,7 +224,7 @@ def compare(
         if not shot.labelled:
             continue
         sample = replace(shot, people=shot.labelled)
-        answers = {Row(method): detected(sample) for method, detected in candidates.items()}
+        answers = {row: detected(sample) for row, detected in candidates.items()}
         searches = [Search(recogniser, oracle.pipeline, sample, what, flip) for what in oracle.fixed]
         searched = [(search, oracle.tried(search)) for search in searches]
         for search, tried in searched:

@@ -1,6 +1,6 @@
 """A training of the learned ISP and the table it is judged by: what `models.train_isp` does."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -14,12 +14,22 @@ from models.data.samples import PairSample, PairSource
 from models.engine.distributed import Processes
 from models.engine.training import CHECKPOINT, Recipe, Training
 from models.isp.detector_learner import DetectorIspLearner
-from models.isp.fixed_settings import best_fixed, start_fixed, training_shots
+from models.isp.fixed_settings import FIXED_SHOTS, best_fixed, start_fixed, training_shots
 from models.isp.grid_search import Steps
 from models.isp.learned import LearnedIsp, save_weights
 from models.isp.learner import Input, IspLearner, LowLightPictures
 from models.isp.predictor import Crop, Predictor
-from models.isp.table import Method, Oracle, Row, compare, developed_by, mean_scaled, not_enhanced, selected_near
+from models.isp.table import (
+    Method,
+    Oracle,
+    Row,
+    compare,
+    developed_by,
+    mean_scaled,
+    not_enhanced,
+    selected_near,
+    well_lit,
+)
 from models.recognisers.movenet import COARSEST
 from models.recognisers.person_detector import PersonDetector
 from models.recognisers.recogniser import Loss, Recogniser
@@ -35,7 +45,7 @@ class IspRecipe(BaseModel):
         pipeline: steps of the ISP.
         input: what it develops: `picture`, the 8-bit one (the paper's), or `raw`, before quantisation.
         start: where the predictor starts: `base`, each picture at a mean of 0.4 (the paper's), or `fixed`, the setting
-            of a coarse grid that is best for a few training shots, one for all.
+            of a coarse grid that is best for `fixed_shots` training shots, one for all.
         loss: `heatmaps` (the paper's) or `spatial-cross-entropy` (`places` in older files); see
             `models.isp.learner.pose_loss`. None: what suits the network's maps, as it says itself.
         look: what the predictor sees of a picture in training: `random`, a 256×256 crop (the paper's), or `thumbnail`,
@@ -50,6 +60,7 @@ class IspRecipe(BaseModel):
     pipeline: Pipeline = Pipeline()
     input: Input = "picture"
     start: Literal["base", "fixed"] = "base"
+    fixed_shots: int = Field(FIXED_SHOTS, ge=1)
     loss: Loss | None = None
     look: Crop = "thumbnail"
     pictures_a_batch: int = Field(8, ge=1)
@@ -99,7 +110,7 @@ def train(
     if recipe.start == "fixed" and not (folder / CHECKPOINT).exists():
         if isinstance(recogniser, PersonDetector):
             raise ValueError("recipe: start fixed is chosen by poses; expected base before a detector")
-        start_fixed(isp, recogniser, recipe.input, training_shots(source))
+        start_fixed(isp, recogniser, recipe.input, training_shots(source, recipe.fixed_shots))
     training.open(resume)
     size, extent, grow = crops_of(recogniser)
     pictures = LowLightPictures(
@@ -123,7 +134,7 @@ def crops_of(
 
 
 def judge(
-    isp: LearnedIsp, recogniser: Recogniser, what: Input, learned_on: PairSource, judged: Iterable[PairSample],
+    isp: LearnedIsp, recogniser: Recogniser, what: Input, fixed_on: Sequence[PairSample], judged: Iterable[PairSample],
     flip: str, steps: Steps, cache: Path | None = None, refinement_steps: int = 0,
 ) -> dict[Row, Poses]:  # fmt: skip
     """The rows of the table: baselines, the learned ISP, oracles over the same held-out shots.
@@ -131,23 +142,23 @@ def judge(
     Args:
         isp: learned.
         recogniser: frozen.
-        what: of a shot the ISP develops; oracles search the 8-bit picture, and the raw if it is that.
-        learned_on: shots that choose the best fixed setting.
+        what: of a shot the ISP develops, and what oracles search.
+        fixed_on: training shots that choose the best fixed setting.
         judged: shots nobody was trained on.
         flip: see `models.recognisers.inference.heatmaps`.
         steps: the oracle's grid.
-        cache: folder of what the oracle's search found.
+        cache: folder of what searches of a picture's settings found.
         refinement_steps: of the gradient from the grid's best, a second oracle; 0 leaves it out.
     """
     searched = Pipeline()  # the oracle is the same whatever the learned ISP is made of
-    some = training_shots(learned_on)
-    inputs: tuple[Input, ...] = ("picture",) if what == "picture" else ("picture", "raw")
-    fixed = {one: best_fixed(recogniser, searched, some, one, steps, flip) for one in inputs}
+    fixed = {what: best_fixed(recogniser, searched, fixed_on, what, steps, flip)}
     candidates = {
-        Method.NONE: not_enhanced(recogniser, flip),
-        Method.MEAN_SCALED: mean_scaled(recogniser, flip),
-        Method.LEARNED: developed_by(isp, recogniser, what, flip),
-        Method.LEARNED_SELECTED: selected_near(isp, recogniser, what, flip),
+        Row(Method.NONE): not_enhanced(recogniser, flip),
+        Row(Method.MEAN_SCALED): mean_scaled(recogniser, flip),
+        Row(Method.MEAN_SCALED, what): mean_scaled(recogniser, flip, what),
+        Row(Method.LEARNED): developed_by(isp, recogniser, what, flip),
+        Row(Method.LEARNED_SELECTED): selected_near(isp, recogniser, what, flip, cache),
+        Row(Method.WELL_LIT): well_lit(recogniser, flip),
     }
     oracle = Oracle(searched, steps, fixed, cache, refinement_steps)
     return compare(recogniser, judged, candidates, oracle, flip)

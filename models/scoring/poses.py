@@ -15,7 +15,7 @@ from models.recognisers.recogniser import Recogniser
 from models.scoring.average_precision import TRUE_BOXES, Protocol, Score, or_null, score
 from models.scoring.boxes import BoxScore, score_boxes
 from models.scoring.over_scenes import OverScenes, over_scenes
-from models.scoring.pck import pck
+from models.scoring.pck import near_and_labelled, pck
 
 LOW_SPLITS = tuple(split for split in SPLITS if split.startswith("LL"))
 """The splits of low-light pictures; LL-A is all of them."""
@@ -76,6 +76,11 @@ class Poses:
     def pck(self, share: float = 0.2) -> dict[str, float]:
         """PCK of each split, by the torso."""
         return {split: pck(self.truth[split], self.found[split], share) for split in SPLITS}
+
+    def joints(self, split: str, share: float = 0.2) -> dict[str, tuple[int, int]]:
+        """Of each picture of a split the joints near enough and the labelled ones, by the torso."""
+        found = self.found[split]
+        return {name: near_and_labelled(people, found[name], share) for name, people in self.truth[split].items()}
 
     def judged(self, protocol: Protocol) -> dict[str, SplitScore]:
         """Each split's scores with what they are of and their standard errors over scenes."""

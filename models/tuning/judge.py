@@ -26,7 +26,7 @@ from models.tuning.shots import RawShot
 from models.tuning.tunable import Settings
 
 AS_SHOT: Settings = {}
-"""Instead of settings: the rig's own development, 8 bits, which the network has learned from."""
+"""Instead of settings: the rig's own development, 8 bits."""
 
 
 @dataclass(frozen=True)

@@ -76,16 +76,16 @@ def verdicts(
     for name, whole in seen.items():
         gain, error = paired(each[name], each[base])
         mean = float(np.concatenate(each[name]).mean())
-        result[name] = Verdict(candidates[name], average_precision(whole, shots, protocol), mean, gain, error)
+        result[name] = Verdict(candidates[name], poses_of(whole, shots).scores(protocol, LOW_SPLITS), mean, gain, error)
     return result
 
 
-def average_precision(seen: Sequence[Seen], shots: Sequence[RawShot], protocol: Protocol) -> dict[str, Score]:
-    """AP of each low-light split."""
+def poses_of(seen: Sequence[Seen], shots: Sequence[RawShot]) -> Poses:
+    """What was seen, by split."""
     poses = Poses()
-    for number, (one, shot) in enumerate(zip(seen, shots, strict=True)):
-        poses.add_low_light(shot.split, f"{number:06d} {shot.name}", shot.people, detections(one.joints))
-    return poses.scores(protocol, LOW_SPLITS)
+    for one, shot in zip(seen, shots, strict=True):
+        poses.add_low_light(shot.split, shot.name, shot.people, detections(one.joints))
+    return poses
 
 
 def paired(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> tuple[float, float]:

@@ -16,7 +16,6 @@ from models.isp.learned import LearnedIsp
 from models.pose.network import Cpn
 from models.recognisers.inference import detect
 from models.recognisers.loading import of_ours
-from models.scoring.average_precision import Protocol
 from models.scoring.poses import find_poses
 
 
@@ -51,12 +50,12 @@ def test_the_table_ranks_the_partner_itself_first(recogniser):
     assert means[NOT_ENHANCED]["PSNR"] < means[MEAN_SCALED]["PSNR"]
     assert means[NOT_ENHANCED]["LOE"] == 0 and set(means[NOT_ENHANCED]) == set(MEASURES)
     assert rows["perfect"].parameters == 7 and len(rows["perfect"].seconds) == 2
-    assert set(rows["perfect"].ap(Protocol())) == {"LL-N", "LL-H", "LL-E", "LL-A"}
+    assert set(rows["perfect"].pck()) == {"LL-N", "LL-H", "LL-E", "LL-A"}
 
 
 def test_without_a_network_there_are_no_poses():
     rows = compare_enhancers(inputs()[:1], [sample()])
-    assert rows[NOT_ENHANCED].ap(Protocol()) == {}
+    assert rows[NOT_ENHANCED].pck() == {}
 
 
 def test_an_enhancer_that_changes_nothing_changes_no_pose(recogniser):

@@ -10,7 +10,7 @@ from isp_sim.scenes import JOINTS, Person
 from isp_sim.scenes.annotations import read_annotations
 from models.recognisers.detection import Detection
 from models.scoring.average_precision import SIGMAS, Protocol, oks, score
-from models.scoring.over_scenes import RESAMPLES, WeightedAp, deviations, over_scenes
+from models.scoring.over_scenes import RESAMPLES, WeightedAp, deviations, over_scenes, pck_gain
 from models.scoring.pck import pck
 
 
@@ -128,6 +128,21 @@ def test_the_standard_error_of_a_mean_is_the_usual_one_and_scenes_are_what_is_dr
     assert over.pck == pytest.approx(due, rel=4 / np.sqrt(2 * RESAMPLES))
     apart = over_scenes(truth, found, Protocol(), lambda name: name)
     assert apart.scenes == 60 and apart.pck < 0.8 * over.pck  # pictures of a scene are not independent
+
+
+def test_the_interval_of_a_gain_is_paired_and_scenes_are_what_is_drawn():
+    """As many joints in each scene: a mean of the scenes' differences, ± 1.96 s / √n."""
+    stream = np.random.default_rng(2)
+    each = stream.integers(0, 9, 200)
+    theirs = {f"{n}-{n // 2}": (int(each[n // 2]), 12) for n in range(400)}
+    ours = {name: (near + (2 if int(scene(name)) % 2 else 0), 12) for name, (near, _) in theirs.items()}
+    gain, low, high = pck_gain(ours, theirs, scene)
+    due = 1.96 * np.std([0, 100 / 6] * 100, ddof=1) / np.sqrt(200)
+    assert gain == pytest.approx(100 / 12)
+    assert (gain - low, high - gain) == pytest.approx((due, due), rel=0.1)
+    assert pck_gain(ours, ours, scene) == (0, 0, 0)
+    with pytest.raises(ValueError, match="the same pictures"):
+        pck_gain(ours, theirs | {"0-0": (1, 11)}, scene)
 
 
 def test_the_error_of_ap_is_what_other_sets_of_scenes_show():

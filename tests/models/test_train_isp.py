@@ -103,8 +103,10 @@ def test_an_untrained_predictor_with_its_own_gain_a_channel_is_lees_input():
     recogniser, (sample,) = frozen(), Invented().group(0)
     isp = learner(recogniser, pipeline).isp
     ours, lees = developed_by(isp, recogniser, "picture", "none")(sample), mean_scaled(recogniser, "none")(sample)
-    for a, b in zip(ours, lees, strict=True):
-        assert np.allclose(a.keypoints, b.keypoints, atol=1e-2)
+    raw = replace(sample, pre_quantisation=sample.low_light.astype(np.float32) / 255)  # as if nothing had been lost
+    from_raw = mean_scaled(recogniser, "none", "raw")(raw)
+    for a, b, c in zip(ours, lees, from_raw, strict=True):
+        assert np.allclose(a.keypoints, b.keypoints, atol=1e-2) and np.allclose(b.keypoints, c.keypoints, atol=1e-2)
 
 
 def test_batches_are_the_same_again_and_a_crowd_is_cut_by_the_key():
@@ -191,6 +193,7 @@ def test_the_best_fixed_setting_is_looked_for_in_shots_of_every_split_and_ratio(
     assert set(splits) == {"LL-N", "LL-H", "LL-E"} and max(splits.values()) - min(splits.values()) <= 1
     assert set(ratios) == {str(ratio) for ratio in Ordered.RATIOS}
     assert [shot.name for shot in training_shots(Ordered(24))] == [shot.name for shot in seen]
+    assert len(training_shots(Ordered(24), 20)) == 20
 
 
 @pytest.mark.parametrize("of_a_scene", [None, 3, 1])
@@ -399,8 +402,10 @@ def test_oks_is_nan_for_nobody_and_gap_closed_is_its_formula():
 def test_gaps_are_of_rows_that_are_judged_alike():
     ap = {Row(Method.MEAN_SCALED): 30.0, Row(Method.LEARNED): 33.0, Row(Method.ORACLE): 36.0}
     ap |= {Row(Method.ORACLE, "raw"): 40.0, Row(Method.ORACLE, cross_validated=True): 50.0}
+    ap |= {Row(Method.WELL_LIT): 60.0}
     assert [str(gap) for gap in gaps(ap)] == [
         "learned ISP: closes 50 % of the gap to oracle: grid search",
+        "learned ISP: closes 10 % of the gap to the well-lit picture",
         "learned ISP: closes 30 % of the gap to oracle: grid search, from raw",
     ]
 
