@@ -47,7 +47,16 @@ def pair_maker(spec: RunSpec) -> Callable[[int, list[Shot]], Iterator[Pair]]:
         frames = PhotoFrames(Path(spec.scenes), rig.height_px, rig.width_px)
         return lambda scene, shots: photo_pairs(rig, frames, scene, shots, spec.seed)
     camera = DualCamera(rig, spec.device)
-    scenes = open_scenes(spec.scenes, spec.annotations, rig, spec.seed, spec.motion_samples, spec.labels_orientation)
+    scenes = open_scenes(
+        spec.scenes,
+        spec.annotations,
+        rig,
+        spec.seed,
+        spec.motion_samples,
+        spec.labels_orientation,
+        Path(spec.backgrounds) if spec.backgrounds else None,
+        spec.backgrounds_share,
+    )
     return lambda scene, shots: camera.shoot(scenes.scene(scene % len(scenes), shots[0].daylight), shots, spec.seed)
 
 

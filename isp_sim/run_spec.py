@@ -29,6 +29,8 @@ class RunSpec:
         version: of the manifest.
         subset: what the data set is for; names the annotation files.
         labels_orientation: what the labels of pictures turned by EXIF mean; None: unknown.
+        backgrounds: folder of pictures behind built-in people; None: built-in worlds.
+        backgrounds_share: of the scenes that have one.
         out: the data set's folder.
         annotations: file of the pictures' labels; None: the one beside them.
         skip_unusable: a scene that cannot be read or metered is reported and left out; otherwise it stops the run.
@@ -47,6 +49,8 @@ class RunSpec:
     version: int = VERSION
     subset: Subset = "test"
     labels_orientation: Orientation | None = None
+    backgrounds: str | None = None
+    backgrounds_share: float = 1.0
     out: Path
     annotations: Path | None = None
     skip_unusable: bool = False

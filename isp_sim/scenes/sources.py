@@ -19,6 +19,8 @@ def open_scenes(
     seed: int,
     motion_samples: int = FROZEN,
     labels_orientation: Orientation | None = None,
+    backgrounds: Path | None = None,
+    backgrounds_share: float = 1.0,
 ) -> SceneSource:
     """`people`, `charts`, a folder of pictures, or a raw file or folder of raw files.
 
@@ -29,6 +31,8 @@ def open_scenes(
         seed: of the run; other seeds show other people.
         motion_samples: sub-frames over each exposure, in which people move.
         labels_orientation: what the labels of pictures turned by EXIF mean; None: unknown.
+        backgrounds: folder of pictures to stand behind built-in people.
+        backgrounds_share: of the scenes that have one.
 
     Raises:
         ValueError: no such source, or nothing usable in it.
@@ -37,11 +41,15 @@ def open_scenes(
         raise ValueError(
             f"--motion-samples {motion_samples}: only --scenes people move; expected {FROZEN} with --scenes {scenes}"
         )
+    if backgrounds is not None and scenes != "people":
+        raise ValueError(f"--backgrounds {backgrounds}: stands behind --scenes people, got --scenes {scenes}")
+    if backgrounds is None and backgrounds_share != 1:
+        raise ValueError(f"--backgrounds-share {backgrounds_share}: needs --backgrounds, the folder of the pictures")
     if scenes in BUILT_IN:
         if annotations is not None:
             raise ValueError(f"--annotations {annotations}: --scenes {scenes} brings its own labels")
         if scenes == "people":
-            return People(rig.height_px, rig.width_px, seed, motion_samples)
+            return People(rig.height_px, rig.width_px, seed, motion_samples, backgrounds, backgrounds_share)
         return Charts(rig.height_px, rig.width_px)
     path = Path(scenes)
     if not path.exists():
