@@ -53,6 +53,7 @@ def test_a_background_is_only_darkened_and_only_by_shadows(folder):
     assert np.median(share) > 0.95
     assert share.min() < 0.75  # under somebody's feet
     assert scene.people
+    assert scene.labels["background"] == "wall.png"
 
 
 def test_the_mixture_keeps_the_built_in_scenes(folder):
@@ -76,7 +77,7 @@ def test_a_panoramas_light_on_the_ground_is_its_integral():
         way = np.array([np.cos(height) * np.sin(turned), np.sin(height), np.cos(height) * np.cos(turned)])
         assert np.array(sun[1:4]) @ way > np.cos(np.radians(1))
         spot = strength * np.cos(height) * (np.pi / 64) ** 2 / np.pi
-        scale = behind.light[0, 0, 0]
+        scale = behind.scale
         assert scale * (1 + spot * np.sin(height)) == pytest.approx(1, rel=0.01)
         assert np.mean(sun[7:10]) == pytest.approx(scale * spot, rel=0.05)
         assert np.mean(world.sky.above) == pytest.approx(scale, rel=0.05)

@@ -158,6 +158,7 @@ def facts(layout: Layout, instances: list[int]) -> dict[str, object]:
                 "joint_velocity_m_per_s": velocity,
             }
         )  # fmt: skip
-    name = f"{layout.name} {layout.behind.name}" if layout.behind is not None else layout.name
-    about: dict[str, object] = {"world": name, "redrawn": layout.redrawn, "classes": list(CLASSES), "people": people}
-    return about if not layout.white_lx else about | {"white_lx": round(layout.white_lx, 3)}
+    light = {"white_lx": round(layout.white_lx, 3)} if layout.white_lx else {}
+    behind = {"background": layout.behind.name} if layout.behind is not None else {}
+    world = {"world": layout.name, "redrawn": layout.redrawn, "classes": list(CLASSES), "people": people}
+    return world | light | behind

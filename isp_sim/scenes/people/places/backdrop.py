@@ -9,7 +9,7 @@ camera looks in it is drawn. Its brightest spots shine as suns, the rest from al
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -47,14 +47,16 @@ class Backdrop:
         name: of its file.
         light: linear Rec. 709; of a panorama equirectangular.
         turn: which way the camera looks in a panorama, radians to the right of its middle; None: a photograph.
+        scale: what makes white under the scene's light 1 of it.
     """
 
     name: str
     light: Radiance
     turn: float | None
+    scale: float = 1.0
 
     def seen(self, camera: Camera) -> Float32[np.ndarray, "height width 3"]:
-        """What the camera sees of it; a photograph is cut to the frame's shape about its middle."""
+        """What the camera sees, in the scene's units; a photograph is cut to the frame's shape about its middle."""
         height, width = self.light.shape[:2]
         if self.turn is None:
             scale = max(camera.height / height, camera.width / width)
@@ -62,7 +64,11 @@ class Backdrop:
             top, left = (height - rows) // 2, (width - columns) // 2
             part = self.light[top : top + rows, left : left + columns]
             how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-            return np.maximum(cv2.resize(part, (camera.width, camera.height), interpolation=how), 0)
+            shown = cv2.resize(part, (camera.width, camera.height), interpolation=how)
+            return np.maximum(shown, 0) * np.float32(self.scale)
+        fine = round(np.pi * camera.focal_px)  # rows at which a pixel of it is one of the picture
+        light = cv2.resize(self.light, (2 * fine, fine), interpolation=cv2.INTER_AREA) if height > fine else self.light
+        height, width = light.shape[:2]
         x, y = np.meshgrid(np.arange(camera.width), np.arange(camera.height))
         u, v = (x - (camera.width - 1) / 2) / camera.focal_px, ((camera.height - 1) / 2 - y) / camera.focal_px
         c, s = np.cos(camera.pitch), np.sin(camera.pitch)
@@ -70,7 +76,7 @@ class Backdrop:
         across = ((np.arctan2(u, ahead) + self.turn) / (2 * np.pi) + 0.5) % 1.0 * width - 0.5
         down = (0.5 - np.arctan2(up, np.hypot(u, ahead)) / np.pi) * height - 0.5
         maps = across.astype(np.float32), down.astype(np.float32)
-        return np.asarray(cv2.remap(self.light, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)
+        return cv2.remap(light, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP) * np.float32(self.scale)
 
 
 def list_backdrops(folder: Path) -> list[Path]:
@@ -114,7 +120,7 @@ def _panorama(path: Path) -> Radiance:
 
 
 def place(backdrop: Backdrop, table: Materials) -> tuple[World, Backdrop]:
-    """Flat ground that only catches shadows, under the backdrop's light; and the backdrop in the scene's units."""
+    """Flat ground that only catches shadows, under the backdrop's light; and the backdrop with its scale."""
     scale, lights, sky = _photograph_light(backdrop.light) if backdrop.turn is None else _panorama_light(backdrop)
     falls = np.array(
         li.ambient(np.zeros((1, m.FIRST_COLUMN)), 0, sky.row(), np.zeros((0, 5)), 0.0, 0.0, 9.0, 0.0, 1.0, 0.0)
@@ -123,8 +129,7 @@ def place(backdrop: Backdrop, table: Materials) -> tuple[World, Backdrop]:
     add = Builder(semantics.NOTHING)
     red, green, blue = (1 / falls).tolist()
     add.box(np.array([0, -0.5, 400.0]), np.eye(3), (600.0, 0.5, 480.0), table.add((red, green, blue), m.CATCHER))
-    light = Radiance(backdrop.light * np.float32(scale))
-    return World("background", add, lights, sky), Backdrop(backdrop.name, light, backdrop.turn)
+    return World("background", add, lights, sky), replace(backdrop, scale=scale)
 
 
 def _sun(way: Float64[np.ndarray, " 3"], colour: Float64[np.ndarray, " 3"], radius: float) -> tuple[float, ...]:
