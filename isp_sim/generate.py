@@ -85,6 +85,8 @@ def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
         subset=args.subset,
         labels_orientation=args.labels_orientation,
         linear=args.linear,
+        backgrounds=str(args.backgrounds.resolve()) if args.backgrounds else None,
+        backgrounds_share=args.backgrounds_share,
         out=args.out or Path("out") / rig.name,
         annotations=args.annotations,
         skip_unusable=args.skip_unusable,
@@ -99,7 +101,15 @@ def _scenes(args: argparse.Namespace, rig: "Rig", shots: "list[Shot]") -> "Scene
     from isp_sim.scenes.sources import open_scenes
 
     source = open_scenes(
-        args.scenes, args.annotations, rig, args.seed, args.motion_samples, args.labels_orientation, args.linear
+        args.scenes,
+        args.annotations,
+        rig,
+        args.seed,
+        args.motion_samples,
+        args.labels_orientation,
+        args.linear,
+        args.backgrounds,
+        args.backgrounds_share,
     )
     if isinstance(source, Photos):
         _print_doubts(source, shots, args.skip_unusable)
@@ -133,7 +143,7 @@ def _print_doubts(photos: "Photos", shots: "list[Shot]", skip_unusable: bool) ->
 def _photo_frames(args: argparse.Namespace, rig: "PhotoPairRig") -> "PhotoFrames":
     from isp_sim.photo_pairs.frames import PhotoFrames
 
-    for name in ("schedule", "annotations", "shots_per_scene", "scene_count", "labels_orientation"):
+    for name in ("schedule", "annotations", "shots_per_scene", "scene_count", "labels_orientation", "backgrounds"):
         if getattr(args, name) is not None:
             raise ValueError(
                 f"--{name.replace('_', '-')}: rig {rig.name} makes its pairs from raw files and takes none"

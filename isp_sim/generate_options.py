@@ -43,6 +43,20 @@ def parser(prog: str = "python -m isp_sim.generate") -> argparse.ArgumentParser:
         help="where EXIF turns a photograph, its labels are for it upright, or for its rows as stored [what its size "
         "in the JSON fits, else upright; such photographs are named]",
     )
+    parser.add_argument(
+        "--backgrounds",
+        type=Path,
+        metavar="DIR",
+        help="for --scenes people: photographs without people (level, at eye height, flat ground) or HDR panoramas "
+        "(.hdr, .exr, equirectangular) to stand behind them instead of built-in worlds",
+    )
+    parser.add_argument(
+        "--backgrounds-share",
+        type=float,
+        default=1.0,
+        metavar="SHARE",
+        help="of the scenes that have a background; the others are in built-in worlds [%(default)s]",
+    )
     _add_shots(parser)
     _add_run(parser)
     return parser

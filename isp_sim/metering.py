@@ -15,6 +15,9 @@ from isp_sim.units import LinearRgb
 
 STRIDE_PX = 6
 """The meter looks at every sixth pixel each way."""
+PHOTONS_PER_LX = 4.1e15
+"""Photons each second on a square metre that one lux brings into one band: those of 1/683 W at 555 nm. As if a colour's
+band were as wide as the eye's sensitivity (107 nm): assumed."""
 WHITE_AT_FULL_SCALE = 0.5
 """An unmetered scene's white fills half the well-lit arm's range at the base exposure."""
 
@@ -24,7 +27,7 @@ def meter(arm: SimulatedArm, scene: Scene, shot: Shot) -> float:
 
     The meter is content when the arm's noise-free picture has the rig's mean 8-bit level at the shot's base exposure
     and gain; found by bisection in ln light. A scene that is not metered gets the light at which white fills half the
-    range.
+    range, one whose lux are known what the lens makes of them (`photons_per_us`).
 
     Args:
         arm: the well-lit one, with the scene before it.
@@ -34,6 +37,8 @@ def meter(arm: SimulatedArm, scene: Scene, shot: Shot) -> float:
     Raises:
         ValueError: a black scene, or one that cannot be brought to the target.
     """
+    if scene.white_lx is not None:
+        return photons_per_us(arm, scene.white_lx)
     chip = sensor.numbers(arm.sensor, shot.base_exposure_us, arm.rig.temperature_c.value)
     k = readout.system_gain(arm.sensor, shot.base_gain_db)
     pixels = arm.binning**2
@@ -58,6 +63,14 @@ def meter(arm: SimulatedArm, scene: Scene, shot: Shot) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if at(middle) < target else (low, middle)
     return math.exp((low + high) / 2)
+
+
+def photons_per_us(arm: SimulatedArm, lux: float) -> float:
+    """Photons per µs on axis to a frame's pixel, before the splitter, of a perfect diffuser under so many lux:
+    `E·A·n / (4 N²)`, E illuminance, A the pixel's area, n `PHOTONS_PER_LX`, N the f-number (far things, no loss).
+    """
+    pitch_m = arm.sensor.pixel_pitch_um.value * arm.binning * 1e-6
+    return lux * pitch_m**2 * PHOTONS_PER_LX * 1e-6 / (4 * arm.rig.lens.f_number.value**2)
 
 
 def level(arm: SimulatedArm, exposed: torch.Tensor) -> float:

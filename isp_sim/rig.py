@@ -231,8 +231,13 @@ class Mix(Model):
 
 
 class Schedule(Model):
-    """Exposure and gain of every shot: a base is drawn evenly from all mixes; see `isp_sim.schedule`."""
+    """Exposure and gain of every shot: a base is drawn evenly from all mixes; see `isp_sim.schedule`.
 
+    Attributes:
+        night: built-in scenes are at night, under lamps of so many lux, and nothing is metered.
+    """
+
+    night: bool = False
     mixes: Figure[Annotated[tuple[Mix, ...], Field(min_length=1)]]
 
 

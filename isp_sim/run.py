@@ -48,7 +48,15 @@ def pair_maker(spec: RunSpec) -> Callable[[int, list[Shot]], Iterator[Pair]]:
         return lambda scene, shots: photo_pairs(rig, frames, scene, shots, spec.seed)
     camera = DualCamera(rig, spec.device)
     scenes = open_scenes(
-        spec.scenes, spec.annotations, rig, spec.seed, spec.motion_samples, spec.labels_orientation, spec.linear
+        spec.scenes,
+        spec.annotations,
+        rig,
+        spec.seed,
+        spec.motion_samples,
+        spec.labels_orientation,
+        spec.linear,
+        Path(spec.backgrounds) if spec.backgrounds else None,
+        spec.backgrounds_share,
     )
     return lambda scene, shots: camera.shoot(scenes.scene(scene % len(scenes), shots[0].daylight), shots, spec.seed)
 

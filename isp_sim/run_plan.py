@@ -1,6 +1,7 @@
 """Which shots a run makes: replayed from a CSV, or drawn from the rig's schedule."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 from isp_sim import streams
@@ -31,7 +32,12 @@ def plan(
         ValueError: two shots would have one file name, or a gain is beyond the sensor.
     """
     if schedule is not None:
-        shots = [shot for shot in replay(schedule) if scene_count is None or shot.scene < scene_count][:count]
+        listed = replay(schedule)
+        shots = [
+            replace(shot, night=rig.schedule.night)
+            for shot in listed
+            if scene_count is None or shot.scene < scene_count
+        ][:count]
     else:
         scenes = itertools.count() if scene_count is None else range(scene_count)
         drawn = (shot for scene in scenes for shot in drawn_shots(rig.schedule, scene, seed, shots_per_scene))

@@ -30,6 +30,8 @@ class RunSpec:
         subset: what the data set is for; names the annotation files.
         labels_orientation: what the labels of pictures turned by EXIF mean; None: unknown.
         linear: the pictures hold linear light.
+        backgrounds: folder of pictures behind built-in people; None: built-in worlds.
+        backgrounds_share: of the scenes that have one.
         out: the data set's folder.
         annotations: file of the pictures' labels; None: the one beside them.
         skip_unusable: a scene that cannot be read or metered is reported and left out; otherwise it stops the run.
@@ -49,6 +51,8 @@ class RunSpec:
     subset: Subset = "test"
     labels_orientation: Orientation | None = None
     linear: bool = False
+    backgrounds: str | None = None
+    backgrounds_share: float = 1.0
     out: Path
     annotations: Path | None = None
     skip_unusable: bool = False

@@ -38,6 +38,7 @@ class Shot:
         base_exposure_us, base_gain_db: at which the scene is metered; the same for all of its shots.
         well_lit_gain_db, low_light_gain_db: gains.
         number: of the shot within its scene; keys its random numbers.
+        night: built-in scenes are at night.
     """
 
     scene: int
@@ -52,14 +53,15 @@ class Shot:
     well_lit_gain_db: float
     low_light_gain_db: float
     number: int = 0
+    night: bool = False
 
     @property
     def daylight(self) -> float:
-        """Light on the scene over a sunlit one's: `1000 µs / (base exposure · 10^(base gain/20))`.
+        """Light on the scene over a sunlit one's: `1000 µs / (base exposure · 10^(base gain/20))`; 0 at night.
 
         ExLPose's bases say 1 (four scenes), 1/5 to 1/26 (its other outdoor sessions), 1/52 to 1/190 (its indoor ones).
         """
-        return SUNLIT_BASE_US / (self.base_exposure_us * 10 ** (self.base_gain_db / 20))
+        return 0.0 if self.night else SUNLIT_BASE_US / (self.base_exposure_us * 10 ** (self.base_gain_db / 20))
 
     def file_name(self, arm: str) -> str:
         """ExLPose's name of the `bright` or `dark` picture."""
@@ -117,6 +119,7 @@ def scene_shots(schedule: Schedule, scene: int, stream: np.random.Generator) -> 
             well_lit_gain_db=round(base_gain_db + 20 * math.log10(ratio), 2),
             low_light_gain_db=base_gain_db,
             number=number,
+            night=schedule.night,
         )
         for number, ratio in enumerate(mix.ratios)
     ]

@@ -77,6 +77,7 @@ class Scene:
         people: labels in scene pixels.
         labels: whatever else is true of the scene (patch values, edge angle …), JSON-able.
         metered: the camera meters this scene; `False` keeps `radiance` absolute (dark frame, flat field).
+        white_lx: illuminance under which a perfect diffuser has radiance 1, if that is known; nothing is metered then.
         planes: maps of the radiance's size, by the name of the folder they are written to: `semantic` (uint8 class),
             `instances` (uint16, 0 nobody), `depth` (uint16, mm, 0 unknown). Values are never interpolated.
         during: the mean radiance over an exposure of so many seconds, about the moment of `radiance` and the labels;
@@ -88,6 +89,7 @@ class Scene:
     people: tuple[Person, ...] = ()
     labels: dict[str, object] = field(default_factory=dict)
     metered: bool = True
+    white_lx: float | None = None
     planes: dict[str, np.ndarray] = field(default_factory=dict)
     during: Callable[[float], Radiance] | None = None
 
@@ -105,7 +107,7 @@ class SceneSource(Protocol):
         Args:
             index: number.
             daylight: light on the scene over a sunlit one's, from its base exposure and gain
-                (`Shot.daylight`). Scenes made to order heed it; what was photographed is as it was.
+                (`Shot.daylight`); 0 is night. Scenes made to order heed it; what was photographed is as it was.
 
         Raises:
             ValueError: the file behind it cannot be used; the sentence names it.

@@ -20,6 +20,8 @@ def open_scenes(
     motion_samples: int = FROZEN,
     labels_orientation: Orientation | None = None,
     linear: bool = False,
+    backgrounds: Path | None = None,
+    backgrounds_share: float = 1.0,
 ) -> SceneSource:
     """`people`, `charts`, a folder of pictures, or a raw file or folder of raw files.
 
@@ -31,6 +33,8 @@ def open_scenes(
         motion_samples: sub-frames over each exposure, in which people move.
         labels_orientation: what the labels of pictures turned by EXIF mean; None: unknown.
         linear: the pictures hold linear light.
+        backgrounds: folder of pictures to stand behind built-in people.
+        backgrounds_share: of the scenes that have one.
 
     Raises:
         ValueError: no such source, or nothing usable in it.
@@ -41,11 +45,15 @@ def open_scenes(
         )
     if linear and (scenes in BUILT_IN or not Path(scenes).is_dir()):
         raise ValueError(f"--linear: --scenes {scenes} is no folder of pictures, whose light it is about")
+    if backgrounds is not None and scenes != "people":
+        raise ValueError(f"--backgrounds {backgrounds}: stands behind --scenes people, got --scenes {scenes}")
+    if backgrounds is None and backgrounds_share != 1:
+        raise ValueError(f"--backgrounds-share {backgrounds_share}: needs --backgrounds, the folder of the pictures")
     if scenes in BUILT_IN:
         if annotations is not None:
             raise ValueError(f"--annotations {annotations}: --scenes {scenes} brings its own labels")
         if scenes == "people":
-            return People(rig.height_px, rig.width_px, seed, motion_samples)
+            return People(rig.height_px, rig.width_px, seed, motion_samples, backgrounds, backgrounds_share)
         return Charts(rig.height_px, rig.width_px)
     path = Path(scenes)
     if not path.exists():

@@ -8,9 +8,10 @@ from jaxtyping import Float64
 
 (
     PLAIN, STRIPES, CHECKS, PRINT, WOOD, TILES, BRICKS, FACADE, LEAVES, SKIN, HAIR, PANE, BOOKS, PICTURE, GROUND,
-    SCREEN, PLASTER,
-) = range(17)  # fmt: skip
-"""Patterns: how a material's two colours are laid out on a surface."""
+    SCREEN, PLASTER, CATCHER,
+) = range(18)  # fmt: skip
+"""Patterns: how a material's two colours are laid out on a surface. `CATCHER`: ground of which only the share of the
+light that arrives on it is seen."""
 
 FIRST_COLUMN = 20
 """Where a material starts in a solid's row (`intersect.pack`)."""

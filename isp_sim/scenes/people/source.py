@@ -1,17 +1,20 @@
 """`People`: scenes with people by number."""
 
 import functools
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float64
 
+from isp_sim import streams
 from isp_sim.choices import FROZEN
 from isp_sim.scenes import JOINTS, Scene
 from isp_sim.scenes.people import labels
 from isp_sim.scenes.people.layout import Layout, lay_out
+from isp_sim.scenes.people.places import backdrop
 from isp_sim.scenes.people.raycast.light import Lights
 from isp_sim.scenes.people.raycast.mesh import Mesh
-from isp_sim.scenes.people.raycast.render import Rendered, render
+from isp_sim.scenes.people.raycast.render import NO_BACKDROP, Rendered, render
 from isp_sim.scenes.people.semantics import CLASSES
 from isp_sim.units import Radiance
 
@@ -39,19 +42,32 @@ class People:
         seed: another seed, other scenes.
         motion_blur_samples: sub-frames averaged over an exposure (`Scene.during`), evenly spaced about the moment of
             the labels; 1 freezes everybody.
+        backgrounds: folder of pictures without people, or panoramas, to stand behind them (`places.backdrop`).
+        backgrounds_share: of the scenes that have one; the others are in the built-in worlds.
 
     Raises:
         ValueError: a size or setting that is not allowed.
     """
 
-    def __init__(self, height: int, width: int, seed: int = 0, motion_blur_samples: int = FROZEN) -> None:
+    def __init__(
+        self,
+        height: int,
+        width: int,
+        seed: int = 0,
+        motion_blur_samples: int = FROZEN,
+        backgrounds: Path | None = None,
+        backgrounds_share: float = 1.0,
+    ) -> None:
         for name, value in (("height", height), ("width", width)):
             if value < 32 or value % 2:
                 raise ValueError(f"a scene's {name} is {value} px; expected even numbers from 32")
         if motion_blur_samples < 1:
             raise ValueError(f"motion_blur_samples is {motion_blur_samples}; expected whole numbers from 1")
         self._size, self._seed = (height, width), seed
-        self._samples = motion_blur_samples
+        if not 0 < backgrounds_share <= 1:
+            raise ValueError(f"backgrounds_share is {backgrounds_share}; expected a number above 0, at most 1")
+        self._samples, self._share = motion_blur_samples, backgrounds_share
+        self._backgrounds = backdrop.list_backdrops(backgrounds) if backgrounds is not None else []
 
     def __len__(self) -> int:
         """How many scenes are numbered."""
@@ -63,11 +79,11 @@ class People:
         Args:
             index: number.
             daylight: light over a sunlit scene's: much is in the sun, less under clouds or in the shade, below
-                `layout.INDOOR_BELOW` in a room. Without it places of all kinds are drawn.
+                `layout.INDOOR_BELOW` in a room, 0 at night. Without it places of all kinds by day are drawn.
         """
         if not 0 <= index < SCENES:
             raise IndexError(f"scene {index}: expected 0 … {SCENES - 1}")
-        layout = lay_out(self._seed, index, daylight)
+        layout = lay_out(self._seed, index, daylight, behind=self._behind(index))
         rendered, bodies = picture(layout, *self._size, 0.0)
         camera = layout.view(*self._size)
         found = [
@@ -80,8 +96,21 @@ class People:
             people=tuple(person for person in found if person is not None),
             labels=facts(layout, [n for n, person in enumerate(found, start=1) if person is not None]),
             planes=labels.planes(rendered),
+            white_lx=layout.white_lx or None,
             during=functools.partial(self._during, layout) if self._samples > FROZEN else None,
         )
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Names of the backgrounds: with them a run knows its scenes again."""
+        return tuple(Path(path.name) for path in self._backgrounds)
+
+    def _behind(self, index: int) -> backdrop.Backdrop | None:
+        """The background of scene `index`, if it has one."""
+        stream = streams.generator(self._seed, index, "background")
+        if not self._backgrounds or stream.random() >= self._share:
+            return None
+        return backdrop.load(self._backgrounds[int(stream.integers(len(self._backgrounds)))], stream)
 
     def _during(self, layout: Layout, exposure_s: float) -> Radiance:
         """Mean of the sub-frames, each at the middle of its share of the exposure."""
@@ -105,7 +134,9 @@ def picture(
         shades += [(*where[name], radius, number) for name, radius in SHADES]
     lights = Lights(layout.lights, layout.sky, np.array(shades, np.float64).reshape(-1, 5))
     meshes = [mesh for mesh, _ in bodies]
-    return render(layout.things, meshes, layout.materials, lights, layout.view(height, width)), bodies
+    camera = layout.view(height, width)
+    behind = layout.behind.seen(camera) if layout.behind is not None else NO_BACKDROP
+    return render(layout.things, meshes, layout.materials, lights, camera, behind), bodies
 
 
 def facts(layout: Layout, instances: list[int]) -> dict[str, object]:
@@ -127,4 +158,7 @@ def facts(layout: Layout, instances: list[int]) -> dict[str, object]:
                 "joint_velocity_m_per_s": velocity,
             }
         )  # fmt: skip
-    return {"world": layout.name, "redrawn": layout.redrawn, "classes": list(CLASSES), "people": people}
+    light = {"white_lx": round(layout.white_lx, 3)} if layout.white_lx else {}
+    behind = {"background": layout.behind.name} if layout.behind is not None else {}
+    world = {"world": layout.name, "redrawn": layout.redrawn, "classes": list(CLASSES), "people": people}
+    return world | light | behind

@@ -6,6 +6,9 @@ from isp_sim.scenes.people import semantics
 from isp_sim.scenes.people.shapes import OPEN_END, OPEN_START, Builder, Matrix, Vector, turn_y
 
 UP = np.array([0, 1.0, 0])
+POST_M = 5.0
+HEAD = np.array([0.9, POST_M + 0.08, 0])
+"""How high a lamp post is, and where its lamp hangs."""
 
 
 def table(add: Builder, at: Vector, turn: Matrix, half: tuple[float, float], height: float, top: int, leg: int) -> None:
@@ -114,12 +117,12 @@ def bush(add: Builder, at: Vector, wide: float, leaves: int, stream: np.random.G
         )
 
 
-def lamp_post(add: Builder, at: Vector, high: float, metal: int, bulb: int) -> None:
+def lamp_post(add: Builder, at: Vector, metal: int, bulb: int) -> None:
     """A street lamp."""
     add.semantic = semantics.OBJECT
-    add.cone(at, at + UP * high, (0.075, 0.045), metal)
-    add.cone(at + UP * high, at + UP * (high + 0.1) + np.array([0.7, 0, 0]), (0.045, 0.035), metal)
-    add.box(at + UP * (high + 0.08) + np.array([0.9, 0, 0]), np.eye(3), (0.28, 0.04, 0.09), bulb)
+    add.cone(at, at + UP * POST_M, (0.075, 0.045), metal)
+    add.cone(at + UP * POST_M, at + UP * (POST_M + 0.1) + np.array([0.7, 0, 0]), (0.045, 0.035), metal)
+    add.box(at + HEAD, np.eye(3), (0.28, 0.04, 0.09), bulb)
 
 
 def bench(add: Builder, at: Vector, turn: Matrix, seat: float, wood: int, metal: int) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people import semantics
 from isp_sim.scenes.people.materials import Materials, Rgb
-from isp_sim.scenes.people.places import furniture
+from isp_sim.scenes.people.places import furniture, night
 from isp_sim.scenes.people.places.paints import RoomPaints, room_paints
 from isp_sim.scenes.people.places.world import World
 from isp_sim.scenes.people.raycast import light as li
@@ -22,7 +22,7 @@ BACK_M = -2.5  # the wall behind the camera
 DAYLIT_M = 10.0  # deeper rooms have their lamps on
 
 
-def room(kind: str, table: Materials, depth_m: float, half_m: float, stream: np.random.Generator) -> World:
+def room(kind: str, table: Materials, depth_m: float, half_m: float, dark: bool, stream: np.random.Generator) -> World:
     """A room seen from near its back wall.
 
     Args:
@@ -30,6 +30,7 @@ def room(kind: str, table: Materials, depth_m: float, half_m: float, stream: np.
         table: gets the materials.
         depth_m: from the camera to the far wall.
         half_m: from the axis to the side walls.
+        dark: at night, its ceiling lamps off.
         stream: random numbers.
     """
     high = float(stream.uniform(2.5, 2.9) if kind == "living room" else stream.uniform(2.8, 3.4))
@@ -40,21 +41,25 @@ def room(kind: str, table: Materials, depth_m: float, half_m: float, stream: np.
     add.semantic = semantics.CEILING
     add.box(np.array([0, high + 0.05, depth_m / 2]), np.eye(3), (half_m + 1, 0.05, depth_m / 2 + 4), paints.ceiling)
     mood = str(stream.choice(list(MOODS), p=list(MOODS.values())))
+    mood = str(stream.choice(list(night.ROOM_LX))) if dark else mood
     strength = 0.35 if mood in ("windows", "behind") and depth_m < DAYLIT_M else float(stream.uniform(0.5, 1.0))
-    ambient = float(stream.uniform(0.10, 0.24))
+    ambient = float(stream.uniform(0.03, 0.08) if dark else stream.uniform(0.10, 0.24))
     tone = li.SKYLIGHT if mood in ("windows", "behind") else (1.0, 0.97, 0.92)
     above: Rgb = (ambient * tone[0], ambient * tone[1], ambient * tone[2])
     below: Rgb = (ambient * 0.62 * tone[0], ambient * 0.58 * tone[1], ambient * 0.52 * tone[2])
-    dark: Rgb = (0, 0, 0)
+    black: Rgb = (0, 0, 0)
     walls = (-half_m, half_m, BACK_M, depth_m, high)
-    sky = li.Sky(False, dark, dark, 0, (0, 1, 0), 0, above, below, 0, walls)
+    sky = li.Sky(False, black, black, 0, (0, 1, 0), 0, above, below, 0, walls)
     world = World(kind, add, [], sky, left=-half_m, right=half_m, far=depth_m)
     glazed = 0
     for side in stream.permutation(["far", "left", "right"]).tolist():
         window = glazed < WINDOW_WALLS and stream.random() < GLAZED.get(mood, {}).get(side, 0.0)
         _wall(world, side, table, paints, high, (depth_m, half_m), window, stream)
         glazed += window
-    if mood == "behind":
+    if dark:
+        world.white_lx = float(np.exp(stream.uniform(*np.log(night.ROOM_LX[mood]))))
+        night.room(world, table, mood, stream)
+    elif mood == "behind":
         world.lights.append(
             li.area(
                 li.WINDOW,
@@ -65,7 +70,7 @@ def room(kind: str, table: Materials, depth_m: float, half_m: float, stream: np.
                 (0, 0.7, 0),
             )
         )
-    if mood in ("lamps", "both") or depth_m > DAYLIT_M or stream.random() < 0.3:
+    if not dark and (mood in ("lamps", "both") or depth_m > DAYLIT_M or stream.random() < 0.3):
         _lamps(world, kind, table, paints, high, (depth_m, half_m), strength, stream)
     if not world.lights:
         bulb = (0.15, 0, 0), (0, 0, 0.15)

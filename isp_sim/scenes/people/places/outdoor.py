@@ -5,10 +5,11 @@ import numpy as np
 from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people import semantics
 from isp_sim.scenes.people.materials import Materials, Rgb, lch
-from isp_sim.scenes.people.places import cars, furniture, kerbside
+from isp_sim.scenes.people.places import cars, furniture, kerbside, night
 from isp_sim.scenes.people.places.paints import StreetPaints, street_paints
 from isp_sim.scenes.people.places.world import World
 from isp_sim.scenes.people.raycast import light as li
+from isp_sim.scenes.people.raycast.textures import is_shop, shop_lit
 from isp_sim.scenes.people.shapes import Builder, turn_y
 
 KINDS = ("street", "square", "park")
@@ -58,17 +59,37 @@ def place(kind: str, table: Materials, far_m: float, daylight: float | None, str
         kind: of `KINDS`.
         table: gets the materials.
         far_m: how far away the last person stands.
-        daylight: light over a sunlit scene's; without it any sky.
+        daylight: light over a sunlit scene's; 0 is night; without it any sky.
         stream: random numbers.
     """
     paints = street_paints(table, stream)
-    sky, lights = _sky(daylight, stream)
+    dark, lit, white_lx = daylight == 0, True, 0.0
+    if dark:
+        white_lx, moon_lx, lit = night.illuminance(kind, stream)
+        sky, lights = night.sky(white_lx, moon_lx, stream)
+    else:
+        sky, lights = _sky(daylight, stream)
     add = Builder(semantics.GROUND)
     ground = {"street": paints.asphalt, "square": paints.paving, "park": paints.grass}[kind]
     add.box(np.array([0, -0.5, 400.0]), np.eye(3), (600.0, 0.5, 480.0), ground)
     world = World(kind, add, lights, sky)
+    if dark:
+        world.white_lx, world.window_glow = white_lx, np.pi * night.FLAT_CD_M2 / white_lx
     {"street": _street, "square": _square, "park": _park}[kind](world, table, paints, far_m, stream)
+    if dark:
+        for x, z in night.posts(world, far_m, stream):
+            if world.free(x, z, 0.2):
+                _post(world, paints, x, z)
+        night.light_up(world, table, far_m, lit, stream)
     return world
+
+
+def _post(world: World, paints: StreetPaints, x: float, z: float) -> None:
+    """A lamp post."""
+    at = np.array([x, 0, z])
+    furniture.lamp_post(world.add, at, paints.metal, paints.kerb)
+    world.lanterns.append(at)
+    world.occupy(x, z, 0.3, 0.3)
 
 
 def _house(
@@ -77,8 +98,11 @@ def _house(
     corner: tuple[float, float],
     size: tuple[float, float, float],
     stream: np.random.Generator,
+    face: tuple[float, float] = (0.0, -1.0),
 ) -> None:
-    """A façade block: middle (x, z), width, height, depth; a socle, a cornice and sometimes shop windows."""
+    """A façade block: middle (x, z), width, height, depth; a socle, a cornice and sometimes shop windows, which look
+    along `face` (x, z).
+    """
     wide, tall, deep = size
     brick = stream.random() < 0.3
     colour = (
@@ -89,8 +113,12 @@ def _house(
     frame = lch(float(stream.choice([25, 90])), 4, 80)
     wall = table.add(
         colour, m.FACADE, frame, scale=float(stream.uniform(2.9, 3.6)), ratio=float(stream.uniform(0.6, 1.1)),
-        variation=0.10, grain=0.6, seed=float(stream.integers(0, 1000)),
+        variation=0.10, grain=0.6, seed=(seed := float(stream.integers(0, 1000))), glow=world.window_glow,
     )  # fmt: skip
+    if world.window_glow and is_shop(seed) and shop_lit(seed):
+        way = np.array([face[0], 0, face[1]])
+        at = np.array([corner[0], 1.35, corner[1]]) + way * (np.array([wide, 0, deep]) / 2 + 0.15)
+        world.fronts.append((at, way, 0.45 * (deep if face[0] else wide)))
     socle = table.add((colour[0] * 0.5, colour[1] * 0.5, colour[2] * 0.5), variation=0.12, grain=0.3)
     add = world.add
     add.semantic = semantics.BUILDING
@@ -111,6 +139,7 @@ def _car(
     look = cars.CarPaints(paint, paints.glass, paints.tyre, paints.chrome, paints.tail, paints.white)
     way = turn_y(turn)
     cars.car(world.add, np.array([x, 0, z]), way, model, look)
+    world.cars.append((np.array([x, 0, z]), way, model))
     for n in (-0.5, 0.5):  # it hides the sky from the ground under it
         under = way @ np.array([0, 0, n * model.half])
         world.shades.append((x + under[0], 0.40, z + under[2], 1.05))
@@ -132,7 +161,7 @@ def _street(world: World, table: Materials, paints: StreetPaints, far_m: float, 
         z = -6.0
         while z < end:
             deep, tall = float(stream.uniform(7, 16)), float(stream.uniform(6, 19))
-            _house(world, table, (front + sign * 5, z + deep / 2), (10, tall, deep - 0.02), stream)
+            _house(world, table, (front + sign * 5, z + deep / 2), (10, tall, deep - 0.02), stream, (-sign, 0.0))
             z += deep + (float(stream.uniform(3, 8)) if stream.random() < 0.2 else 0)
         _kerb(world, table, paints, front, sign, min(end, 70), stream)
     zebra = float(stream.uniform(6, 30)) if stream.random() < 0.35 else -1.0
@@ -161,8 +190,7 @@ def _kerb(
             furniture.tree(add, at, float(stream.uniform(4.5, 8)), 1.7, paints.bark, leaf, stream)
             world.occupy(front - sign * 2.2, float(z), 0.5, 0.5)
         elif draw < 0.85:
-            furniture.lamp_post(add, np.array([front - sign * 2.3, 0, z]), 5.0, paints.metal, paints.kerb)
-            world.occupy(front - sign * 2.3, float(z), 0.3, 0.3)
+            _post(world, paints, front - sign * 2.3, float(z))
     for z in np.arange(float(stream.uniform(4, 7)), min(end, 40), 4.5):
         if stream.random() < 0.6:
             kerbside.put(world, paints, front - sign * 0.6, float(z), -sign * 90, stream)
@@ -207,9 +235,7 @@ def _square(world: World, table: Materials, paints: StreetPaints, far_m: float, 
             kerbside.put(world, paints, x, z, 180 + float(stream.uniform(-60, 60)), stream)
     for side in (-1, 1):
         if stream.random() < 0.5:
-            x, z = side * 0.4 * back, 0.7 * back
-            furniture.lamp_post(add, np.array([x, 0, z]), 5.0, paints.metal, paints.kerb)
-            world.occupy(x, z, 0.3, 0.3)
+            _post(world, paints, side * 0.4 * back, 0.7 * back)
     world.far = back
 
 

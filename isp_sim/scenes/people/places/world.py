@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float64
 
+from isp_sim.scenes.people.places.cars import Model
 from isp_sim.scenes.people.raycast.light import Sky
-from isp_sim.scenes.people.shapes import Builder
+from isp_sim.scenes.people.shapes import Builder, Matrix, Vector
 
 
 @dataclass
@@ -21,6 +22,10 @@ class World:
         shades: balls (x, y, z, radius) that stand for large things in the light from all sides.
         taken: discs on the floor (x, z, radius) where nobody can stand.
         left, right, far: walls nobody can stand beyond, m.
+        white_lx: illuminance for which radiance 1 stands, where light is absolute: at night; else 0.
+        window_glow: radiance of a lit window seen from outside.
+        lanterns, fronts, cars: what can shine at night: feet of lamp posts; middle, way and half width of shop windows;
+            place, turn and model of cars.
     """
 
     name: str
@@ -32,6 +37,11 @@ class World:
     left: float = -1e6
     right: float = 1e6
     far: float = 1e6
+    white_lx: float = 0.0
+    window_glow: float = 0.0
+    lanterns: list[Vector] = field(default_factory=list)
+    fronts: list[tuple[Vector, Vector, float]] = field(default_factory=list)
+    cars: list[tuple[Vector, Matrix, Model]] = field(default_factory=list)
 
     def occupy(self, x: float, z: float, wide: float, deep: float) -> None:
         """Cover a rectangle of the floor with discs."""

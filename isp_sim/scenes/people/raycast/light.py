@@ -19,12 +19,14 @@ from isp_sim.scenes.people.raycast.intersect import INSTANCE
 from isp_sim.scenes.people.raycast.textures import noise
 from isp_sim.scenes.people.raycast.trace import blocked
 
-SUN, LAMP, WINDOW = 0, 1, 2
+SUN, LAMP, WINDOW, LANTERN, BEAM = range(5)
 SUN_RADIUS = 0.00465
 """Half the sun's angle as seen from the earth, radians (32')."""
 SKIN_RED = 0.3
 """Red light that entered skin beside a point and leaves there, over what falls on it at a grazing angle. Assumed."""
 LIT = 0.01  # less irradiance than this from one light is not worth a shadow ray
+MANY = 5
+"""Where there are more lights, as at night, each sends a shadow ray at every fourth place only, for four."""
 
 DAYLIGHT: Rgb = (1.0, 0.98, 0.95)
 SKYLIGHT: Rgb = (0.78, 0.90, 1.12)
@@ -40,7 +42,7 @@ class Lights(NamedTuple):
 
     Attributes:
         rows: as `area` makes them. Irradiance: of the sun `n·l`, of a lamp `n·l·(0.25 + 0.75·cos)/r²`, of a window
-            `n·l·cos/r²`, l towards its middle.
+            `n·l·cos/r²`, of a street lamp `n·l·min(4·cos, 1)/r²`, of a head lamp `n·l·cos³²/r²`, l towards its middle.
         sky: see `Sky.row`.
         shades: balls (x, y, z, radius, person) that stand for bodies in the ambient light.
     """
@@ -155,7 +157,7 @@ def spot(cell):  # type: ignore[no-untyped-def]
     return (cell + 0.5) / 8 - 1, (back + 0.5) / 8 - 1
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@numba.njit(nogil=True, error_model="numpy", cache=True)
 def ambient(s, k, sky, shades, px, py, pz, nx, ny, nz):  # type: ignore[no-untyped-def]
     """Light from all sides at a point, over π, in three bands."""
     open_ = openness(sky, shades, int(s[k, INSTANCE]), px, py, pz, nx, ny, nz)
@@ -190,18 +192,24 @@ def irradiance(s, k, nodes, order, rows, bodies, sx, sy, sz, nx, ny, nz, vx, vy,
             out = -(lx * rows[i, 4] + ly * rows[i, 5] + lz * rows[i, 6])
             if rows[i, 0] == LAMP:
                 out = 0.25 + 0.75 * max(out, 0.0)
+            elif rows[i, 0] == LANTERN:
+                out = min(4.0 * out, 1.0)
+            elif rows[i, 0] == BEAM:
+                out = max(out, 0.0) ** 32
             strength, reach = max(out, 0.0) / (far * far + 0.15), 1.0 - 0.05 / far
         cosine = nx * lx + ny * ly + nz * lz
         colour = rows[i, 7] + rows[i, 8] + rows[i, 9]
         if cosine <= 0.0 or strength * cosine * colour < LIT:
             continue
-        e = strength * cosine
+        e, turns = strength * cosine, 1.0
         sent += e * colour
-        if not (
+        if len(rows) > MANY:
+            turns = 4.0 if (cell ^ i) & 3 == 0 else 0.0
+        if turns > 0.0 and not (
             shadowed(bodies.nodes, bodies.triangles, sx, sy, sz, tx, ty, tz, reach)
             or blocked(s, nodes, order, sx, sy, sz, tx, ty, tz, reach)
         ):
-            arrives += e * colour
+            arrives += turns * e * colour
         beside = 1.0 + SKIN_RED * (1.0 - cosine) if s[k, m.PATTERN] == m.SKIN else 1.0
         red, green, blue = red + beside * e * rows[i, 7], green + e * rows[i, 8], blue + e * rows[i, 9]
         if gloss > 0.0:

@@ -24,9 +24,13 @@ TURNS = ((0, 8, 2, 10), (12, 4, 14, 6), (3, 11, 1, 9), (15, 7, 13, 5))
 """Which of 16 places on a light a pixel looks at, by row and column modulo 4."""
 SAMPLES = ((0.0, 0.0), (0.125, -0.375), (-0.375, -0.125), (0.375, 0.125), (-0.125, 0.375))
 """Where in a pixel rays go: through its middle, and four more on outlines."""
+NO_BACKDROP = np.zeros((0, 0, 3), np.float32)
 FOLD_M = 0.04
 """Neighbours on one body whose depths differ by more lie on either side of an outline."""
-NO_SHADOW = (semantics.FLOOR, semantics.GROUND, semantics.WALL, semantics.CEILING, semantics.WINDOW, semantics.LIGHT)
+NO_SHADOW = (
+    semantics.NOTHING, semantics.FLOOR, semantics.GROUND, semantics.WALL, semantics.CEILING, semantics.WINDOW,
+    semantics.LIGHT,
+)  # fmt: skip
 """What a light inside a room cannot be hidden by; out of doors nothing lies under the ground."""
 
 
@@ -77,6 +81,14 @@ def _met(s, bodies, view, n, tile, x, y):  # type: ignore[no-untyped-def]
     return met, i if met == k else -1, t, dx, dy, dz, cosine
 
 
+@numba.njit(nogil=True, error_model="numpy")
+def _behind(s, backdrop, k, y, x):  # type: ignore[no-untyped-def]
+    """What the backdrop shows where a pixel sees nothing, or the ground that catches shadows for it; else 1."""
+    if len(backdrop) == 0 or (k >= 0 and s[k, m.PATTERN] != m.CATCHER):
+        return 1.0, 1.0, 1.0
+    return backdrop[y, x, 0], backdrop[y, x, 1], backdrop[y, x, 2]
+
+
 @numba.njit(nogil=True, error_model="numpy", cache=True)
 def _first(start, stop, bands, s, nodes, order, rows, sky, shades, bodies, view, *planes):  # type: ignore[no-untyped-def]
     """One ray through the middle of every pixel, towards one of 16 places on every light by turns.
@@ -122,22 +134,22 @@ def _arriving(s, lit, solid, k, y, x):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)
-def _shadows(start, stop, s, image, lit, solid):  # type: ignore[no-untyped-def]
-    """Add the lights' part."""
+def _shadows(start, stop, s, image, lit, solid, backdrop):  # type: ignore[no-untyped-def]
+    """Add the lights' part; lay the backdrop in."""
     width = solid.shape[1]
     for y in range(start, stop):
         for x in range(width):
-            if lit[y, x, 0] + lit[y, x, 1] + lit[y, x, 2] == 0.0:
-                continue
-            share = np.float32(_arriving(s, lit, solid, solid[y, x], y, x))
+            share, shown = np.float32(0.0), _behind(s, backdrop, solid[y, x], y, x)
+            if lit[y, x, 0] + lit[y, x, 1] + lit[y, x, 2] > 0.0:
+                share = np.float32(_arriving(s, lit, solid, solid[y, x], y, x))
             for c in range(3):
-                image[y, x, c] += share * lit[y, x, c]
+                image[y, x, c] = (image[y, x, c] + share * lit[y, x, c]) * np.float32(shown[c])
 
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)
 def _edges(start, stop, bands, s, nodes, order, rows, sky, shades, bodies, view, *planes):  # type: ignore[no-untyped-def]
     """Four more rays where a neighbour sees another solid, surface or limb: the outline's pixel is their mean."""
-    image, lit, solid, depth, smooth = planes
+    image, lit, solid, depth, backdrop, smooth = planes
     camera = view.camera
     across = (camera.width + TILE - 1) // TILE
     for band in range(start, stop):
@@ -161,9 +173,10 @@ def _edges(start, stop, bands, s, nodes, order, rows, sky, shades, bodies, view,
                     )
                     share = _arriving(s, lit, solid, k, y, x) if er + eg + eb > 0.0 else -1.0
                     arrives = share if share >= 0.0 else arrives
-                    red += 0.25 * (r + arrives * er)
-                    green += 0.25 * (g + arrives * eg)
-                    blue += 0.25 * (b + arrives * eb)
+                    shown = _behind(s, backdrop, k, y, x)
+                    red += 0.25 * shown[0] * (r + arrives * er)
+                    green += 0.25 * shown[1] * (g + arrives * eg)
+                    blue += 0.25 * shown[2] * (b + arrives * eb)
                 smooth[y, x, 0], smooth[y, x, 1], smooth[y, x, 2] = red, green, blue
 
 
@@ -200,7 +213,12 @@ def _view(
 
 
 def render(
-    shapes: Shapes, meshes: list[Mesh], table: Float64[np.ndarray, "rows columns"], lights: Lights, camera: Camera
+    shapes: Shapes,
+    meshes: list[Mesh],
+    table: Float64[np.ndarray, "rows columns"],
+    lights: Lights,
+    camera: Camera,
+    backdrop: Float32[np.ndarray, "height width 3"] = NO_BACKDROP,
 ) -> Rendered:
     """Render things and people; the result does not depend on the number of threads.
 
@@ -210,13 +228,17 @@ def render(
         table: materials.
         lights: lights, sky, balls that dim it.
         camera: the view.
+        backdrop: radiance of a picture of this size that stands behind everything; where it shows, depth and class
+            are unknown.
     """
     low, high = shapes.bounds()
     s, numbers = surfaces(meshes, table, pack(shapes, table))
     bodies = gather_bodies(meshes, numbers)
     places = np.concatenate([np.zeros((0, 3)), *(mesh.vertices for mesh in meshes)])
     view = _view(low, high, bodies, places, camera)
-    casts = (table[shapes.material, m.GLOW - m.FIRST_COLUMN] == 0) & ~np.isin(shapes.semantic, NO_SHADOW)
+    paint = table[shapes.material]
+    dark = (paint[:, m.GLOW - m.FIRST_COLUMN] == 0) | (paint[:, 0] == m.FACADE)
+    casts = dark & ~np.isin(shapes.semantic, NO_SHADOW)
     nodes, order = tree(low, high, np.flatnonzero(casts))
     shape = (camera.height, camera.width)
     image, smooth = np.empty((*shape, 3), np.float32), np.empty((*shape, 3), np.float32)
@@ -226,9 +248,12 @@ def render(
     bands = np.concatenate((np.arange(0, down, 2), np.arange(1, down, 2)))  # the sky is quick: share it out
     common = (bands, s, nodes, order, *lights, bodies, view)
     in_rows(_first, down, *common, image, lit, solid, depth)
-    in_rows(_shadows, camera.height, s, image, lit, solid)
-    in_rows(_edges, down, *common, image, lit, solid, depth, smooth)
+    in_rows(_shadows, camera.height, s, image, lit, solid, backdrop)
+    in_rows(_edges, down, *common, image, lit, solid, depth, backdrop, smooth)
     people = np.where(s[:, KIND] == MESH, s[:, INSTANCE], 0)
     classes = np.full(len(s) + 1, semantics.PERSON)
     classes[: len(shapes)], classes[-1] = shapes.semantic, semantics.SKY
+    if len(backdrop):
+        classes[-1] = semantics.NOTHING
+        depth[np.append(s[:, m.PATTERN] == m.CATCHER, True)[solid]] = np.inf
     return Rendered(smooth, np.append(people, 0)[solid].astype(np.uint16), classes[solid].astype(np.uint8), depth)

@@ -5,7 +5,7 @@ import numpy as np
 
 from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people.raycast.intersect import KIND, MESH, normal
-from isp_sim.scenes.people.raycast.light import ambient, irradiance, sky_radiance
+from isp_sim.scenes.people.raycast.light import WARM_WHITE, ambient, irradiance, sky_radiance
 from isp_sim.scenes.people.raycast.textures import SIZE, facade, mix, noise, share, surface
 from isp_sim.scenes.people.raycast.triangles import CORNERS, on_triangle, turned_away
 from isp_sim.scenes.people.shapes import CONE
@@ -28,12 +28,15 @@ def coloured(s, k, x, y, z, blur):  # type: ignore[no-untyped-def]
         v -= 0.74 * s[k, SIZE] - 0.16  # on the chest
     mirror = s[k, m.MIRROR]
     if pattern == m.FACADE:
-        glass, frame, cloth, number = facade(s, k, u, v, blur)
+        glass, frame, cloth, number, lamp = facade(s, k, u, v, blur)
         r, g, b = mix(s, k, min(frame, 1.0))
         dim = 0.02 + 0.05 * number
         r, g, b = r + glass * (dim - r), g + glass * (dim - g), b + glass * (1.1 * dim - b)
         r, g, b = r + cloth * (0.34 - r), g + cloth * (0.33 - g), b + cloth * (0.30 - b)
         mirror = mirror + glass * (0.06 + 0.10 * number) * (1 - 0.4 * cloth)
+        if glow > 0.0:
+            value, _, _, _ = noise(u / 0.35, v / 0.5, number)  # what stands in the window
+            glow *= lamp * glass * (0.6 + 0.4 * value) * (1 - 0.6 * cloth)
     elif pattern == m.PANE or pattern == m.SCREEN:
         part = 1.0
         r, g, b = s[k, m.RED], s[k, m.GREEN], s[k, m.BLUE]
@@ -138,7 +141,8 @@ def radiance(s, nodes, order, rows, sky, shades, bodies, camera, k, i, t, dx, dy
     facing = -(nx * dx + ny * dy + nz * dz)
     blur = t / camera.focal_px / max(facing, 0.15) ** 0.5
     r, g, b, glow, mirror = coloured(s, k, x, y, z, blur)
-    if glow > 0.0:
+    behind = glow if s[k, m.PATTERN] == m.FACADE else 0.0
+    if glow > behind:
         return r * glow, g * glow, b * glow, 0.0, 0.0, 0.0, 1.0
     ox, oy, oz = ox + 2e-3 * nx, oy + 2e-3 * ny, oz + 2e-3 * nz
     if i >= 0:
@@ -158,6 +162,8 @@ def radiance(s, nodes, order, rows, sky, shades, bodies, camera, k, i, t, dx, dy
         strength = mirror + (1 - mirror) * max(1.0 + along, 0.0) ** 5 * min(4 * mirror, 1.0)
         mr, mg, mb = mirrored(sky, dx - 2 * along * nx, dy - 2 * along * ny, dz - 2 * along * nz)
         r, g, b = r + strength * mr, g + strength * mg, b + strength * mb
+    if behind > 0.0:
+        r, g, b = r + behind * WARM_WHITE[0], g + behind * WARM_WHITE[1], b + behind * WARM_WHITE[2]
     return r, g, b, er, eg, eb, share_
 
 

@@ -8,6 +8,8 @@ from isp_sim.scenes.people.shapes import BALL, CONE, HULL
 
 SIZE = 13
 """First of a solid's sizes in its row (`intersect.Solids`)."""
+LIT_WINDOWS, SHOP_OVER = 0.28, 4.0
+"""Share of the windows that are lit at night, and how much brighter a shop's are. Assumed."""
 
 
 @numba.njit(nogil=True, error_model="numpy", inline="always")
@@ -145,9 +147,23 @@ def share(table, row, u, v, z, blur):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, error_model="numpy")
+def is_shop(seed):  # type: ignore[no-untyped-def]
+    """Whether the ground floor of a façade is a shop."""
+    return chance(5, 5, seed) < 0.45
+
+
+@numba.njit(nogil=True, error_model="numpy")
+def shop_lit(seed):  # type: ignore[no-untyped-def]
+    """How bright the windows of a façade's shop are at night, 0 … 1."""
+    bright = chance(6, 6, seed)
+    return bright if bright > 0.4 else 0.0
+
+
+@numba.njit(nogil=True, error_model="numpy")
 def facade(s, k, u, v, blur):  # type: ignore[no-untyped-def]
-    """A wall of windows: how much glass is at a point, how much frame, how much curtain or blind, and a number for
-    its window. Storeys count from the ground; the first has doors, or a shop's windows and a board over them.
+    """A wall of windows: how much glass is at a point, how much frame, how much curtain or blind, a number for its
+    window, and how bright that is at night. Storeys count from the ground; the first has doors, or a shop's windows
+    and a board over them.
     """
     storey, seed = s[k, m.SCALE], s[k, m.SEED]
     bay = storey * s[k, m.RATIO]
@@ -157,15 +173,17 @@ def facade(s, k, u, v, blur):  # type: ignore[no-untyped-def]
     edge = max(blur / bay, 0.01)
     number = chance(column, floor, seed)
     half_wide, middle, half_high = 0.28 + 0.06 * (chance(1, 2, seed) - 0.5), 0.52, 0.30
-    board = 0.0
-    if floor == 0.0 and chance(5, 5, seed) < 0.45:  # a shop
+    board, lamp = 0.0, chance(column, floor, seed + 41)
+    lamp = 0.3 + 5.0 * lamp if lamp < LIT_WINDOWS else 0.0
+    if floor == 0.0 and is_shop(seed):
+        lamp = SHOP_OVER * shop_lit(seed)
         half_wide, middle, half_high = 0.45, 0.42, 0.33
         board = soft(np.abs(up - 0.86) - 0.06, max(blur / storey, 0.01))
     elif floor == 0.0 and number < 0.2:
         half_wide, middle, half_high = 0.22, 0.33, 0.33
         board = soft(max(np.abs(across - 0.5) - 0.18, up - 0.62), edge)  # a door
     elif (floor + 1.0) * storey > 2 * s[k, SIZE + 1] or number > 0.96:
-        return 0.0, 0.0, 0.0, number  # no window under the roof, now and then none elsewhere
+        return 0.0, 0.0, 0.0, number, 0.0  # no window under the roof, now and then none elsewhere
     inside = max(np.abs(across - 0.5) - half_wide, np.abs(up - middle) - half_high)
     glass = soft(inside, edge) * (1 - board)
     frame = soft(inside - 0.035, edge) - glass
@@ -175,4 +193,4 @@ def facade(s, k, u, v, blur):  # type: ignore[no-untyped-def]
         cloth = soft(0.55 * half_wide - np.abs(across - 0.5), edge)
     elif number > 0.5:  # a blind, down by more or less
         cloth = soft(middle + half_high - 2.0 * (number - 0.5) * half_high * 2.5 - up, edge)
-    return glass - bar, max(frame, 0.0) + bar + board, glass * cloth * (1 - board), number
+    return glass - bar, max(frame, 0.0) + bar + board, glass * cloth * (1 - board), number, lamp
