@@ -67,7 +67,7 @@ class DatasetWriter:
         remove_remnants(self.folder)
         text = yaml.safe_dump(spec.rig.model_dump(mode="json"), sort_keys=False, width=110)
         write_atomically(self.folder / "rig.yaml", text.encode())
-        return self._whole_pairs()
+        return self._whole_pairs(spec.count)
 
     def _lock(self) -> None:
         """One run at a time writes here; the lock goes with the process, however that ends."""
@@ -77,11 +77,20 @@ class DatasetWriter:
         except OSError:
             raise ValueError(f"{self.folder}: another run is writing here; wait for it or give --out") from None
 
-    def _whole_pairs(self) -> set[int]:
-        """Numbers of the pairs whose files are all there; a closed run that lacks some is opened again."""
+    def _whole_pairs(self, count: int) -> set[int]:
+        """Numbers of the pairs whose files are all there; a closed run that lacks some is opened again.
+
+        Raises:
+            ValueError: the manifest is damaged; it stays as it is.
+        """
         pairs, manifest = self.folder / ".pairs", self.folder / FILE
         if manifest.exists():
             records = list(read_manifest(self.folder))  # all of them first: one that cannot be read loses nothing
+            last = max((record.id for record in records), default=0)
+            if last > count:
+                raise ValueError(
+                    f"{manifest}: has a pair of id {last}; expected at most {count}, the pairs of this run"
+                )
             for record in records:
                 write_atomically(_pair_file(self.folder, record.id - 1), to_line(record).encode())
             manifest.unlink()

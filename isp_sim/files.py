@@ -1,5 +1,6 @@
 """Files appear whole or not at all, and only in folders that are free for them."""
 
+import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any
 TEMPORARY = ".part-"
 """How the name of a file that is still being written begins."""
 _written = False
+_locked: set[Path] = set()
 
 
 def anything_written() -> bool:
@@ -33,6 +35,25 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
         if isinstance(fault, OSError):
             raise OSError(fault.errno, fault.strerror, str(path)) from fault
         raise
+
+
+def lock(folder: Path) -> None:
+    """Take a folder for this process until it ends, however it does; no file is left of that.
+
+    Raises:
+        ValueError: another process has it.
+    """
+    if folder.resolve() in _locked:
+        return
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        raise ValueError(f"{folder}: another process is writing here; wait for it or give --out") from None
+    except OSError:  # a file system without locks
+        os.close(held)
+    _locked.add(folder.resolve())
 
 
 def remove_remnants(folder: Path) -> None:

@@ -109,6 +109,8 @@ def _picture_of(file: Path, name: str) -> Path:
                 return dark
         elif (path := folder / name).is_file() or (path := folder / name.removeprefix(OCN_PREFIX)).is_file():
             return path
+    if (beside := file.parent / pure.name).is_file():  # the folder is that of another machine
+        return beside
     raise ValueError(f"{file}: {name} is not there; looked in {folders[0]} and {UP} folders above, and {OCN} in them")
 
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Console
 from torch import Tensor, nn
 
-from isp_sim.files import remove_remnants, write_atomically
+from isp_sim.files import lock, remove_remnants, write_atomically
 from isp_sim.progress import Progress
 from isp_sim.rigfile import load_yaml
 from models.engine.allocator import keep_freed_memory
@@ -150,7 +150,8 @@ class Training:
         """Make the folder, or go on where it stopped.
 
         Raises:
-            ValueError: there is a checkpoint and `resume` is not set, or it is another training's.
+            ValueError: there is a checkpoint and `resume` is not set, or it is another training's, or one that is
+                going on writes there.
         """
         file = self.folder / CHECKPOINT
         if file.exists():
@@ -159,6 +160,7 @@ class Training:
             self._load(file)
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.processes.first:
+            lock(self.folder)
             remove_remnants(self.folder)
             self._report()
         self.processes.agree(self.module)

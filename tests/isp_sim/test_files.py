@@ -1,10 +1,12 @@
 """Files of strangers stay in their folder, and what they hold is JSON that can be read."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from isp_sim.files import json_object, listed
+from isp_sim.files import json_object, listed, lock
 
 
 @pytest.mark.parametrize("name", ["../a.png", "/etc/hostname", "b/../../a.png", "..\\a.png", "b\\..\\..\\a.png"])
@@ -32,3 +34,16 @@ def test_backslashes_are_folders(tmp_path: Path) -> None:
 def test_json_that_cannot_be_read_is_one_sentence_with_its_file(text: bytes, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         json_object(text, "x.json")
+
+
+def test_a_folder_is_locked_against_other_processes_until_this_one_ends(tmp_path: Path) -> None:
+    lock(tmp_path)
+    lock(tmp_path)  # ours
+    code = f"from pathlib import Path; from isp_sim.files import lock; lock(Path({str(tmp_path)!r}))"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert other.stderr.strip().endswith("another process is writing here; wait for it or give --out")
+    (tmp_path / "b").mkdir()
+    code = code.replace(str(tmp_path), str(tmp_path / "b"))
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
+    lock(tmp_path / "b")  # the other process has ended
+    assert not list((tmp_path / "b").iterdir())

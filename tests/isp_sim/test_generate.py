@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -285,6 +286,25 @@ def test_a_replayed_run_resumed_in_the_middle_of_a_scene_is_the_same_run(tmp_pat
     (part / "raw" / "imgs_0212_h_vid5_exp1200_dark_52__gain_4.50_exposure_417.dng").write_bytes(b"")
     assert main([*arguments, "--out", str(part), "--resume"]) == 0  # what a finished run has lost is made again
     assert tree(part) == tree(tmp_path / "whole")
+
+
+def test_a_damaged_manifest_is_refused_and_stays(asked, whole, tmp_path, capsys):
+    shutil.copytree(whole, tmp_path / "run")
+    manifest = tmp_path / "run" / "manifest.jsonl"
+    good = manifest.read_bytes()
+    arguments = [*asked, "--workers", "1", "--resume", "--out", str(tmp_path / "run")]
+    for damaged, told in (
+        (good[:-200], r"manifest.jsonl:7: Invalid JSON"),
+        (b"\xff\xfe\0" * 50, r"manifest.jsonl:1: Invalid JSON"),
+        (good.replace(b'"id":7,', b'"id":99,'), "manifest.jsonl: has a pair of id 99; expected at most 7"),
+    ):
+        manifest.write_bytes(damaged)
+        assert main(arguments) == 1
+        assert told in capsys.readouterr().err
+        assert manifest.read_bytes() == damaged
+    manifest.write_bytes(good)
+    assert main(arguments) == 0
+    assert tree(tmp_path / "run") == tree(whole)
 
 
 def test_two_shots_of_one_name_are_refused(tmp_path, asked, capsys):
