@@ -157,7 +157,7 @@ class PairRecord(Record):
 
 def shot_fields(shot: Shot) -> dict[str, Any]:
     """A shot as a record's fields."""
-    fields = {name: value for name, value in vars(shot).items() if name not in ("scene", "number")}
+    fields = {name: value for name, value in vars(shot).items() if name not in ("scene", "number", "night")}
     return fields | {"scene_number": shot.scene}
 
 
