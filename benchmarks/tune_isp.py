@@ -34,8 +34,7 @@ from models.tuning.verdict import judge_all, poses_of, verdicts
 
 SCALES = {
     "quick": (10, 20, 30, 30),
-    "middle": (20, 60, 60, 40),
-    "photos": (60, 300, 80, 40),
+    "photos": (60, 300, 40, 40),
     "full": (40, 100, 300, 60),
 }
 """Shots of the search, held-out shots, evaluations over LibRaw, evaluations of each search over the pipeline."""
