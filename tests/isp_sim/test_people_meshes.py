@@ -11,10 +11,10 @@ from isp_sim import streams
 from isp_sim.scenes import JOINTS
 from isp_sim.scenes.people.bodies.asset import FILE, PUPIL, asset
 from isp_sim.scenes.people.bodies.body import body
-from isp_sim.scenes.people.bodies.dress import worn_over
+from isp_sim.scenes.people.bodies.dress import dressed, worn_over
 from isp_sim.scenes.people.bodies.hands import GRIPS
 from isp_sim.scenes.people.bodies.shape import shaped, target_shares
-from isp_sim.scenes.people.figure.clothes import HAIR, Outfit, draw_outfit
+from isp_sim.scenes.people.figure.clothes import BALD, FREE, HAIR, Outfit, Worn, draw_outfit
 from isp_sim.scenes.people.figure.poses import HANDS, LIBRARY, Pose, draw_pose
 from isp_sim.scenes.people.figure.skeleton import ANGLES, UPRIGHT, Build, draw_build, joint_array, pose_figure
 from isp_sim.scenes.people.materials import Materials
@@ -129,6 +129,42 @@ def test_skin_stays_under_the_clothes():
         over = ((mesh.vertices[skin] - mesh.vertices[wear[near]]) * mesh.normals[wear[near]]).sum(axis=1)
         beyond += int(((over > 0.003) & (far < 0.03)).sum())
     assert beyond < 0.01 * drawn
+
+
+@pytest.mark.parametrize("shoe", ["oxfords", "slippers", "laced shoes"])
+def test_toes_are_in_the_shoes(shoe):
+    """Neither skin nor sock before the ball of the foot is drawn with shoes on."""
+    a, points = asset(), shaped(asset(), draw_build(streams.generator(0, 1)))
+    for worn, least, most in (((), 500, 9999), ((Worn("socks", 7), Worn(shoe, 8)), 0, 0)):
+        cloth = dressed(a, Outfit(tuple(range(7)), worn, "", 0), points)
+        toes = cloth.weights[:, a.bones["ball_l"]] + cloth.weights[:, a.bones["ball_r"]] > 0.5
+        assert least <= toes[cloth.triangles[cloth.material < 8]].any(axis=1).sum() <= most
+
+
+@pytest.mark.parametrize("style", [name for name in HAIR if name != "afro"])
+def test_no_hair_hangs_before_the_eyes(style):
+    outfit = Outfit(tuple(range(7)), (Worn(style, 7, reach=FREE),), "", 0)
+    for seed in range(4):
+        build = draw_build(streams.generator(seed, 1))
+        mesh, _ = body(build, pose_figure(build, STILL.angles), outfit, STILL)
+        pupils = mesh.vertices[np.unique(mesh.triangles[mesh.material == PUPIL])]
+        hair = mesh.vertices[mesh.triangles[mesh.material == 7]]
+        for eye in (pupils[pupils[:, 0] < 0].mean(axis=0), pupils[pupils[:, 0] > 0].mean(axis=0)):
+            before = (hair[..., 2] > eye[2]).all(axis=1) & (np.abs(hair[..., :2] - eye[:2]) < 0.012).all(axis=(1, 2))
+            assert not before.any()
+
+
+def test_as_many_men_are_bald_as_is_said():
+    bald, share = [], []
+    for seed in range(500):
+        stream = streams.generator(seed, 9)
+        build = draw_build(stream)
+        if build.kind == "man":
+            worn = draw_outfit(build, Materials(), stream).worn
+            old = float(np.clip((build.age_years - 45) / 30, 0, 1))
+            bald.append(not any(one.piece in HAIR for one in worn))
+            share.append(old * BALD["old man"] + (1 - old) * BALD["man"])
+    assert np.mean(bald) == pytest.approx(np.mean(share), abs=3 * np.sqrt(np.mean(share) / len(share)))
 
 
 def test_a_body_takes_few_targets_and_every_hand_has_a_grip():

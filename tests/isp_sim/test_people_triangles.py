@@ -81,16 +81,21 @@ def test_the_rasteriser_sees_the_first_triangle_on_each_ray(meshes):
     assert 200 < (which >= 0).sum() < 2000
 
 
-def test_a_point_in_a_body_is_entered_at_the_last_triangle_before_it_that_looks_at_the_eye(meshes):
-    mesh, stream = meshes[0], np.random.default_rng(1)
-    eye, points = np.array([0.1, 0.3, 0.0]), stream.uniform((-0.6, -0.4, 3.4), (0.6, 0.8, 4.6), (200, 3))
+def test_a_point_is_entered_where_the_outermost_layer_over_it_is():
+    """Two balls, one in the other, are a limb and its sleeve; the ball before them is another limb."""
+    sleeve, limb, other = (sphere(r, (0.0, 0.2, z)) for r, z in ((0.5, 4.0), (0.44, 4.0), (0.4, 2.9)))
+    starts = np.cumsum([0, len(sleeve.vertices), len(limb.vertices)])
+    triangles = [mesh.triangles + start for mesh, start in zip((sleeve, limb, other), starts, strict=True)]
+    vertices = np.concatenate([mesh.vertices for mesh in (sleeve, limb, other)])
+    eye, stream = np.array([0.1, 0.3, 0.0]), np.random.default_rng(1)
+    points = stream.uniform((-0.6, -0.4, 3.4), (0.6, 0.8, 4.6), (200, 3))
     out = np.empty(200)
-    entered(mesh.vertices, mesh.triangles, eye, points, out)
-    for point, share in zip(points, out, strict=True):
-        t, looks = crossings(mesh, eye, point - eye)
-        found = t[looks & (t > 0.5) & (t <= 1)]
-        assert share == pytest.approx(found.max() if len(found) else 1.0, abs=1e-6)
-    assert 40 < (out < 1).sum() < 180
+    entered(vertices, np.concatenate(triangles).astype(np.int32), eye, points, out)
+    inside = np.linalg.norm(points - (0.0, 0.2, 4.0), axis=1) < 0.495
+    assert inside.sum() > 40
+    for point, share in zip(points[inside], out[inside], strict=True):
+        t, looks = crossings(sleeve, eye, point - eye)
+        assert share == pytest.approx(t[looks & (t <= 1)][0], abs=1e-6)
 
 
 def test_a_ball_sees_the_whole_sky_and_a_ball_in_a_ball_none_of_it():

@@ -40,9 +40,8 @@ def joints_visible(
 def depths_under_skin(
     mesh: Mesh, joints: Float64[np.ndarray, "joints 3"], build: Build, camera: Camera
 ) -> Float64[np.ndarray, " joints"]:
-    """How deep each joint lies under its own limb's surface, seen from the camera, m along the axis: behind the last
-    triangle before it that looks at the camera, but not deeper than a limb is thick (`joint_slack`); so deep, too, if
-    it lies in no limb, as a crown under hair.
+    """How deep each joint lies under its own limb's surface, cloth and hair included, seen from the camera, m along the
+    axis (`entered`), but not deeper than a limb is thick (`joint_slack`); so deep, too, if it lies in no limb.
     """
     eye = np.array([camera.x, camera.y, camera.z])
     share = np.empty(len(joints))

@@ -119,6 +119,18 @@ def hair(stream: np.random.Generator) -> Rgb:
     return lab(middle[0] * stream.uniform(0.8, 1.25), middle[1], middle[2])
 
 
+def trousers(stream: np.random.Generator) -> Rgb:
+    """Cloth of trousers: denim, black and grey, beige to brown, now and then any. Assumed."""
+    kind = stream.random()
+    if kind < 0.4:
+        return lch(float(stream.uniform(16, 50)), float(stream.uniform(8, 24)), float(stream.uniform(262, 285)))
+    if kind < 0.7:
+        return lch(float(stream.uniform(10, 45)), float(stream.uniform(0, 4)), 260)
+    if kind < 0.9:
+        return lch(float(stream.uniform(22, 70)), float(stream.uniform(6, 22)), float(stream.uniform(65, 95)))
+    return cloth(stream)
+
+
 def cloth(stream: np.random.Generator) -> Rgb:
     """Cloth: half of it black, grey, white or navy, the rest coloured."""
     if stream.random() < 0.5:

@@ -22,9 +22,6 @@ from isp_sim.scenes.people.raycast.trace import seen
 from isp_sim.scenes.people.shapes import Builder, Matrix, Shapes, Vector, turn_y
 
 ASPECT = 1.6
-WITHIN = 0.8
-"""How deep a joint lies in an outline's limbs, over what it may lie under a mesh's surface; set so that as many joints
-are seen past outlines as are past meshes."""
 TRIES = 120  # places and headings tried for a person
 POSE_EVERY, OUTFIT_EVERY = 2, 8  # of them a new pose, new clothes
 NEAREST_M = 1.2  # things may fill a third of the view from here on
@@ -184,7 +181,7 @@ class Placer:
         spot = self.view.project(joints)
         width, height = self.view.width, self.view.height
         out = (spot[:, 0] > 0) & (spot[:, 0] < width - 1) & (spot[:, 1] > 0) & (spot[:, 1] < height - 1)
-        slack = WITHIN * joint_slack(build, JOINTS)
+        slack = joint_slack(build, JOINTS)
         free = np.empty(len(JOINTS), np.bool_)
         for lot, number in (*self._lots, (pack(shapes, self.table.table()), len(shapes))):
             seen(lot, number, self._eye, joints, slack, free)

@@ -22,11 +22,12 @@ from isp_sim.scenes.people.bodies.makehuman import (
     Piece,
     Points,
     Triangles,
+    read_deleted,
     read_model,
     read_piece,
     read_target,
 )
-from isp_sim.scenes.people.bodies.own_pieces import attach, head_levels, own_pieces
+from isp_sim.scenes.people.bodies.own_pieces import attach, hair_level, head_levels, own_pieces
 
 HAIR = ("bob01", "bob02", "braid01", "long01", "ponytail01", "short01", "short02", "short03", "short04")
 PIECES: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -35,7 +36,8 @@ PIECES: dict[str, tuple[str, tuple[int, ...]]] = {
     "sweater": ("male_casualsuit02", (1250,)), "polo": ("male_casualsuit03", (1613,)),
     "loose tee": ("male_casualsuit06", (2822,)), "work shirt": ("male_worksuit01", (1115,)),
     "jacket": ("male_casualsuit05", (1659,)), "collar": ("male_casualsuit05", (277,)),
-    "shirt front": ("male_casualsuit05", (373,)), "suit jacket": ("male_elegantsuit01", (6256,)),
+    "shirt front": ("male_casualsuit05", (373,)), "suit shirt": ("male_elegantsuit01", (569, 168)),
+    "suit jacket": ("male_elegantsuit01", (963, 827, 1559, 507, 561, 594, 33, 56, 72, 85, 70, 40)),
     "slim trousers": ("female_casualsuit01", (886,)), "trousers": ("male_casualsuit02", (886,)),
     "suit trousers": ("male_elegantsuit01", (1357,)),
     "pencil skirt": ("female_elegantsuit01", (395,)), "dungarees": ("male_worksuit01", (2497, 49, 4)),
@@ -43,12 +45,13 @@ PIECES: dict[str, tuple[str, tuple[int, ...]]] = {
     "socks": ("shoes01", (144,)), "fedora": ("fedora", ()),
     **{name: (name, ()) for name in HAIR},
 }  # fmt: skip
-"""Pieces: the file each is of and the sizes (points) of its connected parts; all of them if none."""
+"""Pieces: the file each is of and the sizes (points) of its connected parts or its texture's; all of them if none."""
+SHOES = ("oxfords", "slippers", "laced shoes")
 COVERS_NOTHING = (*HAIR, "brows", "collar", "straps", "backpack", "shoulder strap", "shoulder bag")
 LEGS_M = 0.27
 """Half the width of legs that stand apart, without the hands beside them."""
-COVERS_M, DEPTH_M = 0.06, 0.01
-"""Skin with a piece no farther before it, and no deeper in it, is hidden."""
+COVERS_M, DEPTH_M, FAR_M = 0.06, 0.01, 0.12
+"""Skin with a piece no farther before it, and no deeper in it, is hidden; the farthest that is looked for."""
 
 
 def shape_targets(folder: Path) -> dict[str, Points]:
@@ -100,7 +103,7 @@ def skin_weights(model: Model, folder: Path, t: dict[str, np.ndarray]) -> tuple[
 
 
 def cover(skin: Points, normals: Points, cloth: Points, faces: Triangles) -> Float64[np.ndarray, " n"]:
-    """How far over a point of the skin, along its normal, the cloth lies, m: from `DEPTH_M` under it to `COVERS_M` over
+    """How far over a point of the skin, along its normal, the cloth lies, m: from `DEPTH_M` under it to `FAR_M` over
     it (Möller and Trumbore 1997); infinite where there is none.
     """
     start = skin - DEPTH_M * normals
@@ -108,7 +111,7 @@ def cover(skin: Points, normals: Points, cloth: Points, faces: Triangles) -> Flo
     near = cKDTree(start)
     for a, b, c in cloth[faces]:
         middle = (a + b + c) / 3
-        reach = max(np.linalg.norm(corner - middle) for corner in (a, b, c)) + COVERS_M + DEPTH_M
+        reach = max(np.linalg.norm(corner - middle) for corner in (a, b, c)) + FAR_M + DEPTH_M
         rows = np.array(near.query_ball_point(middle, reach), int)
         ray, e, f = normals[rows], b - a, c - a
         p = np.cross(ray, f)
@@ -118,7 +121,7 @@ def cover(skin: Points, normals: Points, cloth: Points, faces: Triangles) -> Flo
             u = (s * p).sum(axis=1) / det
             q = np.cross(s, e)
             v, t = (ray * q).sum(axis=1) / det, q @ f / det
-            met = (u >= 0) & (v >= 0) & (u + v <= 1) & (t >= 0) & (t <= COVERS_M + DEPTH_M)
+            met = (u >= 0) & (v >= 0) & (u + v <= 1) & (t >= 0) & (t <= FAR_M + DEPTH_M)
         found[rows] = np.where(met, np.minimum(found[rows], t - DEPTH_M), found[rows])
     return found
 
@@ -161,6 +164,7 @@ def relations(
     neutral: dict[str, Points],
     pieces: dict[str, Piece],
     rig: tuple[np.ndarray, list[str], dict[str, np.ndarray]],
+    paths: dict[str, Path],
 ) -> Relations:
     """How pieces lie on the average man or woman; `rig` is weights, bones, and places along the bones."""
     weights, bones, t = rig
@@ -173,6 +177,9 @@ def relations(
         covers[name] = np.full(ALL, np.inf)
         if name not in COVERS_NOTHING:
             covers[name] = cover(points, normals, piece.on(points), piece.faces)
+        if name in SHOES:  # toes too, between which no ray finds a shoe
+            inside = np.isin(np.arange(ALL), read_deleted(paths[PIECES[name][0]]))
+            covers[name] = np.where(inside, np.minimum(covers[name], COVERS_M), covers[name])
         if "skirt" in name:  # legs inside it, whatever way their skin looks
             low, high = piece.on(points)[:, 1].min(), piece.on(points)[:, 1].max()
             inside = (points[:, 1] > low) & (points[:, 1] < high) & (np.abs(points[:, 0]) < LEGS_M)
@@ -185,6 +192,7 @@ def relations(
     hip, knee = (man[model.groups[f"joint-l-{end}"]].mean(axis=0)[1] for end in ("upper-leg", "knee"))
     reach["skirt"] = (hip - pieces["skirt"].on(man)[:, 1]) / (hip - knee)
     eye = man[model.groups["helper-l-eye"]].mean(axis=0)
+    reach |= {name: hair_level(pieces[name].on(man), eye) for name in HAIR}
     for name, level in head_levels(man, eye).items():
         if name in ("cap", "beanie", "fedora"):
             covers[name] = np.where((level < 1) & (man[:, 1] > eye[1]), COVERS_M, np.inf)
@@ -223,7 +231,7 @@ def piece_arrays(
         piece_unit=np.stack([pieces[n].unit for n in names]).astype(np.float32),
         piece_along=np.concatenate([on.reach[n] for n in names]).astype(np.float16),
         piece_over=np.concatenate([on.over[n] for n in names]).astype(np.float16),
-        piece_hides=np.packbits([away_from_edges(np.isfinite(on.covers[n]), skin)[keep] for n in names], axis=1),
+        piece_hides=np.packbits([away_from_edges(on.covers[n] <= COVERS_M, skin)[keep] for n in names], axis=1),
         piece_covers=np.stack([on.covers[n][keep] for n in names]).astype(np.float16),
     )  # fmt: skip
 
@@ -250,7 +258,7 @@ def build(makehuman: Path, clothes: Path, out: Path) -> None:
     pieces |= own_pieces(model, man, pieces["fedora"])
     woman, narrow, wide = neutral["female"], pieces["pencil skirt"], model.faces[model.group == "helper-skirt"]
     pieces["pencil skirt"] = attach(narrow.on(woman), narrow.faces, woman, wide, narrow)  # hangs as the wide one does
-    on = relations(model, neutral, pieces, (weights, bones, t))
+    on = relations(model, neutral, pieces, (weights, bones, t), paths)
     part = parts(model, makehuman)
     seen = part >= 0
     keep = np.unique(np.concatenate([model.groups["body"], model.faces[seen].ravel()]

@@ -6,13 +6,15 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
 from isp_sim.scenes.people.bodies.asset import Asset, Piece
-from isp_sim.scenes.people.bodies.blend import smooth_normals
-from isp_sim.scenes.people.figure.clothes import BAGS, HAIR, Outfit, Worn
+from isp_sim.scenes.people.bodies.blend import held, smooth_normals
+from isp_sim.scenes.people.figure.clothes import BAGS, HAIR, UNDER_HATS, Outfit, Worn
 
 HEM = 0.08
 """Skin so near to a hem that was cut, in lengths of a segment, is not hidden."""
 GAP_M, DEEPEST_M = 0.005, 0.03
 """Between two layers of cloth; how far a layer is pushed in at most."""
+PRESSED, FLAT_M = 0.5, 0.012
+"""From so far below a hat's rim hair is pressed flatter (0.1 is a centimetre); how thick it is at the rim."""
 
 
 class Cloth(NamedTuple):
@@ -83,8 +85,12 @@ def laid_on(piece: Piece, worn: Worn, points: Float32[np.ndarray, "p 3"], over: 
         under = over.under[piece.corner].max(axis=1)
         out = np.where(under > 0, np.maximum(under + GAP_M - piece.over, 0), 0) + np.float32(worn.out_m)
     place += out[:, None] * smooth_normals(place, piece.triangles)
+    if worn.piece in HAIR and worn.reach in UNDER_HATS.values():  # the hat's rim presses it flat
+        thick = np.clip(1 - FLAT_M / np.maximum(piece.over, 1e-3), 0, 1)
+        near = thick * np.clip(1 + (piece.along - worn.reach) / PRESSED, 0, 1)
+        place -= near[:, None] * (place - held(points, piece.corner, piece.weight, np.zeros_like(place)))
     seen = ~over.hides[piece.corner].all(axis=1)[piece.triangles]
-    triangles = piece.triangles[seen.all(axis=1) if worn.piece in HAIR else seen.any(axis=1)]
+    triangles = piece.triangles[seen.any(axis=1)]
     cloth = Cloth(place, piece.weights, triangles, np.full(len(triangles), worn.material, np.int32))
     return cut(cloth, piece.along, worn.reach)
 

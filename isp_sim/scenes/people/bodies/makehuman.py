@@ -6,6 +6,7 @@ left-handed frame, metres: x is negated and every triangle's order with it, so l
 
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,7 +81,9 @@ def read_obj(path: Path) -> tuple[Points, Triangles, Float64[np.ndarray, "m 3 2"
 
 
 def read_piece(path: Path, sizes: tuple[int, ...]) -> Piece:
-    """A piece from `.mhclo` and the `.obj` beside it: the parts with so many points."""
+    """A piece from `.mhclo` and the `.obj` beside it: the connected parts with so many points, or the islands of its
+    texture, where garments are sewn together.
+    """
     pairs, unit, rows, inside = np.zeros((3, 2), int), np.ones(3), [], False
     for line in path.read_text().splitlines():
         word, *rest = line.split() or [""]
@@ -95,14 +98,26 @@ def read_piece(path: Path, sizes: tuple[int, ...]) -> Piece:
             numbers = [float(x) for x in (word, *rest)]
             rows.append(numbers[:9] if rest else [*numbers * 3, 1, 0, 0, 0, 0, 0])
     table = np.array(rows)
-    _, faces, _, _ = read_obj(path.with_suffix(".obj"))
-    n = len(table)
+    _, faces, uv, _ = read_obj(path.with_suffix(".obj"))
+    _, corners = np.unique(uv.reshape(-1, 2), axis=0, return_inverse=True)
+    chosen = [np.isin(_part_sizes(corner), sizes) for corner in (faces, corners.reshape(-1, 3))]
+    used, faces = np.unique(faces[chosen[0] | chosen[1] | (not sizes)], return_inverse=True)
+    table = table[used]
+    return Piece(table[:, :3].astype(int), table[:, 3:6], table[:, 6:] * (-1, 1, 1), faces.reshape(-1, 3), pairs, unit)
+
+
+def _part_sizes(faces: Triangles) -> Int64[np.ndarray, " m"]:
+    """How many corners the connected part of each triangle has."""
+    n = int(faces.max()) + 1
     joined = coo_matrix((np.ones(len(faces) * 2), (faces[:, :2].ravel(), faces[:, 1:].ravel())), (n, n))
     _, part = connected_components(joined, directed=False)
-    keep = np.isin(np.bincount(part)[part], sizes) if sizes else np.ones(n, bool)
-    faces = (np.cumsum(keep) - 1)[faces[keep[faces].all(axis=1)]]
-    table = table[keep]
-    return Piece(table[:, :3].astype(int), table[:, 3:6], table[:, 6:] * (-1, 1, 1), faces, pairs, unit)
+    return np.asarray(np.bincount(part)[part[faces[:, 0]]])
+
+
+def read_deleted(path: Path) -> Int64[np.ndarray, " k"]:
+    """Points of the base mesh that a `.mhclo` says are not to be drawn under it."""
+    spans = re.findall(r"(\d+)(?:\s*-\s*(\d+))?", path.read_text().partition("delete_verts")[2])
+    return np.concatenate([np.arange(int(first), int(last or first) + 1) for first, last in spans])
 
 
 def read_model(folder: Path) -> Model:

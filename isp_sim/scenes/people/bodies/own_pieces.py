@@ -95,10 +95,14 @@ def own_pieces(model: Model, points: Points, like: Piece) -> dict[str, Piece]:
     trunk = skin[(points[skin][:, :, 1] > joint["r-upper-leg"][1]).all(axis=1)
                  & (np.abs(points[skin][:, :, 0]) < np.abs(joint["l-shoulder"][0])).all(axis=1)
                  & (points[skin][:, :, 1] < joint["neck"][1] - 0.02).all(axis=1)]  # fmt: skip
-    up, ahead = np.array([0, 1.0, 0]), np.array([0, 0, 1.0])
-    bands = [strap(torso, np.array([x, joint["spine-2"][1], 0.0]), ahead, up, np.linspace(-0.1, 3.3, 40))
-             for x in (-0.105, 0.105)]  # fmt: skip
-    made["straps"] = attach(np.concatenate(bands), grid_faces(40, 2, 2), points, trunk, like)
+    ahead = np.array([0, 0, 1.0])
+    bands = []
+    for name in ("l-shoulder", "r-shoulder"):  # over the shoulder, down the chest, under the arm
+        top, side = joint[name] * (0.62, 1, 1) + (0, 0.06, 0), joint[name] * (0.95, 0, 0)
+        side[1] = joint["spine-2"][1] - 0.10
+        rise = (top - side) * (1, 1, 0) / np.linalg.norm((top - side)[:2])
+        bands.append(strap(torso, (top + side) / 2, ahead, rise, np.linspace(0, 2 * np.pi, 73)))
+    made["straps"] = attach(np.concatenate(bands), grid_faces(73, 2, 2), points, trunk, like)
     back = float(torso[np.abs(torso[:, 1] - joint["spine-1"][1]) < 0.05][:, 2].min())
     made["backpack"] = _carried(
         np.array([0, joint["spine-2"][1] + 0.06, back - 0.075]), (0.145, 0.22, 0.085), points, trunk, like
@@ -118,6 +122,13 @@ def head_levels(points: Points, eye: Points) -> dict[str, Float64[np.ndarray, " 
     rims = {"beanie": 0.022 + 0.25 * z - y, "cap": 0.046 + 0.22 * z - y, "fedora": 0.052 + 0.15 * z - y}
     line = np.maximum(0.055 + 0.9 * np.minimum(z + 0.03, 0), -0.045) - y
     return {name: 1 + 10 * level for name, level in {**rims, "mask": mask, "afro": line}.items()}
+
+
+def hair_level(points: Points, eye: Points) -> Float64[np.ndarray, " n"]:
+    """Where hair ends: above 3 before the face, below the brows; else above 1 over a cap's rim, 0.1 a centimetre."""
+    x, y, z = np.abs(points[:, 0]), points[:, 1] - eye[1], points[:, 2] - eye[2]
+    face = np.minimum.reduce([0.030 - 2 * x**2 - y, 0.052 - 0.1 * np.minimum(y, 0) - x, z + 0.03])
+    return np.maximum(1 + 10 * (y - 0.046 - 0.22 * z), 3 + 20 * face)
 
 
 def _on_head(points: Points, normals: Points, skin: Triangles, eyes: list[Points], like: Piece) -> dict[str, Piece]:

@@ -10,6 +10,10 @@ from isp_sim.scenes.people.materials import Materials, Rgb
 
 WHOLE = 9.0
 """A reach past every hem."""
+FREE, UNDER_HATS = 3.0, {"cap": 1.1, "beanie": 0.85, "fedora": 1.2}
+"""Reach of hair (`own_pieces.hair_level`): of all that is not before the face, and up to a hat's rim."""
+BALD = {"man": 0.03, "old man": 0.18}
+"""Shares without hair, the old being those who are grey. Assumed."""
 SHORT_HAIR = ("short01", "short02", "short03", "short04", "afro")
 LONG_HAIR = ("bob01", "bob02", "braid01", "long01", "ponytail01")
 BULKY = ("afro", "bob01")
@@ -53,14 +57,14 @@ class Outfit:
     extra: int
 
 
-def _cloth(table: Materials, stream: np.random.Generator, patterned: float) -> int:
+def _cloth(table: Materials, stream: np.random.Generator, patterned: float, colour: Rgb | None = None) -> int:
     """A cloth: colours, a pattern, folds."""
     pattern = m.PLAIN
     if stream.random() < patterned:
         pattern = int(stream.choice([m.STRIPES, m.CHECKS, m.PRINT], p=[0.4, 0.35, 0.25]))
-    colour, second = m.cloth(stream), m.cloth(stream)
+    first, second = m.cloth(stream), m.cloth(stream)
     return table.add(
-        colour,
+        colour or first,
         pattern,
         second,
         scale=float(stream.uniform(0.035, 0.11)),
@@ -107,7 +111,7 @@ def _head(build: Build, table: Materials, stream: np.random.Generator, extra: in
     old = build.kind != "child" and build.age_years > stream.uniform(45, 75)
     colour = m.lab(float(stream.uniform(45, 78)), 0, 3) if old else m.hair(stream)
     hair = table.add(
-        colour, m.HAIR, variation=0.35, grain=0.012, bump=0.35, bump_scale=0.02, gloss=0.05, sharpness=18,
+        colour, m.HAIR, variation=0.35, grain=0.012, bump=0.15, bump_scale=0.02, gloss=0.03, sharpness=12,
         seed=float(stream.uniform(0, 100)),
     )  # fmt: skip
     hat = str(stream.choice(["", "cap", "beanie", "fedora"], p=[0.80, 0.10, 0.06, 0.04]))
@@ -115,9 +119,9 @@ def _head(build: Build, table: Materials, stream: np.random.Generator, extra: in
     styles = LONG_HAIR if long else SHORT_HAIR
     share = np.array([float(not (hat and name in BULKY)) * (0.3 if name == "bob01" else 1) for name in styles])
     style = str(stream.choice(styles, p=share / share.sum()))
-    bald = build.kind == "man" and stream.random() < (0.35 if old else 0.08)
+    bald = build.kind == "man" and stream.random() < BALD["old man" if old else "man"]
     worn = [Worn("brows", hair)]
-    worn += [] if bald else [Worn(style, hair, reach=1.0 if style == "afro" else WHOLE)]
+    worn += [] if bald else [Worn(style, hair, reach=1.0 if style == "afro" else UNDER_HATS.get(hat, FREE))]
     worn += [Worn(hat, extra, reach=1.0, out_m=0.006)] if hat else []
     return worn + ([Worn("mask", table.add(m.cloth(stream)), reach=1.0)] if stream.random() < 0.10 else [])
 
@@ -133,8 +137,10 @@ def draw_outfit(build: Build, table: Materials, stream: np.random.Generator) -> 
     body = below + above
     if below[-1].piece == "dungarees":
         body = [Worn("work shirt", above[-1].material), *below]
+    elif above[-1].piece == "suit jacket":
+        body = [*below[:2], Worn("suit trousers", above[-1].material), *above]
     head = _head(build, table, stream, extra)
-    return Outfit(parts, (*body, *(Worn(name, extra, out_m=0.005) for name in straps), *head), bag, extra)
+    return Outfit(parts, (*body, *(Worn(name, extra, out_m=0.012) for name in straps), *head), bag, extra)
 
 
 def _below(build: Build, table: Materials, stream: np.random.Generator) -> list[Worn]:
@@ -149,11 +155,11 @@ def _below(build: Build, table: Materials, stream: np.random.Generator) -> list[
     if female and kind < 0.22:
         skirt = str(stream.choice(["skirt", "pencil skirt"], p=[0.7, 0.3]))
         return [*worn[1:], Worn(skirt, _cloth(table, stream, 0.3), reach=float(stream.uniform(0.5, 1.7)))]
-    cloth = _cloth(table, stream, 0.06)
+    cloth = _cloth(table, stream, 0.06, m.trousers(stream))
     if kind < (0.55 if build.kind == "child" else 0.36):
         return [*worn, Worn("trousers", cloth, reach=float(stream.uniform(0.55, 1.0)))]
     names = ["slim trousers", "trousers", "suit trousers", "dungarees"]
-    trousers = str(stream.choice(names, p=[0.5, 0.35, 0.1, 0.05] if female else [0.15, 0.5, 0.28, 0.07]))
+    trousers = str(stream.choice(names, p=[0.5, 0.35, 0.1, 0.05] if female else [0.06, 0.57, 0.30, 0.07]))
     return [*worn, Worn(trousers, cloth)]
 
 
@@ -163,12 +169,14 @@ def _above(build: Build, table: Materials, stream: np.random.Generator, skirted:
     if stream.random() < 0.24:
         over, under = _cloth(table, stream, 0.0), table.add(m.cloth(stream))
         coat = (
-            [Worn("skirt", over, reach=float(stream.uniform(0.45, 1.2)), out_m=loose)] if stream.random() < 0.6 else []
+            [Worn("skirt", over, reach=float(stream.uniform(0.45, 1.2)), out_m=loose)] if stream.random() < 0.3 else []
         )
         return [*coat, Worn("shirt front", under, out_m=loose), Worn("jacket", over, out_m=loose),
                 Worn("collar", over, out_m=loose + 0.010)]  # fmt: skip
     if build.kind == "man" and stream.random() < 0.10:
-        return [Worn("suit jacket", cloth, out_m=0.004)]
+        shirt = table.add(m.lch(float(stream.uniform(82, 94)), float(stream.uniform(0, 10)), 260))
+        suit = _cloth(table, stream, 0.0, m.lch(float(stream.uniform(10, 40)), float(stream.uniform(0, 8)), 265))
+        return [Worn("suit shirt", shirt), Worn("suit jacket", suit, out_m=0.004)]
     if stream.random() < 0.45:
         names = ["sweater", "polo"] + (["blouse"] if skirted else [])
         return [Worn(str(stream.choice(names)), cloth, out_m=loose)]

@@ -109,7 +109,7 @@ def share(table, row, u, v, z, blur):  # type: ignore[no-untyped-def]
     if pattern == m.CHECKS:
         return 0.5 * (wave(u, scale, ratio, blur) + wave(v + seed, scale, ratio, blur))
     if pattern == m.PRINT:
-        blob, _, _, _ = noise(u / 0.05 + seed, v / 0.05, seed)
+        blob, _, _, _ = noise(abs(u) / 0.05 + seed, v / 0.05, seed)  # as on both sides of the middle
         inside = soft(np.sqrt(u * u + (v - 0.16) ** 2) - 0.11, 0.02) if z > 0 else 0.0
         return inside * soft(-blob - 0.1, 0.2)
     if pattern == m.WOOD:
@@ -137,7 +137,7 @@ def share(table, row, u, v, z, blur):  # type: ignore[no-untyped-def]
         lock, _, _, _ = noise(u / 0.02 + seed, v / 0.2, seed)
         return (
             0.3
-            + 0.25 * strand * min(max(1.5 - blur / 0.004, 0.0), 1.0)
+            + 0.4 * strand * min(max(1.5 - blur / 0.004, 0.0), 1.0)
             + 0.3 * lock * min(max(1.5 - blur / 0.02, 0.0), 1.0)
         )
     if pattern == m.PICTURE:

@@ -16,6 +16,8 @@ ROW, CORNERS = 9, 10
 """Columns of a triangle: corner, two edges, then the row of its surface in `Solids` and its vertices' numbers."""
 OPEN = 6
 """Column of a vertex after normal and place at rest: share of the sky it sees past its own body."""
+MET = 64
+"""Triangles of one body before a point of it that are looked at, at most."""
 DIRECTIONS, CELLS, CELL_M, BIAS_M = 40, 128, 0.025, 0.03
 """Sky visibility: directions, cells of a depth map along its side, their size, and how far in front hides."""
 
@@ -212,10 +214,11 @@ def turned_away(triangles, i, dx, dy, dz):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)
 def entered(vertices, triangles, eye, points, out):  # type: ignore[no-untyped-def]
-    """For each point the share of its way from the eye at which the body it lies in is entered: the last triangle
-    before it that looks at the eye; 1 if there is none.
+    """For each point the share of its way from the eye at which the limb it lies in is entered, with all that is worn
+    on it: backwards from the point, the last triangle that looks at the eye before one that looks away, which is
+    another limb's or a fold's; 1 if there is none. Triangles that look away from it at once are of layers beneath.
     """
-    out[:] = 0.0
+    met, number = np.empty((len(points), MET)), np.zeros(len(points), np.int64)
     for i in range(len(triangles)):
         a, b, c = triangles[i, 0], triangles[i, 1], triangles[i, 2]
         ax, ay, az = vertices[b, 0] - vertices[a, 0], vertices[b, 1] - vertices[a, 1], vertices[b, 2] - vertices[a, 2]
@@ -223,18 +226,22 @@ def entered(vertices, triangles, eye, points, out):  # type: ignore[no-untyped-d
         sx, sy, sz = eye[0] - vertices[a, 0], eye[1] - vertices[a, 1], eye[2] - vertices[a, 2]
         nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
         height = sx * nx + sy * ny + sz * nz
-        if height <= 0.0:
-            continue
+        looks = 1.0 if height > 0.0 else -1.0
         for j in range(len(points)):
             dx, dy, dz = points[j, 0] - eye[0], points[j, 1] - eye[1], points[j, 2] - eye[2]
             down = -(dx * nx + dy * ny + dz * nz)
-            if down <= height * 0.5 or not out[j] * down < height <= down:
+            if not 0.5 < height / down <= 1.0 or number[j] == MET:
                 continue
             qx, qy, qz = sy * dz - sz * dy, sz * dx - sx * dz, sx * dy - sy * dx
-            v = bx * qx + by * qy + bz * qz
-            w = -(ax * qx + ay * qy + az * qz)
-            if v >= 0.0 and w >= 0.0 and v + w <= down:
-                out[j] = height / down
+            v = looks * (bx * qx + by * qy + bz * qz)
+            w = -looks * (ax * qx + ay * qy + az * qz)
+            if v >= 0.0 and w >= 0.0 and v + w <= looks * down:
+                met[j, number[j]] = looks * height / down
+                number[j] += 1
+    out[:] = 1.0
     for j in range(len(points)):
-        if out[j] == 0.0:
-            out[j] = 1.0
+        for share in met[j, : number[j]][np.argsort(-np.abs(met[j, : number[j]]))]:
+            if share > 0.0:
+                out[j] = share
+            elif out[j] < 1.0:
+                break
