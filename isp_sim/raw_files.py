@@ -33,6 +33,8 @@ def libraw(path: Path) -> Iterator[rawpy.RawPy]:
         ValueError: not a raw, shorter than its pixels need, of other colours than red, green and blue, or a DNG with
             a tag that LibRaw would misread; also for what LibRaw complains of while it is open.
     """
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
     content = path.read_bytes()
     if path.suffix.lower() == ".dng":
         _refuse_misread(path, content)
