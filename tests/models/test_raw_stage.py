@@ -25,8 +25,8 @@ REC709_CAMERA = tuple(tuple(row) for row in np.linalg.inv(REC709_TO_XYZ).tolist(
 def raw_of(counts, cfa="RGGB", neutral=(0.5, 1.0, 0.8), noise=((1e-4, 1e-6),) * 3):
     """A raw of 12 bits, black 64 DN."""
     return Raw(
-        np.ascontiguousarray(counts, np.uint16), cfa, (64.0,) * 4, 4095, 1000.0, 0.0, 100, neutral, REC709_CAMERA, noise,
-        "make", "model", "serial",
+        np.ascontiguousarray(counts, np.uint16), cfa, (64.0,) * 4, 4095, 1000.0, 0.0, 100, neutral, REC709_CAMERA,
+        noise, "make", "model", "serial",
     )  # fmt: skip
 
 
