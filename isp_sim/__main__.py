@@ -25,6 +25,7 @@ COMMANDS = {
     "train-pose": ("models.train_pose", "a pose network on pairs"),
     "train-detector": ("models.train_detector", "a detector of people in low light, on pairs"),
     "train-enhancer": ("models.train_enhancer", "an enhancer on pairs"),
+    "train-raw-stage": ("models.train_raw_stage", "the learned raw stage on pairs"),
     "evaluate": ("models.evaluate", "a pose network → AP for each of ExLPose's splits"),
     "tune": ("models.tune_isp", "a tunable ISP, in the loop with a pose network → its best settings"),
     "develop": ("models.learned_isp", "one picture or raw, developed by a learned ISP"),

@@ -48,6 +48,18 @@ class Raw:
     provenance: dict[str, object] = field(default_factory=dict)
 
 
+def cropped(raw: Raw, left: int, top: int, width: int, height: int) -> Raw:
+    """A part of a raw with the same tile: even sides, the last odd row or column left out.
+
+    Raises:
+        ValueError: it begins at an odd row or column.
+    """
+    if left % 2 or top % 2:
+        raise ValueError(f"crop at ({left}, {top}): expected an even column and row, else the tile is another")
+    counts = raw.counts[top : top + height // 2 * 2, left : left + width // 2 * 2]
+    return replace(raw, counts=Counts(np.ascontiguousarray(counts)))
+
+
 def normalise(counts: Counts, black_level_dn: tuple[float, float, float, float], white_level_dn: float) -> Mosaic:
     """Counts as a fraction of the range: `m = (counts − black) / (white − mean black)`.
 

@@ -43,6 +43,12 @@ def parser(prog: str = "python -m models.evaluate") -> argparse.ArgumentParser:
         help="before the network: gamma, clahe, msr, lime, weights of isp-sim train-enhancer (.safetensors), "
         "TorchScript (.pt), torch.export (.pt2) or module:factory [none: each channel to a mean of 0.4]",
     )
+    parser.add_argument(
+        "--raw-stage",
+        type=Path,
+        help="before the network and the enhancer: the low-light picture as this learned raw stage makes it of the "
+        "raw; 'shipped', or weights of train-raw-stage (.safetensors) [none]",
+    )
     parser.add_argument("--boxes", choices=BOXES, default="true", help="those of the labels, or those that a detector "
                        "finds in the same picture, with its own AP beside the poses' [%(default)s]")  # fmt: skip
     parser.add_argument(
@@ -80,15 +86,25 @@ def open_source(args: argparse.Namespace) -> "PairSource":
         raise ValueError(f"--count {args.count}: expected a whole number from 1")
     if args.extent is not None and not EXTENTS[0] <= args.extent <= EXTENTS[1]:
         raise ValueError(f"--extent {args.extent}: expected a number from {EXTENTS[0]:g} to {EXTENTS[1]:g}")
+    if args.raw_stage:
+        from models.engine.distributed import pick_device
+        from models.raw_stage.stage import RestoredPairs, load_stage
+
+        network = load_stage(args.raw_stage, pick_device(args.device))
+        return RestoredPairs(_pairs(args, raw=True), network)
+    return _pairs(args, raw=False)
+
+
+def _pairs(args: argparse.Namespace, raw: bool) -> "PairSource":
     from isp_sim.rigfile import load_rig
     from isp_sim.scenes.sources import open_scenes
     from models.data.samples import FolderPairs, RigPairs
 
     if args.data:
-        return FolderPairs(args.data, labelled=True)
+        return FolderPairs(args.data, labelled=True, raw=raw)
     rig = load_rig(args.rig)
     scenes = open_scenes(args.scenes, None, rig, args.seed)
-    return RigPairs(rig, args.seed, min(args.count, len(scenes)), scenes)
+    return RigPairs(rig, args.seed, min(args.count, len(scenes)), scenes, raw=raw)
 
 
 def work(args: argparse.Namespace) -> int:
@@ -117,6 +133,8 @@ def work(args: argparse.Namespace) -> int:
     if args.extent is not None:
         recogniser.extent = args.extent
     if args.data and without_partners(args.data):
+        if args.raw_stage:
+            raise ValueError(f"--raw-stage {args.raw_stage}: {args.data} has pictures without raws; expected pairs")
         if args.boxes == "detected":
             raise ValueError(f"--boxes detected: {args.data} has low-light pictures without partners; expected true")
         return _work_alone(args, recogniser, enhancer, console)
@@ -137,7 +155,8 @@ def work(args: argparse.Namespace) -> int:
         raise ValueError(f"{args.data or args.scenes}: nobody has a labelled joint; poses need one to be judged")
     boxes = f"{detector.name}, longer side {detector.side} px" if detector else "true"
     judged = poses.judged(Protocol(boxes=boxes, flip=args.flip, extent=recogniser.extent, seed=args.seed))
-    name = args.pose + (f" after {enhancer.name}" if enhancer else "")
+    before = [*(["the raw stage"] if args.raw_stage else []), *([enhancer.name] if enhancer else [])]
+    name = args.pose + (f" after {' and '.join(before)}" if before else "")
     report = write_report(args.out, name, judged, poses_sheet(shown, poses, enhancer))
     protocol = f"boxes {boxes}, flip {args.flip}, extent {recogniser.extent:g}{counted(judged['WL'].score)}"
     console.print(score_table(f"{name}: {len(poses.truth['WL'])} shots, {protocol}", judged))

@@ -5,7 +5,7 @@ python -m models.train_isp --data out/exlpose --judge out/exlpose-test
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,12 @@ def parser(prog: str = "python -m models.train_isp") -> argparse.ArgumentParser:
         "--detector",
         help="learn for the boxes of this frozen detector instead of poses, as models.evaluate takes it: "
         "movenet-multipose or weights; the recipe's start is then base, and the table has its box AP",
+    )
+    parser.add_argument(
+        "--raw-stage",
+        type=Path,
+        help="the ISP develops what this learned raw stage makes of the raw; for recipes of input: raw; 'shipped', or "
+        "weights of train-raw-stage (.safetensors) [none]",
     )
     parser.add_argument("--data", type=Path, action="append", help="folder in ExLPose's layout; may be repeated")
     parser.add_argument(
@@ -88,17 +94,36 @@ def sources(args: argparse.Namespace, raw: bool) -> "tuple[PairSource, PairSourc
         raise ValueError(f"--judge {args.judge}: is learned from (--data); expected held-out pairs")
     rig = load_rig(args.rig)
     about: dict[str, object] = {"detector": args.detector} if args.detector else {"pose": identity(args.pose)}
+    staged = args.raw_stage is not None
+    if staged and not raw:
+        raise ValueError(f"--raw-stage {args.raw_stage}: --recipe {args.recipe} has input: picture; expected raw")
+    after = _after_stage(args, about) if staged else lambda source: source
+    developed = raw and not staged
+
+    def shot(seed: int, scenes: int) -> PairSource:
+        return RigPairs(rig, seed, scenes, pre_quantisation=developed, shots_per_scene=SHOTS, raw=staged)
+
     learn: PairSource
     if args.data:
-        learn = JoinedPairs.of_folders(args.data, raw)
+        learn = after(JoinedPairs.of_folders(args.data, developed, staged))
         about["data"] = [str(folder.resolve()) for folder in args.data]
     else:
-        learn = HeldPairs(RigPairs(rig, args.seed, LEARN_SCENES, pre_quantisation=raw, shots_per_scene=SHOTS))
+        learn = HeldPairs(after(shot(args.seed, LEARN_SCENES)))
         about["data"] = f"rig {rig.name}, {LEARN_SCENES} built-in scenes"
     if args.judge:
-        return learn, FolderPairs(args.judge, pre_quantisation=raw, labelled=True), about
-    judged = HeldPairs(RigPairs(rig, TEST_SEED, JUDGE_SCENES, pre_quantisation=raw, shots_per_scene=SHOTS))
-    return learn, judged, about
+        judged = FolderPairs(args.judge, pre_quantisation=developed, labelled=True, raw=staged)
+        return learn, after(judged), about
+    return learn, HeldPairs(after(shot(TEST_SEED, JUDGE_SCENES))), about
+
+
+def _after_stage(args: argparse.Namespace, about: dict[str, object]) -> "Callable[[PairSource], PairSource]":
+    """What puts the raw stage of `--raw-stage` between a source and the ISP."""
+    from models.engine.distributed import pick_device
+    from models.raw_stage.stage import RestoredPairs, load_stage
+
+    about["raw_stage"] = str(args.raw_stage)
+    network = load_stage(args.raw_stage, pick_device(args.device))
+    return lambda source: RestoredPairs(source, network)
 
 
 def work_before_detector(args: argparse.Namespace) -> int:

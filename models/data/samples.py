@@ -17,7 +17,7 @@ from isp_sim.manifest import PairRecord, read_manifest
 from isp_sim.pair import DualCamera, Pair
 from isp_sim.picture_files import read_picture
 from isp_sim.progress import track
-from isp_sim.raw import Raw
+from isp_sim.raw import Raw, cropped
 from isp_sim.rectify import Resampling, crop, warp
 from isp_sim.rig import Isp, Rig
 from isp_sim.rigfile import load_rig
@@ -41,6 +41,7 @@ class PairSample:
         split: LL-N, LL-H or LL-E, by the well-lit arm's gain.
         pre_quantisation: the low-light picture before 8 bits, float32, 1 is white; where there is a raw.
         semantic: class of each pixel, uint8, where the scene knows it.
+        raw: of the low-light picture, on its pixels; where it is asked for.
     """
 
     name: str
@@ -50,6 +51,7 @@ class PairSample:
     split: str
     pre_quantisation: np.ndarray | None = None
     semantic: np.ndarray | None = None
+    raw: Raw | None = None
 
     @property
     def labelled(self) -> tuple[Person, ...]:
@@ -91,6 +93,7 @@ class FolderPairs:
             `manifest.jsonl` says.
         semantic: whether the maps of `semantic/` come too, where there are some.
         labelled: whether somebody must have a labelled joint.
+        raw: whether the low-light raws come too, cropped to the pictures.
 
     Raises:
         ValueError: nobody is labelled though somebody must be; no annotations, no pair, or a labelled picture without
@@ -105,13 +108,15 @@ class FolderPairs:
         pre_quantisation: bool = False,
         semantic: bool = False,
         labelled: bool = False,
+        raw: bool = False,
     ) -> None:
         files = sorted((folder / ANNOTATIONS).glob("*WL.json"))
         if not files:
             raise ValueError(f"{folder}: holds no {ANNOTATIONS}/*WL.json; expected ExLPose's layout")
-        self.folder, self._semantic = folder, semantic
+        self.folder, self._semantic, self._raw = folder, semantic, raw
         self._how = _how(load_rig(str(folder / "rig.yaml"))) if pre_quantisation else None
-        self._records = {Path(one.dark).name: one for one in read_manifest(folder)} if pre_quantisation else {}
+        raws = pre_quantisation or raw
+        self._records = {Path(one.dark).name: one for one in read_manifest(folder)} if raws else {}
         partners = {shot_of(path.name): path.name for path in sorted((folder / "dark").glob("*.png"))}
         self._pairs: list[tuple[str, str, float, LabelledImage]] = []
         for file in files:
@@ -143,20 +148,23 @@ class FolderPairs:
         if low.shape != well.shape:
             raise ValueError(f"{self.folder / 'dark' / dark}: {low.shape[:2]} px, its partner has {well.shape[:2]}")
         check_size(self.folder / "bright" / bright, image.size, (well.shape[1], well.shape[0]))
-        pre_quantisation, semantic = self._developed(dark), self._classes(bright)
-        return [PairSample(bright, low, well, image.people, split_of(gain_db), pre_quantisation, semantic)]
+        developed, raw = None, None
+        if self._records:
+            record = self._record(dark)
+            whole = read_dng(self.folder / str(record.raw_dark))
+            developed = before_8_bits(whole, *self._how, record) if self._how else None
+            raw = raw_of(whole, record) if self._raw else None
+        return [PairSample(bright, low, well, image.people, split_of(gain_db), developed, self._classes(bright), raw)]
 
     def _classes(self, bright: str) -> np.ndarray | None:
         path = self.folder / "semantic" / bright
         return read_picture(path, cv2.IMREAD_GRAYSCALE) if self._semantic and path.is_file() else None
 
-    def _developed(self, dark: str) -> np.ndarray | None:
-        if self._how is None:
-            return None
+    def _record(self, dark: str) -> PairRecord:
         record = self._records.get(dark)
         if record is None or record.raw_dark is None:
             raise ValueError(f"{self.folder / 'manifest.jsonl'}: has no raw_dark for {dark}, expected its raw")
-        return before_8_bits(read_dng(self.folder / record.raw_dark), *self._how, record)
+        return record
 
 
 class RigPairs:
@@ -169,6 +177,7 @@ class RigPairs:
         source: of the scenes; without it the built-in people.
         pre_quantisation: whether the low-light pictures also come before quantisation to 8 bits.
         shots_per_scene: of a scene's shots so many, drawn; None takes all.
+        raw: whether the low-light raws come too, cropped to the pictures.
     """
 
     def __init__(
@@ -179,10 +188,11 @@ class RigPairs:
         source: SceneSource | None = None,
         pre_quantisation: bool = False,
         shots_per_scene: int | None = None,
+        raw: bool = False,
     ) -> None:
         self._rig_json = rig if isinstance(rig, str) else rig.model_dump_json()
         self.seed, self.scenes, self._source, self.pre_quantisation = seed, scenes, source, pre_quantisation
-        self.shots_per_scene = shots_per_scene
+        self.shots_per_scene, self.raw = shots_per_scene, raw
         self._camera: DualCamera | None = None
 
     def __getstate__(self) -> dict[str, object]:
@@ -213,6 +223,7 @@ class RigPairs:
                 split_of(pair.shot.well_lit_gain_db),
                 before_8_bits(pair.low_light_raw, *_how(rig), pair) if self.pre_quantisation else None,
                 pair.planes.get("semantic"),
+                raw_of(pair.low_light_raw, pair) if self.raw else None,
             )
             for pair in camera.shoot(scene, shots, self.seed)
         ]
@@ -237,9 +248,9 @@ class JoinedPairs:
         self._places = [(source, index) for source in sources for index in range(len(source))]
 
     @classmethod
-    def of_folders(cls, folders: Sequence[Path], pre_quantisation: bool = False) -> "JoinedPairs":
+    def of_folders(cls, folders: Sequence[Path], pre_quantisation: bool = False, raw: bool = False) -> "JoinedPairs":
         """Folders to learn poses from, in this order; see `FolderPairs`."""
-        return cls([FolderPairs(one, pre_quantisation=pre_quantisation, labelled=True) for one in folders])
+        return cls([FolderPairs(one, pre_quantisation=pre_quantisation, labelled=True, raw=raw) for one in folders])
 
     def __len__(self) -> int:
         """Groups of all together."""
@@ -325,6 +336,17 @@ def before_8_bits(
     else:
         light = warp(light, pair.arm_map, pair.onto, pair.crop, resampling)
     return np.asarray(unclipped_srgb(LinearRgb(torch.from_numpy(light))))
+
+
+def raw_of(raw: Raw, pair: Pair | PairRecord) -> Raw:
+    """A low-light raw on its pair's pixels.
+
+    Raises:
+        ValueError: the pair lies on the well-lit arm's pixels, where the low-light mosaic is warped.
+    """
+    if pair.onto != "low_light":
+        raise ValueError(f"pair on the pixels of arm {pair.onto}: a mosaic cannot be warped; expected low_light")
+    return cropped(raw, *pair.crop)
 
 
 def shot_of(name: str) -> tuple[str, ...]:

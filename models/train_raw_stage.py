@@ -1,0 +1,78 @@
+"""Command: pairs → the learned raw stage, noisy mosaic to linear RGB.
+
+python -m models.train_raw_stage
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from isp_sim.command_line import run
+from models.choices import WEIGHTS
+
+KNOWN = {"quick": "raw-stage-quick.yaml", "full": "raw-stage.yaml"}
+"""Recipes that come with the package."""
+JUDGE_SEED = 900_001
+"""Of the built-in scenes that judge while training goes on; added to the training's own seed."""
+
+
+def parser(prog: str = "python -m models.train_raw_stage") -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog=prog,
+        description="Train the raw stage on low-light / well-lit pairs: a small network that turns the low-light "
+        "arm's mosaic, whose noise its NoiseProfile tells, into linear RGB. Without --data the rig shoots its pairs.",
+        epilog="example: %(prog)s --recipe full --data out/exlpose-small",
+    )
+    parser.add_argument("--recipe", default="quick", help=f"{', '.join(KNOWN)}, or a YAML file [%(default)s]")
+    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
+    parser.add_argument("--data", type=Path, action="append", help="isp_sim.generate's folder; may be repeated")
+    parser.add_argument("--judge", type=Path, help="folder whose PSNR and SSIM are logged [built-in, another seed]")
+    parser.add_argument("--rig", default="exlpose-small", help="rig that shoots if there is no --data [%(default)s]")
+    parser.add_argument("--seed", type=int, default=0, help="of weights, order, patches and scenes [%(default)s]")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
+    parser.add_argument("--out", type=Path, default=Path("out/raw-stage"), help="folder of the training [%(default)s]")
+    parser.add_argument("--resume", action="store_true", help="go on with a training that was stopped")
+    return parser
+
+
+def work(args: argparse.Namespace) -> int:
+    """Train, then print where the weights lie. Raises as `models.runs.raw_stage_training.train`."""
+    from rich.console import Console
+
+    from isp_sim.rigfile import load_rig
+    from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs
+    from models.engine.distributed import leads, pick_device
+    from models.engine.training import load_recipe, print_result, with_options
+    from models.runs.raw_stage_training import RawStageRecipe, train
+
+    console = Console()
+    recipe = load_recipe(RawStageRecipe, args.recipe, KNOWN)
+    recipe = recipe.model_copy(update={"training": with_options(recipe.training, args.seed, args.epochs)})
+    rig = load_rig(args.rig)
+    source: PairSource
+    if args.data:
+        source = JoinedPairs([FolderPairs(folder, raw=True) for folder in args.data])
+        about: dict[str, object] = {"data": [folder.name for folder in args.data]}
+    else:
+        source = HeldPairs(RigPairs(rig, args.seed, recipe.scenes, raw=True))
+        about = {"data": f"rig {rig.name}, {recipe.scenes} built-in scenes"}
+    judge: PairSource | None = None
+    if args.judge:
+        judge = HeldPairs(FolderPairs(args.judge, raw=True))
+    elif recipe.judged_scenes:
+        judge = HeldPairs(RigPairs(rig, args.seed + JUDGE_SEED, recipe.judged_scenes, raw=True))
+    train(recipe, source, judge, args.out, pick_device(args.device), args.resume, about, console)
+    if leads():
+        print_result(console, args.out / WEIGHTS, f"evaluate --raw-stage {args.out / WEIGHTS}")
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m models.train_raw_stage") -> int:
+    """Entry point; returns the exit status."""
+    return run(parser(prog), work, arguments, "finished epochs are kept: add --resume to go on")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
