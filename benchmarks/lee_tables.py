@@ -76,7 +76,7 @@ DIFFERENCES = (
 )
 """Whose lead over whom is printed with its errors."""
 LEARN_SCENES, JUDGE_SCENES, LEARN_SEED, JUDGE_SEED = 400, 16, 1001, 31
-CROP, PEOPLE_A_BATCH = 128, 8
+CROP, PEOPLE_A_BATCH, SCORES = 128, 8, "scores.json"
 Scores = dict[str, dict[str, dict[str, list[float]]]]
 """By judged set, split and `AP` or `PCK`: the score, then its deviations with other scenes."""
 
@@ -96,21 +96,29 @@ def trained_and_scored(
     recipe: PoseRecipe, learn: PairSource, judged: Mapping[str, PairSource], folder: Path, device: torch.device
 ) -> Scores:
     """Scores of a training's network; from the folder if it was done before."""
-    kept = folder / "scores.json"
-    if kept.is_file():
-        return dict(json.loads(kept.read_text()))
-    resume = (folder / "checkpoint.safetensors").is_file()
-    train(recipe, learn, None, folder, device, 0, resume, {"benchmark": "lee_tables"}, Console(quiet=True))
-    scores = {name: scores_of(folder / WEIGHTS, recipe.crop, source, device) for name, source in judged.items()}
-    write_atomically(kept, json.dumps(scores).encode())
-    return scores
+    if not (folder / SCORES).is_file():
+        resume = (folder / "checkpoint.safetensors").is_file()
+        train(recipe, learn, None, folder, device, 0, resume, {"benchmark": "lee_tables"}, Console(quiet=True))
+    return scored(folder / WEIGHTS, recipe, judged, folder, device)
+
+
+def scored(
+    network: str | Path, recipe: PoseRecipe, judged: Mapping[str, PairSource], folder: Path, device: torch.device
+) -> Scores:
+    """Scores of a network on crops as its recipe has them; from the folder if it was done before."""
+    kept = folder / SCORES
+    if not kept.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        scores = {name: scores_of(network, recipe.crop, source, device) for name, source in judged.items()}
+        write_atomically(kept, json.dumps(scores).encode())
+    return dict(json.loads(kept.read_text()))
 
 
 def scores_of(
-    weights: Path, crop: tuple[int, int] | None, judged: PairSource, device: torch.device
+    name: str | Path, crop: tuple[int, int] | None, judged: PairSource, device: torch.device
 ) -> dict[str, dict[str, list[float]]]:
     """AP and PCK of each split with their deviations; small crops where it learned from such, without a flip test."""
-    network = load_recogniser(weights).to(device)
+    network = load_recogniser(name).to(device)
     network.input_size = crop or network.input_size
     flip = "none" if crop else "right"
     poses, protocol = find_poses(network, shots(judged), flip), Protocol(flip=flip)

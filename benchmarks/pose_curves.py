@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from lee_tables import PEOPLE_A_BATCH, Scores, photographs, recipe_of, trained_and_scored
+from lee_tables import PEOPLE_A_BATCH, Scores, photographs, recipe_of, scored, trained_and_scored
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from rich.console import Console
@@ -31,7 +32,7 @@ JUDGED = "photographs"
 
 
 class Point(NamedTuple):
-    """A training: network, pairs to learn from, and how often it sees them."""
+    """A training: network, pairs to learn from, and how often it sees them; no pairs is the published network."""
 
     size: str
     pairs: int
@@ -43,18 +44,22 @@ class Point(NamedTuple):
         return self.pairs * self.epochs // PEOPLE_A_BATCH
 
 
-BY_STEPS = tuple(Point("lightning", pairs, 1) for pairs in (500, 1000, 2000, 4000))
-BY_PHOTOGRAPHS = tuple(Point("lightning", pairs, 2000 // pairs) for pairs in (125, 500, 2000))
-BY_SIZE = tuple(Point(size, 2000, 1) for size in ("lightning", "thunder"))
+PAIRS = 2000
+"""Of the training that all three panels share."""
+BY_STEPS = tuple(Point("lightning", pairs, 1) for pairs in (0, 500, 1000, PAIRS, 2 * PAIRS))
+BY_PHOTOGRAPHS = tuple(Point("lightning", pairs, PAIRS // pairs) for pairs in (125, 500, PAIRS))
+PUBLISHED, BY_SIZE = (tuple(Point(size, pairs, 1) for size in ("lightning", "thunder")) for pairs in (0, PAIRS))
 
 
 def measured(point: Point, data: Path, judged: PairSource, out: Path, device: torch.device) -> Scores:
     """Scores of one training, seed 0."""
-    recipe = recipe_of("quick", "lsbn+lupi", 0, point.size)
+    recipe, folder = recipe_of("quick", "lsbn+lupi", 0, point.size), out / "-".join(map(str, point))
     training = recipe.training.model_copy(update={"epochs": point.epochs})
     recipe = recipe.model_copy(update={"training": training})
-    learn = FolderPairs(data, 0, point.pairs, labelled=True)
-    return trained_and_scored(recipe, learn, {JUDGED: judged}, out / "-".join(map(str, point)), device)
+    if point.pairs:
+        learn = FolderPairs(data, 0, point.pairs, labelled=True)
+        return trained_and_scored(recipe, learn, {JUDGED: judged}, folder, device)
+    return scored(f"movenet-{point.size}", recipe, {JUDGED: judged}, folder, device)
 
 
 def figures(scores: Scores, split: str) -> tuple[float, float]:
@@ -64,35 +69,48 @@ def figures(scores: Scores, split: str) -> tuple[float, float]:
 
 
 def drawn(found: dict[Point, Scores], data: Path, logs: Sequence[Path]) -> Figure:
-    """The panels."""
-    figure = Figure(figsize=(12 if logs else 9, 3.4), layout="constrained")
+    """The panels: one for each list of points, one for the logs."""
+    lists = [BY_STEPS, BY_PHOTOGRAPHS, *([PUBLISHED] if PUBLISHED[1] in found else [])]
+    count = len(lists) + bool(logs)
+    figure = Figure(figsize=(3.1 * count, 3.3), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, 4 if logs else 3)
-    shown = zip(panels, (BY_STEPS, BY_PHOTOGRAPHS, BY_SIZE), strict=False)
-    for number, (axes, points) in enumerate(shown):
-        there = [one for one in points if one in found]
-        across = [(one.steps, photographs_in(data, one.pairs), one.size)[number] for one in there]
-        for split, colour in SPLITS.items():
-            values, errors = zip(*(figures(found[one], split) for one in there), strict=True)
-            axes.errorbar(across, values, errors, marker="o", capsize=3, color=colour, label=split)
-        if number < 2:
-            axes.set_xscale("log")
-            axes.set_xticks(across, [str(one) for one in across])
-            axes.minorticks_off()
-        steps = BY_PHOTOGRAPHS[0].steps
-        label = ("steps, each pair once", f"photographs, {steps} steps", f"size, {steps} steps")[number]
-        axes.set(xlabel=label, ylim=(0, 60), ylabel="PCK@0.2" if number == 0 else "")
+    panels = figure.subplots(1, count)
+    for axes, points in zip(panels, lists, strict=False):
+        panel(axes, points, found, data)
+    if PUBLISHED in lists:
+        panel(panels[2], BY_SIZE, found, data)
     for log in logs:
         with log.open() as lines:
             rows = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(lines)]
         hours = np.cumsum([row["seconds"] for row in rows]) / 3600
         for split, colour in SPLITS.items():
-            panels[3].plot(hours, [row[f"AP {split}"] for row in rows], marker="o", color=colour, label=split)
-        panels[3].set(xlabel="hours of the long training", ylabel="AP of its judge", ylim=(0, None))
+            panels[-1].plot(hours, [row[f"AP {split}"] for row in rows], marker="o", color=colour, label=split)
+        panels[-1].set(xlabel="hours of the long training", ylabel="AP of its judge", xlim=(0, None), ylim=(0, None))
     for axes in panels:
         axes.grid(alpha=0.3)
     panels[0].legend()
     return figure
+
+
+def panel(axes: Axes, points: Sequence[Point], found: dict[Point, Scores], data: Path) -> None:
+    """PCK of the points that were measured, over what they differ in; published networks are hollow."""
+    there = [one for one in points if one in found]
+    steps = BY_PHOTOGRAPHS[0].steps
+    if points is BY_STEPS:
+        across: list[float | str] = [one.steps for one in there]
+        axes.set(xlabel="steps, each pair once", ylabel="PCK@0.2", ylim=(0, 50))
+    elif points is BY_PHOTOGRAPHS:
+        across = [photographs_in(data, one.pairs) for one in there]
+        axes.set(xlabel=f"photographs, {steps} steps", xscale="log", ylim=(0, 50))
+        axes.set_xticks(across, [str(one) for one in across])
+        axes.minorticks_off()
+    else:
+        across = [one.size for one in there]
+        axes.set(xlabel=f"size: published (hollow), {steps} steps", ylim=(0, 50), xlim=(-0.5, 1.5))
+    for split, colour in SPLITS.items():
+        values, errors = zip(*(figures(found[one], split) for one in there), strict=True)
+        face = "none" if points is PUBLISHED else colour
+        axes.errorbar(across, values, errors, marker="o", markerfacecolor=face, capsize=3, color=colour, label=split)
 
 
 def photographs_in(data: Path, pairs: int) -> int:
@@ -113,16 +131,15 @@ def main() -> None:
     asked.add_argument("--out", type=Path, default=Path("out/pose-curves"))
     given = asked.parse_args()
     console, device = Console(width=140), pick_device(given.device)
-    wanted = dict.fromkeys((*BY_PHOTOGRAPHS, *BY_STEPS, *BY_SIZE))
+    wanted = dict.fromkeys((*BY_STEPS, *BY_PHOTOGRAPHS, *PUBLISHED, *BY_SIZE))
     found: dict[Point, Scores] = {}
     with tempfile.TemporaryDirectory() as links:
         judged = photographs(given.photos, Path(links))
         for point in (one for one in wanted if one.size in given.sizes and one.steps <= given.longest):
             found[point] = measured(point, given.data, judged, given.out, device)
             shown = "  ".join("{} {:.1f} ± {:.1f}".format(split, *figures(found[point], split)) for split in SPLITS)
-            console.print(
-                f"{point.size}, {photographs_in(given.data, point.pairs)} photographs, {point.steps} steps: {shown}"
-            )
+            count = photographs_in(given.data, point.pairs) if point.pairs else 0
+            console.print(f"{point.size}, {count} photographs, {point.steps} steps: {shown}")
     drawn(found, given.data, given.log).savefig(given.out / "curves.png", dpi=110)
     console.print(f"curves {given.out / 'curves.png'}")
 
