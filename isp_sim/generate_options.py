@@ -43,6 +43,14 @@ def parser(prog: str = "python -m isp_sim.generate") -> argparse.ArgumentParser:
         help="where EXIF turns a photograph, its labels are for it upright, or for its rows as stored [what its size "
         "in the JSON fits, else upright; such photographs are named]",
     )
+    _add_backgrounds(parser)
+    _add_shots(parser)
+    _add_run(parser)
+    return parser
+
+
+def _add_backgrounds(parser: argparse.ArgumentParser) -> None:
+    """What stands behind built-in people."""
     parser.add_argument(
         "--backgrounds",
         type=Path,
@@ -57,9 +65,6 @@ def parser(prog: str = "python -m isp_sim.generate") -> argparse.ArgumentParser:
         metavar="SHARE",
         help="of the scenes that have a background; the others are in built-in worlds [%(default)s]",
     )
-    _add_shots(parser)
-    _add_run(parser)
-    return parser
 
 
 def _add_shots(parser: argparse.ArgumentParser) -> None:

@@ -114,14 +114,27 @@ def read_linear(path: Path) -> Float32[np.ndarray, "height width 3"]:
         if codes.dtype != np.uint16:
             raise ValueError(f"{path}: has 8 bits, too few for linear light; expected 16, or OpenEXR")
         return codes.astype(np.float32) / np.float32(65535)
+    light = read_floats(path)
+    if not np.isfinite(light).all():
+        raise ValueError(f"{path}: holds NaN or infinity; expected an OpenEXR picture of finite numbers")
+    return light.clip(0, None)
+
+
+def read_floats(path: Path) -> Float32[np.ndarray, "height width 3"]:
+    """An OpenEXR or Radiance (.hdr) picture as it is, NaN and infinity included.
+
+    Raises:
+        ValueError: not such a picture, or not a whole one.
+    """
     os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")  # OpenCV reads strangers' only where told to
+    content = np.frombuffer(path.read_bytes(), np.uint8)
     try:
-        light = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
+        light = cv2.imdecode(content, ANY_DEPTH) if len(content) else None
     except cv2.error:
         light = None
-    if light is None or not np.isfinite(light).all():
-        raise ValueError(f"{path}: not a whole OpenEXR picture of finite numbers")
-    return np.ascontiguousarray(light[..., ::-1], dtype=np.float32).clip(0, None)
+    if light is None or light.dtype != np.float32:
+        raise ValueError(f"{path}: not a whole OpenEXR or Radiance picture of floats")
+    return np.ascontiguousarray(light[..., ::-1])
 
 
 def jpeg(picture: UInt8[np.ndarray, "height width 3"], quality: int = 88) -> bytes:

@@ -31,31 +31,7 @@ def parser(prog: str = "python -m models.evaluate") -> argparse.ArgumentParser:
         "Without --data the rig shoots a small test set of its own.",
         epilog="example: %(prog)s --scenes photos/ --count 50   # with COCO JSON in it",
     )
-    parser.add_argument(
-        "--pose",
-        default=POSE,
-        help="weights (.safetensors), TorchScript (.pt) or torch.export (.pt2) with a YAML beside it, "
-        "module:factory, movenet-thunder, movenet-lightning, blazepose-full, low-light: the low-light network that "
-        "comes along, or well-lit: that one as if it had never seen the dark [%(default)s]",
-    )
-    parser.add_argument(
-        "--enhancer",
-        help="before the network: gamma, clahe, msr, lime, weights of isp-sim train-enhancer (.safetensors), "
-        "TorchScript (.pt), torch.export (.pt2) or module:factory [none: each channel to a mean of 0.4]",
-    )
-    parser.add_argument(
-        "--raw-stage",
-        type=Path,
-        help="before the network and the enhancer: the low-light picture as this learned raw stage makes it of the "
-        "raw; 'shipped', or weights of train-raw-stage (.safetensors) [none]",
-    )
-    parser.add_argument("--boxes", choices=BOXES, default="true", help="those of the labels, or those that a detector "
-                       "finds in the same picture, with its own AP beside the poses' [%(default)s]")  # fmt: skip
-    parser.add_argument(
-        "--detector",
-        default=DETECTOR,
-        help="for --boxes detected: movenet-multipose, or weights of train-detector (.safetensors) [%(default)s]",
-    )
+    _add_what(parser)
     parser.add_argument(
         "--data",
         type=Path,
@@ -78,6 +54,35 @@ def parser(prog: str = "python -m models.evaluate") -> argparse.ArgumentParser:
     parser.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
     parser.add_argument("--out", type=Path, default=Path("out/evaluate"), help="folder of the report [%(default)s]")
     return parser
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    """What is judged: the network, and what stands before it."""
+    parser.add_argument(
+        "--pose",
+        default=POSE,
+        help="weights (.safetensors), TorchScript (.pt) or torch.export (.pt2) with a YAML beside it, "
+        "module:factory, movenet-thunder, movenet-lightning, blazepose-full, low-light: the low-light network that "
+        "comes along, or well-lit: that one as if it had never seen the dark [%(default)s]",
+    )
+    parser.add_argument(
+        "--enhancer",
+        help="before the network: gamma, clahe, msr, lime, weights of isp-sim train-enhancer (.safetensors), "
+        "TorchScript (.pt), torch.export (.pt2) or module:factory [none: each channel to a mean of 0.4]",
+    )
+    parser.add_argument(
+        "--raw-stage",
+        type=Path,
+        help="before the network and the enhancer: the low-light picture as this learned raw stage makes it of the "
+        "raw; weights of train-raw-stage (.safetensors) [none]",
+    )
+    parser.add_argument("--boxes", choices=BOXES, default="true", help="those of the labels, or those that a detector "
+                       "finds in the same picture, with its own AP beside the poses' [%(default)s]")  # fmt: skip
+    parser.add_argument(
+        "--detector",
+        default=DETECTOR,
+        help="for --boxes detected: movenet-multipose, or weights of train-detector (.safetensors) [%(default)s]",
+    )
 
 
 def open_source(args: argparse.Namespace) -> "PairSource":

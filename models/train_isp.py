@@ -45,7 +45,7 @@ def parser(prog: str = "python -m models.train_isp") -> argparse.ArgumentParser:
     parser.add_argument(
         "--raw-stage",
         type=Path,
-        help="the ISP develops what this learned raw stage makes of the raw; for recipes of input: raw; 'shipped', or "
+        help="the ISP develops what this learned raw stage makes of the raw; for recipes of input: raw; "
         "weights of train-raw-stage (.safetensors) [none]",
     )
     parser.add_argument("--data", type=Path, action="append", help="folder in ExLPose's layout; may be repeated")

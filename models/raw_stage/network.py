@@ -7,7 +7,7 @@ NoiseProfile (DNG 1.4). The square root of Anscombe, shifted so that black stays
 
 has the standard deviation √a/2 for any y (Mäkitalo & Foi, IEEE TIP 2013, eq. 2, divided by 2/√a), and is √y where there
 is light enough. The network sees r of the four pixels of a tile beside √a/2 of R, G and B, and adds what it learned to
-`r` of the tile's three colours; the result's square is the light.
+the mean of r over `BASE` tiles each way; the result's square is the light.
 """
 
 from typing import NamedTuple
@@ -25,6 +25,8 @@ LEVEL = 0.133
 """Mean of the scaled mosaic: sRGB 0.4, what Lee et al. (CVPR 2023) bring low-light pictures to."""
 WIDTHS = (24, 48, 64, 96)
 """Channels at 1/2, 1/4, 1/8 and 1/16 of the mosaic's resolution."""
+BASE = 16
+"""Tiles each way whose mean of each colour the network starts from."""
 FLIPS: dict[str, tuple[int, ...]] = {"RGGB": (), "GRBG": (3,), "GBRG": (2,), "BGGR": (2, 3)}
 """Axes along which a mosaic is mirrored so that its tile becomes RGGB."""
 
@@ -97,7 +99,7 @@ class RawNet(nn.Module):
             _two(coarse + fine, fine) for coarse, fine in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
         self.last = nn.Conv2d(widths[0], 12, 3, padding=1)
-        nn.init.zeros_(self.last.weight)  # it begins as a demosaic of one colour a tile
+        nn.init.zeros_(self.last.weight)  # it begins as the mean of the surroundings
         assert self.last.bias is not None
         nn.init.zeros_(self.last.bias)
 
@@ -114,7 +116,11 @@ class RawNet(nn.Module):
         edges = (0, -width % several, 0, -height % several)
         added = self._unet(F.pad(torch.cat([stable, noise], dim=1), edges, mode="replicate"))
         colours = torch.stack([stable[:, 0], (stable[:, 1] + stable[:, 2]) / 2, stable[:, 3]], dim=1)
-        root = F.interpolate(colours, scale_factor=2) + F.pixel_shuffle(added[:, :, :height, :width], 2)
+        # What is added to is far coarser than any detail: from the mosaic itself the network would have to take noise
+        # away, pixel by pixel.
+        coarse = F.avg_pool2d(colours, BASE, ceil_mode=True, count_include_pad=False)
+        base = F.interpolate(coarse, size=seen.mosaic.shape[2:], mode="bilinear")
+        root = base + F.pixel_shuffle(added[:, :, :height, :width], 2)
         return colour_matrix(LinearRgb(root.clamp_min(0) ** 2), seen.matrix)
 
     def _unet(self, image: Tensor) -> Tensor:

@@ -36,6 +36,9 @@ class Patches:
         seed: of order, places and mirrors.
         device: where the batches go.
         rank, processes: of a distributed training.
+
+    Raises:
+        ValueError: when called: not enough for a single batch.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Patches:
         """The epoch's batches, each with the share of the groups that are used up."""
         order = order_of_epoch(len(self.source), self.seed, epoch, self.rank, self.processes)
         waiting: list[RawPatches] = []
+        some = False
         for place, group in enumerate(order):
             stream = streams.generator(self.seed, "raw patches", epoch, group)
             for shot in self.source.group(group):
@@ -58,14 +62,17 @@ class Patches:
                 low = RawInput.joined([patch.low_light for patch in chosen]).to(self.device)
                 well = torch.cat([patch.well_lit for patch in chosen]).to(self.device)
                 yield (place + 1) / len(order), RawPatches(low, well)
+                some = True
+        if not some:
+            raise ValueError(f"fewer than {self.batch} patches of {self.side} px in {len(order)} groups of pairs")
 
     def patches(self, shot: PairSample, stream: np.random.Generator) -> list[RawPatches]:
-        """Patches of one shot, each mirrored or not on each axis.
+        """Patches of one shot, each mirrored or not on each axis; none of a picture that is smaller than a patch.
 
         A mirrored patch begins one pixel later, so that its tile is RGGB again.
 
         Raises:
-            ValueError: no raw, or the picture is smaller than a patch.
+            ValueError: no raw.
         """
         if shot.raw is None:
             raise ValueError(f"{shot.name}: has no raw; the raw stage learns from raws")
@@ -74,7 +81,7 @@ class Patches:
         picture = torch.from_numpy(shot.well_lit[:height, :width]).permute(2, 0, 1)[None]
         well = picture.flip(FLIPS[shot.raw.cfa])
         if min(height, width) < self.side + 2:
-            raise ValueError(f"{shot.name}: {width}×{height} px; patches of {self.side} px need two more each way")
+            return []
         found = []
         for _ in range(self.each):
             top, left = (2 * int(stream.integers((length - self.side) // 2)) for length in (height, width))

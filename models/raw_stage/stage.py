@@ -14,9 +14,6 @@ from models.engine.weights_file import fill, read_tensors, write_tensors
 from models.raw_stage.network import RawNet, restore
 
 KIND = "raw stage"
-SHIPPED = "shipped"
-"""Name of the stage that comes with the package."""
-_FILE = Path(__file__).parent / "raw_stage.safetensors"
 
 
 def build(widths: tuple[int, ...], seed: int) -> RawNet:
@@ -32,13 +29,12 @@ def save_stage(network: RawNet, path: Path, about: Mapping[str, object]) -> None
     write_tensors(path, network.state_dict(), metadata)
 
 
-def load_stage(path: Path | str, device: torch.device | None = None) -> RawNet:
-    """Read what `save_stage` wrote, ready to be used; `shipped` is the stage that comes with the package.
+def load_stage(path: Path, device: torch.device | None = None) -> RawNet:
+    """Read what `save_stage` wrote, ready to be used.
 
     Raises:
         ValueError: no such file, or not a raw stage's weights.
     """
-    path = _FILE if str(path) == SHIPPED else Path(path)
     tensors, metadata = read_tensors(path)
     if metadata.get("kind") != KIND:
         raise ValueError(f"{path}: not the weights of a raw stage; expected what models.train_raw_stage wrote")
@@ -47,7 +43,7 @@ def load_stage(path: Path | str, device: torch.device | None = None) -> RawNet:
         network = RawNet(widths)
     except (KeyError, TypeError, ValueError) as fault:
         raise ValueError(f"{path}: metadata field widths: {fault}; expected a list of channels") from None
-    fill(network, {name: tensor.float() for name, tensor in tensors.items()}, path)
+    fill(network, tensors, path)
     return network.to(device or torch.device("cpu")).eval()
 
 

@@ -8,7 +8,6 @@ sixth-power mean (shades of grey, Finlayson and Trezzi, CIC 2004). A panorama's 
 camera looks in it is drawn. Its brightest spots shine as suns, the rest from all sides.
 """
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from isp_sim.picture_files import ANY_DEPTH, read_picture
+from isp_sim.picture_files import ANY_DEPTH, read_floats, read_picture
 from isp_sim.scenes.people import materials as m
 from isp_sim.scenes.people import semantics
 from isp_sim.scenes.people.materials import Materials, Rgb
@@ -108,15 +107,11 @@ def load(path: Path, stream: np.random.Generator) -> Backdrop:
 
 
 def _panorama(path: Path) -> Radiance:
-    os.environ.setdefault("OPENCV_IO_ENABLE_OPENEXR", "1")  # read when OpenCV first meets such a file
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    try:
-        light = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH) if len(data) else None
-    except cv2.error:
-        light = None
-    if light is None or light.dtype != np.float32 or light.shape[1] != 2 * light.shape[0]:
-        raise ValueError(f"{path}: not a readable panorama; expected equirectangular floats, twice as wide as high")
-    return Radiance(np.ascontiguousarray(np.clip(np.nan_to_num(light[..., ::-1]), 0, 1e6)))
+    light = read_floats(path)
+    height, width = light.shape[:2]
+    if width != 2 * height:
+        raise ValueError(f"{path}: {width}×{height} px; expected an equirectangular panorama, twice as wide as high")
+    return Radiance(np.clip(np.nan_to_num(light), 0, 1e6))
 
 
 def place(backdrop: Backdrop, table: Materials) -> tuple[World, Backdrop]:

@@ -1,0 +1,173 @@
+"""What a frozen public network sees of the dark: the raw as it is, classical denoising, the learned raw stage.
+
+    python benchmarks/raw_stage.py [--weights WEIGHTS] [--photos 300] [--scenes 24]
+    python benchmarks/raw_stage.py --judge PAIRS        # other pairs with raws, to choose by
+
+The last 300 photographs of Leeds Sports Pose Extended (by name), each at one drawn shot, and built-in scenes of the
+test seed, through `exlpose-small`. PCK@0.2 over true boxes, no flip test. Rows: 8 bits with each channel at a mean of
+0.4 (Lee et al.); the same before 8 bits; from there grey and a Gaussian of 1 px, a bilateral filter, non-local means
+(OpenCV); the raw stage; the well-lit picture. ± is the standard error over photographs or scenes, "of the way" the
+share of the distance from Lee's scaling to the well-lit picture, with its 95 % interval (bootstrap over them).
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from shipped_pose import HELD_OUT, PHOTOS, last_photos
+
+from isp_sim import streams
+from isp_sim.annotation_files import SPLITS
+from isp_sim.rigfile import load_rig
+from isp_sim.scenes.photos import Photos
+from models.choices import TEST_SEED
+from models.data.normalisation import LOW, WELL, normalise
+from models.data.samples import FolderPairs, PairSample, PairSource, RigPairs, scene_of, shots
+from models.raw_stage.network import RawNet
+from models.raw_stage.stage import load_stage, restored
+from models.recognisers.inference import detect, detect_in
+from models.recognisers.loading import MOVENETS, load_recogniser
+from models.recognisers.recogniser import Recogniser
+from models.scoring.pck import near_and_labelled
+
+Develop = Callable[[PairSample], np.ndarray]
+"""A shot → what the network sees, float32 `(height, width, 3)`, 1 is white."""
+Hits = dict[str, dict[tuple[str, ...], np.ndarray]]
+"""Of each split, by scene: joints found, joints labelled."""
+LEE, STAGE, TOP = "8 bits, mean 0.4 (Lee)", "raw stage", "well-lit picture"
+
+
+def lifted(shot: PairSample) -> np.ndarray:
+    """The picture before 8 bits, each channel brought to a mean of 0.4."""
+    assert shot.pre_quantisation is not None
+    return shot.pre_quantisation * (0.4 / shot.pre_quantisation.mean(axis=(0, 1)).clip(1e-6)).astype(np.float32)
+
+
+def grey(shot: PairSample) -> np.ndarray:
+    """Mean of the channels, blurred."""
+    blurred = cv2.GaussianBlur(lifted(shot).mean(axis=2), (0, 0), 1.0)
+    return np.repeat(blurred[..., None], 3, axis=2)
+
+
+def bilateral(shot: PairSample) -> np.ndarray:
+    """OpenCV's, σ of 2 px and of a quarter of white, in codes."""
+    return cv2.bilateralFilter(lifted(shot).clip(0, 1).astype(np.float32), 9, 0.25, 2.0)
+
+
+def non_local_means(shot: PairSample) -> np.ndarray:
+    """OpenCV's, in 8 bits after the lift, h = 20."""
+    codes = (lifted(shot).clip(0, 1) * 255).astype(np.uint8)
+    return cv2.fastNlMeansDenoisingColored(codes, None, 20, 20, 5, 15).astype(np.float32) / 255
+
+
+def rows(network: RawNet) -> dict[str, Develop]:
+    """Every development of a low-light shot, by the name of its row."""
+    return {
+        LEE: lambda shot: normalise(shot.low_light, "mean-0.4"),
+        "raw, mean 0.4": lifted,
+        "raw, grey, Gaussian 1 px": grey,
+        "raw, bilateral": bilateral,
+        "raw, non-local means": non_local_means,
+        STAGE: lambda shot: normalise(restored(shot, network).low_light, "none"),
+        f"{STAGE}, mean 0.4": lambda shot: normalise(restored(shot, network).low_light, "mean-0.4"),
+    }
+
+
+def look(source: PairSource, recognisers: dict[str, Recogniser], network: RawNet) -> dict[tuple[str, str], Hits]:
+    """Joints found by each network under each row, shot by shot: a shot is developed once for all networks."""
+    found: dict[tuple[str, str], Hits] = {}
+
+    def count(key: tuple[str, str], shot: PairSample, seen: list) -> None:  # type: ignore[type-arg]
+        near, labelled = near_and_labelled(shot.labelled, seen, 0.2)
+        for split in (shot.split, "LL-A"):
+            scenes = found.setdefault(key, {}).setdefault(split, {})
+            scenes.setdefault(scene_of(shot.name), np.zeros(2))[:] += near, labelled
+
+    for shot in shots(source, shown=True):
+        if not shot.labelled:
+            continue
+        for row, develop in rows(network).items():
+            picture = np.ascontiguousarray(develop(shot), np.float32)
+            for name, recogniser in recognisers.items():
+                count((row, name), shot, detect_in(recogniser, [picture], shot.labelled, LOW, "none"))
+        for name, recogniser in recognisers.items():
+            count((TOP, name), shot, detect(recogniser, shot.well_lit, shot.labelled, WELL, "none"))
+    return found
+
+
+def drawn(hits: Iterable[np.ndarray], scenes: int, draws: int = 2000) -> np.ndarray:
+    """PCK of bootstrap samples over scenes: the same scenes for every row."""
+    stream = streams.generator(0, "raw stage over scenes")
+    table = np.array(list(hits))
+    weights = np.array([np.bincount(stream.integers(scenes, size=scenes), minlength=scenes) for _ in range(draws)])
+    sums = weights @ table
+    return 100 * sums[:, 0] / sums[:, 1].clip(1)
+
+
+def print_table(title: str, found: dict[tuple[str, str], Hits], name: str, console: Console) -> None:
+    """One network's rows."""
+    table = Table(title=f"{title}, {name}: PCK@0.2")
+    for heading in ("", *SPLITS, "of the way on LL-A (95 %)", f"{STAGE} − this, LL-A (95 %)"):
+        table.add_column(heading, justify="left" if not heading else "right")
+    samples = {
+        row: drawn(hits["LL-A"].values(), len(hits["LL-A"])) for (row, who), hits in found.items() if who == name
+    }
+    for row, values in samples.items():
+        hits = found[row, name]
+        cells = []
+        for split in SPLITS:
+            if split not in hits:
+                cells.append("")
+                continue
+            near, labelled = np.sum(list(hits[split].values()), axis=0)
+            spread = drawn(hits[split].values(), len(hits[split])).std()
+            cells.append(f"{100 * near / labelled:.1f} ± {spread:.1f}")
+        way = 100 * (values - samples[LEE]) / (samples[TOP] - samples[LEE])
+        ahead = samples[STAGE] - values
+        table.add_row(row, *cells, _interval(way, ".0f", " %"), _interval(ahead, "+.1f"))
+    console.print(table)
+
+
+def _interval(values: np.ndarray, form: str, unit: str = "") -> str:
+    low, middle, high = np.percentile(values, (2.5, 50, 97.5))
+    return f"{middle:{form}}{unit} ({low:{form}} … {high:{form}})"
+
+
+def main() -> None:
+    """Both test sets, or the pairs of `--judge`."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--weights", type=Path, default=Path("out/raw-stage/weights.safetensors"))
+    asked.add_argument("--photos", type=int, default=HELD_OUT)
+    asked.add_argument("--scenes", type=int, default=24)
+    asked.add_argument("--judge", type=Path)
+    asked.add_argument("--pose", nargs="+", default=[*MOVENETS], help="networks [%(default)s]")
+    given = asked.parse_args()
+    console, rig = Console(width=170), load_rig("exlpose-small")
+    network = load_stage(given.weights)
+    recognisers = {name: load_recogniser(name) for name in given.pose}
+
+    def measure(title: str, source: PairSource) -> None:
+        found = look(source, recognisers, network)
+        for name in recognisers:
+            print_table(title, found, name, console)
+
+    if given.judge:
+        measure(str(given.judge), FolderPairs(given.judge, pre_quantisation=True, labelled=True, raw=True))
+        return
+    if given.photos:
+        with tempfile.TemporaryDirectory() as folder:
+            photos = Photos(last_photos(PHOTOS, given.photos, Path(folder)), None, rig.height_px, rig.width_px)
+            measure("photographs never trained on", RigPairs(
+                rig, TEST_SEED, len(photos), photos, pre_quantisation=True, shots_per_scene=1, raw=True
+            ))  # fmt: skip
+    if given.scenes:
+        measure("built-in scenes", RigPairs(rig, TEST_SEED, given.scenes, pre_quantisation=True, raw=True))
+
+
+if __name__ == "__main__":
+    main()
