@@ -10,7 +10,12 @@ from isp_sim.rigfile import load_rig
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
-torch.set_num_threads(1)  # pytest-xdist already fills the cores
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """pytest-xdist already fills the cores; a command that ran in this process may have asked for more threads, which
+    would then wait for each other in every small operation."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

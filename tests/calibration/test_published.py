@@ -189,8 +189,8 @@ def test_a_camera_that_sees_as_the_eye_does_has_the_matrix_of_xyz(tmp_path):
     ("text", "told"),
     [
         ("{}", "KeyError: 'spectral_data'"),
-        ("[1]", "TypeError"),
-        ("no json", "JSONDecodeError"),
+        ("[1]", "a JSON list; expected an object"),
+        ("no json", "not whole JSON"),
         ('{"spectral_data": {"data": {"main": {"380": [1, 1, 1]}}}}', "KeyError: '390'"),
     ],
 )

@@ -286,7 +286,9 @@ def test_a_csv_names_pairs_and_sessions(captured, tmp_path, capsys):
         rows.append(f"{file},{partner(file)},mine")
     rows.append(f"{tmp_path / 'gone.dng'},{partner(file)},mine")
     (tmp_path / "pairs.csv").write_text("\n".join(rows))
-    assert main([str(tmp_path / "pairs.csv"), "--out", str(tmp_path / "out")]) == SOME_REFUSED
+    asked = [str(tmp_path / "pairs.csv"), "--out", str(tmp_path / "out")]
+    assert main(asked) == 1 and "--anywhere" in capsys.readouterr().err
+    assert main([*asked, "--anywhere"]) == SOME_REFUSED
     said = capsys.readouterr().out
     assert "3 pairs aligned, 1 without partner or refused" in said
     assert "no people are labelled" in said and "--annotations FILE" in said and "data set for models" not in said

@@ -155,11 +155,11 @@ def test_people_cast_a_shadow_of_their_own_size():
 def test_a_scene_that_cannot_be_placed_is_drawn_again_and_counted(monkeypatch):
     draw, calls = layout._draw, []
 
-    def balky(count, stream, daylight, last):
+    def balky(count, stream, daylight, last, behind):
         calls.append(last)
         if len(calls) < 4:
             raise UnplaceableError("a wall")
-        return draw(count, stream, daylight, last)
+        return draw(count, stream, daylight, last, behind)
 
     monkeypatch.setattr(layout, "_draw", balky)
     assert lay_out(0, 1).redrawn == 3
@@ -169,10 +169,10 @@ def test_a_scene_that_cannot_be_placed_is_drawn_again_and_counted(monkeypatch):
 def test_the_last_draw_never_fails(monkeypatch):
     draw = layout._draw
 
-    def refuse_all_but_the_last(count, stream, daylight, last):
+    def refuse_all_but_the_last(count, stream, daylight, last, behind):
         if not last:
             raise UnplaceableError("a wall")
-        return draw(count, stream, daylight, last)
+        return draw(count, stream, daylight, last, behind)
 
     monkeypatch.setattr(layout, "_draw", refuse_all_but_the_last)
     for index in range(5):
@@ -281,7 +281,7 @@ def test_maps_lie_on_the_warped_picture(exlpose):
         assert pair.planes["instances"].shape == pair.well_lit.shape[:2]
         ys, xs = np.nonzero(mask)
         for (x, y, v), radius in zip(person.keypoints, joint_slack(one.build, JOINTS), strict=True):
-            if v == 2:
+            if v == 2 and 0.08 * px_per_m > 1:  # thinner than a pixel, a limb may have none
                 assert np.hypot(xs - x, ys - y).min() <= max(radius * px_per_m, 1.0) + 1
                 inside += 1
     assert inside > 20

@@ -224,7 +224,7 @@ def test_screens_look_at_their_chairs():
     told = 0
     for number in range(4):
         table = m.Materials()
-        shapes = indoor.room("office", table, 12.0, 5.0, streams.generator(number)).add.shapes()
+        shapes = indoor.room("office", table, 12.0, 5.0, False, streams.generator(number)).add.shapes()
         at = shapes.frame[:, :, 3]
         screens = at[table.table()[shapes.material, 0] == m.SCREEN]
         cases = at[np.isclose(shapes.size[:, :3], (0.28, 0.17, 0.012)).all(axis=1)]
