@@ -152,7 +152,7 @@ def test_settings_of_an_isp_before_it_are_chosen_by_the_joints_it_knows():
 def test_files_of_something_else_are_refused(tmp_path):
     with pytest.raises(ValueError, match="not a whole safetensors file"):
         load_movenet(tmp_path / "nothing.safetensors")
-    with pytest.raises(ValueError, match="names None as MoveNet's size"):
+    with pytest.raises(ValueError, match="names '' as MoveNet's size"):
         load_movenet(Path(shipped_weights("thunder")).parent.parent / "pose" / "low_light.safetensors")
 
 
