@@ -1,6 +1,11 @@
 """Things several tests stand on."""
 
+import os
 from pathlib import Path
+
+# As many workers as cores, and commands that they start: a thread that spins for another one keeps it from running.
+# Read when torch is imported, here and in every process that a test starts.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import pytest
 import torch
