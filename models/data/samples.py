@@ -115,8 +115,7 @@ class FolderPairs:
             raise ValueError(f"{folder}: holds no {ANNOTATIONS}/*WL.json; expected ExLPose's layout")
         self.folder, self._semantic, self._raw = folder, semantic, raw
         self._how = _how(load_rig(str(folder / "rig.yaml"))) if pre_quantisation else None
-        raws = pre_quantisation or raw
-        self._records = {Path(one.dark).name: one for one in read_manifest(folder)} if raws else {}
+        self._records = {Path(one.dark).name: one for one in read_manifest(folder)} if pre_quantisation or raw else None
         partners = {shot_of(path.name): path.name for path in sorted((folder / "dark").glob("*.png"))}
         self._pairs: list[tuple[str, str, float, LabelledImage]] = []
         for file in files:
@@ -149,22 +148,18 @@ class FolderPairs:
             raise ValueError(f"{self.folder / 'dark' / dark}: {low.shape[:2]} px, its partner has {well.shape[:2]}")
         check_size(self.folder / "bright" / bright, image.size, (well.shape[1], well.shape[0]))
         developed, raw = None, None
-        if self._records:
-            record = self._record(dark)
-            whole = read_dng(self.folder / str(record.raw_dark))
+        if self._records is not None:
+            record = self._records.get(dark)
+            if record is None or record.raw_dark is None:
+                raise ValueError(f"{self.folder / 'manifest.jsonl'}: has no raw_dark for {dark}, expected its raw")
+            whole = read_dng(self.folder / record.raw_dark)
             developed = before_8_bits(whole, *self._how, record) if self._how else None
-            raw = raw_of(whole, record) if self._raw else None
+            raw = raw_of(whole, record, self.folder / record.raw_dark) if self._raw else None
         return [PairSample(bright, low, well, image.people, split_of(gain_db), developed, self._classes(bright), raw)]
 
     def _classes(self, bright: str) -> np.ndarray | None:
         path = self.folder / "semantic" / bright
         return read_picture(path, cv2.IMREAD_GRAYSCALE) if self._semantic and path.is_file() else None
-
-    def _record(self, dark: str) -> PairRecord:
-        record = self._records.get(dark)
-        if record is None or record.raw_dark is None:
-            raise ValueError(f"{self.folder / 'manifest.jsonl'}: has no raw_dark for {dark}, expected its raw")
-        return record
 
 
 class RigPairs:
@@ -223,7 +218,7 @@ class RigPairs:
                 split_of(pair.shot.well_lit_gain_db),
                 before_8_bits(pair.low_light_raw, *_how(rig), pair) if self.pre_quantisation else None,
                 pair.planes.get("semantic"),
-                raw_of(pair.low_light_raw, pair) if self.raw else None,
+                raw_of(pair.low_light_raw, pair, pair.scene) if self.raw else None,
             )
             for pair in camera.shoot(scene, shots, self.seed)
         ]
@@ -338,14 +333,19 @@ def before_8_bits(
     return np.asarray(unclipped_srgb(LinearRgb(torch.from_numpy(light))))
 
 
-def raw_of(raw: Raw, pair: Pair | PairRecord) -> Raw:
+def raw_of(raw: Raw, pair: Pair | PairRecord, name: object) -> Raw:
     """A low-light raw on its pair's pixels.
+
+    Args:
+        raw: of the low-light arm.
+        pair: its crop and the arm whose pixels were kept.
+        name: of the raw, for the sentence.
 
     Raises:
         ValueError: the pair lies on the well-lit arm's pixels, where the low-light mosaic is warped.
     """
     if pair.onto != "low_light":
-        raise ValueError(f"pair on the pixels of arm {pair.onto}: a mosaic cannot be warped; expected low_light")
+        raise ValueError(f"{name}: its pair is on arm {pair.onto}; a mosaic is not warped, expected low_light")
     return cropped(raw, *pair.crop)
 
 

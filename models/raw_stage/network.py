@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from isp_sim.isp.develop import balance
 from isp_sim.isp.operators import colour_matrix, white_balance
 from isp_sim.raw import Raw, normalise
-from isp_sim.units import LinearRgb, Mosaic
+from isp_sim.units import LinearRgb
 
 LEVEL = 0.133
 """Mean of the scaled mosaic: sRGB 0.4, what Lee et al. (CVPR 2023) bring low-light pictures to."""
@@ -152,8 +152,3 @@ def restore(network: RawNet, raw: Raw) -> LinearRgb:
     with torch.inference_mode():
         light = network(as_input(raw).to(device))
     return LinearRgb(light.flip(FLIPS[raw.cfa]))
-
-
-def mosaic_of(raw: Raw) -> Mosaic:
-    """A raw's mosaic as the stage sees it, for pictures of what it does."""
-    return Mosaic(as_input(raw).mosaic)

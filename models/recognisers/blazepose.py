@@ -7,7 +7,6 @@ under Apache-2.0; batch norms are folded into the convolutions. `blazepose.md` s
 published graph is left out; `models.recognisers.convert` makes them.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.engine.weights_file import fill, read_tensors
+from models.engine.weights_file import described, fill, read_tensors
 from models.recognisers.movenet import InvertedResidual, SameConv2d
 
 BLAZEPOSE_NAME = "blazepose-full"
@@ -94,7 +93,7 @@ class Separable(nn.Module):
 
 
 class BlazePose(nn.Module):
-    """One person's landmarks from a square picture with the person in its middle, 3.4 M parameters."""
+    """One person's landmarks from a square picture with the person in its middle, 3.03 M parameters."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -168,7 +167,7 @@ def load_blazepose(path: Path = BLAZEPOSE) -> BlazePose:
         ValueError: no such file, not safetensors, or not BlazePose's.
     """
     tensors, metadata = read_tensors(path)
-    if json.loads(metadata.get("network", "{}")).get("blazepose") != "full":
+    if described(metadata, "network", path).get("blazepose") != "full":
         raise ValueError(f"{path}: not BlazePose by its metadata; expected what models.recognisers.convert wrote")
     with torch.random.fork_rng(devices=[]):
         network = BlazePose()

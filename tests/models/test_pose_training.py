@@ -546,3 +546,9 @@ def test_a_picture_before_quantisation_lies_on_its_pairs_pixels_whichever_arm_wa
     assert measured.pre_quantisation.shape == (height - 12, width - 16, 3)
     there = as_shot.pre_quantisation[8 : 8 + height - 12, 4 : 4 + width - 16]  # 4 to the right, 2 up: whole pixels
     assert np.abs(measured.pre_quantisation - there).max() < 1e-3
+    with pytest.raises(ValueError, match=r"raw/.*\.dng: its pair is on arm well_lit"):
+        FolderPairs(folder, raw=True).group(0)
+    (folder / "manifest.jsonl").write_text("")  # lines that are gone are told, not taken for "no raw was asked for"
+    for asked in ({"pre_quantisation": True}, {"raw": True}):
+        with pytest.raises(ValueError, match=r"manifest\.jsonl: has no raw_dark for"):
+            FolderPairs(folder, **asked).group(0)

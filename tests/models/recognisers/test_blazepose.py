@@ -9,6 +9,7 @@ import torch
 from safetensors.numpy import load_file
 
 from models.data.normalisation import LOW, WELL
+from models.engine.weights_file import write_tensors
 from models.recognisers import convert, tensorflow_lite
 from models.recognisers.blazepose import BLAZEPOSE, KEYPOINTS, SIDE, STRIDE, Landmarks, load_blazepose
 from models.recognisers.decoding import decode, mirrored, pick
@@ -167,3 +168,10 @@ def test_a_file_that_is_not_blazeposes_gets_one_sentence(published, tmp_path, ca
         tensorflow_lite.convert(tmp_path, tmp_path / "out")
     assert convert.main(["--blazepose", "--package", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     assert "Traceback" not in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_weights_that_do_not_say_what_they_are_get_one_sentence(tmp_path):
+    for text, told in (("{", "not whole JSON"), ("{}", "not BlazePose by its metadata")):
+        write_tensors(tmp_path / "odd.safetensors", {}, {"network": text})
+        with pytest.raises(ValueError, match=rf"odd\.safetensors: .*{told}"):
+            load_blazepose(tmp_path / "odd.safetensors")
