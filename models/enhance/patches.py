@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isp_sim import streams
 from models.data.normalisation import NormalisationName, normalise
+from models.data.patches import patch_batches
 from models.data.samples import PairSample, PairSource
-from models.engine.distributed import order_of_epoch
 from models.enhance.networks.sllen_losses import VOID
 
 
@@ -53,20 +52,13 @@ class Patches:
 
     def __call__(self, epoch: int) -> Iterator[tuple[float, PatchBatch]]:
         """The epoch's batches, each with the share of the groups that are used up."""
-        order = order_of_epoch(len(self.source), self.seed, epoch, self.rank, self.processes)
-        waiting: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-        number = 0
-        for place, group in enumerate(order):
-            stream = streams.generator(self.seed, "patches", epoch, group)
-            for shot in self.source.group(group):
-                waiting += self.patches(shot, stream)
-            while len(waiting) >= self.batch:
-                chosen, waiting = waiting[: self.batch], waiting[self.batch :]
-                low, well, classes = (torch.from_numpy(np.stack(planes)) for planes in zip(*chosen, strict=True))
-                key = (self.seed, epoch, number)
-                share = (place + 1) / len(order)
-                yield share, PatchBatch(low.to(self.device), well.to(self.device), classes.to(self.device), key)
-                number += 1
+        drawn = patch_batches(
+            self.source, self.patches, self.batch, "patches", self.seed, epoch, self.rank, self.processes
+        )
+        for number, (share, chosen) in enumerate(drawn):
+            low, well, classes = (torch.from_numpy(np.stack(planes)) for planes in zip(*chosen, strict=True))
+            key = (self.seed, epoch, number)
+            yield share, PatchBatch(low.to(self.device), well.to(self.device), classes.to(self.device), key)
 
     def patches(self, shot: PairSample, stream: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Patches of one shot: low-light, well-lit, classes, each mirrored or not on each axis.

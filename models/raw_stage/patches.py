@@ -7,9 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isp_sim import streams
+from models.data.patches import patch_batches
 from models.data.samples import PairSample, PairSource
-from models.engine.distributed import order_of_epoch
 from models.raw_stage.network import FLIPS, RawInput, as_input
 
 
@@ -50,21 +49,18 @@ class Patches:
 
     def __call__(self, epoch: int) -> Iterator[tuple[float, RawPatches]]:
         """The epoch's batches, each with the share of the groups that are used up."""
-        order = order_of_epoch(len(self.source), self.seed, epoch, self.rank, self.processes)
-        waiting: list[RawPatches] = []
+        drawn = patch_batches(
+            self.source, self.patches, self.batch, "raw patches", self.seed, epoch, self.rank, self.processes
+        )
         some = False
-        for place, group in enumerate(order):
-            stream = streams.generator(self.seed, "raw patches", epoch, group)
-            for shot in self.source.group(group):
-                waiting += self.patches(shot, stream)
-            while len(waiting) >= self.batch:
-                chosen, waiting = waiting[: self.batch], waiting[self.batch :]
-                low = RawInput.joined([patch.low_light for patch in chosen]).to(self.device)
-                well = torch.cat([patch.well_lit for patch in chosen]).to(self.device)
-                yield (place + 1) / len(order), RawPatches(low, well)
-                some = True
+        for share, chosen in drawn:
+            low = RawInput.joined([patch.low_light for patch in chosen]).to(self.device)
+            well = torch.cat([patch.well_lit for patch in chosen]).to(self.device)
+            yield share, RawPatches(low, well)
+            some = True
         if not some:
-            raise ValueError(f"fewer than {self.batch} patches of {self.side} px in {len(order)} groups of pairs")
+            groups = len(self.source) // self.processes
+            raise ValueError(f"fewer than {self.batch} patches of {self.side} px in {groups} groups of pairs")
 
     def patches(self, shot: PairSample, stream: np.random.Generator) -> list[RawPatches]:
         """Patches of one shot, each mirrored or not on each axis; none of a picture that is smaller than a patch.
