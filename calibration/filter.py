@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from isp_sim.command_line import run
+from isp_sim.command_line import add_anywhere, run
 
 
 def parser(prog: str = "python -m calibration.filter") -> argparse.ArgumentParser:
@@ -22,9 +22,7 @@ def parser(prog: str = "python -m calibration.filter") -> argparse.ArgumentParse
         "let gain and exposure bring both arms well above black.",
     )
     parser.add_argument("pairs", nargs="?", type=Path, help="CSV of pairs of DNG")
-    parser.add_argument(
-        "--anywhere", action="store_true", help="the CSV may name files outside its own folder, to which it is confined"
-    )
+    add_anywhere(parser)
     parser.add_argument("--rig", default="exlpose-small", help="rig file that is extended [%(default)s]")
     parser.add_argument("--name", help="of the new rig [<rig>-filter]")
     parser.add_argument("--seed", type=int, default=0, help="of the simulated frames [%(default)s]")

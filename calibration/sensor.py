@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isp_sim.command_line import run
+from isp_sim.command_line import add_anywhere, run
 from isp_sim.progress import Progress
 
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ def parser(prog: str = "python -m calibration.sensor") -> argparse.ArgumentParse
     )
     parser.add_argument("--cfa", default="", help="colours of the 2×2 tile of pictures, such as RGGB [monochrome]")
     parser.add_argument("--bits", type=int, help="of the ADC, for a CSV [the fewest that hold the brightest flat]")
-    parser.add_argument(
-        "--anywhere", action="store_true", help="a list may name files outside its own folder, to which it is confined"
-    )
+    add_anywhere(parser)
     parser.add_argument(
         "--like", default="ideal", help="sensor whose figures stand where nothing is measured [%(default)s]"
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, get_args
 
 from isp_sim import generate, generate_options
 from isp_sim.choices import Subset
-from isp_sim.command_line import run
+from isp_sim.command_line import add_anywhere, run
 from isp_sim.progress import Progress
 
 if TYPE_CHECKING:
@@ -88,9 +88,7 @@ def parser(prog: str = "python -m capture.align") -> argparse.ArgumentParser:
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     """Labels, the data set's names, and how the run goes."""
-    parser.add_argument(
-        "--anywhere", action="store_true", help="a CSV may name files outside its own folder, to which it is confined"
-    )
+    add_anywhere(parser)
     parser.add_argument(
         "--annotations",
         type=Path,

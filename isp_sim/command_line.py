@@ -24,6 +24,13 @@ class Stopped(KeyboardInterrupt):
     """A signal has come that ends the command."""
 
 
+def add_anywhere(parser: argparse.ArgumentParser) -> None:
+    """The option `--anywhere`, of commands that read lists of files (`files.listed`)."""
+    parser.add_argument(
+        "--anywhere", action="store_true", help="a list may name files outside its own folder, to which it is confined"
+    )
+
+
 def run(
     parser: argparse.ArgumentParser,
     work: Callable[[argparse.Namespace], int],

@@ -6,6 +6,7 @@ A test holds the names against the dictionaries they are keys of.
 import argparse
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 TRUST = "ISP_SIM_TRUST"
 """Variable of the environment, and so of every process that a command starts: `1` lets network files run."""
@@ -15,6 +16,8 @@ POSE = "movenet-thunder"
 """What evaluate scores where nothing is named: of the networks that come along, the best reader of people."""
 LEARN_POSE = "movenet-lightning"
 """What train_isp and tune_isp put behind an ISP where nothing is named: a public network, thrice as fast as Thunder."""
+JUDGE_SEED = 900_001
+"""Of the built-in scenes that judge while a training goes on; added to the training's own seed."""
 TEST_SEED = 31
 """Of the built-in test set's scenes and noise; no training that comes with the package uses it."""
 
@@ -36,6 +39,26 @@ ENHANCERS = ("gladnet", "sllen", "zero-dce", "zero-dce++", "sci", "sdag")
 SLLEN_PARTS = ("attention", "modulation", "fusion", "alternating")
 SEARCHES = {"cma": "CMA-ES", "gradient": "gradient"}
 """Of `models.tuning.search`, with their names in a report."""
+
+
+def add_training(parser: argparse.ArgumentParser, seeded: str, out: str | None = None, named: str = "") -> None:
+    """What every training's command line has: how long, by which rig and seed, on what, where, and whether it goes on.
+
+    Args:
+        parser: of the command line.
+        seeded: what the seed draws, for the help.
+        out: the folder where none is given; None: the command names it.
+        named: in that case how.
+    """
+    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
+    parser.add_argument("--rig", default="exlpose-small", help="rig that shoots if there is no --data [%(default)s]")
+    parser.add_argument("--seed", type=int, default=0, help=f"of {seeded} [%(default)s]")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
+    where = named or "%(default)s"
+    parser.add_argument(
+        "--out", type=Path, default=Path(out) if out else None, help=f"folder of the training [{where}]"
+    )
+    parser.add_argument("--resume", action="store_true", help="go on with a training that was stopped")
 
 
 class _Trust(argparse.Action):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isp_sim.command_line import run
-from models.choices import DETECTOR, WEIGHTS
+from models.choices import DETECTOR, WEIGHTS, add_training
 
 if TYPE_CHECKING:
     from models.runs.detector_training import DetectorRecipe
@@ -28,18 +28,13 @@ def parser(prog: str = "python -m models.train_detector") -> argparse.ArgumentPa
         epilog="then: isp-sim evaluate --boxes detected --detector out/detector/weights.safetensors",
     )
     parser.add_argument("--recipe", default="quick", help=f"{', '.join(KNOWN)}, or a YAML file [%(default)s]")
-    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
     parser.add_argument(
         "--data", type=Path, action="append", help="folder in ExLPose's layout (isp_sim.generate's); may be repeated"
     )
     parser.add_argument(
         "--start-from", default=DETECTOR, help="movenet-multipose, or weights of this command [%(default)s]"
     )
-    parser.add_argument("--rig", default="exlpose-small", help="rig that shoots if there is no --data [%(default)s]")
-    parser.add_argument("--seed", type=int, default=0, help="of order, windows and scenes [%(default)s]")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
-    parser.add_argument("--out", type=Path, default=Path("out/detector"), help="folder of the training [%(default)s]")
-    parser.add_argument("--resume", action="store_true", help="go on with a training that was stopped")
+    add_training(parser, "order, windows and scenes", "out/detector")
     return parser
 
 

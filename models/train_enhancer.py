@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isp_sim.command_line import run
-from models.choices import ENHANCERS, SLLEN_PARTS, WEIGHTS
+from models.choices import ENHANCERS, JUDGE_SEED, SLLEN_PARTS, WEIGHTS, add_training
 
 if TYPE_CHECKING:
     from models.data.samples import PairSource
     from models.enhance.networks.sdag import Sdag, Stem
     from models.enhance.recipe import EnhancerRecipe
-
-JUDGE_SEED = 900_001
-"""Of the built-in scenes that judge while training goes on; added to the training's own seed."""
 
 
 def parser(prog: str = "python -m models.train_enhancer") -> argparse.ArgumentParser:
@@ -32,10 +29,8 @@ def parser(prog: str = "python -m models.train_enhancer") -> argparse.ArgumentPa
     )
     parser.add_argument("--model", choices=ENHANCERS, default="gladnet", help="what is trained [%(default)s]")
     parser.add_argument("--recipe", default="quick", help="quick, full (as published), or a YAML file [%(default)s]")
-    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
     parser.add_argument("--data", type=Path, action="append", help="folder in ExLPose's layout; may be repeated")
     parser.add_argument("--judge", type=Path, help="folder whose PSNR and SSIM are logged [built-in, another seed]")
-    parser.add_argument("--rig", default="exlpose-small", help="rig that shoots if there is no --data [%(default)s]")
     parser.add_argument("--guidance", choices=("sdag",), help="added to the losses of zero-dce, zero-dce++, sci")
     parser.add_argument(
         "--sdag", type=Path, default=Path("out/sdag") / WEIGHTS, help="trained guidance network [%(default)s]"
@@ -46,10 +41,7 @@ def parser(prog: str = "python -m models.train_enhancer") -> argparse.ArgumentPa
     )
     parser.add_argument("--semantic-data", type=Path, help="VOC-style folder for SLLEN's segmenter [the pairs' maps]")
     parser.add_argument("--semantic-darken", type=float, default=0.0, help="EV its pictures lose [%(default)s]")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, order, patches and scenes [%(default)s]")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
-    parser.add_argument("--out", type=Path, help="folder of the training [out/<model>, out/<model>+sdag]")
-    parser.add_argument("--resume", action="store_true", help="go on with a training that was stopped")
+    add_training(parser, "weights, order, patches and scenes", named="out/<model>, out/<model>+sdag")
     return parser
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isp_sim.command_line import run
-from models.choices import FLIPS, LEARN_POSE, TEST_SEED, add_trust
+from models.choices import FLIPS, LEARN_POSE, TEST_SEED, add_training, add_trust
 
 if TYPE_CHECKING:
     from models.data.samples import PairSource
@@ -52,8 +52,6 @@ def parser(prog: str = "python -m models.train_isp") -> argparse.ArgumentParser:
     parser.add_argument(
         "--judge", type=Path, help="folder of held-out pairs with labelled people [built-in scenes of another seed]"
     )
-    parser.add_argument("--rig", default="exlpose-small", help="rig that shoots if there is no --data [%(default)s]")
-    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
     parser.add_argument("--flip", choices=FLIPS, default="none", help="test of the table [%(default)s]")
     parser.add_argument("--full-grid", action="store_true", help="the oracle tries 81 settings a picture instead of 25")
     parser.add_argument(
@@ -62,11 +60,8 @@ def parser(prog: str = "python -m models.train_isp") -> argparse.ArgumentParser:
         default=0,
         help="steps of gradient refinement on each picture, a second oracle [%(default)s]",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of weights, order, crops and scenes [%(default)s]")
     add_trust(parser)
-    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
-    parser.add_argument("--out", type=Path, default=Path("out/isp"), help="folder of the training [%(default)s]")
-    parser.add_argument("--resume", action="store_true", help="go on with a training that was stopped")
+    add_training(parser, "weights, order, crops and scenes", "out/isp")
     return parser
 
 

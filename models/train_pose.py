@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isp_sim.command_line import run
-from models.choices import VARIANTS, WEIGHTS
+from models.choices import JUDGE_SEED, VARIANTS, WEIGHTS, add_training
 
 if TYPE_CHECKING:
     from models.runs.pose_training import PoseRecipe
 
 KNOWN = {name: f"pose-{name}.yaml" for name in ("quick", "lightning", "exlpose")}
 """Recipes that come with the package."""
-VALIDATION_SEED = 900_001
-"""Of the built-in scenes that judge while training goes on; added to the training's own seed."""
 
 
 def parser(prog: str = "python -m models.train_pose") -> argparse.ArgumentParser:
@@ -31,18 +29,13 @@ def parser(prog: str = "python -m models.train_pose") -> argparse.ArgumentParser
     )
     parser.add_argument("--recipe", default="quick", help=f"{', '.join(KNOWN)}, or a YAML file [%(default)s]")
     parser.add_argument("--variant", choices=VARIANTS, help="instead of the recipe's")
-    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
     parser.add_argument(
         "--data", type=Path, action="append", help="folder in ExLPose's layout (isp_sim.generate's); may be repeated"
     )
     parser.add_argument("--start-from", type=Path, help="weights (.safetensors) of an earlier training to start with")
     parser.add_argument("--judge", type=Path, help="folder whose AP is logged [built-in scenes of another seed]")
-    parser.add_argument("--rig", default="exlpose-small", help="rig that shoots if there is no --data [%(default)s]")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, order, crops and scenes [%(default)s]")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
     parser.add_argument("--workers", type=int, default=1, help="processes that read and crop [%(default)s]")
-    parser.add_argument("--out", type=Path, help="folder of the training [out/pose-<variant>]")
-    parser.add_argument("--resume", action="store_true", help="go on with a training that was stopped")
+    add_training(parser, "weights, order, crops and scenes", named="out/pose-<variant>")
     return parser
 
 
@@ -81,7 +74,7 @@ def work(args: argparse.Namespace) -> int:
     if args.judge:
         judge = FolderPairs(args.judge, labelled=True)
     elif recipe.validation_scenes:
-        judge = RigPairs(rig, args.seed + VALIDATION_SEED, recipe.validation_scenes)
+        judge = RigPairs(rig, args.seed + JUDGE_SEED, recipe.validation_scenes)
     out = args.out or Path("out") / f"pose-{recipe.variant}"
     train(recipe, source, judge, out, device, args.workers, args.resume, about, console, args.start_from)
     if leads():

@@ -9,12 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from isp_sim.command_line import run
-from models.choices import WEIGHTS
+from models.choices import JUDGE_SEED, WEIGHTS, add_training
 
 KNOWN = {"quick": "raw-stage-quick.yaml", "full": "raw-stage.yaml"}
 """Recipes that come with the package."""
-JUDGE_SEED = 900_001
-"""Of the built-in scenes that judge while training goes on; added to the training's own seed."""
 
 
 def parser(prog: str = "python -m models.train_raw_stage") -> argparse.ArgumentParser:
@@ -26,14 +24,9 @@ def parser(prog: str = "python -m models.train_raw_stage") -> argparse.ArgumentP
         epilog="example: %(prog)s --recipe full --data out/exlpose-small",
     )
     parser.add_argument("--recipe", default="quick", help=f"{', '.join(KNOWN)}, or a YAML file [%(default)s]")
-    parser.add_argument("--epochs", type=int, help="instead of the recipe's")
     parser.add_argument("--data", type=Path, action="append", help="isp_sim.generate's folder; may be repeated")
     parser.add_argument("--judge", type=Path, help="folder whose PSNR and SSIM are logged [built-in, another seed]")
-    parser.add_argument("--rig", default="exlpose-small", help="rig that shoots if there is no --data [%(default)s]")
-    parser.add_argument("--seed", type=int, default=0, help="of weights, order, patches and scenes [%(default)s]")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
-    parser.add_argument("--out", type=Path, default=Path("out/raw-stage"), help="folder of the training [%(default)s]")
-    parser.add_argument("--resume", action="store_true", help="go on with a training that was stopped")
+    add_training(parser, "weights, order, patches and scenes", "out/raw-stage")
     return parser
 
 
