@@ -12,7 +12,7 @@ share of the distance from Lee's scaling to the well-lit picture, with its 95 % 
 
 import argparse
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -21,8 +21,6 @@ from rich.console import Console
 from rich.table import Table
 from shipped_pose import HELD_OUT, PHOTOS, last_photos
 
-from isp_sim import streams
-from isp_sim.annotation_files import SPLITS
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes.photos import Photos
 from models.choices import TEST_SEED
@@ -33,12 +31,11 @@ from models.raw_stage.stage import load_stage, restored
 from models.recognisers.inference import detect, detect_in
 from models.recognisers.loading import MOVENETS, load_recogniser
 from models.recognisers.recogniser import Recogniser
-from models.scoring.pck import near_and_labelled
+from models.scoring.over_scenes import drawn_pck
+from models.scoring.poses import LOW_SPLITS, Poses
 
 Develop = Callable[[PairSample], np.ndarray]
 """A shot → what the network sees, float32 `(height, width, 3)`, 1 is white."""
-Hits = dict[str, dict[tuple[str, ...], np.ndarray]]
-"""Of each split, by scene: joints found, joints labelled."""
 LEE, STAGE, TOP = "8 bits, mean 0.4 (Lee)", "raw stage", "well-lit picture"
 
 
@@ -78,64 +75,45 @@ def rows(network: RawNet) -> dict[str, Develop]:
     }
 
 
-def look(source: PairSource, recognisers: dict[str, Recogniser], network: RawNet) -> dict[tuple[str, str], Hits]:
-    """Joints found by each network under each row, shot by shot: a shot is developed once for all networks."""
-    found: dict[tuple[str, str], Hits] = {}
-
-    def count(key: tuple[str, str], shot: PairSample, seen: list) -> None:  # type: ignore[type-arg]
-        near, labelled = near_and_labelled(shot.labelled, seen, 0.2)
-        for split in (shot.split, "LL-A"):
-            scenes = found.setdefault(key, {}).setdefault(split, {})
-            scenes.setdefault(scene_of(shot.name), np.zeros(2))[:] += near, labelled
-
+def look(source: PairSource, recognisers: dict[str, Recogniser], network: RawNet) -> dict[tuple[str, str], Poses]:
+    """Poses by row and network, shot by shot: a shot is developed once for all networks."""
+    found: dict[tuple[str, str], Poses] = {}
     for shot in shots(source, shown=True):
-        if not shot.labelled:
+        if not (people := shot.labelled):
             continue
         for row, develop in rows(network).items():
             picture = np.ascontiguousarray(develop(shot), np.float32)
             for name, recogniser in recognisers.items():
-                count((row, name), shot, detect_in(recogniser, [picture], shot.labelled, LOW, "none"))
+                seen = detect_in(recogniser, [picture], people, LOW, "none")
+                found.setdefault((row, name), Poses()).add_low_light(shot.split, shot.name, people, seen)
         for name, recogniser in recognisers.items():
-            count((TOP, name), shot, detect(recogniser, shot.well_lit, shot.labelled, WELL, "none"))
+            seen = detect(recogniser, shot.well_lit, people, WELL, "none")
+            found.setdefault((TOP, name), Poses()).add_low_light(shot.split, shot.name, people, seen)
     return found
 
 
-def drawn(hits: Iterable[np.ndarray], scenes: int, draws: int = 2000) -> np.ndarray:
-    """PCK of bootstrap samples over scenes: the same scenes for every row."""
-    stream = streams.generator(0, "raw stage over scenes")
-    table = np.array(list(hits))
-    weights = np.array([np.bincount(stream.integers(scenes, size=scenes), minlength=scenes) for _ in range(draws)])
-    sums = weights @ table
-    return 100 * sums[:, 0] / sums[:, 1].clip(1)
-
-
-def print_table(title: str, found: dict[tuple[str, str], Hits], name: str, console: Console) -> None:
+def print_table(title: str, found: dict[tuple[str, str], Poses], name: str, console: Console) -> None:
     """One network's rows."""
     table = Table(title=f"{title}, {name}: PCK@0.2")
-    for heading in ("", *SPLITS, "of the way on LL-A (95 %)", f"{STAGE} − this, LL-A (95 %)"):
+    for heading in ("", *LOW_SPLITS, "of the way on LL-A (95 %)", f"{STAGE} − this, LL-A (95 %)"):
         table.add_column(heading, justify="left" if not heading else "right")
-    samples = {
-        row: drawn(hits["LL-A"].values(), len(hits["LL-A"])) for (row, who), hits in found.items() if who == name
+    poses = {row: some for (row, who), some in found.items() if who == name}
+    drawn = {
+        split: dict(zip(poses, drawn_pck([one.joints(split) for one in poses.values()], scene_of).T, strict=True))
+        for split in LOW_SPLITS
+        if next(iter(poses.values())).truth[split]
     }
-    for row, values in samples.items():
-        hits = found[row, name]
-        cells = []
-        for split in SPLITS:
-            if split not in hits:
-                cells.append("")
-                continue
-            near, labelled = np.sum(list(hits[split].values()), axis=0)
-            spread = drawn(hits[split].values(), len(hits[split])).std()
-            cells.append(f"{100 * near / labelled:.1f} ± {spread:.1f}")
-        way = 100 * (values - samples[LEE]) / (samples[TOP] - samples[LEE])
-        ahead = samples[STAGE] - values
-        table.add_row(row, *cells, _interval(way, ".0f", " %"), _interval(ahead, "+.1f"))
+    all_splits = drawn["LL-A"]
+    for row in poses:
+        cells = [f"{drawn[s][row][0]:.1f} ± {drawn[s][row][1:].std():.1f}" if s in drawn else "" for s in LOW_SPLITS]
+        way = 100 * (all_splits[row] - all_splits[LEE]) / (all_splits[TOP] - all_splits[LEE])
+        table.add_row(row, *cells, _interval(way, ".0f", " %"), _interval(all_splits[STAGE] - all_splits[row], "+.1f"))
     console.print(table)
 
 
 def _interval(values: np.ndarray, form: str, unit: str = "") -> str:
-    low, middle, high = np.percentile(values, (2.5, 50, 97.5))
-    return f"{middle:{form}}{unit} ({low:{form}} … {high:{form}})"
+    low, high = np.percentile(values[1:], (2.5, 97.5))
+    return f"{values[0]:{form}}{unit} ({low:{form}} … {high:{form}})"
 
 
 def main() -> None:

@@ -24,9 +24,8 @@ from models.recognisers.loading import LOW_LIGHT, PUBLIC, load_recogniser
 from models.recognisers.recogniser import Recogniser
 from models.runs.evaluation import score_table
 from models.scoring.average_precision import Protocol
-from models.scoring.pck import near_and_labelled
-from models.scoring.poses import Poses, find_poses
-from models.tuning.verdict import paired
+from models.scoring.over_scenes import drawn_pck
+from models.scoring.poses import find_poses
 
 PHOTOS = Path("../shared/data/photos/lspet")
 HELD_OUT = 300
@@ -52,21 +51,9 @@ def measure(title: str, source: PairSource, networks: dict[str, Recogniser], fli
     first, *others = found
     for other in others:
         for split in ("LL-A", "WL"):
-            ahead, error = pck_difference(found[first], found[other], split)
+            gains = np.subtract(*drawn_pck([found[one].joints(split) for one in (first, other)], scene_of).T)
+            ahead, error = gains[0], np.nanstd(gains[1:])
             console.print(f"{title}, PCK@0.2 of {first} − {other}, {split}: {ahead:+.1f} ± {error:.1f} over scenes")
-
-
-def pck_difference(ours: Poses, theirs: Poses, split: str) -> tuple[float, float]:
-    """Difference of two PCK over the same joints, and its standard error over scenes; see `verdict.paired`."""
-    scenes: dict[tuple[str, ...], np.ndarray] = {}
-    for name, people in ours.truth[split].items():
-        (a, joints), (b, same) = (near_and_labelled(people, one.found[split][name], 0.2) for one in (ours, theirs))
-        if joints != same:
-            raise ValueError("two networks that know different joints: their PCK cannot be compared")
-        scenes[scene_of(name)] = scenes.get(scene_of(name), np.zeros(3, int)) + np.array([a, b, joints])
-    # A joint's share is its scene's: the error depends on each scene's sum alone.
-    hits = [(np.full(n, 100 * a / n), np.full(n, 100 * b / n)) for a, b, n in scenes.values() if n]
-    return paired([a for a, _ in hits], [b for _, b in hits])
 
 
 def main() -> None:

@@ -122,28 +122,35 @@ def _named(
     return names, list(dict.fromkeys(scene_of(name) for name in names))
 
 
-def pck_gain(ours: Joints, theirs: Joints, scene_of: Callable[[str], Hashable]) -> tuple[float, float, float]:
-    """By how much one PCK exceeds another, and the ends of its 95 % interval: scenes drawn anew, the same for both.
+def drawn_pck(several: Sequence[Joints], scene_of: Callable[[str], Hashable]) -> Float[np.ndarray, "1+draws networks"]:
+    """PCK of several networks over the same joints, then with scenes drawn anew, the same for all of them.
 
     Args:
-        ours: joints of each picture.
-        theirs: over the same pictures.
+        several: joints of each picture, of each network.
         scene_of: a picture's scene, by its name.
 
     Raises:
-        ValueError: other pictures, or other labelled joints: the two networks do not know the same.
+        ValueError: other pictures, or other labelled joints: the networks do not know the same.
     """
-    if ours.keys() != theirs.keys() or any(ours[name][1] != theirs[name][1] for name in ours):
-        raise ValueError("two PCK over other joints: expected the same pictures and networks that know the same joints")
-    number = {scene: n for n, scene in enumerate(dict.fromkeys(map(scene_of, ours)))}
-    sums = np.zeros((len(number), 3))
-    for name, (near, labelled) in ours.items():
-        sums[number[scene_of(name)]] += near, theirs[name][0], labelled
+    first, *others = several
+    for other in others:
+        if first.keys() != other.keys() or any(first[name][1] != other[name][1] for name in first):
+            raise ValueError("PCK over other joints: expected the same pictures and networks that know the same joints")
+    number = {scene: n for n, scene in enumerate(dict.fromkeys(map(scene_of, first)))}
+    sums = np.zeros((len(number), len(several) + 1))
+    for name, (_, labelled) in first.items():
+        sums[number[scene_of(name)]] += *(one[name][0] for one in several), labelled
     drawn = streams.generator(0, "bootstrap over scenes").multinomial(
         len(sums), np.full(len(sums), 1 / len(sums)), GAIN_RESAMPLES
     )
     each = np.vstack([sums.sum(axis=0), drawn @ sums])
-    gains = 100 * (each[:, 0] - each[:, 1]) / each[:, 2]
+    found: Float[np.ndarray, "1+draws networks"] = 100 * each[:, :-1] / each[:, -1:]
+    return found
+
+
+def pck_gain(ours: Joints, theirs: Joints, scene_of: Callable[[str], Hashable]) -> tuple[float, float, float]:
+    """By how much one PCK exceeds another, and the ends of its 95 % interval over scenes; see `drawn_pck`."""
+    gains = np.subtract(*drawn_pck([ours, theirs], scene_of).T)
     low, high = np.nanquantile(gains[1:], (0.025, 0.975)).tolist()
     return float(gains[0]), low, high
 
