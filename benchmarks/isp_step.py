@@ -25,10 +25,11 @@ from torch import Tensor
 from isp_sim.isp.pipeline import Pipeline
 from models.engine.distributed import pick_device
 from models.isp.learned import LearnedIsp
-from models.isp.learner import IspLearner, LowLightBatch, pose_loss
+from models.isp.learner import IspLearner, LowLightBatch
 from models.isp.predictor import Predictor
 from models.pose.network import SIZES, Cpn
 from models.recognisers.loading import MOVENETS, movenet, of_ours
+from models.recognisers.losses import pose_loss
 from models.recognisers.recogniser import Recogniser
 
 PICTURES, HEIGHT, WIDTH = 8, 1200, 1920

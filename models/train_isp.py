@@ -114,10 +114,11 @@ def sources(args: argparse.Namespace, raw: bool) -> "tuple[PairSource, PairSourc
 def _after_stage(args: argparse.Namespace, about: dict[str, object]) -> "Callable[[PairSource], PairSource]":
     """What puts the raw stage of `--raw-stage` between a source and the ISP."""
     from models.engine.distributed import pick_device
+    from models.engine.weights_file import digest
     from models.raw_stage.stage import RestoredPairs, load_stage
 
-    about["raw_stage"] = str(args.raw_stage)
     network = load_stage(args.raw_stage, pick_device(args.device))
+    about["raw_stage"] = digest(network)
     return lambda source: RestoredPairs(source, network)
 
 

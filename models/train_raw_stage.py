@@ -11,7 +11,7 @@ from pathlib import Path
 from isp_sim.command_line import run
 from models.choices import JUDGE_SEED, WEIGHTS, add_training
 
-KNOWN = {"quick": "raw-stage-quick.yaml", "full": "raw-stage.yaml"}
+KNOWN = {"quick": "raw-stage-quick.yaml", "full": "raw-stage.yaml", "tuned": "raw-stage-tuned.yaml"}
 """Recipes that come with the package."""
 
 
@@ -20,12 +20,17 @@ def parser(prog: str = "python -m models.train_raw_stage") -> argparse.ArgumentP
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Train the raw stage on low-light / well-lit pairs: a small network that turns the low-light "
-        "arm's mosaic, whose noise its NoiseProfile tells, into linear RGB. Without --data the rig shoots its pairs.",
-        epilog="example: %(prog)s --recipe full --data out/exlpose-small",
+        "arm's mosaic into linear RGB. With --pose the loss of a frozen network tunes it (labels needed). "
+        "Without --data the rig shoots its pairs.",
+        epilog="example: %(prog)s --recipe full --data out/exlpose-small, then "
+        "%(prog)s --recipe tuned --start-from out/raw-stage/weights.safetensors --pose movenet-lightning "
+        "--data out/exlpose-small --out out/raw-stage-tuned",
     )
     parser.add_argument("--recipe", default="quick", help=f"{', '.join(KNOWN)}, or a YAML file [%(default)s]")
     parser.add_argument("--data", type=Path, action="append", help="isp_sim.generate's folder; may be repeated")
     parser.add_argument("--judge", type=Path, help="folder whose PSNR and SSIM are logged [built-in, another seed]")
+    parser.add_argument("--start-from", type=Path, help="weights (.safetensors) of a raw stage to go on from")
+    parser.add_argument("--pose", help="frozen network whose loss tunes the stage, as evaluate's [none: L1 alone]")
     add_training(parser, "weights, order, patches and scenes", "out/raw-stage")
     return parser
 
@@ -38,6 +43,9 @@ def work(args: argparse.Namespace) -> int:
     from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs
     from models.engine.distributed import leads, pick_device
     from models.engine.training import load_recipe, print_result, with_options
+    from models.engine.weights_file import digest
+    from models.raw_stage.stage import load_stage
+    from models.recognisers.loading import load_recogniser
     from models.runs.raw_stage_training import RawStageRecipe, train
 
     console = Console()
@@ -46,7 +54,7 @@ def work(args: argparse.Namespace) -> int:
     rig = load_rig(args.rig)
     source: PairSource
     if args.data:
-        source = JoinedPairs([FolderPairs(folder, raw=True) for folder in args.data])
+        source = JoinedPairs([FolderPairs(folder, labelled=args.pose is not None, raw=True) for folder in args.data])
         about: dict[str, object] = {"data": [folder.name for folder in args.data]}
     else:
         source = HeldPairs(RigPairs(rig, args.seed, recipe.scenes, raw=True))
@@ -56,7 +64,14 @@ def work(args: argparse.Namespace) -> int:
         judge = HeldPairs(FolderPairs(args.judge, raw=True))
     elif recipe.judged_scenes:
         judge = HeldPairs(RigPairs(rig, args.seed + JUDGE_SEED, recipe.judged_scenes, raw=True))
-    train(recipe, source, judge, args.out, pick_device(args.device), args.resume, about, console)
+    start, recogniser = None, None
+    if args.start_from:
+        start = load_stage(args.start_from)
+        about["started_from"] = digest(start)
+    if args.pose:
+        recogniser = load_recogniser(args.pose)
+        about["recogniser"] = recogniser.digest()
+    train(recipe, source, judge, args.out, pick_device(args.device), args.resume, about, console, start, recogniser)
     if leads():
         print_result(console, args.out / WEIGHTS, f"evaluate --raw-stage {args.out / WEIGHTS}")
     return 0

@@ -3,6 +3,7 @@
 The library writes the metadata in an order that differs from process to process; here it is sorted.
 """
 
+import hashlib
 import json
 import struct
 from collections.abc import Mapping
@@ -74,3 +75,12 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
                 f"expected {'none of this name' if wanted is None else f'shape {wanted}'}"
             )
     module.load_state_dict(tensors)
+
+
+def digest(module: nn.Module, *also: object) -> str:
+    """What makes a network this one: of its weights, and of what else says how it is used."""
+    whole = hashlib.blake2b(repr(also).encode(), digest_size=16)
+    for name, tensor in module.state_dict().items():
+        whole.update(name.encode())
+        whole.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return whole.hexdigest()

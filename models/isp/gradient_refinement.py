@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from models.data.crops import joints_in_crop
-from models.isp.learner import light_of, pose_loss
+from models.isp.learner import light_of
 from models.isp.region_crops import developed_crops
 from models.isp.trials import Search
+from models.recognisers.losses import pose_loss
 
 RATE = 0.03
 """Adam's, of the residuals: in mid-range a step moves a parameter by about 3 % of its range."""
@@ -24,7 +25,7 @@ def refine(search: Search, start: Tensor, joints: Sequence[int], steps: int) -> 
 
     Args:
         search: of a shot with somebody labelled; the loss is the network's spatial cross-entropy, see
-            `models.isp.learner.pose_loss`.
+            `models.recognisers.losses.pose_loss`.
         start: `(size,)`.
         joints: the labels that are used.
         steps: of Adam.

@@ -15,13 +15,11 @@ from torch import Tensor, nn
 from isp_sim import streams
 from isp_sim.scenes import Person
 from models.data.crops import GROW, Affine, crop_affine, joints_in_crop
-from models.data.normalisation import LOW
 from models.data.samples import PairSample, PairSource
 from models.engine.distributed import order_of_epoch
 from models.isp.learned import LearnedIsp
 from models.isp.region_crops import developed_crops
-from models.pose.heatmaps import SIGMAS, encode
-from models.pose.losses import hardest_joints
+from models.recognisers.losses import pose_loss
 from models.recognisers.recogniser import Loss, Recogniser
 
 
@@ -44,7 +42,6 @@ class LowLightBatch:
     people: tuple[tuple[Person, ...], ...] = ()
 
 
-SHARPNESS = 20.0
 Input = Literal["picture", "raw"]
 """What an ISP develops: the 8-bit low-light picture, or the same before quantisation, nothing cut at black."""
 
@@ -118,41 +115,13 @@ class LowLightPictures:
         return LowLightBatch(pictures, tuple(affines), there, (self.seed, *key), tuple(shot.people for shot in shots))
 
 
-def pose_loss(recogniser: Recogniser, crops: Tensor, joints: Tensor, kind: Loss) -> Tensor:
-    """What the frozen network's heatmaps of the joints it knows lack; any recogniser has heatmaps.
-
-    `heatmaps`: mean over people of the squared error of their 8 hardest joints (as the network was trained). Where the
-    network is unsure, a fainter map has the smaller error, so an ISP can win by showing less.
-    `spatial-cross-entropy`: `−Σ_p t_p · ln softmax(20·h)_p` of each labelled joint, t the four pixels around it: what
-    counts is how far a map's right place rises above all others (ours; a full peak rises by e²⁰).
-
-    Args:
-        recogniser: frozen; the gradient passes through it to the crops.
-        crops: `(people, 3, height, width)`.
-        joints: `(people, joints, 3)` in crop px.
-        kind: which of the two.
-    """
-    maps = recogniser(crops.contiguous(memory_format=torch.channels_last), LOW).float()
-    at = (joints[..., :2] - recogniser.first_px) / recogniser.stride
-    labels = joints[..., 2] * recogniser.known
-    height, width = maps.shape[2:]
-    if kind == "heatmaps":
-        return hardest_joints(maps, encode(at, labels, height, width, SIGMAS[-1]), labels)
-    x = (1 - (torch.arange(width, device=at.device) - at[..., 0:1]).abs()).clamp_min(0)
-    y = (1 - (torch.arange(height, device=at.device) - at[..., 1:2]).abs()).clamp_min(0)
-    share = (y[..., :, None] * x[..., None, :]).flatten(2)
-    wrong = -(share * torch.log_softmax(SHARPNESS * maps.flatten(2), dim=2)).sum(dim=2)
-    labelled = labels > 0
-    return (wrong * labelled).sum() / labelled.sum().clamp_min(1)
-
-
 class IspLearner(nn.Module):
     """The learned ISP with its loss; the recogniser is held outside, so that no checkpoint or optimiser sees it.
 
     Args:
         isp: predictor and pipeline.
         recogniser: frozen.
-        loss: see `pose_loss`; None: what suits the recogniser's maps.
+        loss: see `models.recognisers.losses.pose_loss`; None: what suits the recogniser's maps.
     """
 
     def __init__(self, isp: LearnedIsp, recogniser: Recogniser, loss: Loss | None = None) -> None:

@@ -1,13 +1,14 @@
-"""Noisy mosaic → linear RGB: a U-Net at half the mosaic's resolution, in the domain where noise is the same everywhere.
+"""Noisy mosaic → linear RGB: a U-Net that chooses over how many pixels to average, and adds what it learned.
 
-A mosaic that is white-balanced and scaled to a mean of `LEVEL`, y, has the variance `a·y + b`, known from the raw's
-NoiseProfile (DNG 1.4). The square root of Anscombe, shifted so that black stays 0,
+A mosaic that is white-balanced and scaled to a mean of `LEVEL`, y, without its row noise, is averaged over 1, 2, 4, 8
+and 16 tiles; in each tile the network weighs the five, once for the light and once for the colour, takes off what a
+black that was clipped adds, and adds full-resolution detail to the root of it:
 
-    r = √max(y + t, 0) − √t,    t = 3a/8 + b/a
+    v = Σ_k w_k·L_k + Σ_k u_k·(p_k − L_k) − σ·c,    light = (√max(v, 0) + detail)²
 
-has the standard deviation √a/2 for any y (Mäkitalo & Foi, IEEE TIP 2013, eq. 2, divided by 2/√a), and is √y where there
-is light enough. The network sees r of the four pixels of a tile beside √a/2 of R, G and B, and adds what it learned to
-the mean of r over `BASE` tiles each way; the result's square is the light.
+with p_k the averages, L_k the mean of their colours, σ the noise of a pixel as the picture shows it. So an average over
+noise is one of the light and not of its root, colours are right before anything is learned, and chroma may be averaged
+further than luma. Noise reaches the network as it is: `y/√(|y| + σ)`, a root that is linear where noise is.
 """
 
 from typing import NamedTuple
@@ -18,31 +19,36 @@ from torch import Tensor, nn
 
 from isp_sim.isp.develop import balance
 from isp_sim.isp.operators import colour_matrix, white_balance
+from isp_sim.isp.row_noise import noise_spread, without_row_noise
 from isp_sim.raw import Raw, normalise
-from isp_sim.units import LinearRgb
+from isp_sim.units import LinearRgb, Mosaic
 
 LEVEL = 0.133
 """Mean of the scaled mosaic: sRGB 0.4, what Lee et al. (CVPR 2023) bring low-light pictures to."""
 WIDTHS = (24, 48, 64, 96)
 """Channels at 1/2, 1/4, 1/8 and 1/16 of the mosaic's resolution."""
-BASE = 16
-"""Tiles each way whose mean of each colour the network starts from."""
+AVERAGES = 5
+"""Over 1, 2, 4, 8 and 16 tiles each way."""
 FLIPS: dict[str, tuple[int, ...]] = {"RGGB": (), "GRBG": (3,), "GBRG": (2,), "BGGR": (2, 3)}
 """Axes along which a mosaic is mirrored so that its tile becomes RGGB."""
+LEAST_SPREAD = 0.01
+"""Added to the noise of a pixel, so that a picture without noise has a finite root at black."""
 
 
 class RawInput(NamedTuple):
     """What the stage sees of a raw.
 
     Attributes:
-        mosaic: `(batch, 1, height, width)`, even sides, RGGB, balanced, scaled to a mean of `LEVEL`.
-        slope, offset: `(batch, 3)`, of R, G, B: the mosaic's variance is `slope·y + offset`.
+        mosaic: `(batch, 1, height, width)`, even sides, RGGB, balanced, scaled to a mean of `LEVEL`, no row noise.
+        spread: `(batch, 1, 1, 1)`, standard deviation of a typical pixel's noise as the picture shows it.
+        read: `(batch, 1, 1, 1)`, that of a G pixel without light as the NoiseProfile says: far above `spread` where
+            a sensor clips its noise at black.
         matrix: `(batch, 3, 3)`, balanced camera RGB → linear Rec. 709.
     """
 
     mosaic: Tensor
-    slope: Tensor
-    offset: Tensor
+    spread: Tensor
+    read: Tensor
     matrix: Tensor
 
     def to(self, device: torch.device) -> "RawInput":
@@ -59,21 +65,22 @@ def as_input(raw: Raw) -> RawInput:
     """A raw by its own metadata, batch 1.
 
     With x the mosaic in 0 … 1, variance `S·x + O`, w the white balance and g the scale to the mean `LEVEL`,
-    `y = g·w·x` has the variance `g·w·S·y + (g·w)²·O`.
+    `y = g·w·x` has the standard deviation `g·w·√O` without light.
 
     Raises:
-        ValueError: no NoiseProfile, or an odd side.
+        ValueError: no NoiseProfile, an odd side, or fewer than 6 px across.
     """
-    if len(raw.noise_profile) != 3 or min(slope for slope, _ in raw.noise_profile) <= 0:
-        raise ValueError(f"NoiseProfile {raw.noise_profile}: the raw stage needs S > 0 and O of R, G and B")
-    if raw.counts.shape[0] % 2 or raw.counts.shape[1] % 2:
-        raise ValueError(f"mosaic of {raw.counts.shape[1]}×{raw.counts.shape[0]} px: the raw stage needs even sides")
+    if len(raw.noise_profile) != 3 or min(offset for _, offset in raw.noise_profile) < 0:
+        raise ValueError(f"NoiseProfile {raw.noise_profile}: the raw stage needs S and O ≥ 0 of R, G and B")
+    height, width = raw.counts.shape
+    if height % 2 or width % 2 or width < 6:
+        raise ValueError(f"mosaic of {width}×{height} px: the raw stage needs even sides, 6 px at least")
     gains, matrix = (torch.tensor(part, dtype=torch.float32) for part in balance(raw.neutral, raw.xyz_to_camera))
     mosaic = white_balance(normalise(raw.counts, raw.black_level_dn, raw.white_level_dn), gains[None], raw.cfa)
     scale = LEVEL / mosaic.mean().clamp_min(1e-6)
-    slope, offset = torch.tensor(raw.noise_profile, dtype=torch.float32).T
-    upright = (scale * mosaic).flip(FLIPS[raw.cfa])
-    return RawInput(upright, (scale * gains * slope)[None], ((scale * gains) ** 2 * offset)[None], matrix[None])
+    read = scale * gains[1] * raw.noise_profile[1][1] ** 0.5
+    upright = Mosaic(without_row_noise(Mosaic(scale * mosaic)).flip(FLIPS[raw.cfa]))
+    return RawInput(upright, noise_spread(upright), read.view(1, 1, 1, 1), matrix[None])
 
 
 def _two(before: int, after: int) -> nn.Sequential:
@@ -85,7 +92,7 @@ def _two(before: int, after: int) -> nn.Sequential:
 
 
 class RawNet(nn.Module):
-    """The U-Net; with `WIDTHS` 0.42 M parameters.
+    """The U-Net; with `WIDTHS` 0.47 M parameters.
 
     Args:
         widths: channels of each scale, the finest first.
@@ -94,12 +101,13 @@ class RawNet(nn.Module):
     def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
         self.widths = widths
-        self.down = nn.ModuleList(_two(before, after) for before, after in zip((7, *widths), widths, strict=False))
+        seen = (6, *(width + 4 for width in widths[:-1]))  # each scale sees the mosaic's own average beside features
+        self.down = nn.ModuleList(_two(before, after) for before, after in zip(seen, widths, strict=True))
         self.up = nn.ModuleList(
             _two(coarse + fine, fine) for coarse, fine in zip(widths[:0:-1], widths[-2::-1], strict=True)
         )
-        self.last = nn.Conv2d(widths[0], 12, 3, padding=1)
-        nn.init.zeros_(self.last.weight)  # it begins as the mean of the surroundings
+        self.last = nn.Conv2d(widths[0], 2 * AVERAGES + 1 + 12, 3, padding=1)
+        nn.init.normal_(self.last.weight, 0, 0.003)  # it begins as the mean of all averages
         assert self.last.bias is not None
         nn.init.zeros_(self.last.bias)
 
@@ -109,37 +117,52 @@ class RawNet(nn.Module):
         Args:
             seen: of raws of one size.
         """
-        stable = _stabilised(seen)
-        height, width = stable.shape[2:]
+        height, width = seen.mosaic.shape[2:]
+        tile = F.pixel_unshuffle(seen.mosaic, 2)
         several = 2 ** (len(self.widths) - 1)
-        noise = (seen.slope.sqrt() / 2)[..., None, None].expand(-1, -1, height, width)
-        edges = (0, -width % several, 0, -height % several)
-        added = self._unet(F.pad(torch.cat([stable, noise], dim=1), edges, mode="replicate"))
-        colours = torch.stack([stable[:, 0], (stable[:, 1] + stable[:, 2]) / 2, stable[:, 3]], dim=1)
-        # What is added to is far coarser than any detail: from the mosaic itself the network would have to take noise
-        # away, pixel by pixel.
-        coarse = F.avg_pool2d(colours, BASE, ceil_mode=True, count_include_pad=False)
-        base = F.interpolate(coarse, size=seen.mosaic.shape[2:], mode="bilinear")
-        root = base + F.pixel_shuffle(added[:, :, :height, :width], 2)
-        return colour_matrix(LinearRgb(root.clamp_min(0) ** 2), seen.matrix)
+        tile = F.pad(tile, (0, -tile.shape[3] % several, 0, -tile.shape[2] % several), mode="replicate")
+        said = self._unet(tile, seen.spread, seen.read)
+        weights, clipped, detail = torch.split(said, [2 * AVERAGES, 1, 12], dim=1)
+        light = _chosen(_averages(tile), weights) - seen.spread * clipped
+        root = (light.clamp_min(0) + 1e-4).sqrt() - 1e-2  # a finite slope at black
+        full = F.interpolate(root, scale_factor=2, mode="bilinear") + F.pixel_shuffle(detail, 2)
+        return colour_matrix(LinearRgb(full[:, :, :height, :width].clamp_min(0) ** 2), seen.matrix)
 
-    def _unet(self, image: Tensor) -> Tensor:
+    def _unet(self, tile: Tensor, spread: Tensor, read: Tensor) -> Tensor:
+        known = (spread.clamp_min(1e-3).log() / 4 + 0.8, (read / (spread + 5e-3)).clamp(0.2, 50).log() / 4)
+        image = torch.cat([_rooted(tile, spread), *(one.expand(-1, -1, *tile.shape[2:]) for one in known)], dim=1)
         image = image.contiguous(memory_format=torch.channels_last)
         kept: list[Tensor] = []
-        for block in self.down:
-            image = block(F.max_pool2d(image, 2) if kept else image)
+        for scale, block in enumerate(self.down):
+            if kept:
+                own = _rooted(F.avg_pool2d(tile, 2**scale), spread / 2**scale)
+                image = torch.cat([F.max_pool2d(image, 2), own.to(image.dtype)], dim=1)
+            image = block(image)
             kept.append(image)
         for block, fine in zip(self.up, kept[-2::-1], strict=True):
             image = block(torch.cat([F.interpolate(image, scale_factor=2), fine], dim=1))
-        added: Tensor = self.last(image)
-        return added.float()
+        said: Tensor = self.last(image)
+        return said.float()
 
 
-def _stabilised(seen: RawInput) -> Tensor:
-    """R of the four pixels of each tile, `(batch, 4, height/2, width/2)`: R, G, G, B."""
-    tile = F.pixel_unshuffle(seen.mosaic, 2)
-    shift = (3 / 8 * seen.slope + seen.offset / seen.slope)[:, (0, 1, 1, 2), None, None]
-    return (tile + shift).clamp_min(0).sqrt() - shift.sqrt()
+def _rooted(light: Tensor, spread: Tensor) -> Tensor:
+    """`y/√(|y| + σ)`."""
+    return light / (light.abs() + spread + LEAST_SPREAD).sqrt()
+
+
+def _averages(tile: Tensor) -> Tensor:
+    """R, G, B of each tile over 1, 2, 4, … tiles each way: `(batch, AVERAGES, 3, height, width)`."""
+    colours = torch.stack([tile[:, 0], (tile[:, 1] + tile[:, 2]) / 2, tile[:, 3]], dim=1)
+    size = colours.shape[2:]
+    wider = (F.avg_pool2d(colours, 2**k, ceil_mode=True, count_include_pad=False) for k in range(1, AVERAGES))
+    return torch.stack([colours, *(F.interpolate(one, size=size, mode="bilinear") for one in wider)], dim=1)
+
+
+def _chosen(averages: Tensor, weights: Tensor) -> Tensor:
+    """Each tile's mixture of the averages, of light and of colour apart: `(batch, 3, height, width)`."""
+    light = averages.mean(dim=2, keepdim=True)
+    of_light, of_colour = (part.softmax(dim=1)[:, :, None] for part in torch.split(weights, AVERAGES, dim=1))
+    return (of_light * light).sum(dim=1) + (of_colour * (averages - light)).sum(dim=1)
 
 
 def restore(network: RawNet, raw: Raw) -> LinearRgb:

@@ -45,16 +45,21 @@ def in_the_middle(heads: Heads) -> tuple[Tensor, Tensor]:
     Returns:
         Places `(batch, joints, 2)` as x and y in cells, the first cell's index being 0, and scores `(batch, joints)`.
     """
+    cells = compared(heads).flatten(2).argmax(dim=2)  # (batch, joints)
+    scores = heads.heatmaps.flatten(2).gather(2, cells[..., None])[..., 0]
+    return _cell(cells, heads.heatmaps.shape[-1]) + _at(heads.offsets, cells), scores
+
+
+def compared(heads: Heads) -> Tensor:
+    """What of each joint's cells is compared: `heatmap(p) / (|p − g| + 1.8)`, with g of `in_the_middle`."""
     height, width = heads.heatmaps.shape[-2:]
     y = torch.arange(height, device=heads.heatmaps.device, dtype=heads.heatmaps.dtype)[:, None]
     x = torch.arange(width, device=heads.heatmaps.device, dtype=heads.heatmaps.dtype)
     middle = heads.centre / (torch.hypot(x - width / 2, y - height / 2) + SOFTENING)
     centre = middle.flatten(1).argmax(dim=1)[:, None]  # (batch, 1)
     guess = _cell(centre, width) + _at(heads.regression, centre.expand(-1, heads.heatmaps.shape[1]))
-    distance = torch.hypot(x - guess[..., 0, None, None], y - guess[..., 1, None, None])
-    cells = (heads.heatmaps / (distance + SOFTENING)).flatten(2).argmax(dim=2)  # (batch, joints)
-    scores = heads.heatmaps.flatten(2).gather(2, cells[..., None])[..., 0]
-    return _cell(cells, width) + _at(heads.offsets, cells), scores
+    x, y = x - guess[..., 0, None, None], y - guess[..., 1, None, None]
+    return heads.heatmaps / ((x**2 + y**2 + 1e-12).sqrt() + SOFTENING)  # a root that has a slope at 0
 
 
 def sharpest(landmarks: Landmarks) -> tuple[Tensor, Tensor]:

@@ -1,6 +1,5 @@
 """Any frozen network that gives heatmaps, as the recogniser behind an ISP; `models.recognisers.loading` makes one."""
 
-import hashlib
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self, get_args
 
@@ -13,6 +12,7 @@ from isp_sim.scenes.joint_names import joint_of
 from models.choices import EXTENTS
 from models.data.crops import GROW, Affine, crop_affine
 from models.data.normalisation import IMAGENET, LOW, WELL, MeanStd, Normalisation, NormalisationName, normalise_tensor
+from models.engine.weights_file import digest
 from models.pose.heatmaps import HEATMAP_STRIDE, decode
 from models.pose.network import Cpn
 from models.recognisers import decoding
@@ -25,8 +25,8 @@ Brightened = Literal["none", "imagenet"]
 Share = Annotated[float, Field(ge=0, le=2)]
 Decoding = Literal["quarter-pixel", "highest-pixel", "expectation"]
 """How a heatmap becomes a place; see `models.recognisers.decoding`."""
-Loss = Literal["heatmaps", "spatial-cross-entropy"]
-"""What an ISP before a network learns from; see `models.isp.learner.pose_loss`."""
+Loss = Literal["heatmaps", "spatial-cross-entropy", "decoded-cross-entropy"]
+"""What an ISP before a network learns from; see `models.recognisers.losses.pose_loss`."""
 Seen = Tensor | Heads | Landmarks
 """What a network makes of crops: heatmaps `(batch, joints, …)`, or what MoveNet or BlazePose says; joints in ExLPose's
 order."""
@@ -207,11 +207,7 @@ class Recogniser(nn.Module):
     def digest(self) -> str:
         """What makes it this recogniser: of its weights, its input and its output."""
         shape = (self.input_size, self.stride, self.extent, self.grow, self.channels, self.decoding)
-        whole = hashlib.blake2b(repr((*shape, self.normalisation, self._brightened)).encode(), digest_size=16)
-        for name, tensor in self.network.state_dict().items():
-            whole.update(name.encode())
-            whole.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-        return whole.hexdigest()
+        return digest(self.network, *shape, self.normalisation, self._brightened)
 
     def crop_affine(self, box: tuple[float, float, float, float]) -> Affine:
         """Picture px → px of the crop in which this network is shown the person of a box, (x, y, width, height) px."""

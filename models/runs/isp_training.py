@@ -47,7 +47,7 @@ class IspRecipe(BaseModel):
         start: where the predictor starts: `base`, each picture at a mean of 0.4 (the paper's), or `fixed`, the setting
             of a coarse grid that is best for `fixed_shots` training shots, one for all.
         loss: `heatmaps` (the paper's) or `spatial-cross-entropy` (`places` in older files); see
-            `models.isp.learner.pose_loss`. None: what suits the network's maps, as it says itself.
+            `models.recognisers.losses.pose_loss`. None: what suits the network's maps, as it says itself.
         look: what the predictor sees of a picture in training: `random`, a 256×256 crop (the paper's), or `thumbnail`,
             the whole squeezed to 256×256, which also takes smaller pictures.
         pictures_a_batch: low-light pictures a step.

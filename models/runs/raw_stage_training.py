@@ -11,10 +11,12 @@ from models.choices import WEIGHTS
 from models.data.samples import PairSource, shots
 from models.engine.distributed import Processes
 from models.engine.training import Recipe, Training
-from models.raw_stage.learner import RawStageLearner
+from models.raw_stage.learner import RawStageLearner, TunedStageLearner
 from models.raw_stage.network import WIDTHS, RawNet
 from models.raw_stage.patches import Patches
+from models.raw_stage.people import PeopleOfRaws
 from models.raw_stage.stage import build, restored, save_stage
+from models.recognisers.recogniser import Recogniser
 from models.scoring.picture_quality import psnr_ssim
 
 
@@ -26,6 +28,8 @@ class RawStageRecipe(BaseModel):
         patch: side of a patch of the mosaic, px.
         patches: a step.
         patches_a_picture: taken from one picture.
+        people: a step, where a frozen network's loss tunes the stage.
+        fidelity: weight of the distance from the well-lit picture beside that loss.
         scenes: built-in ones, without data.
         judged_scenes: of another seed, where nothing else judges; 0 judges nothing.
         training: how long and how fast.
@@ -37,6 +41,8 @@ class RawStageRecipe(BaseModel):
     patch: int = Field(128, ge=32, multiple_of=16)
     patches: int = Field(8, ge=1)
     patches_a_picture: int = Field(2, ge=1)
+    people: int = Field(8, ge=1)
+    fidelity: float = Field(10.0, ge=0, allow_inf_nan=False)
     scenes: int = Field(24, ge=1)
     judged_scenes: int = Field(2, ge=0)
     training: Recipe = Recipe()
@@ -44,19 +50,22 @@ class RawStageRecipe(BaseModel):
 
 def train(
     recipe: RawStageRecipe, source: PairSource, judge: PairSource | None, folder: Path, device: torch.device,
-    resume: bool, about: dict[str, object], console: Console,
+    resume: bool, about: dict[str, object], console: Console, start: RawNet | None = None,
+    recogniser: Recogniser | None = None,
 ) -> dict[str, float]:  # fmt: skip
     """Train and write `folder/weights.safetensors`.
 
     Args:
         recipe: what and how.
-        source: to learn from, with its raws.
+        source: to learn from, with its raws; before a recogniser with labels.
         judge: whose PSNR and SSIM are logged; None judges nothing.
         folder: of the training.
         device: where.
         resume: go on with the checkpoint in the folder.
         about: what the source is; with the recipe it identifies the training.
         console: for progress.
+        start: a trained stage to go on from, of any widths; None: new weights.
+        recogniser: frozen; its loss tunes the stage. None: the well-lit pictures alone.
 
     Returns:
         The last epoch's line of the log.
@@ -66,16 +75,20 @@ def train(
         FloatingPointError: the loss is not a number.
     """
     processes = Processes.join(device)
-    network = build(recipe.widths, recipe.training.seed)
-    learner = RawStageLearner(network)
+    network = start.train() if start is not None else build(recipe.widths, recipe.training.seed)
+    learner: RawStageLearner | TunedStageLearner
+    batches: Patches | PeopleOfRaws
+    seed, share = recipe.training.seed, (processes.rank, processes.count)
+    if recogniser is None:
+        learner = RawStageLearner(network)
+        batches = Patches(source, recipe.patch, recipe.patches, recipe.patches_a_picture, seed, device, *share)
+    else:
+        learner = TunedStageLearner(network, recogniser.to(device), recipe.fidelity)
+        batches = PeopleOfRaws(source, recogniser, recipe.people, seed, device, *share)
     learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     metadata = {k: v for k, v in recipe.model_dump(mode="json").items() if k != "training"} | about
     training = Training(learner, learner.losses, recipe.training, folder, device, metadata, processes)
     training.open(resume)
-    batches = Patches(
-        source, recipe.patch, recipe.patches, recipe.patches_a_picture, recipe.training.seed, device,
-        processes.rank, processes.count,
-    )  # fmt: skip
 
     def scores(_: int) -> dict[str, float]:
         return judged(network, judge) if judge is not None and processes.first else {}

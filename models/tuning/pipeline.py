@@ -16,8 +16,8 @@ from isp_sim.isp.pipeline import Pipeline
 from models.data.crops import joints_in_crop, seen_part
 from models.data.normalisation import LOW, normalise_tensor
 from models.data.samples import uncut_in
-from models.isp.learner import pose_loss
 from models.isp.region_crops import cropped
+from models.recognisers.losses import pose_loss
 from models.recognisers.recogniser import Recogniser
 from models.tuning.shots import RawShot
 from models.tuning.tunable import Setting, TunableParameter

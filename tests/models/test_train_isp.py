@@ -28,7 +28,7 @@ from models.isp.fixed_settings import FIXED_SHOTS, best_fixed, start_fixed, trai
 from models.isp.gradient_refinement import refine
 from models.isp.grid_search import QUICK_GRID, around
 from models.isp.learned import LearnedIsp
-from models.isp.learner import IspLearner, LowLightPictures, light_of, pose_loss
+from models.isp.learner import IspLearner, LowLightPictures, light_of
 from models.isp.predictor import Predictor
 from models.isp.region_crops import developed_crops
 from models.isp.table import Method, Row, chosen, developed_by, gap_closed, gaps, half_labelled, mean_scaled
@@ -36,6 +36,7 @@ from models.isp.trials import HALVES, Search, Trials
 from models.pose.network import Cpn
 from models.recognisers.detection import Detection
 from models.recognisers.loading import of_ours
+from models.recognisers.losses import pose_loss
 from models.recognisers.recogniser import Recogniser, RecogniserFile
 from models.runs import isp_training
 from models.scoring.average_precision import SIGMAS, Protocol, oks

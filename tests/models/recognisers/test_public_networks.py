@@ -8,10 +8,11 @@ from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import COCO_JOINTS, JOINTS, Person
 from models.data.normalisation import WELL
 from models.isp.learned import LearnedIsp
-from models.isp.learner import IspLearner, LowLightBatch, pose_loss
+from models.isp.learner import IspLearner, LowLightBatch
 from models.isp.predictor import Predictor
 from models.recognisers.inference import detect
 from models.recognisers.loading import PUBLIC, identity, load_recogniser
+from models.recognisers.losses import pose_loss
 from models.recognisers.multipose import load_multipose
 from models.recognisers.person_detector import MULTIPOSE_NAME
 from tests.models.drawn_figure import figure
