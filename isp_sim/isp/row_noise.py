@@ -28,8 +28,9 @@ def noise_spread(mosaic: Mosaic) -> Tensor:
     """
     tile = F.pixel_unshuffle(mosaic, 2)
     apart = (tile[..., 1:-1] - (tile[..., 2:] + tile[..., :-2]) / 2).abs()
-    middle: Tensor = apart.flatten(2).median(dim=2).values
-    return middle.mean(dim=1)[:, None, None, None] / (_MEDIAN_OF_NORMAL * 1.5**0.5)
+    middle = apart.flatten(2).median(dim=2).values
+    spread: Tensor = middle.mean(dim=1) / (_MEDIAN_OF_NORMAL * 1.5**0.5)
+    return spread[:, None, None, None]
 
 
 def row_offsets(mosaic: Mosaic, spread: Tensor) -> Tensor:
