@@ -1,18 +1,21 @@
-"""What a frozen public network sees of the dark: the raw as it is, classical denoising, the learned raw stage.
+"""What a frozen public network sees of the dark: the raw as it is, classical denoising, the learned raw stages.
 
-    python benchmarks/raw_stage.py [--weights WEIGHTS] [--photos 300] [--scenes 24]
-    python benchmarks/raw_stage.py --judge PAIRS        # other pairs with raws, to choose by
+    python benchmarks/raw_stage.py [--raw-stage faithful tuned] [--photos 300] [--scenes 60]
+    python benchmarks/raw_stage.py --kept --scenes 0            # 103 other photographs, to choose by
+    python benchmarks/raw_stage.py --kept --scenes 0 --light 4  # what limits it: an ND filter of 4 %
 
 The last 300 photographs of Leeds Sports Pose Extended (by name), each at one drawn shot, and built-in scenes of the
 test seed, through `exlpose-small`. PCK@0.2 over true boxes, no flip test. Rows: 8 bits with each channel at a mean of
 0.4 (Lee et al.); the same before 8 bits; from there grey and a Gaussian of 1 px, a bilateral filter, non-local means
-(OpenCV); the raw stage; the well-lit picture. ± is the standard error over photographs or scenes, "of the way" the
-share of the distance from Lee's scaling to the well-lit picture, with its 95 % interval (bootstrap over them).
+(OpenCV); the raw stages; the well-lit picture. ± is the standard error over photographs or
+scenes, "of the way" the share of the distance from Lee's scaling to the well-lit picture, with its 95 % interval
+(bootstrap over them).
 """
 
 import argparse
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -21,11 +24,12 @@ from rich.console import Console
 from rich.table import Table
 from shipped_pose import HELD_OUT, PHOTOS, last_photos
 
+from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes.photos import Photos
-from models.choices import TEST_SEED
+from models.choices import RAW_STAGES, TEST_SEED
 from models.data.normalisation import LOW, WELL, normalise
-from models.data.samples import FolderPairs, PairSample, PairSource, RigPairs, scene_of, shots
+from models.data.samples import PairSample, PairSource, RigPairs, scene_of, shots
 from models.raw_stage.network import RawNet
 from models.raw_stage.stage import load_stage, restored
 from models.recognisers.inference import detect, detect_in
@@ -36,7 +40,9 @@ from models.scoring.poses import LOW_SPLITS, Poses
 
 Develop = Callable[[PairSample], np.ndarray]
 """A shot → what the network sees, float32 `(height, width, 3)`, 1 is white."""
-LEE, STAGE, TOP = "8 bits, mean 0.4 (Lee)", "raw stage", "well-lit picture"
+LEE, TOP = "8 bits, mean 0.4 (Lee)", "well-lit picture"
+KEPT = 103
+"""Photographs that no training saw and no table is made of."""
 
 
 def lifted(shot: PairSample) -> np.ndarray:
@@ -62,26 +68,35 @@ def non_local_means(shot: PairSample) -> np.ndarray:
     return cv2.fastNlMeansDenoisingColored(codes, None, 20, 20, 5, 15).astype(np.float32) / 255
 
 
-def rows(network: RawNet) -> dict[str, Develop]:
+def rows(stages: dict[str, RawNet]) -> dict[str, Develop]:
     """Every development of a low-light shot, by the name of its row."""
-    return {
+    found: dict[str, Develop] = {
         LEE: lambda shot: normalise(shot.low_light, "mean-0.4"),
         "raw, mean 0.4": lifted,
         "raw, grey, Gaussian 1 px": grey,
         "raw, bilateral": bilateral,
         "raw, non-local means": non_local_means,
-        STAGE: lambda shot: normalise(restored(shot, network).low_light, "none"),
-        f"{STAGE}, mean 0.4": lambda shot: normalise(restored(shot, network).low_light, "mean-0.4"),
     }
+    for name, network in stages.items():
+        found[f"raw stage, {name}"] = partial(staged, network)
+    return found
 
 
-def look(source: PairSource, recognisers: dict[str, Recogniser], network: RawNet) -> dict[tuple[str, str], Poses]:
+def staged(network: RawNet, shot: PairSample) -> np.ndarray:
+    """What a raw stage makes of a shot, in 8 bits."""
+    return normalise(restored(shot, network).low_light, "none")
+
+
+def look(
+    source: PairSource, recognisers: dict[str, Recogniser], stages: dict[str, RawNet]
+) -> dict[tuple[str, str], Poses]:
     """Poses by row and network, shot by shot: a shot is developed once for all networks."""
     found: dict[tuple[str, str], Poses] = {}
+    developments = rows(stages)
     for shot in shots(source, shown=True):
         if not (people := shot.labelled):
             continue
-        for row, develop in rows(network).items():
+        for row, develop in developments.items():
             picture = np.ascontiguousarray(develop(shot), np.float32)
             for name, recogniser in recognisers.items():
                 seen = detect_in(recogniser, [picture], people, LOW, "none")
@@ -92,10 +107,10 @@ def look(source: PairSource, recognisers: dict[str, Recogniser], network: RawNet
     return found
 
 
-def print_table(title: str, found: dict[tuple[str, str], Poses], name: str, console: Console) -> None:
-    """One network's rows."""
+def print_table(title: str, found: dict[tuple[str, str], Poses], name: str, judged: str, console: Console) -> None:
+    """One network's rows; `judged` is the row that the others are compared with."""
     table = Table(title=f"{title}, {name}: PCK@0.2")
-    for heading in ("", *LOW_SPLITS, "of the way on LL-A (95 %)", f"{STAGE} − this, LL-A (95 %)"):
+    for heading in ("", *LOW_SPLITS, "of the way on LL-A (95 %)", f"{judged} − this, LL-A (95 %)"):
         table.add_column(heading, justify="left" if not heading else "right")
     poses = {row: some for (row, who), some in found.items() if who == name}
     drawn = {
@@ -107,7 +122,7 @@ def print_table(title: str, found: dict[tuple[str, str], Poses], name: str, cons
     for row in poses:
         cells = [f"{drawn[s][row][0]:.1f} ± {drawn[s][row][1:].std():.1f}" if s in drawn else "" for s in LOW_SPLITS]
         way = 100 * (all_splits[row] - all_splits[LEE]) / (all_splits[TOP] - all_splits[LEE])
-        table.add_row(row, *cells, _interval(way, ".0f", " %"), _interval(all_splits[STAGE] - all_splits[row], "+.1f"))
+        table.add_row(row, *cells, _interval(way, ".0f", " %"), _interval(all_splits[judged] - all_splits[row], "+.1f"))
     console.print(table)
 
 
@@ -116,30 +131,37 @@ def _interval(values: np.ndarray, form: str, unit: str = "") -> str:
     return f"{values[0]:{form}}{unit} ({low:{form}} … {high:{form}})"
 
 
+def with_light(rig: Rig, times: float) -> Rig:
+    """The rig with an ND filter that passes so many times the light."""
+    passed = rig.nd_filter.transmittance
+    lighter = passed.model_copy(update={"value": tuple(times * share for share in passed.value)})
+    return rig.model_copy(update={"nd_filter": rig.nd_filter.model_copy(update={"transmittance": lighter})})
+
+
 def main() -> None:
-    """Both test sets, or the pairs of `--judge`."""
+    """Both test sets."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--weights", type=Path, default=Path("out/raw-stage/weights.safetensors"))
+    asked.add_argument("--raw-stage", nargs="+", default=[*RAW_STAGES], help="of the package, or weights [%(default)s]")
     asked.add_argument("--photos", type=int, default=HELD_OUT)
-    asked.add_argument("--scenes", type=int, default=24)
-    asked.add_argument("--judge", type=Path)
+    asked.add_argument("--kept", action="store_true", help=f"the {KEPT} photographs before the last {HELD_OUT}")
+    asked.add_argument("--scenes", type=int, default=60)
+    asked.add_argument("--light", type=float, default=1.0, help="times what the ND filter passes [%(default)s]")
     asked.add_argument("--pose", nargs="+", default=[*MOVENETS], help="networks [%(default)s]")
     given = asked.parse_args()
-    console, rig = Console(width=170), load_rig("exlpose-small")
-    network = load_stage(given.weights)
+    console, rig = Console(width=170), with_light(load_rig("exlpose-small"), given.light)
+    stages = {Path(name).parent.name or name: load_stage(name) for name in given.raw_stage}
     recognisers = {name: load_recogniser(name) for name in given.pose}
+    judged = [*rows(stages)][-1]
 
     def measure(title: str, source: PairSource) -> None:
-        found = look(source, recognisers, network)
+        found = look(source, recognisers, stages)
         for name in recognisers:
-            print_table(title, found, name, console)
+            print_table(f"{title}, light × {given.light:g}", found, name, judged, console)
 
-    if given.judge:
-        measure(str(given.judge), FolderPairs(given.judge, pre_quantisation=True, labelled=True, raw=True))
-        return
     if given.photos:
         with tempfile.TemporaryDirectory() as folder:
-            photos = Photos(last_photos(PHOTOS, given.photos, Path(folder)), None, rig.height_px, rig.width_px)
+            which = (KEPT, Path(folder), HELD_OUT) if given.kept else (given.photos, Path(folder))
+            photos = Photos(last_photos(PHOTOS, *which), None, rig.height_px, rig.width_px)
             measure("photographs never trained on", RigPairs(
                 rig, TEST_SEED, len(photos), photos, pre_quantisation=True, shots_per_scene=1, raw=True
             ))  # fmt: skip

@@ -31,9 +31,10 @@ PHOTOS = Path("../shared/data/photos/lspet")
 HELD_OUT = 300
 
 
-def last_photos(folder: Path, count: int, into: Path) -> Path:
-    """A folder of links to the last photographs and to all annotations."""
-    for path in sorted((folder / "images").iterdir())[-count:]:
+def last_photos(folder: Path, count: int, into: Path, after: int = 0) -> Path:
+    """A folder of links to the last photographs but `after` of them, and to all annotations."""
+    everything = sorted((folder / "images").iterdir())
+    for path in everything[len(everything) - after - count : len(everything) - after]:
         (into / path.name).symlink_to(path.resolve())
     (into / "annotations.json").symlink_to((folder / "annotations.json").resolve())
     return into

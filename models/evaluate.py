@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isp_sim.command_line import run
-from models.choices import BOXES, DETECTOR, EXTENTS, FLIPS, POSE, TEST_SEED, add_trust
+from models.choices import BOXES, DETECTOR, EXTENTS, FLIPS, POSE, RAW_STAGES, TEST_SEED, add_trust
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,9 +72,8 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--raw-stage",
-        type=Path,
         help="before the network and the enhancer: the low-light picture as this learned raw stage makes it of the "
-        "raw; weights of train-raw-stage (.safetensors) [none]",
+        f"raw; {', '.join(RAW_STAGES)}, or weights of train-raw-stage (.safetensors) [none]",
     )
     parser.add_argument("--boxes", choices=BOXES, default="true", help="those of the labels, or those that a detector "
                        "finds in the same picture, with its own AP beside the poses' [%(default)s]")  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isp_sim.command_line import run
-from models.choices import FLIPS, LEARN_POSE, TEST_SEED, add_training, add_trust
+from models.choices import FLIPS, LEARN_POSE, RAW_STAGES, TEST_SEED, add_training, add_trust
 
 if TYPE_CHECKING:
     from models.data.samples import PairSource
@@ -44,9 +44,8 @@ def parser(prog: str = "python -m models.train_isp") -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--raw-stage",
-        type=Path,
         help="the ISP develops what this learned raw stage makes of the raw; for recipes of input: raw; "
-        "weights of train-raw-stage (.safetensors) [none]",
+        f"{', '.join(RAW_STAGES)}, or weights of train-raw-stage (.safetensors) [none]",
     )
     parser.add_argument("--data", type=Path, action="append", help="folder in ExLPose's layout; may be repeated")
     parser.add_argument(

@@ -60,6 +60,8 @@ class Processes:
     @staticmethod
     def join(device: torch.device) -> "Processes":
         """Join the others that torchrun started; alone without it. NCCL on CUDA, gloo on the CPU."""
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # else each process holds memory on the first card, and NCCL speaks there
         if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         return Processes()

@@ -270,7 +270,7 @@ class Training:
             if moments:
                 # The file is contiguous; fused Adam walks memory, so moments must lie as their parameter does.
                 self.optimiser.state[parameter] = {
-                    k: t if k == "step" else torch.empty_like(parameter, dtype=t.dtype).copy_(t)
+                    k: t.to(parameter.device) if k == "step" else torch.empty_like(parameter, dtype=t.dtype).copy_(t)
                     for k, t in moments.items()
                 }
         try:

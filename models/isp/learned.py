@@ -117,7 +117,7 @@ def read_image(path: Path) -> Tensor:
 
 def write_image(image: Tensor, path: Path) -> None:
     """One picture, cut to 0 … 1, as 8 bits in the format its name says."""
-    codes = (image[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()[..., ::-1]
+    codes = (image[0].clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()[..., ::-1]
     if not cv2.haveImageWriter(path.name):
         raise ValueError(f"--out {path}: OpenCV does not write this format, expected for instance .png")
     written, data = cv2.imencode(path.suffix, codes)

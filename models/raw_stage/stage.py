@@ -9,11 +9,15 @@ import numpy as np
 import torch
 
 from isp_sim.isp.develop import unclipped_srgb
+from models.choices import RAW_STAGES
 from models.data.samples import PairSample, PairSource
 from models.engine.weights_file import fill, read_tensors, write_tensors
 from models.raw_stage.network import RawNet, restore
 
 KIND = "raw stage"
+_HERE = Path(__file__).parent
+SHIPPED = {name: _HERE / f"{name}.safetensors" for name in RAW_STAGES}
+"""The stages that come with the package; `raw_stage.md` says how they were trained."""
 
 
 def build(widths: tuple[int, ...], seed: int) -> RawNet:
@@ -29,12 +33,17 @@ def save_stage(network: RawNet, path: Path, about: Mapping[str, object]) -> None
     write_tensors(path, network.state_dict(), metadata)
 
 
-def load_stage(path: Path, device: torch.device | None = None) -> RawNet:
+def load_stage(name: str | Path, device: torch.device | None = None) -> RawNet:
     """Read what `save_stage` wrote, ready to be used.
+
+    Args:
+        name: of `SHIPPED`, or a path.
+        device: where it runs; the CPU if None.
 
     Raises:
         ValueError: no such file, or not a raw stage's weights.
     """
+    path = SHIPPED.get(str(name), Path(name))
     tensors, metadata = read_tensors(path)
     if metadata.get("kind") != KIND:
         raise ValueError(f"{path}: not the weights of a raw stage; expected what models.train_raw_stage wrote")
