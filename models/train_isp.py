@@ -157,7 +157,7 @@ def work(args: argparse.Namespace) -> int:
     from models.engine.training import CURVES
     from models.isp.fixed_settings import training_shots
     from models.isp.grid_search import GRID, QUICK_GRID
-    from models.isp.report import print_rows, write_report
+    from models.isp.report import print_rows, scored, write_report
     from models.recognisers.loading import load_recogniser
     from models.runs.isp_training import WEIGHTS, judge, train
     from models.scoring.average_precision import Protocol
@@ -174,8 +174,7 @@ def work(args: argparse.Namespace) -> int:
     cache = args.out / f"oracle-flip-{args.flip}"
     fixed_on = training_shots(learn, recipe.fixed_shots)
     rows = judge(isp, recogniser, recipe.input, fixed_on, held_out, args.flip, steps, cache, args.climb)
-    protocol = Protocol(flip=args.flip, seed=args.seed)
-    scores = {name: row.scores(protocol) for name, row in rows.items()}
+    scores = scored(rows, Protocol(flip=args.flip, seed=args.seed))
     report = write_report(args.out, isp, recogniser, recipe.input, list(shots(judged)), scores)
     print_rows(scores, console)
     console.print(f"report {report}, weights {args.out / WEIGHTS}, curves {args.out / CURVES}", soft_wrap=True)

@@ -1,6 +1,7 @@
 """The report of a training of the ISP: table, parameters it chose, pictures before and after."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,29 +19,51 @@ from models.isp.learner import Input, light_of
 from models.isp.table import Row, developed, developed_by, gaps
 from models.recognisers.inference import detect
 from models.recognisers.recogniser import Recogniser
-from models.scoring.average_precision import Score, figure
+from models.scoring.average_precision import Protocol, Score, figure
 from models.scoring.drawing import caption, draw_poses, lifted, stacked
-from models.scoring.poses import LOW_SPLITS
+from models.scoring.poses import LOW_SPLITS, Poses
 
 EXAMPLES = 4
-HEADINGS = ("input", *LOW_SPLITS)
-Scores = Mapping[Row, Mapping[str, Score]]
-"""AP of each split."""
+HEADINGS = ("input", *(f"AP {split}" for split in LOW_SPLITS), *(f"PCK {split}" for split in LOW_SPLITS))
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row's scores.
+
+    Attributes:
+        ap: of each split.
+        pck: of each split, PCK@0.2 of the torso: what tells rows apart where AP is near 0.
+    """
+
+    ap: Mapping[str, Score]
+    pck: Mapping[str, float]
+
+
+Scores = Mapping[Row, Line]
+
+
+def scored(rows: Mapping[Row, Poses], protocol: Protocol) -> dict[Row, Line]:
+    """The lines of the table."""
+    return {row: Line(poses.scores(protocol), poses.pck()) for row, poses in rows.items()}
 
 
 def overall(scores: Scores) -> dict[Row, float]:
     """AP on LL-A of each row."""
-    return {row: splits["LL-A"].ap for row, splits in scores.items()}
+    return {row: line.ap["LL-A"].ap for row, line in scores.items()}
 
 
 def cells(scores: Scores) -> list[tuple[str, ...]]:
     """The table's lines as text."""
-    return [(str(row), *(figure(splits[split].ap) for split in LOW_SPLITS)) for row, splits in scores.items()]
+    return [
+        (str(row), *(figure(line.ap[s].ap) for s in LOW_SPLITS), *(figure(line.pck[s]) for s in LOW_SPLITS))
+        for row, line in scores.items()
+    ]
 
 
 def print_rows(scores: Scores, console: Console) -> None:
     """The table on the terminal, and the gaps closed."""
-    console.print(terminal_table("AP of the frozen network on low-light pictures", HEADINGS, cells(scores)))
+    console.print(terminal_table("The frozen network on low-light pictures: AP, PCK@0.2", HEADINGS, cells(scores)))
     for gap in gaps(overall(scores)):
         console.print(str(gap))
 
@@ -66,7 +89,7 @@ def write_report(
     coded = jpeg(examples(isp, recogniser, what, chosen[:EXAMPLES]))
     write_atomically(folder / "parameters.png", parameters)
     write_atomically(folder / "examples.jpg", coded)
-    protocol = next(iter(next(iter(scores.values())).values())).record()["protocol"]
+    protocol = next(iter(next(iter(scores.values())).ap.values())).record()["protocol"]
     blocks = [
         html_report.table(HEADINGS, cells(scores)),
         *(html_report.text(str(gap)) for gap in gaps(overall(scores))),
