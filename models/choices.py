@@ -43,6 +43,20 @@ SEARCHES = {"cma": "CMA-ES", "gradient": "gradient"}
 """Of `models.tuning.search`, with their names in a report."""
 
 
+def add_raw_stage(parser: argparse.ArgumentParser, what: str) -> None:
+    """The option that puts a raw stage in front.
+
+    Args:
+        parser: of the command line.
+        what: what comes after it, for the help.
+    """
+    parser.add_argument(
+        "--raw-stage",
+        help=f"{what} the low-light picture as this learned stage makes it of the raw: {', '.join(RAW_STAGES)}, or "
+        "weights of train-raw-stage (.safetensors) [none]",
+    )
+
+
 def add_training(parser: argparse.ArgumentParser, seeded: str, out: str | None = None, named: str = "") -> None:
     """What every training's command line has: how long, by which rig and seed, on what, where, and whether it goes on.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isp_sim.command_line import run
-from models.choices import BOXES, DETECTOR, EXTENTS, FLIPS, POSE, RAW_STAGES, TEST_SEED, add_trust
+from models.choices import BOXES, DETECTOR, EXTENTS, FLIPS, POSE, TEST_SEED, add_raw_stage, add_trust
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,11 +70,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
         help="before the network: gamma, clahe, msr, lime, weights of isp-sim train-enhancer (.safetensors), "
         "TorchScript (.pt), torch.export (.pt2) or module:factory [none: each channel to a mean of 0.4]",
     )
-    parser.add_argument(
-        "--raw-stage",
-        help="before the network and the enhancer: the low-light picture as this learned raw stage makes it of the "
-        f"raw; {', '.join(RAW_STAGES)}, or weights of train-raw-stage (.safetensors) [none]",
-    )
+    add_raw_stage(parser, "the network and the enhancer see")
     parser.add_argument("--boxes", choices=BOXES, default="true", help="those of the labels, or those that a detector "
                        "finds in the same picture, with its own AP beside the poses' [%(default)s]")  # fmt: skip
     parser.add_argument(

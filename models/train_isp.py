@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isp_sim.command_line import run
-from models.choices import FLIPS, LEARN_POSE, RAW_STAGES, TEST_SEED, add_training, add_trust
+from models.choices import FLIPS, LEARN_POSE, TEST_SEED, add_raw_stage, add_training, add_trust
 
 if TYPE_CHECKING:
     from models.data.samples import PairSource
@@ -42,11 +42,7 @@ def parser(prog: str = "python -m models.train_isp") -> argparse.ArgumentParser:
         help="learn for the boxes of this frozen detector instead of poses, as models.evaluate takes it: "
         "movenet-multipose or weights; the recipe's start is then base, and the table has its box AP",
     )
-    parser.add_argument(
-        "--raw-stage",
-        help="the ISP develops what this learned raw stage makes of the raw; for recipes of input: raw; "
-        f"{', '.join(RAW_STAGES)}, or weights of train-raw-stage (.safetensors) [none]",
-    )
+    add_raw_stage(parser, "the ISP, by a recipe of input: raw, develops")
     parser.add_argument("--data", type=Path, action="append", help="folder in ExLPose's layout; may be repeated")
     parser.add_argument(
         "--judge", type=Path, help="folder of held-out pairs with labelled people [built-in scenes of another seed]"

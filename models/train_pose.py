@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isp_sim.command_line import run
-from models.choices import JUDGE_SEED, VARIANTS, WEIGHTS, add_training
+from models.choices import JUDGE_SEED, VARIANTS, WEIGHTS, add_raw_stage, add_training
 
 if TYPE_CHECKING:
     from models.runs.pose_training import PoseRecipe
@@ -33,6 +33,7 @@ def parser(prog: str = "python -m models.train_pose") -> argparse.ArgumentParser
         "--data", type=Path, action="append", help="folder in ExLPose's layout (isp_sim.generate's); may be repeated"
     )
     parser.add_argument("--start-from", type=Path, help="weights (.safetensors) of an earlier training to start with")
+    add_raw_stage(parser, "the network learns from")
     parser.add_argument("--judge", type=Path, help="folder whose AP is logged [built-in scenes of another seed]")
     parser.add_argument("--workers", type=int, default=1, help="processes that read and crop [%(default)s]")
     add_training(parser, "weights, order, crops and scenes", named="out/pose-<variant>")
@@ -59,22 +60,31 @@ def work(args: argparse.Namespace) -> int:
     from models.data.samples import FolderPairs, JoinedPairs, PairSource, RigPairs
     from models.engine.distributed import leads, pick_device
     from models.engine.training import print_result
+    from models.engine.weights_file import digest
+    from models.raw_stage.stage import RestoredPairs, load_stage
     from models.runs.pose_training import train
 
-    console = Console()
+    console, staged = Console(), args.raw_stage is not None
     recipe, device = recipe_from(args), pick_device(args.device)
     rig = load_rig(args.rig)
     source: PairSource
     if args.data:
-        source = JoinedPairs.of_folders(args.data)
+        source = JoinedPairs.of_folders(args.data, raw=staged)
         about: dict[str, object] = {"data": [str(folder.resolve()) for folder in args.data]}
     else:
-        source, about = RigPairs(rig, args.seed, recipe.scenes), {"data": f"rig {rig.name}, built-in people"}
+        source, about = (
+            RigPairs(rig, args.seed, recipe.scenes, raw=staged),
+            {"data": f"rig {rig.name}, built-in people"},
+        )
     judge: PairSource | None = None
     if args.judge:
-        judge = FolderPairs(args.judge, labelled=True)
+        judge = FolderPairs(args.judge, labelled=True, raw=staged)
     elif recipe.validation_scenes:
-        judge = RigPairs(rig, args.seed + JUDGE_SEED, recipe.validation_scenes)
+        judge = RigPairs(rig, args.seed + JUDGE_SEED, recipe.validation_scenes, raw=staged)
+    if staged:
+        stage = load_stage(args.raw_stage)
+        source, about["raw_stage"] = RestoredPairs(source, stage), digest(stage)
+        judge = RestoredPairs(judge, stage) if judge is not None else None
     out = args.out or Path("out") / f"pose-{recipe.variant}"
     train(recipe, source, judge, out, device, args.workers, args.resume, about, console, args.start_from)
     if leads():
