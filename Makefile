@@ -32,6 +32,8 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/tune_isp.py
 	$(BIN)/python benchmarks/learned_isp.py
 	$(BIN)/python benchmarks/shipped_pose.py
+	$(BIN)/python benchmarks/raw_stage.py
+	$(BIN)/python benchmarks/real_frame.py
 	$(BIN)/python benchmarks/lee_tables.py --scale quick
 	$(BIN)/python benchmarks/ono_tables.py --scale quick
 	$(BIN)/python benchmarks/isp_step.py
@@ -51,6 +53,7 @@ docs: $(READY)  ## redraw the pictures in docs/
 	$(BIN)/python docs/draw_people.py
 	$(BIN)/python docs/draw_isp.py
 	$(BIN)/python docs/draw_enhance.py
+	$(BIN)/python docs/draw_raw_stage.py
 	$(BIN)/python docs/draw_calibration.py
 	$(BIN)/python docs/draw_capture.py
 
