@@ -139,7 +139,7 @@ def refuse_other(
         if there.get(field) != value:
             found, expected = (repr(one)[:80] for one in (there.get(field), value))
             raise ValueError(
-                f"{folder}: holds a {kind} with {field} = {found}, not {expected}; give --out another folder"
+                f"{folder}: holds a {kind} with {field} = {found}, not {expected} ({record}); give --out another folder"
             )
     if not resume:
         raise ValueError(f"{folder}: holds this same {kind}; add --resume to finish it")

@@ -140,6 +140,7 @@ class Training:
         self.about = json.loads(json.dumps({**recipe.model_dump(), **about}))
         self.processes = processes or Processes()
         self.history: list[dict[str, float]] = []
+        self._seconds: list[str] = []  # of each epoch; apart, so that a checkpoint has the same bytes each time
         self._trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
         plain = [p for p in self._trained.values() if p.ndim < 2]
         decayed = [p for p in self._trained.values() if p.ndim >= 2]
@@ -186,13 +187,14 @@ class Training:
             ):
                 row = self._epoch(batches(epoch), epoch, progress.reach if progress else lambda _: None)
             self.processes.agree(self.module)
-            row["seconds"] = time.monotonic() - start
+            self._seconds.append(f"{time.monotonic() - start:.2f}")
             self.module.eval()
             row |= scores(epoch)
             self.history.append(row)
             if self.processes.first:
                 self._save()
-                console.print("  ".join(f"{k} {v:.4g}" for k, v in row.items()), soft_wrap=True, highlight=False)
+                line = "  ".join(f"{k} {v:.4g}" for k, v in row.items())
+                console.print(f"{line}  seconds {self._seconds[-1]}", soft_wrap=True, highlight=False)
             self.processes.wait()
 
     def _epoch(
@@ -277,17 +279,25 @@ class Training:
             self.history = [dict(row) for row in json.loads(metadata["history"])]
         except (KeyError, TypeError, ValueError) as fault:
             raise ValueError(f"{file}: its metadata holds no history of a training: {fault}") from None
+        self._seconds = _logged_seconds(self.folder / LOG, len(self.history))
 
     def _report(self) -> None:
         if not self.history:
             return
-        columns = list(dict.fromkeys(name for row in self.history for name in row))
+        rows = [row | {"seconds": taken} for row, taken in zip(self.history, self._seconds, strict=True)]
         text = io.StringIO()
-        table = csv.DictWriter(text, columns)
+        table = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
         table.writeheader()
-        table.writerows(self.history)
+        table.writerows(rows)
         write_atomically(self.folder / LOG, text.getvalue().encode())
         write_atomically(self.folder / CURVES, curves(self.history))
+
+
+def _logged_seconds(log: Path, epochs: int) -> list[str]:
+    """How long the first epochs of a log took; empty where it does not say."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    found = [row.get("seconds") or "" for row in csv.DictReader(io.StringIO(text))]
+    return [*found, *[""] * epochs][:epochs]
 
 
 def print_result(console: Console, weights: Path, after: str) -> None:

@@ -12,7 +12,7 @@ from isp_sim.files import write_atomically
 from isp_sim.isp.develop import develop_raw, unclipped_srgb
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.picture_files import read_unit
-from isp_sim.rigfile import load_rig
+from isp_sim.rigfile import from_json, load_rig
 from models.data.samples import uncut
 from models.engine.weights_file import fill, read_tensors, write_tensors
 from models.isp.predictor import Crop, Predictor
@@ -86,7 +86,7 @@ def load_weights(path: Path, crop: Crop = "whole") -> LearnedIsp:
     tensors, metadata = read_tensors(path)
     if "pipeline" not in metadata:
         raise ValueError(f"{path}: its metadata has no pipeline; expected the weights of a learned ISP")
-    pipeline = Pipeline.model_validate_json(metadata["pipeline"])
+    pipeline = from_json(Pipeline, metadata["pipeline"], f"{path}: metadata pipeline")
     isp = LearnedIsp(Predictor(pipeline, torch.Generator(), crop=crop), pipeline)
     fill(isp, tensors, path)
     return isp
