@@ -141,9 +141,9 @@ class DatasetWriter:
         pairs = sorted((self.folder / ".pairs").glob("*.json"))
         manifest = self.folder / FILE
         if not manifest.exists():
-            lines = [path.read_text(encoding="utf-8") for path in pairs]
+            lines = [path.read_bytes() for path in pairs]
             write_annotations(self.folder, [_read_record(path) for path in pairs], self._subset)
-            write_atomically(manifest, ("\n".join(lines) + "\n").encode())
+            write_atomically(manifest, b"\n".join(lines) + b"\n")
         for path in pairs:
             path.unlink()
         (self.folder / ".pairs").rmdir()

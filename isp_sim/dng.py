@@ -296,6 +296,8 @@ def _decode(tags: dict[str, Any], counts: Counts, orientation: int) -> Raw:
     if "ActiveArea" in tags:
         top, left, bottom, right = tags["ActiveArea"]
         counts = Counts(np.ascontiguousarray(counts[top:bottom, left:right]))
+    if counts.ndim != 2 or min(counts.shape) < 2:
+        raise ValueError(f"{' × '.join(map(str, counts.shape))} pixels; expected height × width, 2 × 2 or more")
     cfa = next((cfa for cfa, pattern in _TILES.items() if pattern == tags.get("CFAPattern")), None)
     if cfa is None:
         raise ValueError(f"CFAPattern is {tags.get('CFAPattern')}; expected {', '.join(_TILES)}")

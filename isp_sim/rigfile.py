@@ -176,6 +176,7 @@ def _graft(document: dict[str, object], origins: dict[Keys, _Origin], field: str
     """Put another file's mapping in place of its name."""
     part, part_origins = _read(path)
     document[field] = part
+    origins[(field,)] = _Origin(path, 1)
     origins |= {(field, *keys): origin for keys, origin in part_origins.items()}
 
 

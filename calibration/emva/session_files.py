@@ -16,6 +16,8 @@ from isp_sim.picture_files import read_picture as codes_of
 from isp_sim.raw import Raw
 from isp_sim.raw_files import open_raw
 
+LIMITS = {"exposure_us": (0, 1e10), "gain_db": (-100, 200), "photons": (0, 1e12)}
+"""What a column of a CSV may hold."""
 COLUMNS = ("file", "kind", "exposure_us", "gain_db")
 
 
@@ -89,14 +91,15 @@ def _row(path: Path, number: int, row: dict[str, str]) -> Setting:
     if kind not in ("flat", "dark"):
         raise ValueError(f"{path}:{number}: kind = {kind!r}: expected flat or dark")
     numbers = []
-    for column in ("exposure_us", "gain_db", "photons"):
+    for column in LIMITS:
         text = row.get(column) or ""
+        low, high = LIMITS[column]
         try:
             value = float(text) if text or column != "photons" else math.nan
         except ValueError:
             value = math.inf
-        if math.isinf(value) or (math.isnan(value) and column != "photons") or (column == "exposure_us" and value < 0):
-            raise ValueError(f"{path}:{number}: {column} = {text!r}: expected a number") from None
+        if not low <= value <= high and (text or column != "photons"):
+            raise ValueError(f"{path}:{number}: {column} = {text!r}: expected a number from {low:g} to {high:g}")
         numbers.append(value)
     exposure, gain, photons = numbers
     return Setting("flat" if kind == "flat" else "dark", gain, exposure, None if math.isnan(photons) else photons)
@@ -128,7 +131,7 @@ def read_picture(path: Path) -> Frame:
 def raw_session(folder: Path) -> Session:
     """Raws of one camera in `flats` and `darks`: exposure and gain from their metadata."""
     frames: dict[Setting, list[Source]] = defaultdict(list)
-    cameras: set[tuple[str, str, str]] = set()
+    cameras: dict[tuple[str, str, str], str] = {}  # and the first file of each
     first: Raw | None = None
     for part, kind in (("flats", "flat"), ("darks", "dark")):
         for path in sorted((folder / part).glob("*")) if (folder / part).is_dir() else ():
@@ -139,17 +142,16 @@ def raw_session(folder: Path) -> Session:
                 if math.isnan(value):
                     raise ValueError(f"{path}: states no {what}, without which a frame tells nothing of the sensor")
             model = about.model or path.suffix.removeprefix(".").upper()
-            cameras.add((about.make or "unknown", model, about.cfa))
+            cameras.setdefault((about.make or "unknown", model, about.cfa), f"{part}/{path.name}")
             setting = Setting("flat" if kind == "flat" else "dark", round(about.gain_db, 6), about.exposure_us)
             frames[setting].append(Source(f"{part}/{path.name}", partial(_read_raw, path)))
             first = first or about
     if first is None:
         raise ValueError(f"{folder}: holds no raws in {folder / 'flats'} and {folder / 'darks'}")
     if len(cameras) > 1:
-        raise ValueError(
-            f"{folder}: expected raws of one camera, found {' and '.join(' '.join(c) for c in sorted(cameras))}"
-        )
-    make, model, _ = cameras.pop()
+        found = " and ".join(f"{' '.join(camera)} ({file})" for camera, file in sorted(cameras.items()))
+        raise ValueError(f"{folder}: expected raws of one camera, found {found}")
+    make, model, _ = next(iter(cameras))
     settled = {setting: tuple(sources) for setting, sources in frames.items()}
     bits = max(1, math.ceil(math.log2(first.white_level_dn + 1)))
     return Session(

@@ -64,7 +64,7 @@ class Command:
         arguments: its arguments; `FOLDER` is the folder.
         out: what it writes, relative to the folder; empty after a refusal where `nothing_left`.
         also: as of `Subject`.
-        passes: exit statuses after which the broken file need not be refused: it was passed over, and named.
+        passes: exit statuses after which a broken file was passed over, and named.
     """
 
     name: str
@@ -186,7 +186,7 @@ def _unclear(sentence: str, subject: Subject | Command) -> tuple[str, str] | Non
 def _commanded(command: Command, folder: Path, mutation: Mutation, complaints: io.StringIO) -> tuple[str, str] | None:
     before = {path for path in folder.rglob("*")}
     try:
-        with limited(), contextlib.redirect_stdout(io.StringIO()):
+        with limited(), contextlib.redirect_stdout(io.StringIO()) as printed:
             status = command.main(command.arguments.replace("FOLDER", str(folder)).split())
     except SystemExit as end:
         return "argparse", f"{end.code}: {complaints.getvalue()}"
@@ -200,10 +200,10 @@ def _commanded(command: Command, folder: Path, mutation: Mutation, complaints: i
     halves = [str(path) for path in folder.rglob(f"{TEMPORARY}*")]
     if halves:
         return "half-written", ", ".join(halves)
+    if status in command.passes and (status or mutation.broken):
+        return _unclear(printed.getvalue() + said, command)
     if status == 0:
         return ("accepted", said) if mutation.broken else None
-    if status in command.passes:
-        return _unclear(said, command)
     left = {path for path in (folder / command.out).rglob("*")} - before
     if command.nothing_left and left:
         return "files left", ", ".join(map(str, sorted(left)))

@@ -195,13 +195,14 @@ def _commands(root: Path) -> list[Command]:
         return Command(name, root / folder, file, kind_of(file), main, arguments, out, **more)
 
     isp, sensor = models.learned_isp.main, calibration.sensor.main
-    refused = {"nothing_left": False, "passes": (3,)}
+    names = tuple(path.name for path in (root / "captures").glob("imgs*"))
+    refused = {"nothing_left": False, "passes": (3,), "also": names}
     return [
         of(capture.align.main, "align, raw", "captures", "bright0.dng", f"FOLDER/one.csv {align}", **refused),
         of(capture.align.main, "align, list", "captures", "pairs.csv", f"FOLDER/pairs.csv {align}", **refused),
         of(capture.grab.main, "grab --resume", "session", "session.json", grabbed, ".", nothing_left=False),
         of(sensor, "sensor, list", "frames", "list.csv", "FOLDER/list.csv --out FOLDER/out"),
-        of(sensor, "sensor, frame", "frames", "flat700_0.png", "FOLDER/list.csv --out FOLDER/out"),
+        of(sensor, "sensor, frame", "frames", "flat700_0.png", "FOLDER/list.csv --out FOLDER/out", passes=(0,)),
         of(calibration.colour.main, "colour", "pictures", "8.png", "FOLDER/8.png --out FOLDER/out"),
         of(isp, "learned-isp, PNG", "pictures", "8.png", f"FOLDER/8.png {learned}", "out.png"),
         of(isp, "learned-isp, JPEG", "pictures", "8.jpg", f"FOLDER/8.jpg {learned}", "out.png"),
