@@ -51,7 +51,7 @@ DETECTOR = "pairs_a_batch: 2\nwindow: [64, 64]\ntraining: {epochs: 3, learning_r
 RECIPES = {"pose": POSE, "isp": ISP, "enhancer": ENHANCER, "raw-stage": RAW_STAGE, "detector": DETECTOR}
 LEARN = "--data data --device cpu --out OUT --recipe"
 JOBS = {
-    "generate": "isp_sim.generate --rig tiny.yaml --count 12 --workers 1 --out OUT",
+    "generate": "isp_sim.generate --rig tiny.yaml --scenes charts --count 60 --workers 1 --out OUT",
     "align": "capture.align captures --rig exlpose-small --workers 1 --out OUT",
     "train_pose": f"models.train_pose {LEARN} pose.yaml --judge held-out --workers 0",
     "train_isp": f"models.train_isp {LEARN} isp.yaml --judge held-out --pose movenet-lightning",

@@ -29,7 +29,7 @@ DETECTOR_WIDTH = 1440
 """The detector scales pictures to this width; its corners are in them."""
 SATURATED = 0.98
 LEAST_LIKE = (10.0, 25.0)
-"""Mean and largest ΔE2000 of left-out patches at which a chart is still taken for a ColorChecker: cameras reach 1 to 5."""
+"""Mean and largest ΔE2000 of left-out patches below which a chart is taken for a ColorChecker; cameras reach 1 to 5."""
 
 
 @dataclass(frozen=True)
@@ -140,9 +140,9 @@ def fit_colours(chart: Chart, illuminant: str, efficiency: tuple[float, float, f
     delta_e = _delta_e(foretold, true)
     if not (delta_e.mean() < LEAST_LIKE[0] and delta_e.max() < LEAST_LIKE[1]):
         raise ValueError(
-            f"no ColorChecker Classic fits: ΔE2000 of patches left out has a mean of {delta_e.mean():.1f} and a largest "
-            f"of {delta_e.max():.1f}, expected below {LEAST_LIKE[0]:g} and {LEAST_LIKE[1]:g}: another chart, partly "
-            f"hidden, mirrored, or not under {illuminant}"
+            f"no ColorChecker Classic fits: ΔE2000 of patches left out has a mean of {delta_e.mean():.1f} and a "
+            f"largest of {delta_e.max():.1f}, expected below {LEAST_LIKE[0]:g} and {LEAST_LIKE[1]:g}: another chart, "
+            f"partly hidden, mirrored, or not under {illuminant}"
         )
     replicas = left_out / left_out.sum(axis=2).max(axis=1)[:, None, None]
     white, whites = (m.sum(axis=-1) * np.array(efficiency) for m in (whole, left_out))
