@@ -103,7 +103,11 @@ def read_raw(path: Path, rig: str) -> Tensor:
         ValueError: not a DNG that is read, or no such rig.
         FileNotFoundError: no such file.
     """
-    return unclipped_srgb(develop_raw(read_dng(path), uncut(load_rig(rig))))
+    raw, isp = read_dng(path), uncut(load_rig(rig))
+    try:
+        return unclipped_srgb(develop_raw(raw, isp))
+    except ValueError as fault:
+        raise ValueError(f"{path}: {fault}") from None
 
 
 def read_image(path: Path) -> Tensor:

@@ -4,9 +4,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field, TypeAdapter, ValidationError
 
 from isp_sim.isp.develop import unclipped_srgb
 from models.data.samples import PairSample, PairSource
@@ -14,6 +16,7 @@ from models.engine.weights_file import fill, read_tensors, write_tensors
 from models.raw_stage.network import RawNet, restore
 
 KIND = "raw stage"
+_WIDTHS = TypeAdapter(Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=2, max_length=6)])
 
 
 def build(widths: tuple[int, ...], seed: int) -> RawNet:
@@ -39,10 +42,10 @@ def load_stage(path: Path, device: torch.device | None = None) -> RawNet:
     if metadata.get("kind") != KIND:
         raise ValueError(f"{path}: not the weights of a raw stage; expected what models.train_raw_stage wrote")
     try:
-        widths = tuple(int(width) for width in json.loads(metadata["widths"]))
-        network = RawNet(widths)
-    except (KeyError, TypeError, ValueError) as fault:
-        raise ValueError(f"{path}: metadata field widths: {fault}; expected a list of channels") from None
+        network = RawNet(_WIDTHS.validate_json(metadata.get("widths", "")))
+    except ValueError as fault:
+        first = str(fault).splitlines()[-2 if isinstance(fault, ValidationError) else 0].strip()
+        raise ValueError(f"{path}: metadata field widths: {first}; expected 2 to 6 numbers of channels") from None
     fill(network, tensors, path)
     return network.to(device or torch.device("cpu")).eval()
 

@@ -42,6 +42,8 @@ class Record:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lines = list(_read(path)) if path.is_file() else []
+        if path.is_file() and not self.lines:
+            raise ValueError(f"{path}: is empty; expected a line for each evaluation: delete it and --resume")
 
     def add(self, one: Evaluation) -> None:
         """Append; the file is whole before and after."""
