@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from rich.console import Console
 from torch import Tensor, nn
 
@@ -26,6 +26,7 @@ from models.engine.allocator import keep_freed_memory
 from models.engine.distributed import Processes
 from models.engine.weights_file import described, fill, read_tensors, write_tensors
 
+_HISTORY = TypeAdapter(list[dict[str, int | float]])
 CHECKPOINT, LOG, CURVES = "checkpoint.safetensors", "log.csv", "curves.png"
 
 
@@ -264,21 +265,17 @@ class Training:
                 )
         fill(self.module, {n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")}, file)
         for name, parameter in self._trained.items():
-            moments = {
-                k: tensors[f"adam.{k}.{name}"]
-                for k in ("step", "exp_avg", "exp_avg_sq")
-                if f"adam.{k}.{name}" in tensors
-            }
-            if moments:
-                # The file is contiguous; fused Adam walks memory, so moments must lie as their parameter does.
-                self.optimiser.state[parameter] = {
-                    k: t if k == "step" else torch.empty_like(parameter, dtype=t.dtype).copy_(t)
-                    for k, t in moments.items()
-                }
+            moments = {k: tensors.get(f"adam.{k}.{name}") for k in ("step", "exp_avg", "exp_avg_sq")}
+            if any(moment is not None for moment in moments.values()):
+                self.optimiser.state[parameter] = _moments(moments, name, parameter, file)
         try:
-            self.history = [dict(row) for row in json.loads(metadata["history"])]
-        except (KeyError, TypeError, ValueError) as fault:
-            raise ValueError(f"{file}: its metadata holds no history of a training: {fault}") from None
+            self.history = _HISTORY.validate_json(metadata.get("history", ""))
+        except ValidationError as fault:
+            first = fault.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ValueError(f"{file}: metadata history: {where} {first['msg']}; expected a line an epoch") from None
+        if [row.get("epoch") for row in self.history] != list(range(1, len(self.history) + 1)):
+            raise ValueError(f"{file}: metadata history: expected the epochs from 1 on, each once")
         self._seconds = _logged_seconds(self.folder / LOG, len(self.history))
 
     def _report(self) -> None:
@@ -291,6 +288,18 @@ class Training:
         table.writerows(rows)
         write_atomically(self.folder / LOG, text.getvalue().encode())
         write_atomically(self.folder / CURVES, curves(self.history))
+
+
+def _moments(moments: Mapping[str, Tensor | None], name: str, parameter: Tensor, file: Path) -> dict[str, Tensor]:
+    """Adam's state of a parameter, laid out as that is: the file is contiguous, and fused Adam walks memory."""
+    found = {}
+    for key, moment in moments.items():
+        expected = torch.Size() if key == "step" else parameter.shape
+        if moment is None or moment.shape != expected:
+            there = "missing" if moment is None else f"of shape {tuple(moment.shape)}"
+            raise ValueError(f"{file}: tensor adam.{key}.{name}: {there}; expected shape {tuple(expected)}")
+        found[key] = moment if key == "step" else torch.empty_like(parameter, dtype=moment.dtype).copy_(moment)
+    return found
 
 
 def _logged_seconds(log: Path, epochs: int) -> list[str]:
