@@ -50,7 +50,7 @@ class Constant(Stored):
     """A constant of the graph; `quantization` is how it is stored, where that is not its type."""
 
     name: str
-    shape: tuple[Annotated[int, Field(ge=0)], ...]
+    shape: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=8)]
     quantization: Stored | None = None
 
 
@@ -79,7 +79,10 @@ def read_weights(package: Path, network: NetworkName) -> tuple[dict[str, np.ndar
         GraphModel, read_file(package, name, _MODELS), f"{where} is not a TensorFlow.js graph model"
     ).groups
     (file,) = group.paths
-    content = read_file(package, file, _MODELS)
+    try:
+        content = read_file(package, file, _MODELS)
+    except ValueError as fault:
+        raise ValueError(f"{where}: {fault}") from None
     arrays: dict[str, np.ndarray] = {}
     start = 0
     for entry in group.weights:
