@@ -51,20 +51,20 @@ DETECTOR = "pairs_a_batch: 2\nwindow: [64, 64]\ntraining: {epochs: 3, learning_r
 RECIPES = {"pose": POSE, "isp": ISP, "enhancer": ENHANCER, "raw-stage": RAW_STAGE, "detector": DETECTOR}
 LEARN = "--data data --device cpu --out OUT --recipe"
 JOBS = {
-    "generate": "isp_sim.generate --rig tiny.yaml --scenes charts --count 60 --workers 1 --out OUT",
+    "generate": "isp_sim.generate --rig tiny.yaml --scenes charts --count 40 --workers 1 --out OUT",
     "align": "capture.align captures --rig exlpose-small --workers 1 --out OUT",
     "train_pose": f"models.train_pose {LEARN} pose.yaml --judge held-out --workers 0",
     "train_isp": f"models.train_isp {LEARN} isp.yaml --judge held-out --pose movenet-lightning",
     "train_enhancer": f"models.train_enhancer --model zero-dce {LEARN} enhancer.yaml --judge held-out",
     "train_raw_stage": f"models.train_raw_stage {LEARN} raw-stage.yaml --judge held-out",
     "train_detector": f"models.train_detector {LEARN} detector.yaml",
-    "tune_isp": "models.tune_isp --isp pipeline --evaluations 4 --images 3 --judged 3 --pose movenet-lightning "
+    "tune_isp": "models.tune_isp --isp pipeline --evaluations 4 --images 2 --judged 2 --pose movenet-lightning "
     "--data data --held-out held-out --workers 1 --out OUT",
 }
 INPUTS = (
-    "isp_sim.generate --rig tiny.yaml --count 6 --workers 1 --out data",
-    "isp_sim.generate --rig tiny.yaml --count 6 --seed 1 --workers 1 --out held-out",
-    "isp_sim.generate --rig exlpose-small --count 6 --workers 1 --out captures",
+    "isp_sim.generate --rig tiny.yaml --count 4 --workers 1 --out data",
+    "isp_sim.generate --rig tiny.yaml --count 4 --seed 1 --workers 1 --out held-out",
+    "isp_sim.generate --rig exlpose-small --count 4 --workers 1 --out captures",
 )
 
 
