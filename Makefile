@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test check fuzz bench docs clean
 
 demo: $(READY)  ## shoot a small data set with the ExLPose rig and say where it lies
 	rm -rf out/demo
@@ -18,6 +18,9 @@ check: $(READY)  ## lint, types, architecture
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: $(READY)  ## ten thousand damaged files through every reader; half an hour of a core. Others: make fuzz SEED=2
+	$(BIN)/python tests/fuzz/run.py --count 10000 --seed $(or $(SEED),1)
 
 bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/speed.py

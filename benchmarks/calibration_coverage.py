@@ -4,6 +4,8 @@
     python benchmarks/calibration_coverage.py --precision              # one session a sensor, 1024×1024
     python benchmarks/calibration_coverage.py --sensors imx392 --sessions 8
     python benchmarks/calibration_coverage.py --lines                  # with fixed rows and columns, which no file has
+    python benchmarks/calibration_coverage.py --nonlinearity 0.02      # a full pixel lies 2 % below the line
+    python benchmarks/calibration_coverage.py --fall-off 0.3           # the lamp's corners are 30 % dimmer
 
 Every session is another camera of its kind: other maps, other scatter about the noise laws. Coverage is how often a
 figure's own 95 % interval holds the truth; a figure that stands for several gains, phases or channels counts at each.
@@ -33,12 +35,7 @@ LINES = {"dsnu_row_e": 0.4, "dsnu_column_e": 0.3, "prnu_row_percent": 0.2, "prnu
 """Fixed rows and columns of `--lines`, of the size of the pixels' own parts and of the temporal row noise."""
 
 
-def calibrate(chip: Sensor, seed: int, height: int, width: int) -> Results:
-    """One session of one simulated camera."""
-    return calibrated(simulated.simulated_session(chip, seed, height, width))
-
-
-def checks(chip: Sensor, seed: int, found: Results) -> Iterator[Check]:
+def checks(chip: Sensor, seed: int, found: Results, nonlinearity: float = 0.0) -> Iterator[Check]:
     """Every figure with its truth."""
     serial = simulated.serial(chip, seed)
     yield "K", found.gain_dn_per_e, chip.gain_dn_per_e.value
@@ -54,7 +51,7 @@ def checks(chip: Sensor, seed: int, found: Results) -> Iterator[Check]:
         yield "DSNU rows", dsnu.row, chip.dsnu_row_e.value
         yield "DSNU columns", dsnu.column, chip.dsnu_column_e.value
     whole = [
-        ("full well", found.full_well_e, _full_well(chip)),
+        ("full well", found.full_well_e, _full_well(chip, nonlinearity)),
         ("dark current", found.dark_current_e_per_s, chip.dark_current_e_per_s.value),
     ]
     yield from ((name, estimate, truth) for name, estimate, truth in whole if estimate is not None)
@@ -72,10 +69,13 @@ def checks(chip: Sensor, seed: int, found: Results) -> Iterator[Check]:
         yield "σ_d", found.temporal_dark_noise_e, _dark_noise(chip, serial)
 
 
-def _full_well(chip: Sensor) -> float:
+def _full_well(chip: Sensor, nonlinearity: float) -> float:
     """Electrons at which the well or, if that comes first, the ADC is full."""
     black = chip.black_level_dn.value + float(np.mean(chip.black_bias_dn.value))
-    return min(chip.full_well_e.value, (chip.white_level_dn - black) / chip.gain_dn_per_e.value)
+    seen = full = (chip.white_level_dn - black) / chip.gain_dn_per_e.value
+    for _ in range(20):
+        full = seen / (1 - nonlinearity * (full / simulated.full_e(chip, 0.0)) ** 2)
+    return min(chip.full_well_e.value, full)
 
 
 def _dark_noise(chip: Sensor, serial: str) -> float:
@@ -119,14 +119,17 @@ def loaded(name: str, lines: bool) -> Sensor:
     return chip.model_copy(update=figures) if lines else chip
 
 
-def coverage(names: list[str], lines: bool, count: int, height: int, width: int, first: int) -> None:
+def coverage(
+    names: list[str], lines: bool, count: int, height: int, width: int, first: int, nonlinearity: float, fall_off: float
+) -> None:
     """Print how often each figure's interval holds the truth."""
     rows, worst = [], 1.0
     for name in names:
         chip = loaded(name, lines)
         seen: dict[str, list[tuple[bool, float, float]]] = defaultdict(list)
         for seed in track(range(first, first + count), name):
-            for what, estimate, truth in checks(chip, seed, calibrate(chip, seed, height, width)):
+            session = simulated.simulated_session(chip, seed, height, width, nonlinearity, fall_off)
+            for what, estimate, truth in checks(chip, seed, calibrated(session), nonlinearity):
                 scale = abs(truth) or 1.0
                 seen[what].append(
                     (
@@ -154,7 +157,9 @@ def precision(names: list[str], side: int, seed: int) -> None:
     for name in track(names, "sensors"):
         chip, start = load_sensor(name), time.process_time()
         off: dict[str, list[float]] = defaultdict(list)
-        for what, estimate, truth in checks(chip, seed, calibrate(chip, seed, side, side)):
+        for what, estimate, truth in checks(
+            chip, seed, calibrated(simulated.simulated_session(chip, seed, side, side))
+        ):
             off[what].append(abs(estimate.value - truth) / (1.0 if what == "λ" else abs(truth) or 1.0))
         read, shape = max(off["read noise"], default=math.nan), max(off["λ"], default=0.0)
         figures = (f"{max(off['K']):.3%}", f"{read:.2%}", f"{shape:.4f}", f"{max(off['PRNU']):.2%}")
@@ -169,6 +174,8 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--precision", action="store_true", help="one session at 1024×1024 instead of coverage")
     asked.add_argument("--lines", action="store_true", help=f"sensors with {LINES}")
+    asked.add_argument("--nonlinearity", type=float, default=0.0, help="of a full pixel, a share [%(default)s]")
+    asked.add_argument("--fall-off", type=float, default=simulated.FALL_OFF, help="of the lamp [%(default)s]")
     asked.add_argument("--sensors", nargs="*", help="[all in rigs/sensors that count photons]")
     asked.add_argument("--sessions", type=int, default=40)
     asked.add_argument("--size", type=int, nargs=2, default=(640, 480), metavar=("WIDTH", "HEIGHT"))
@@ -180,7 +187,9 @@ def main() -> None:
     if given.precision:
         precision(names, 1024, given.seed)
     else:
-        coverage(names, given.lines, given.sessions, given.size[1], given.size[0], given.seed)
+        width, height = given.size
+        bent = given.nonlinearity, given.fall_off
+        coverage(names, given.lines, given.sessions, height, width, given.seed, *bent)
 
 
 if __name__ == "__main__":

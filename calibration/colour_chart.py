@@ -28,6 +28,8 @@ SAMPLES = 24
 DETECTOR_WIDTH = 1440
 """The detector scales pictures to this width; its corners are in them."""
 SATURATED = 0.98
+LEAST_LIKE = (10.0, 25.0)
+"""Mean and largest ΔE2000 of left-out patches below which a chart is taken for a ColorChecker; cameras reach 1 to 5."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,27 @@ def fit_colours(chart: Chart, illuminant: str, efficiency: tuple[float, float, f
         chart: what the camera saw.
         illuminant: under which; names one of colour-science's.
         efficiency: quantum efficiencies of R, G, B, which a sensor file states apart from the matrix.
+
+    Raises:
+        ValueError: no matrix makes the patches those of a ColorChecker; says by how much.
     """
     true = np.array([value for _, value in patch_colours(illuminant)])
     camera = chart.rgb / np.array(efficiency)
-    whole, light = _fitted(true, camera, np.arange(24))
-    rounds = [_fitted(true, camera, np.delete(np.arange(24), n)) for n in range(24)]
-    left_out = np.array([matrix for matrix, _ in rounds])
-    foretold = np.stack([np.linalg.solve(m, camera[n] / at[n]) for n, (m, at) in enumerate(rounds)])
+    try:
+        with np.errstate(divide="ignore", invalid="ignore"):  # of what is no chart: it fits nowhere
+            whole, light = _fitted(true, camera, np.arange(24))
+            rounds = [_fitted(true, camera, np.delete(np.arange(24), n)) for n in range(24)]
+        left_out = np.array([matrix for matrix, _ in rounds])
+        foretold = np.stack([np.linalg.solve(m, camera[n] / at[n]) for n, (m, at) in enumerate(rounds)])
+    except np.linalg.LinAlgError:
+        raise ValueError("the ColorChecker's patches do not differ in colour: is the picture grey, or black?") from None
+    delta_e = _delta_e(foretold, true)
+    if not (delta_e.mean() < LEAST_LIKE[0] and delta_e.max() < LEAST_LIKE[1]):
+        raise ValueError(
+            f"no ColorChecker Classic fits: ΔE2000 of patches left out has a mean of {delta_e.mean():.1f} and a "
+            f"largest of {delta_e.max():.1f}, expected below {LEAST_LIKE[0]:g} and {LEAST_LIKE[1]:g}: another chart, "
+            f"partly hidden, mirrored, or not under {illuminant}"
+        )
     replicas = left_out / left_out.sum(axis=2).max(axis=1)[:, None, None]
     white, whites = (m.sum(axis=-1) * np.array(efficiency) for m in (whole, left_out))
     white, whites = white / white[1], whites / whites[:, 1:2]
@@ -137,7 +153,7 @@ def fit_colours(chart: Chart, illuminant: str, efficiency: tuple[float, float, f
         matrix=whole / whole.sum(axis=1).max(),
         errors=errors,
         neutral=(red, green, blue),
-        delta_e=_delta_e(foretold, true),
+        delta_e=delta_e,
         seen=camera / light[:, None] @ np.linalg.inv(whole).T,
         true=true,
         to_rec709=np.linalg.inv(whole) / np.array(efficiency),
@@ -280,8 +296,11 @@ def calibrate(
         rgb, efficiency = tiles(plane, raw.cfa), sensor.quantum_efficiency.value
     else:
         rgb, efficiency = read_picture(files[0]), (1.0, 1.0, 1.0)
-    chart = find_chart(rgb)
-    found = fit_colours(chart, illuminant, efficiency)
+    try:
+        chart = find_chart(rgb)
+        found = fit_colours(chart, illuminant, efficiency)
+    except ValueError as fault:
+        raise ValueError(f"{files[0]}: {fault}") from None
     name = name or f"{sensor.name}_colour"
     text = colour_file(found, sensor, name, files[0].name, illuminant)
     return *write_result(out, name, text, "Colour calibration", page_blocks(found, chart)), found

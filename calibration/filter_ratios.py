@@ -80,7 +80,11 @@ def read_pairs(path: Path, rig: Rig, anywhere: bool = False) -> list[PairRatio]:
             raise ValueError(f"{path}:{line}: nd_filter = {row['nd_filter']!r}: expected yes or no")
         if kind not in LIGHTS:
             raise ValueError(f"{path}:{line}: light = {kind!r}: expected one of {', '.join(LIGHTS)}")
-        well, low = (read_dng(listed(path, row[side], anywhere)) for side in COLUMNS[:2])
+        files = [listed(path, row[side], anywhere) for side in COLUMNS[:2]]
+        gone = [str(file) for file in files if not file.is_file()]
+        if gone:
+            raise ValueError(f"{path}:{line}: no such file: {', '.join(gone)}")
+        well, low = map(read_dng, files)
         pairs.append(_ratio(row["well_lit"], well, low, rig, row["nd_filter"] == "yes", kind))
     if not pairs:
         raise ValueError(f"{path}: lists no pairs")

@@ -44,7 +44,7 @@ def parser(prog: str = "python -m calibration.sensor") -> argparse.ArgumentParse
         "--simulate", metavar="SENSOR", help="make a session of this sensor file's camera and calibrate it"
     )
     parser.add_argument("--cfa", default="", help="colours of the 2×2 tile of pictures, such as RGGB [monochrome]")
-    parser.add_argument("--bits", type=int, help="of the ADC, for a CSV [the fewest that hold the brightest flat]")
+    parser.add_argument("--bits", type=int, help="of the ADC, for a CSV [by the bits its codes use]")
     add_anywhere(parser)
     parser.add_argument(
         "--like", default="ideal", help="sensor whose figures stand where nothing is measured [%(default)s]"

@@ -8,7 +8,7 @@ from calibration.emva.characterise import Results
 from calibration.emva.confidence import Estimate
 from calibration.emva.dark_noise import GainPoint
 from calibration.output import Document, figure
-from calibration.sensor_yaml import sensor_yaml
+from calibration.sensor_yaml import sensor_yaml, within
 from isp_sim.rig import Sensor
 
 
@@ -60,8 +60,8 @@ def _taken_over(like: Sensor) -> Document:
     return document
 
 
-def _measured(value: object, estimate: Estimate, how: str) -> Document:
-    return figure(value, "measured", f"{how}; {estimate}")
+def _measured(value: float, estimate: Estimate, how: str) -> Document:
+    return figure(within(value, estimate), "measured", f"{how}; {estimate}")
 
 
 def _of_frames(found: Results) -> Document:

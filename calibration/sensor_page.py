@@ -91,6 +91,14 @@ def figures(found: Results) -> list[tuple[str, str, str, str, str]]:
         *_split(
             "PRNU without shading", found.prnu_percent, "%", "shading and outliers removed: what maps are drawn with"
         ),
+        *(
+            line
+            for c in found.channels
+            for line in (
+                row(f"quantum efficiency, {c.name}", c.quantum_efficiency, "", "responsivity over K"),
+                row(f"linearity error LE, {c.name}", c.linearity_error_percent, "%", "mean off the line, 5 to 95 %"),
+            )
+        ),
         row("dark current", found.dark_current_e_per_s, "e⁻/s", "slope of the darks' means over exposure"),
         row("hot pixels", found.hot.per_million if found.hot else None, "a million", "between a short and a long dark"),
         row("their extra current", current, "e⁻/s", "taken to be exponential about this mean"),

@@ -16,6 +16,8 @@ from typing import Any
 from isp_sim import files, progress
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+LONGEST = 1000
+"""Characters of a line of a sentence: a file's own words may be in it, which may be a whole file."""
 IMPORTS = "<frozen importlib._bootstrap>"
 """Where Python's frames lie while it imports."""
 
@@ -102,7 +104,10 @@ def _sentence(fault: Exception) -> str:
     """What is wrong; of the system's own errors the file and the reason, without a number."""
     if isinstance(fault, OSError) and fault.filename is not None and fault.strerror:
         return f"{fault.filename}: {fault.strerror}"
-    return str(fault)
+    return "\n".join(
+        line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 3 :]}"
+        for line in str(fault).split("\n")
+    )
 
 
 def _handle(handler: Callable[[int, FrameType | None], None]) -> dict[signal.Signals, Any]:

@@ -11,7 +11,6 @@ While a run goes on, `.pairs/` holds the manifest lines of finished pairs: a pai
 files, so whatever has a line is whole. Closing the run gathers them.
 """
 
-import fcntl
 import json
 import math
 import shutil
@@ -23,7 +22,7 @@ import yaml
 
 from isp_sim.annotation_files import ANNOTATION_FOLDERS, write_annotations
 from isp_sim.dng import write_dng
-from isp_sim.files import refuse_other, remove_remnants, write_atomically
+from isp_sim.files import lock, refuse_other, remove_remnants, write_atomically
 from isp_sim.manifest import FILE, PairRecord, PersonRecord, from_line, read_manifest, shot_fields, to_line
 from isp_sim.pair import Pair
 from isp_sim.run_spec import RunSpec
@@ -31,7 +30,6 @@ from isp_sim.schedule import split_of
 from isp_sim.units import Picture
 
 FOLDERS = ("bright", "dark", "raw", *ANNOTATION_FOLDERS, ".pairs")
-LOCK = ".lock"
 PLANES = ("semantic", "instances", "depth")
 """Folders of a scene's planes; made when the first one comes."""
 
@@ -55,7 +53,7 @@ class DatasetWriter:
         identity = spec.identity
         refuse_other(self.folder, "run.json", identity, "run", resume)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock()
+        lock(self.folder)
         # First: with it the folder is ours, whatever fails next.
         write_atomically(self.folder / "run.json", json.dumps(identity, indent=1).encode())
         for name in FOLDERS:
@@ -68,14 +66,6 @@ class DatasetWriter:
         text = yaml.safe_dump(spec.rig.model_dump(mode="json"), sort_keys=False, width=110)
         write_atomically(self.folder / "rig.yaml", text.encode())
         return self._whole_pairs(spec.count)
-
-    def _lock(self) -> None:
-        """One run at a time writes here; the lock goes with the process, however that ends."""
-        self._held = (self.folder / LOCK).open("w")
-        try:
-            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise ValueError(f"{self.folder}: another run is writing here; wait for it or give --out") from None
 
     def _whole_pairs(self, count: int) -> set[int]:
         """Numbers of the pairs whose files are all there; a closed run that lacks some is opened again.
@@ -143,22 +133,20 @@ class DatasetWriter:
             return
         for name in (*FOLDERS, *PLANES):
             shutil.rmtree(self.folder / Path(name).parts[0], ignore_errors=True)
-        for name in ("run.json", "rig.yaml", LOCK):
+        for name in ("run.json", "rig.yaml"):
             (self.folder / name).unlink(missing_ok=True)
-        self._held.close()
 
     def close(self) -> None:
         """Gather the manifest and the annotation files; may be called again after a kill at any moment."""
         pairs = sorted((self.folder / ".pairs").glob("*.json"))
         manifest = self.folder / FILE
         if not manifest.exists():
-            lines = [path.read_text(encoding="utf-8") for path in pairs]
+            lines = [path.read_bytes() for path in pairs]
             write_annotations(self.folder, [_read_record(path) for path in pairs], self._subset)
-            write_atomically(manifest, ("\n".join(lines) + "\n").encode())
+            write_atomically(manifest, b"\n".join(lines) + b"\n")
         for path in pairs:
             path.unlink()
         (self.folder / ".pairs").rmdir()
-        (self.folder / LOCK).unlink()
 
 
 def _pair_file(folder: Path, number: int) -> Path:
@@ -179,7 +167,7 @@ def write_plane(path: Path, plane: np.ndarray) -> None:
 
 
 def _read_record(path: Path) -> PairRecord:
-    return from_line(path.read_text(encoding="utf-8", errors="replace"), str(path))
+    return from_line(path.read_bytes(), str(path))
 
 
 def record_of(number: int, pair: Pair) -> PairRecord:

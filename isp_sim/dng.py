@@ -296,6 +296,8 @@ def _decode(tags: dict[str, Any], counts: Counts, orientation: int) -> Raw:
     if "ActiveArea" in tags:
         top, left, bottom, right = tags["ActiveArea"]
         counts = Counts(np.ascontiguousarray(counts[top:bottom, left:right]))
+    if counts.ndim != 2 or counts.size == 0:
+        raise ValueError(f"{' × '.join(map(str, counts.shape))} pixels; expected height × width")
     cfa = next((cfa for cfa, pattern in _TILES.items() if pattern == tags.get("CFAPattern")), None)
     if cfa is None:
         raise ValueError(f"CFAPattern is {tags.get('CFAPattern')}; expected {', '.join(_TILES)}")
@@ -312,6 +314,10 @@ def _decode(tags: dict[str, Any], counts: Counts, orientation: int) -> Raw:
         **_noted(tags),
     }
     white = int(np.max(tags.get("WhiteLevel", 65535)))
+    if not max(fields["black_level_dn"]) < white:
+        raise ValueError(f"WhiteLevel is {white}; expected above BlackLevel, {fields['black_level_dn']}")
+    if not math.isfinite(fields["gain_db"]):
+        raise ValueError(f"ImageDescription notes gain_db = {fields['gain_db']}; expected a finite number")
     raw = Raw(counts, cfa, white_level_dn=white, iso=iso, noise_profile=_noise_profile(tags), **fields)
     return turned(raw, _FLIPS.get(orientation, 0))
 

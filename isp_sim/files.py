@@ -9,6 +9,8 @@ from typing import Any
 
 TEMPORARY = ".part-"
 """How the name of a file that is still being written begins."""
+LONGEST_NAME = 255
+"""Bytes of a file's name on the usual file systems."""
 _written = False
 _locked: set[Path] = set()
 
@@ -71,8 +73,10 @@ def listed(file: Path, name: str, anywhere: bool = False) -> Path:
         anywhere: whether it may lie elsewhere.
 
     Raises:
-        ValueError: it leads out of that folder, and may not.
+        ValueError: it leads out of that folder, and may not, or no file can have that name.
     """
+    if "\0" in name or any(len(os.fsencode(part)) > LONGEST_NAME for part in name.split("/")):
+        raise ValueError(f"{file}: {name[:40]!r} … is not a file's name: too long, or with a NUL in it")
     pure = PurePosixPath(name.replace("\\", "/"))
     if not anywhere and (pure.is_absolute() or ".." in pure.parts):
         raise ValueError(f"{file}: {name!r} leads out of the list's folder; add --anywhere if that is meant")
@@ -139,7 +143,7 @@ def refuse_other(
         if there.get(field) != value:
             found, expected = (repr(one)[:80] for one in (there.get(field), value))
             raise ValueError(
-                f"{folder}: holds a {kind} with {field} = {found}, not {expected}; give --out another folder"
+                f"{folder}: holds a {kind} with {field} = {found}, not {expected} ({record}); give --out another folder"
             )
     if not resume:
         raise ValueError(f"{folder}: holds this same {kind}; add --resume to finish it")

@@ -8,9 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from isp_sim.rectify import ArmMap, ArmName, Box
+from isp_sim.rigfile import from_json
 from isp_sim.scenes import Person
 from isp_sim.schedule import Shot
 
@@ -36,7 +37,7 @@ Row = tuple[float, float, float]
 class Record(BaseModel):
     """A block of a manifest's line: unknown fields are faults, values do not change after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class PersonRecord(Record):
@@ -166,36 +167,37 @@ def to_line(record: PairRecord) -> str:
     return record.model_dump_json(exclude_none=True)
 
 
-def from_line(text: str, where: str) -> PairRecord:
+def from_line(text: bytes, where: str) -> PairRecord:
     """A line as a record.
 
     Args:
-        text: JSON.
+        text: JSON, UTF-8.
         where: file and line, for the complaint.
 
     Raises:
         ValueError: not JSON, of another version, or a field is missing or wrong; one sentence.
     """
     try:
-        return PairRecord.model_validate_json(text)
-    except ValidationError as fault:
-        first = fault.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        if field == "version" or (first["type"] == "missing" and '"version":' not in text):
+        return from_json(PairRecord, text, where)
+    except ValueError as fault:
+        if str(fault).startswith(f"{where}: version: ") or b'"version":' not in text:
             raise ValueError(
                 f"{where}: not a line of manifest version {VERSION}; folders of earlier versions must be made again"
             ) from None
-        raise ValueError(f"{where}: {field + ': ' if field else ''}{first['msg']}") from None
+        raise
 
 
 def read_manifest(folder: Path) -> Iterator[PairRecord]:
     """The records of a closed data set, in the order of their ids.
 
     Raises:
-        ValueError: a line cannot be read; named by file and line.
+        ValueError: there is no line, or one that cannot be read; named by file and line.
         FileNotFoundError: the run is not closed, or the folder is no data set.
     """
     path = folder / FILE
-    with path.open(encoding="utf-8", errors="replace") as file:
+    number = 0
+    with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             yield from_line(line, f"{path}:{number}")
+    if not number:
+        raise ValueError(f"{path}: is empty; expected a line for each pair")

@@ -56,7 +56,7 @@ def _check_header(path: Path, content: bytes) -> bytes:
     """A picture's ICC profile, empty without one; raises as `read_picture`, before anything is decoded."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # up to twice that size is read
+            warnings.simplefilter("ignore")  # of size: twice Pillow's limit is read; of damage: ours follows
             with Image.open(io.BytesIO(content)) as picture:
                 mode, name, profile = picture.mode, picture.format, picture.info.get("icc_profile")
     except Image.DecompressionBombError as error:

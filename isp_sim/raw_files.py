@@ -45,6 +45,9 @@ def libraw(path: Path) -> Iterator[rawpy.RawPy]:
                 raise ValueError(f"{path}: truncated: {len(content)} bytes do not hold {width}×{height} pixels")
             if raw.num_colors > 3:
                 raise ValueError(f"{path}: its filter has {raw.num_colors} colours; expected red, green and blue")
+            if max(raw.black_level_per_channel) >= raw.white_level:
+                levels = f"black {raw.black_level_per_channel}, white {raw.white_level}"
+                raise ValueError(f"{path}: its levels are {levels} DN; expected black below white")
             yield raw
     except (rawpy.LibRawError, rawpy.NotSupportedError) as error:
         known = error.args[0].decode(errors="replace") if error.args and isinstance(error.args[0], bytes) else error

@@ -68,6 +68,25 @@ def load_yaml(model: type[ModelT], path: Path) -> ModelT:
     return _validate(model, document, origins, path)
 
 
+def from_json(model: type[ModelT], text: str | bytes, where: str) -> ModelT:
+    """JSON as a model.
+
+    Args:
+        model: of the text.
+        text: JSON.
+        where: the file, for the sentence.
+
+    Raises:
+        ValueError: not JSON, or its first fault.
+    """
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as fault:
+        first = fault.errors(include_url=False)[0]
+        field = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{where}: {field}{': ' if field else ''}{first['msg']}") from None
+
+
 def _find(name: str, folder: Path, beside: Path | None) -> Path:
     """A YAML file by path (named in another file: beside that one), else by name in the package."""
     if name.endswith((".yaml", ".yml")):
@@ -80,7 +99,8 @@ def _find(name: str, folder: Path, beside: Path | None) -> Path:
     if "/" not in name.removeprefix(f"{folder.name}/") and named.is_file():
         return named
     known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
-    raise FileNotFoundError(f"{name}: no such file, and no {folder.name} file of that name; known are {known}")
+    by = f"{beside}: " if beside is not None else ""
+    raise FileNotFoundError(f"{by}{name}: no such file, and no {folder.name} file of that name; known are {known}")
 
 
 def _read(path: Path) -> tuple[dict[str, object], dict[Keys, _Origin]]:
@@ -156,6 +176,7 @@ def _graft(document: dict[str, object], origins: dict[Keys, _Origin], field: str
     """Put another file's mapping in place of its name."""
     part, part_origins = _read(path)
     document[field] = part
+    origins[(field,)] = _Origin(path, 1)
     origins |= {(field, *keys): origin for keys, origin in part_origins.items()}
 
 

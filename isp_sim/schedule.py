@@ -178,8 +178,8 @@ def _shot(row: dict[str, str], scene: int) -> Shot:
         if not low <= value[column] <= high:
             raise ValueError(f"{column} = {row[column]!r}: expected numbers from {low:g} to {high:g}")
     for column in NAMING:
-        if not re.fullmatch(r"[\w.-]*", row[column]):
-            raise ValueError(f"{column} = {row[column]!r}: expected letters, digits, '_', '-' and '.'")
+        if not re.fullmatch(r"[\w.-]{0,60}", row[column]):  # a file's name has room for all of them
+            raise ValueError(f"{column} = {row[column]!r}: expected letters, digits, '_', '-' and '.', 60 at most")
     gain_db = max(0.0, value["dark_gain_db"])
     return Shot(
         scene=scene,

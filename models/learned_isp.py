@@ -60,7 +60,10 @@ def work(args: argparse.Namespace) -> int:
         isp = LearnedIsp(Predictor(pipeline, torch.Generator(), crop=args.crop), pipeline)
         console.print("untrained: these are the parameters that training starts from")
     with torch.inference_mode():
-        values = isp.eval().values(image)
+        try:
+            values = isp.eval().values(image)
+        except ValueError as fault:
+            raise ValueError(f"{args.image}: {fault}") from None
         if args.explain or not args.out:
             console.print(*isp.explain(image, values))
         if args.out:

@@ -102,19 +102,19 @@ def characterise(session: Session, reading: Reading) -> Results:
     base = min(s.gain_db for s in levels if s.kind == "flat" and levels[s].pairs)
     groups = _groups(session.cfa)
     curves = {name: photon_transfer.curve(levels, base, phases) for name, phases in groups.items()}
-    k = np.mean([c.gain for c in curves.values()], axis=0)
+    k, origin = (np.mean([getattr(c, name) for c in curves.values()], axis=0) for name in ("gain", "gain_at_origin"))
     dark_variance = np.mean([c.dark_variance for c in curves.values()], axis=0)
-    gains = {base: Gain(k, False, _blacks(curves, groups))}
-    gains |= {g: _gain(levels, g, groups, base, k) for g in session.gains_db if g != base}
+    gains = {base: Gain(k, False, _blacks(curves, groups), origin)}
+    gains |= {g: _gain(levels, g, groups, base, gains[base]) for g in session.gains_db if g != base}
     current, unlikely = _dark_current(levels, gains)
     stack = _flat_stack(levels, base, curves)
     prnu = _prnu(levels, stack, curves, groups) if stack else None
     offsets = {g: dark_noise.offset_level(levels, session, g) for g in gains}
-    dsnu = dark_noise.dsnu_e(levels, offsets, gains, prnu[1] if prnu else None)
+    dsnu = _dsnu(levels, offsets, gains, prnu[1] if prnu else None)
     points, periodic = dark_noise.gain_points(session, levels, gains, offsets, dsnu, current)
     tukey = sum(p.noise.log_likelihoods[1] - p.noise.log_likelihoods[0] for p in points if p.noise) > 0
     saturation = figures.saturation_e(list(curves.values()), k)
-    full = figures.plateau(list(curves.values()), k, session.white_level_dn)
+    full = figures.plateau(list(curves.values()), k, origin, session.white_level_dn)
     offset = offsets[base]
     emva_dark = levels[offset] if offset and offset.kind == "dark" else None
     return Results(
@@ -122,8 +122,8 @@ def characterise(session: Session, reading: Reading) -> Results:
         size=reading.shape,
         channels=tuple(_channel(name, groups[name], one) for name, one in curves.items()),
         base_gain_db=base,
-        gain_dn_per_e=jackknifed(k),
-        temporal_dark_noise_e=figures.temporal_dark_noise_e(dark_variance, k),
+        gain_dn_per_e=gains[base].estimate,
+        temporal_dark_noise_e=_either(lambda one: figures.temporal_dark_noise_e(dark_variance, one), k, origin),
         saturation_e=saturation,
         full_well_e=full[0] if full else None,
         adc_limits=bool(full and full[1]),
@@ -139,15 +139,17 @@ def characterise(session: Session, reading: Reading) -> Results:
         black_dn=dark_noise.black_dn(points, current, tukey),
         points=points,
         tukey=tukey,
-        read_lines=dark_noise.noise_law(
-            [(p.k, (p.noise.scale_dn if tukey else p.noise.std_dn) if p.noise else None) for p in points]
-        ),
-        row_lines=dark_noise.noise_law([(p.k, p.rows.row_dn if p.rows else None) for p in points]),
-        column_lines=dark_noise.noise_law([(p.k, p.rows.column_dn if p.rows else None) for p in points]),
+        read_lines=dark_noise.law_of(points, lambda p: _read_noise(p, tukey)),
+        row_lines=dark_noise.law_of(points, lambda p: p.rows.row_dn if p.rows else None),
+        column_lines=dark_noise.law_of(points, lambda p: p.rows.column_dn if p.rows else None),
         periodic=periodic,
         cut=any(c.cut for c in curves.values()),
         dropped=(*reading.dropped, *unlikely),
     )
+
+
+def _read_noise(point: GainPoint, tukey: bool) -> Estimate | None:
+    return None if point.noise is None else point.noise.scale_dn if tukey else point.noise.std_dn
 
 
 def _groups(cfa: str) -> dict[str, tuple[int, ...]]:
@@ -162,7 +164,7 @@ def _groups(cfa: str) -> dict[str, tuple[int, ...]]:
 
 
 def _gain(
-    levels: Mapping[Setting, Level], gain_db: float, groups: dict[str, tuple[int, ...]], base: float, k: Array
+    levels: Mapping[Setting, Level], gain_db: float, groups: dict[str, tuple[int, ...]], base: float, known: Gain
 ) -> Gain:
     """K at a further gain: from its own flats, else from the gain's decibels."""
     flats = [s for s in levels if s.kind == "flat" and s.gain_db == gain_db and levels[s].pairs]
@@ -171,8 +173,27 @@ def _gain(
         # At the highest gains a full ADC may leave no room between cut darks and saturation: decibels then.
         with contextlib.suppress(ValueError):
             curves = {name: photon_transfer.curve(levels, gain_db, phases) for name, phases in groups.items()}
-            return Gain(np.mean([one.gain for one in curves.values()], axis=0), False, _blacks(curves, groups))
-    return Gain(k * 10 ** ((gain_db - base) / 20), True, {})
+            k, origin = ([getattr(c, name) for c in curves.values()] for name in ("gain", "gain_at_origin"))
+            return Gain(np.mean(k, axis=0), False, _blacks(curves, groups), np.mean(origin, axis=0))
+    factor = 10 ** ((gain_db - base) / 20)
+    return Gain(known.k * factor, True, {}, known.origin * factor)
+
+
+def _either(figure: Callable[[Array], Estimate], k: Array, origin: Array) -> Estimate:
+    """A figure by K, its interval reaching to the same by K of faint light."""
+    return figure(k).reaching(figure(origin))
+
+
+def _dsnu(
+    levels: Mapping[Setting, Level],
+    offsets: Mapping[float, Setting | None],
+    gains: Mapping[float, Gain],
+    prnu: Nonuniformity | None,
+) -> Nonuniformity | None:
+    """DSNU without outliers by K, its intervals reaching to the same by K of faint light."""
+    one = dark_noise.dsnu_e(levels, offsets, gains, prnu)
+    other = dark_noise.dsnu_e(levels, offsets, {gain: known.faint for gain, known in gains.items()}, prnu)
+    return one.reaching(other) if one and other else one
 
 
 def _blacks(curves: Mapping[str, Curve], groups: Mapping[str, tuple[int, ...]]) -> dict[int, Array]:
@@ -181,13 +202,13 @@ def _blacks(curves: Mapping[str, Curve], groups: Mapping[str, tuple[int, ...]]) 
 
 
 def _channel(name: str, phases: tuple[int, ...], one: Curve) -> Channel:
-    efficiency = one.responsivity / one.gain
+    efficiency, faint = one.responsivity / one.gain, one.response.terms[0] / one.gain_at_origin
     return Channel(
         name,
         phases,
         one,
-        jackknifed(one.gain),
-        jackknifed(efficiency) if np.isfinite(efficiency).all() else None,
+        jackknifed(one.gain).reaching(jackknifed(one.gain_at_origin)),
+        jackknifed(efficiency).reaching(jackknifed(faint)) if np.isfinite(efficiency).all() else None,
         figures.linearity_error(one),
         figures.saturation_photons(one),
     )
@@ -211,7 +232,10 @@ def _dark_current(
     """Dark current at the gain whose darks reach farthest; one whose interval lies below 0 is none, and told."""
     reach = {g: max((s.exposure_us for s in levels if s.kind == "dark" and s.gain_db == g), default=0.0) for g in gains}
     for gain in sorted(gains, key=lambda g: (-reach[g], g)):
-        one = figures.dark_current_e_per_s(levels, gain, range(4), gains[gain].k)
+        one, other = (
+            figures.dark_current_e_per_s(levels, gain, range(4), k) for k in (gains[gain].k, gains[gain].origin)
+        )
+        one = one.reaching(other) if one and other else one
         if one is not None and one.high < 0:
             return None, (f"dark current: {one} e⁻/s, below 0 as none can be; are the darks' exposures right?",)
         if one is not None:
@@ -239,7 +263,10 @@ def _prnu(
     """PRNU of a stack of flats, EMVA's and the even one; see `nonuniformity.prnu_percent`."""
     darks = [s for s in levels if s.kind == "dark" and s.gain_db == stack.gain_db and levels[s].frames >= STACK]
     dark = max(darks, key=lambda s: levels[s].frames, default=None)
-    return nonuniformity.prnu_percent(levels[stack], levels[dark] if dark else None, curves, groups)
+    of_all, even = nonuniformity.prnu_percent(levels[stack], levels[dark] if dark else None, curves, groups)
+    light = stack.exposure_us if stack.photons is None else stack.photons
+    flattened = float(np.mean([one.response.contrast(light) for one in curves.values()]))
+    return of_all.reaching(of_all.times(1 / flattened)), even.reaching(even.times(1 / flattened))
 
 
 def _hot(
@@ -250,7 +277,7 @@ def _hot(
     if len(darks) < 2:
         return None
     short, *_, long = sorted(darks, key=lambda s: s.exposure_us)
-    k = float(gains[long.gain_db][0][0])
+    k = float(gains[long.gain_db].k[0])
     noise2 = 0.0
     images = []
     for setting in (short, long):

@@ -1,7 +1,7 @@
 """Darks at every gain → offsets' nonuniformity, read, row and column noise, black: what a frame holds without light."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,11 +21,25 @@ ROWS_FROM_DN = 0.8
 
 
 class Gain(NamedTuple):
-    """K at a gain, DN/e⁻, and black of each channel, DN (replicates); nominal: K by the gain's decibels."""
+    """K at a gain, DN/e⁻, and black of each channel, DN (replicates); nominal: K by the gain's decibels.
+
+    `origin` is K of faint light by `photon_transfer.Curve.gain_at_origin`.
+    """
 
     k: Array
     nominal: bool
     black: Mapping[int, Array]
+    origin: Array
+
+    @property
+    def estimate(self) -> Estimate:
+        """K with an interval that holds that of faint light."""
+        return jackknifed(self.k).reaching(jackknifed(self.origin))
+
+    @property
+    def faint(self) -> "Gain":
+        """The same with K of faint light."""
+        return self._replace(k=self.origin)
 
 
 @dataclass(frozen=True)
@@ -37,6 +51,7 @@ class GainPoint:
         noise: `None` where the darks do not show it.
         rows: `None` where the noise is too small against a count, or cut.
         dark_seconds: exposure of the darks the noise is read from.
+        faint: system gain of faint light, which the interval of `k` holds too.
     """
 
     gain_db: float
@@ -45,6 +60,7 @@ class GainPoint:
     noise: read_noise.ReadNoise | None
     rows: Rows | None
     dark_seconds: float
+    faint: Estimate
 
 
 def offset_level(levels: Mapping[Setting, Level], session: Session, gain_db: float) -> Setting | None:
@@ -91,7 +107,7 @@ def dsnu_e(
 
     # Not the one with the smallest interval: that would choose errors that are too small.
     gain = min(usable, key=noise_e2)
-    setting, (k, _, black) = usable[gain], gains[gain]
+    setting, k, black = usable[gain], gains[gain].k, gains[gain].black
     level = levels[setting]
     per_phase = [nonuniformity.even_parts(level, [phase]) for phase in range(4)]
     if setting.kind == "flat" and prnu_percent:
@@ -123,17 +139,18 @@ def gain_points(
         if offset is not None and _noisy(levels[offset], ROWS_FROM_DN):
             rows[gain], wave = rows_of(levels[offset])
             periodic = periodic or wave
-    law = noise_law([(jackknifed(gains[g].k), one.row_dn) for g, one in rows.items()])
+    law = noise_law([(gains[g].estimate, one.row_dn) for g, one in rows.items()])
     for gain in sorted(gains):
         dark = reference_dark(session, gain)
         if dark is None or dark not in levels or not levels[dark].pairs:
             continue
-        k, nominal, _ = gains[gain]
+        k, nominal = gains[gain].k, gains[gain].nominal
         shared = [_fixed(levels, offsets[gain], dsnu, float(k[0]))]
         shared.append(_lined(rows.get(gain), law, periodic, float(k[0])))
         value = sum(one.value for one in shared) + float(k[0]) ** 2 * rate * dark.exposure_us * 1e-6
         noise = read_noise.fit(levels[dark], around(value, math.hypot(*(one.error for one in shared))))
-        points.append(GainPoint(gain, jackknifed(k), nominal, noise, rows.get(gain), dark.exposure_us * 1e-6))
+        seconds, faint = dark.exposure_us * 1e-6, jackknifed(gains[gain].origin)
+        points.append(GainPoint(gain, gains[gain].estimate, nominal, noise, rows.get(gain), seconds, faint))
     return tuple(points), periodic
 
 
@@ -165,6 +182,12 @@ def noise_law(points: Sequence[tuple[Estimate, Estimate | None]]) -> tuple[gain_
     if not shown or 2 * len(shown) < len(known):
         return ()
     return gain_law.lines([k for k, _ in shown], [sigma for _, sigma in shown])
+
+
+def law_of(points: Sequence[GainPoint], sigma: Callable[[GainPoint], Estimate | None]) -> tuple[gain_law.Line, ...]:
+    """The law of one of the points' noises; its intervals hold those over the K of faint light, too."""
+    law, faint = (noise_law([(getattr(p, k), sigma(p)) for p in points]) for k in ("k", "faint"))
+    return tuple(map(gain_law.Line.reaching, law, faint)) if len(law) == len(faint) else law
 
 
 def black_dn(points: Sequence[GainPoint], current: Estimate | None, tukey: bool) -> tuple[Estimate, ...] | None:

@@ -57,12 +57,13 @@ def linearity_error(one: Curve) -> Estimate | None:
     return jackknifed(100 * np.abs((y - fit) / fit).mean(axis=1))
 
 
-def plateau(curves: Sequence[Curve], k: Array, white_dn: int) -> tuple[Estimate, bool] | None:
+def plateau(curves: Sequence[Curve], k: Array, origin: Array, white_dn: int) -> tuple[Estimate, bool] | None:
     """Where a well or the ADC is full, e⁻, and whether it is the ADC.
 
-    The mean of the brightest level, if a brighter light no longer raises it.
+    The mean of the brightest level, if a brighter light no longer raises it, over K; the interval reaches to that
+    level's place on the response's first slope over K of faint light.
     """
-    values, at_adc = [], False
+    values, straight, at_adc = [], [], False
     for one in curves:
         if one.saturation is None or one.signal.shape[1] < 2:
             return None
@@ -70,8 +71,10 @@ def plateau(curves: Sequence[Curve], k: Array, white_dn: int) -> tuple[Estimate,
         if last - before > 0.005 * (last - one.dark_mean[0]):
             return None
         at_adc |= bool(last > white_dn - 2)
-        values.append((one.mean[:, -1] - one.dark_mean) / k)
-    return jackknifed(np.mean(values, axis=0)), at_adc
+        signal = one.mean[:, -1] - one.dark_mean
+        values.append(signal / k)
+        straight.append(one.response.linearised(signal) / origin)
+    return jackknifed(np.mean(values, axis=0)).reaching(jackknifed(np.mean(straight, axis=0))), at_adc
 
 
 def temporal_dark_noise_e(dark_variance: Array, k: Array) -> Estimate:

@@ -6,7 +6,7 @@ both is wrong on either side. Whether there are two is decided by BIC.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
@@ -36,6 +36,12 @@ class Line:
     spread: Estimate
     start: int
     stop: int
+
+    def reaching(self, other: "Line") -> "Line":
+        """With intervals that hold another one's too, as `Estimate.reaching`."""
+        parts = {name: getattr(self, name).reaching(getattr(other, name)) for name in ("slope", "intercept", "spread")}
+        from_k = self.from_k.reaching(other.from_k) if self.from_k and other.from_k else self.from_k
+        return replace(self, from_k=from_k, **parts)
 
 
 @dataclass(frozen=True)

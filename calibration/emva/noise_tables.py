@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from isp_sim.rigfile import load_yaml
 
@@ -36,7 +36,13 @@ Segment = dict[str, float | list[list[float]]]
 """A `isp_sim.rig.NoiseSegment` as written in YAML."""
 
 
-class Line(BaseModel):
+class Numbers(BaseModel):
+    """Part of the tables: finite numbers."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
+
+
+class Line(Numbers):
     """ELD: `ln σ = slope · ln K + bias + N(0, sigma)`."""
 
     slope: float
@@ -48,14 +54,14 @@ class Line(BaseModel):
         return {"ln_sigma_slope": self.slope, "ln_sigma_intercept": self.bias, "ln_sigma_spread": self.sigma}
 
 
-class Profile(BaseModel):
+class Profile(Numbers):
     """ELD's lines of one calibration: scale of the Tukey-λ read noise, σ of the row noise."""
 
     read: Line = Field(alias="G_scale")
     row: Line = Field(alias="R_scale")
 
 
-class EldCamera(BaseModel):
+class EldCamera(Numbers):
     """One camera of ELD."""
 
     k_min: float = Field(alias="Kmin", gt=0)
@@ -79,7 +85,7 @@ class EldCamera(BaseModel):
         return [[float(k), float(shape)] for k, shape in zip(ln_k[within], means[within], strict=True)]
 
 
-class PmnRow(BaseModel):
+class PmnRow(Numbers):
     """One ISO of PMN's table."""
 
     k: float = Field(alias="Kmax", gt=0)

@@ -1,7 +1,7 @@
 """Mean images of stacks → DSNU and PRNU with their row, column and pixel parts (EMVA 1288 release 4)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -70,6 +70,14 @@ class Nonuniformity:
     row: Estimate
     column: Estimate
     pixel: Estimate
+
+    def reaching(self, other: "Nonuniformity") -> "Nonuniformity":
+        """With intervals that hold another one's too, as `Estimate.reaching`."""
+        return Nonuniformity(*(getattr(self, f.name).reaching(getattr(other, f.name)) for f in fields(self)))
+
+    def times(self, factor: float) -> "Nonuniformity":
+        """In another unit; the factor is known and positive."""
+        return Nonuniformity(*(getattr(self, f.name).times(factor) for f in fields(self)))
 
 
 def emva_parts(level: Level, phases: Sequence[int]) -> Parts:

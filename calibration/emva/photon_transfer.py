@@ -20,8 +20,53 @@ EXPOSURES = 9
 """EMVA 1288, 6.5: a photon transfer series has nine exposures or more, two frames at each."""
 UNDERFLOW = 0.005
 """EMVA 1288, 6.5: at most this share of a dark frame's pixels may be at zero, else its mean and noise are cut."""
+RESPONSE_FROM, FEWEST_OF_RESPONSE = 0.05, 4
+"""Share of saturation from which levels show the response, as EMVA 1288, 6.7 judges linearity; how many it takes."""
 LEAK = 0.01
 """Darks that brighten with exposure by more than this share of what the flats do are not dark."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """Signal over light, `y = L·(R₀ + a₁u + a₂u²)` with `u = L/most`.
+
+    Attributes:
+        terms: R₀, a₁, a₂, DN a unit of light, `(3, replicates)`.
+        light: of the curve's levels, photons or µs, `(levels,)`.
+        most: the brightest light it was fitted to.
+    """
+
+    terms: Array
+    light: Array
+    most: float
+
+    @property
+    def linear(self) -> Array:
+        """The signal the levels would have if the response went on as it begins, DN, `(replicates, levels)`."""
+        return np.asarray(self.terms[0][:, None] * self.light)
+
+    @property
+    def steepness(self) -> Array:
+        """Slope of the response over its slope at the origin, at the levels."""
+        u = self.light / self.most
+        return np.asarray(
+            1 + (2 * self.terms[1][:, None] * u + 3 * self.terms[2][:, None] * u**2) / self.terms[0][:, None]
+        )
+
+    def contrast(self, light: float) -> float:
+        """`L·y′/y`: by what share the signal changes over that by which light does; 1 on a line."""
+        first, second, third = self.terms[:, 0]
+        u = light / self.most
+        return float((first + 2 * second * u + 3 * third * u**2) / (first + second * u + third * u**2))
+
+    def linearised(self, signal: Array) -> Array:
+        """Signals, `(replicates,)`, as they would be on the line: the light that gives them times R₀."""
+        first, second, third = self.terms
+        light = signal / first
+        for _ in range(20):
+            u = light / self.most
+            light = signal / (first + second * u + third * u**2)
+        return np.asarray(first * light)
 
 
 @dataclass(frozen=True)
@@ -60,6 +105,29 @@ class Curve:
         """R, DN a photon: slope of signal over photons through the origin; NaN where photons are unknown."""
         p = self.photons[self.fitted]
         return np.asarray((self.signal[:, self.fitted] * p).sum(axis=1) / (p * p).sum())
+
+    @property
+    def response(self) -> Response:
+        """What the means say of the camera's linearity, below 70 % of saturation; a line where they are too few."""
+        light = self.photons if np.isfinite(self.photons).all() else self.exposure_us
+        use = self.fitted & (self.signal[0] >= RESPONSE_FROM / FIT_UP_TO * self.signal[0, self.fitted].max())
+        most = float(light[self.fitted].max())
+        if len(set(light[use])) < FEWEST_OF_RESPONSE:
+            y, at = self.signal[:, self.fitted], light[self.fitted]
+            return Response(np.stack([(y * at).sum(axis=1) / (at * at).sum(), *np.zeros((2, len(y)))]), light, most)
+        powers = np.vander(light[use] / most, 3, increasing=True)
+        terms, *_ = np.linalg.lstsq(powers, (self.signal[:, use] / light[use]).T, rcond=None)
+        return Response(np.asarray(terms), light, most)
+
+    @property
+    def gain_at_origin(self) -> Array:
+        """K of faint light, DN/e⁻, through a response that is not a line: `v = K·R₀L·(y′/R₀)²`, R₀ its first slope.
+
+        Variance goes with the square of the response's slope y′, light with L. Without curvature it is `gain`.
+        """
+        response = self.response
+        m = (response.linear * response.steepness**2)[:, self.fitted]
+        return np.asarray((m * self.variance[:, self.fitted]).sum(axis=1) / (m * m).sum(axis=1))
 
 
 def phase_sums(level: Level, phases: Sequence[int]) -> tuple[Array, Array]:

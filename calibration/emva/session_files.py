@@ -2,6 +2,8 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +18,9 @@ from isp_sim.picture_files import read_picture as codes_of
 from isp_sim.raw import Raw
 from isp_sim.raw_files import open_raw
 
+LIMITS = {"exposure_us": (0, 1e10), "gain_db": (-100, 200), "photons": (0, 1e12)}
+"""What a column of a CSV may hold."""
+BITS = (8, 10, 12, 14, 16)
 COLUMNS = ("file", "kind", "exposure_us", "gain_db")
 
 
@@ -26,8 +31,7 @@ def open_session(path: Path, cfa: str = "", bits: int | None = None, anywhere: b
         path: `*.txt` in EMVA 1288's data format, `*.csv` with columns file, kind (flat or dark), exposure_us, gain_db
             and, where known, photons; or a folder of raws with `flats` and `darks` in it.
         cfa: of pictures; of raws it is in their metadata. `""` is monochrome.
-        bits: of the ADC, for CSV lists; else the fewest of 8, 10, 12, 14, 16 that hold the brightest flat.
-
+        bits: of the ADC, for CSV lists; else see `with_codes_from_zero`.
         anywhere: whether a text or CSV may name files that do not lie in its folder.
 
     Raises:
@@ -37,12 +41,64 @@ def open_session(path: Path, cfa: str = "", bits: int | None = None, anywhere: b
     if cfa and cfa not in BAYER:
         raise ValueError(f"cfa = {cfa!r}: expected {', '.join(BAYER)}, or nothing for monochrome")
     if path.is_dir():
-        return raw_session(path)
+        return with_codes_from_zero(raw_session(path), None)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file or folder")
     if path.suffix.lower() == ".csv":
-        return listed_session(path, cfa, bits, anywhere)
-    return emva_session(path, cfa, anywhere)
+        return with_codes_from_zero(listed_session(path, cfa, anywhere), bits)
+    session = emva_session(path, cfa, anywhere)
+    return with_codes_from_zero(session, session.adc_bits)
+
+
+def with_codes_from_zero(session: Session, bits: int | None) -> Session:
+    """A session in the ADC's own codes, by the bits that frames use: many cameras give 12 bits as the upper of 16.
+
+    Args:
+        session: as its files store it; `adc_bits` is not looked at.
+        bits: of the ADC, where they are stated; else the fewest of 8, 10, 12, 14, 16 that hold the codes, less low bits
+            that no code has.
+
+    Raises:
+        ValueError: the codes need more bits than are stated.
+    """
+    used = 0
+    for setting in _telling(session):
+        frame = next((frame for source in session.frames[setting] if (frame := _or_none(source)) is not None), None)
+        used |= 0 if frame is None else int(np.bitwise_or.reduce(frame, axis=None))
+    empty = (used & -used).bit_length() - 1 if used else 0
+    top = max(used.bit_length(), session.white_level_dn.bit_length() if session.black_level_dn is not None else 0)
+    held = next(b for b in BITS if top <= b)
+    found = bits if bits is not None else held - empty if held - empty in BITS else held
+    shift = max(0, held - found) if top > found else 0
+    if shift > empty:
+        raise ValueError(f"{session.path}: its codes need {top} bits; expected the ADC's {found} at most")
+    white = (1 << found) - 1 if session.black_level_dn is None else session.white_level_dn >> shift
+    if not shift:
+        return replace(session, white_level_dn=white, adc_bits=found)
+    frames = {
+        setting: tuple(Source(source.name, partial(_shifted, source.read, shift)) for source in sources)
+        for setting, sources in session.frames.items()
+    }
+    black = None if session.black_level_dn is None else session.black_level_dn / (1 << shift)
+    return replace(session, frames=frames, white_level_dn=white, adc_bits=found, black_level_dn=black)
+
+
+def _telling(session: Session) -> list[Setting]:
+    """The settings with the most light and the least: between them their codes use every bit there is."""
+    by_light = sorted(session.frames, key=lambda s: (s.kind == "flat", s.exposure_us * 10 ** (s.gain_db / 20)))
+    return [by_light[-1], *by_light[:1]] if by_light else []
+
+
+def _or_none(source: Source) -> Frame | None:
+    """A frame that can be read; those that cannot are told when all are."""
+    try:
+        return source.read()
+    except (OSError, ValueError):
+        return None
+
+
+def _shifted(read: Callable[[], Frame], shift: int) -> Frame:
+    return np.asarray(read() >> shift)
 
 
 def emva_session(path: Path, cfa: str = "", anywhere: bool = False) -> Session:
@@ -71,17 +127,12 @@ def emva_session(path: Path, cfa: str = "", anywhere: bool = False) -> Session:
     )
 
 
-def listed_session(path: Path, cfa: str, bits: int | None, anywhere: bool = False) -> Session:
+def listed_session(path: Path, cfa: str, anywhere: bool = False) -> Session:
     """A CSV of pictures, their names relative to it."""
     names: dict[Setting, list[str]] = defaultdict(list)
     for line, row in read_rows(path, COLUMNS, "photons"):
         names[_row(path, line, row)].append(row["file"])
-    frames = _pictures(path, names, anywhere)
-    if bits is None:
-        brightest = max((s for s in frames if s.kind == "flat"), key=lambda s: s.exposure_us, default=None)
-        top = int(frames[brightest][0].read().max()) if brightest else 255
-        bits = next(b for b in (8, 10, 12, 14, 16) if top < 1 << b)
-    return Session(path.stem, frames, (1 << bits) - 1, bits, cfa, path=str(path))
+    return Session(path.stem, _pictures(path, names, anywhere), (1 << 16) - 1, 16, cfa, path=str(path))
 
 
 def _row(path: Path, number: int, row: dict[str, str]) -> Setting:
@@ -89,14 +140,15 @@ def _row(path: Path, number: int, row: dict[str, str]) -> Setting:
     if kind not in ("flat", "dark"):
         raise ValueError(f"{path}:{number}: kind = {kind!r}: expected flat or dark")
     numbers = []
-    for column in ("exposure_us", "gain_db", "photons"):
+    for column in LIMITS:
         text = row.get(column) or ""
+        low, high = LIMITS[column]
         try:
             value = float(text) if text or column != "photons" else math.nan
         except ValueError:
             value = math.inf
-        if math.isinf(value) or (math.isnan(value) and column != "photons") or (column == "exposure_us" and value < 0):
-            raise ValueError(f"{path}:{number}: {column} = {text!r}: expected a number") from None
+        if not low <= value <= high and (text or column != "photons"):
+            raise ValueError(f"{path}:{number}: {column} = {text!r}: expected a number from {low:g} to {high:g}")
         numbers.append(value)
     exposure, gain, photons = numbers
     return Setting("flat" if kind == "flat" else "dark", gain, exposure, None if math.isnan(photons) else photons)
@@ -128,7 +180,7 @@ def read_picture(path: Path) -> Frame:
 def raw_session(folder: Path) -> Session:
     """Raws of one camera in `flats` and `darks`: exposure and gain from their metadata."""
     frames: dict[Setting, list[Source]] = defaultdict(list)
-    cameras: set[tuple[str, str, str]] = set()
+    cameras: dict[tuple[str, str, str], str] = {}  # and the first file of each
     first: Raw | None = None
     for part, kind in (("flats", "flat"), ("darks", "dark")):
         for path in sorted((folder / part).glob("*")) if (folder / part).is_dir() else ():
@@ -139,17 +191,16 @@ def raw_session(folder: Path) -> Session:
                 if math.isnan(value):
                     raise ValueError(f"{path}: states no {what}, without which a frame tells nothing of the sensor")
             model = about.model or path.suffix.removeprefix(".").upper()
-            cameras.add((about.make or "unknown", model, about.cfa))
+            cameras.setdefault((about.make or "unknown", model, about.cfa), f"{part}/{path.name}")
             setting = Setting("flat" if kind == "flat" else "dark", round(about.gain_db, 6), about.exposure_us)
             frames[setting].append(Source(f"{part}/{path.name}", partial(_read_raw, path)))
             first = first or about
     if first is None:
         raise ValueError(f"{folder}: holds no raws in {folder / 'flats'} and {folder / 'darks'}")
     if len(cameras) > 1:
-        raise ValueError(
-            f"{folder}: expected raws of one camera, found {' and '.join(' '.join(c) for c in sorted(cameras))}"
-        )
-    make, model, _ = cameras.pop()
+        found = " and ".join(f"{' '.join(camera)} ({file})" for camera, file in sorted(cameras.items()))
+        raise ValueError(f"{folder}: expected raws of one camera, found {found}")
+    make, model, _ = next(iter(cameras))
     settled = {setting: tuple(sources) for setting, sources in frames.items()}
     bits = max(1, math.ceil(math.log2(first.white_level_dn + 1)))
     return Session(

@@ -14,7 +14,7 @@ from calibration.emva.frame_statistics import Frame
 from calibration.emva.session import Session, Setting, Source
 from isp_sim import camera, readout, sensor, streams
 from isp_sim.rig import Sensor
-from isp_sim.units import Photons
+from isp_sim.units import Electrons, Photons
 
 GAINS = 12
 FALL_OFF = 0.02
@@ -42,7 +42,9 @@ def full_e(chip: Sensor, gain_db: float) -> float:
     return min(chip.full_well_e.value, (chip.white_level_dn - chip.black_level_dn.value) / k)
 
 
-def simulated_session(chip: Sensor, seed: int, height: int, width: int) -> Session:
+def simulated_session(
+    chip: Sensor, seed: int, height: int, width: int, nonlinearity: float = 0.0, fall_off: float = FALL_OFF
+) -> Session:
     """A session of frames that are made when they are read.
 
     Args:
@@ -50,17 +52,21 @@ def simulated_session(chip: Sensor, seed: int, height: int, width: int) -> Sessi
         seed: which camera of that kind, and its frames.
         height: of the region that is read out, even.
         width: likewise.
+        nonlinearity: share by which a full pixel's signal lies below the line through faint light's; grows with the
+            square of the electrons.
+        fall_off: of the lamp, towards the corners.
     """
     name = serial(chip, seed)
     maps = sensor.fixed_maps(chip, name, height, width)
     efficiency = min(chip.quantum_efficiency.value)
     light_per_us = full_e(chip, 0.0) / efficiency / SATURATION_US
     down, across = np.linspace(-1, 1, height), np.linspace(-1, 1, width)
-    lamp = 1 - FALL_OFF * (down[:, None] ** 2 + across**2) / 2
+    lamp = 1 - fall_off * (down[:, None] ** 2 + across**2) / 2
     lamp = (lamp / lamp.mean()).astype(np.float32)[..., None].repeat(3, axis=2)
     frames: dict[Setting, tuple[Source, ...]] = {}
     for index, (setting, count) in enumerate(_plan(chip, name, light_per_us).items()):
-        numbered = (partial(_take, chip, name, maps, lamp, setting, camera.Frame(seed, index, n)) for n in range(count))
+        key = partial(camera.Frame, seed, index)
+        numbered = (partial(_take, chip, name, maps, lamp, setting, key(n), nonlinearity) for n in range(count))
         frames[setting] = tuple(Source(f"{setting}, frame {n}", take) for n, take in enumerate(numbered))
     return Session(
         name=chip.name,
@@ -123,16 +129,16 @@ def _take(
     lamp: np.ndarray,
     setting: Setting,
     key: camera.Frame,
+    nonlinearity: float,
 ) -> Frame:
     """One frame."""
     height, width = maps.gain.shape
     photons = Photons(lamp * np.float32(setting.photons or 0.0))
-    stream = streams.generator(*key, name, "line noise")
-    return camera.capture(
-        photons,
-        maps,
-        readout.line_noise(chip, setting.gain_db, name, height, width, stream),
-        sensor.numbers(chip, setting.exposure_us, chip.dark_current_reference_c.value),
-        readout.numbers(chip, setting.gain_db, name),
-        streams.key_words(*key, name),
-    )
+    lines = readout.line_noise(chip, setting.gain_db, name, height, width, streams.generator(*key, name, "line noise"))
+    exposed = sensor.numbers(chip, setting.exposure_us, chip.dark_current_reference_c.value)
+    out, words = readout.numbers(chip, setting.gain_db, name), streams.key_words(*key, name)
+    if not nonlinearity:
+        return camera.capture(photons, maps, lines, exposed, out, words)
+    electrons = sensor.expose(photons, maps, exposed, words)
+    bent = electrons * (1 - nonlinearity * (electrons / np.float32(full_e(chip, 0.0))) ** 2)
+    return readout.digitise(Electrons(bent.astype(np.float32)), maps.offset_e, lines, out, words)

@@ -31,7 +31,8 @@ def align_session(
         torch.set_num_threads(workers)
         outcome.found = session_fit.fit_session(outcome.name, loaded, settings)
     except ValueError as fault:
-        outcome.faults.append(f"session {outcome.name}: refused: {fault}")
+        seen = f" (its best pair: {loaded[0][0].bright})" if loaded else ""
+        outcome.faults.append(f"session {outcome.name}: refused: {fault}{seen}")
         yield from (None for _ in numbered)
         return
     found = outcome.found

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import torch
 
@@ -11,7 +10,7 @@ from capture.registration.observation import Observation, of_pictures, of_raws
 from capture.registration.photometry import Linear
 from isp_sim.dng import read_dng
 from isp_sim.isp.develop import develop_raw
-from isp_sim.picture_files import read_picture
+from isp_sim.picture_files import ANY_DEPTH, read_picture
 from isp_sim.raw import Raw
 from isp_sim.rig import Isp, Rig
 from isp_sim.transfer import srgb_decode
@@ -33,7 +32,7 @@ class Isps:
 
 @dataclass(frozen=True)
 class Frames:
-    """A pair as read: raws, or 8-bit pictures (R first)."""
+    """A pair as read: raws, or pictures of 8 or 16 bits (R first)."""
 
     bright: Raw | Picture
     dark: Raw | Picture
@@ -65,14 +64,14 @@ def read(pair: CapturedPair) -> Frames:
     """
     if pair.is_raw:
         return Frames(read_dng(pair.bright), read_dng(pair.dark))
-    return Frames(read_picture(pair.bright), read_picture(pair.dark))
+    return Frames(read_picture(pair.bright, ANY_DEPTH), read_picture(pair.dark, ANY_DEPTH))
 
 
 def linear(frame: Raw | Picture, isp: Isp) -> Linear:
     """Linear Rec. 709 light, white 1.
 
     Args:
-        frame: a raw, or an 8-bit sRGB picture.
+        frame: a raw, or an sRGB picture of 8 or 16 bits.
         isp: of its arm; a picture is only decoded.
     """
     if isinstance(frame, Raw):
@@ -81,6 +80,7 @@ def linear(frame: Raw | Picture, isp: Isp) -> Linear:
 
 
 def decoded(picture: Picture) -> Linear:
-    """An 8-bit sRGB picture in linear light."""
-    table = srgb_decode(torch.linspace(0, 1, 256, dtype=torch.float64)).numpy().astype(np.float32)
-    return np.asarray(cv2.LUT(picture, table), np.float32)
+    """An sRGB picture of 8 or 16 bits in linear light."""
+    codes = np.iinfo(picture.dtype).max + 1
+    table = srgb_decode(torch.linspace(0, 1, codes, dtype=torch.float64)).numpy().astype(np.float32)
+    return np.asarray(table[picture])

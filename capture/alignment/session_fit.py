@@ -116,13 +116,24 @@ def fit_session(name: str, loaded: Sequence[tuple[CapturedPair, Frames]], settin
     grid = residuals.grid(used, fit.alignment)
     size = used[0].size
     sigma_px = fit.corner_sigma_px(*size)
+    if not grid.known.any():
+        raise ValueError(
+            "nowhere in its frames is a residual known to a pixel: too dark, or without detail; give a static pair at "
+            "longer exposure as --reference, or more frames"
+        )
     residual = f"residual {grid.rms_px(grid.left):.2f} px over the grid, "
     if sigma_px > settings.limit_px:
         raise ValueError(
             f"{residual}but the corners are known to {sigma_px:.2f} px only, expected {settings.limit_px:g}: its "
             "frames are too dark; give a static pair at longer exposure as --reference, or more frames"
         )
-    if grid.excess_px > settings.limit_px or not fit.converged:
+    if not fit.converged:
+        raise ValueError(
+            f"{residual}but the fit has not converged: its last step still moved the corners by {fit.last_step_px:.2f} "
+            "px; its frames are too dark or have too little detail: give a static pair at longer exposure as "
+            "--reference, or more frames"
+        )
+    if grid.excess_px > settings.limit_px:
         raise ValueError(
             f"{residual}{grid.excess_px:.2f} px beyond its noise, expected at most {settings.limit_px:g}: no single "
             "map brings its arms together; try --distortion, and check whether the rig moved"
@@ -196,6 +207,12 @@ def judge(
         ValueError: the pair is refused; the message gives the reason and the residual.
     """
     refuse_swapped(pair, frames)
+    if frames.size != session.size:
+        (height, width), (others_height, others_width) = frames.size, session.size
+        raise ValueError(
+            f"{pair.bright}: refused: has {width}×{height} px, the map of session {session.name} is of "
+            f"{others_width}×{others_height} px: list it as another session"
+        )
     observation = frames.observation()
     found = residuals.check(observation, session.fit.alignment)
     if not found.agrees(settings.limit_px):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 import isp_sim
 from capture.alignment import develop, session_fit
@@ -14,6 +15,7 @@ from capture.alignment.labels import Labels, common_crop, placed, placed_plane
 from capture.alignment.session_fit import AlignSettings, SessionMap
 from capture.captures import CapturedPair
 from capture.registration import geometry
+from capture.registration.photometry import Linear
 from capture.registration.residuals import Check
 from isp_sim.dataset import DatasetWriter, write_plane, write_png
 from isp_sim.files import read_json, write_atomically
@@ -24,6 +26,7 @@ from isp_sim.rectify import ArmName, Box, on_one_arm
 from isp_sim.run_spec import RunSpec
 from isp_sim.scenes.annotations import check_size
 from isp_sim.schedule import Shot, split_of
+from isp_sim.transfer import srgb_encode
 from isp_sim.units import Picture
 
 
@@ -136,11 +139,24 @@ def _alignment(check: Check, share: float | None) -> AlignmentRecord:
 
 
 def _pictures(frames: develop.Frames, found: SessionMap, settings: AlignSettings, box: Box) -> tuple[Picture, Picture]:
-    """Both arms on the crop, 8 bits; a picture that is only cropped keeps its codes."""
+    """Both arms on the crop, in 16 bits where the pictures had them; one that is only cropped keeps its codes."""
     well, low = on_one_arm(frames.linear(settings.isps), found.arms, settings.onto, box, settings.resampler)
     if settings.match != "none":
         low = found.match.tint(low) if settings.match == "tint" else found.match.level(low)
+    if any(not isinstance(frame, Raw) and frame.dtype == np.uint16 for frame in (frames.bright, frames.dark)):
+        return _codes_of_16_bits(well), _codes_of_16_bits(low)
     return srgb_codes(well), srgb_codes(low)
+
+
+def _codes_of_16_bits(light: Linear) -> np.ndarray:
+    """`⌊65535·srgb_encode(l) + ½⌋` of linear light, clipped to 0 … 1."""
+    encoded = srgb_encode(torch.from_numpy(np.nan_to_num(light).astype(np.float64).clip(0, 1))).numpy()
+    return np.asarray(np.floor(65535 * encoded + 0.5), np.uint16)
+
+
+def _mean_level(picture: np.ndarray) -> float:
+    """Mean of a picture's codes, on the scale of 8 bits."""
+    return float(np.mean(picture)) * 255 / float(np.iinfo(picture.dtype).max)
 
 
 def _shot(pair: CapturedPair, bright: Raw | Picture, dark: Raw | Picture) -> Shot:
@@ -186,8 +202,8 @@ def _record(
         crop=box,
         low_to_well=found.arms.low_to_well.tolist(),
         distortion=found.arms.distortion,
-        mean_well_lit=float(np.mean(pictures[0])),
-        mean_low_light=float(np.mean(pictures[1])),
+        mean_well_lit=_mean_level(pictures[0]),
+        mean_low_light=_mean_level(pictures[1]),
         people=(),
         aligned_as=found.name,
     )

@@ -85,7 +85,7 @@ def of_raws(bright: Raw, dark: Raw) -> Observation:
     """A pair of raws.
 
     Raises:
-        ValueError: the arms differ in size or colour filter.
+        ValueError: the arms differ in size or colour filter, or one shows nothing.
     """
     if bright.counts.shape != dark.counts.shape or bright.cfa != dark.cfa:
         raise ValueError(
@@ -96,19 +96,31 @@ def of_raws(bright: Raw, dark: Raw) -> Observation:
         normalise(raw.counts, raw.black_level_dn, raw.white_level_dn)[0, 0].numpy().copy() for raw in (bright, dark)
     )
     red, green, blue = (min(bright.neutral) / share for share in bright.neutral)  # at most 1: nothing is cut
-    return Observation(next(planes), next(planes), bright.cfa, (red, green, blue))
+    return _with_detail(Observation(next(planes), next(planes), bright.cfa, (red, green, blue)))
 
 
 def of_pictures(bright: Picture, dark: Picture) -> Observation:
-    """A pair of 8-bit pictures, R first.
+    """A pair of pictures of 8 or 16 bits, R first.
 
     Raises:
-        ValueError: they differ in size.
+        ValueError: they differ in size, or one shows nothing.
     """
     if bright.shape != dark.shape:
         raise ValueError(f"the arms' pictures differ: {bright.shape[1::-1]} px and {dark.shape[1::-1]} px")
-    lumas = (np.ascontiguousarray(picture @ (np.array(REC601_LUMA, np.float32) / 255)) for picture in (bright, dark))
-    return Observation(next(lumas), next(lumas), "", (1.0, 1.0, 1.0))
+    weights = np.array(REC601_LUMA, np.float32)
+    lumas = (np.ascontiguousarray(one @ (weights / np.iinfo(one.dtype).max)) for one in (bright, dark))
+    return _with_detail(Observation(next(lumas), next(lumas), "", (1.0, 1.0, 1.0)))
+
+
+def _with_detail(pair: Observation) -> Observation:
+    """A pair. Raises ValueError where an arm's frame is flat."""
+    for arm, plane in (("well-lit", pair.bright), ("low-light", pair.dark)):
+        if plane.min() == plane.max():
+            raise ValueError(
+                f"the {arm} arm's frame is all of one level, {plane.min():.3g} of white; expected a picture of the "
+                "scene: is it black, saturated, or the lens capped?"
+            )
+    return pair
 
 
 def _unsaturated(plane: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -81,7 +81,13 @@ def develop_raw(raw: Raw, isp: Isp, device: str = "cpu") -> LinearRgb:
         raw: as captured.
         isp: what no raw says, see `from_metadata`.
         device: where it is developed.
+
+    Raises:
+        ValueError: a frame of odd sides, which no Bayer mosaic has, or too small to demosaic.
     """
+    height, width = raw.counts.shape
+    if height % 2 or width % 2 or min(height, width) < 4:
+        raise ValueError(f"a frame of {width}×{height} px; expected even sides of 4 and more, as a Bayer mosaic has")
     with torch.no_grad():
         mosaic = normalise(raw.counts, raw.black_level_dn, raw.white_level_dn)
         return develop_linear(Mosaic(mosaic.to(device)), from_metadata(raw, isp, device))

@@ -153,6 +153,10 @@ class FolderPairs:
             if record is None or record.raw_dark is None:
                 raise ValueError(f"{self.folder / 'manifest.jsonl'}: has no raw_dark for {dark}, expected its raw")
             whole = read_dng(self.folder / record.raw_dark)
+            if whole.counts.shape != (record.frame_height, record.frame_width):
+                height, width = whole.counts.shape
+                expected = f"expected {record.frame_width}×{record.frame_height} by manifest.jsonl"
+                raise ValueError(f"{self.folder / record.raw_dark}: {width}×{height} px; {expected}")
             developed = before_8_bits(whole, *self._how, record) if self._how else None
             raw = raw_of(whole, record, self.folder / record.raw_dark) if self._raw else None
         return [PairSample(bright, low, well, image.people, split_of(gain_db), developed, self._classes(bright), raw)]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from rich.console import Console
 from torch import Tensor, nn
 
@@ -26,6 +26,7 @@ from models.engine.allocator import keep_freed_memory
 from models.engine.distributed import Processes
 from models.engine.weights_file import described, fill, read_tensors, write_tensors
 
+_HISTORY = TypeAdapter(list[dict[str, int | float]])
 CHECKPOINT, LOG, CURVES = "checkpoint.safetensors", "log.csv", "curves.png"
 
 
@@ -140,6 +141,7 @@ class Training:
         self.about = json.loads(json.dumps({**recipe.model_dump(), **about}))
         self.processes = processes or Processes()
         self.history: list[dict[str, float]] = []
+        self._seconds: list[str] = []  # of each epoch; apart, so that a checkpoint has the same bytes each time
         self._trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
         plain = [p for p in self._trained.values() if p.ndim < 2]
         decayed = [p for p in self._trained.values() if p.ndim >= 2]
@@ -186,13 +188,14 @@ class Training:
             ):
                 row = self._epoch(batches(epoch), epoch, progress.reach if progress else lambda _: None)
             self.processes.agree(self.module)
-            row["seconds"] = time.monotonic() - start
+            self._seconds.append(f"{time.monotonic() - start:.2f}")
             self.module.eval()
             row |= scores(epoch)
             self.history.append(row)
             if self.processes.first:
                 self._save()
-                console.print("  ".join(f"{k} {v:.4g}" for k, v in row.items()), soft_wrap=True, highlight=False)
+                line = "  ".join(f"{k} {v:.4g}" for k, v in row.items())
+                console.print(f"{line}  seconds {self._seconds[-1]}", soft_wrap=True, highlight=False)
             self.processes.wait()
 
     def _epoch(
@@ -262,32 +265,49 @@ class Training:
                 )
         fill(self.module, {n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")}, file)
         for name, parameter in self._trained.items():
-            moments = {
-                k: tensors[f"adam.{k}.{name}"]
-                for k in ("step", "exp_avg", "exp_avg_sq")
-                if f"adam.{k}.{name}" in tensors
-            }
-            if moments:
-                # The file is contiguous; fused Adam walks memory, so moments must lie as their parameter does.
-                self.optimiser.state[parameter] = {
-                    k: t.to(parameter.device) if k == "step" else torch.empty_like(parameter, dtype=t.dtype).copy_(t)
-                    for k, t in moments.items()
-                }
+            moments = {k: tensors.get(f"adam.{k}.{name}") for k in ("step", "exp_avg", "exp_avg_sq")}
+            if any(moment is not None for moment in moments.values()):
+                self.optimiser.state[parameter] = _moments(moments, name, parameter, file)
         try:
-            self.history = [dict(row) for row in json.loads(metadata["history"])]
-        except (KeyError, TypeError, ValueError) as fault:
-            raise ValueError(f"{file}: its metadata holds no history of a training: {fault}") from None
+            self.history = _HISTORY.validate_json(metadata.get("history", ""))
+        except ValidationError as fault:
+            first = fault.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ValueError(f"{file}: metadata history: {where} {first['msg']}; expected a line an epoch") from None
+        if [row.get("epoch") for row in self.history] != list(range(1, len(self.history) + 1)):
+            raise ValueError(f"{file}: metadata history: expected the epochs from 1 on, each once")
+        self._seconds = _logged_seconds(self.folder / LOG, len(self.history))
 
     def _report(self) -> None:
         if not self.history:
             return
-        columns = list(dict.fromkeys(name for row in self.history for name in row))
+        rows = [row | {"seconds": taken} for row, taken in zip(self.history, self._seconds, strict=True)]
         text = io.StringIO()
-        table = csv.DictWriter(text, columns)
+        table = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)))
         table.writeheader()
-        table.writerows(self.history)
+        table.writerows(rows)
         write_atomically(self.folder / LOG, text.getvalue().encode())
         write_atomically(self.folder / CURVES, curves(self.history))
+
+
+def _moments(moments: Mapping[str, Tensor | None], name: str, parameter: Tensor, file: Path) -> dict[str, Tensor]:
+    """Adam's state of a parameter, laid out as that is: the file is contiguous, and fused Adam walks memory."""
+    found = {}
+    for key, moment in moments.items():
+        expected = torch.Size() if key == "step" else parameter.shape
+        if moment is None or moment.shape != expected:
+            there = "missing" if moment is None else f"of shape {tuple(moment.shape)}"
+            raise ValueError(f"{file}: tensor adam.{key}.{name}: {there}; expected shape {tuple(expected)}")
+        on_device = moment.to(parameter.device)
+        found[key] = on_device if key == "step" else torch.empty_like(parameter, dtype=moment.dtype).copy_(on_device)
+    return found
+
+
+def _logged_seconds(log: Path, epochs: int) -> list[str]:
+    """How long the first epochs of a log took; empty where it does not say."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    found = [row.get("seconds") or "" for row in csv.DictReader(io.StringIO(text))]
+    return [*found, *[""] * epochs][:epochs]
 
 
 def print_result(console: Console, weights: Path, after: str) -> None:

@@ -4,13 +4,16 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
+from isp_sim.rig import Finite, Positive
+from isp_sim.rigfile import from_json
 from models.data.normalisation import IMAGENET_MEAN, IMAGENET_STD, NormalisationName
-from models.engine.weights_file import described, fill, read_tensors, write_tensors
+from models.engine.weights_file import fill, read_tensors, write_tensors
 from models.enhance.networks.gladnet import GladNet
 from models.enhance.networks.sci import Sci
 from models.enhance.networks.sdag import Sdag, Stem
@@ -26,6 +29,40 @@ NETWORKS: dict[str, Callable[..., Tileable]] = {
     "sci": Sci,
 }
 """Enhancers that learn, by the name that `models.train_enhancer --model` takes."""
+
+
+class Settings(BaseModel):
+    """What networks are built with, each with its own of these."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    shrink: int = Field(1, ge=1, le=1000)
+    classes: int = Field(1, ge=1, le=1000)
+    width: int = Field(32, ge=1, le=1000)
+    attention: bool = True
+    modulation: bool = True
+    fusion: bool = True
+
+
+class EnhancerMetadata(BaseModel):
+    """What a file says of its enhancer."""
+
+    model: str
+    settings: Settings
+    scaling: NormalisationName
+
+
+class SdagMetadata(BaseModel):
+    """What a file says of its guidance network."""
+
+    channels: int = Field(ge=1, le=10_000)
+    kernel: int = Field(ge=1, le=100)
+    norm: bool
+    mean: tuple[Finite, Finite, Finite] = IMAGENET_MEAN
+    std: tuple[Positive, Positive, Positive] = IMAGENET_STD
+
+
+Metadata = TypeVar("Metadata", bound=BaseModel)
 
 
 def build(model: str, seed: int = 0, **settings: object) -> Tileable:
@@ -70,13 +107,13 @@ def load_enhancer_network(path: Path) -> tuple[Tileable, str, NormalisationName]
     Raises:
         ValueError: no such file, not safetensors, or not an enhancer's.
     """
-    tensors, built = _read(path, "enhancer")
+    tensors, about = _read(path, "enhancer", EnhancerMetadata)
     try:
-        network = build(built["model"], **built["settings"])
-    except (KeyError, TypeError, ValueError) as fault:
-        raise ValueError(f"{path}: its metadata names no enhancer of ours: {built} ({fault})") from None
+        network = build(about.model, **about.settings.model_dump(exclude_unset=True))
+    except (TypeError, ValueError) as fault:
+        raise ValueError(f"{path}: its metadata names no enhancer of ours: {about} ({fault})") from None
     fill(network, tensors, path)
-    return network.eval().requires_grad_(False), built["model"], built["scaling"]
+    return network.eval().requires_grad_(False), about.model, about.scaling
 
 
 def save_sdag(network: Sdag, path: Path, about: Mapping[str, object]) -> None:
@@ -93,18 +130,16 @@ def load_sdag(path: Path) -> Sdag:
     Raises:
         ValueError: no such file, not safetensors, or not a guidance network's.
     """
-    tensors, built = _read(path, "sdag")
-    size = built["kernel"]
-    figures = built.get("mean", IMAGENET_MEAN), built.get("std", IMAGENET_STD)
+    tensors, about = _read(path, "sdag", SdagMetadata)
     with torch.random.fork_rng(devices=[]):
-        conv = nn.Conv2d(3, built["channels"], size, padding=size // 2, bias="stem.conv.bias" in tensors)
-        network = Sdag(Stem(conv, nn.BatchNorm2d(built["channels"]) if built["norm"] else None, *figures))
+        conv = nn.Conv2d(3, about.channels, about.kernel, padding=about.kernel // 2, bias="stem.conv.bias" in tensors)
+        network = Sdag(Stem(conv, nn.BatchNorm2d(about.channels) if about.norm else None, about.mean, about.std))
     fill(network, tensors, path)
     return network.eval().requires_grad_(False)
 
 
-def _read(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+def _read(path: Path, kind: str, model: type[Metadata]) -> tuple[dict[str, torch.Tensor], Metadata]:
     tensors, metadata = read_tensors(path)
     if kind not in metadata:
         raise ValueError(f"{path}: its metadata has no {kind}; expected the weights of one")
-    return tensors, described(metadata, kind, path)
+    return tensors, from_json(model, metadata[kind], f"{path}: metadata {kind}")

@@ -12,7 +12,7 @@ from isp_sim.files import write_atomically
 from isp_sim.isp.develop import develop_raw, unclipped_srgb
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.picture_files import read_unit
-from isp_sim.rigfile import load_rig
+from isp_sim.rigfile import from_json, load_rig
 from models.data.samples import uncut
 from models.engine.weights_file import fill, read_tensors, write_tensors
 from models.isp.predictor import Crop, Predictor
@@ -86,7 +86,7 @@ def load_weights(path: Path, crop: Crop = "whole") -> LearnedIsp:
     tensors, metadata = read_tensors(path)
     if "pipeline" not in metadata:
         raise ValueError(f"{path}: its metadata has no pipeline; expected the weights of a learned ISP")
-    pipeline = Pipeline.model_validate_json(metadata["pipeline"])
+    pipeline = from_json(Pipeline, metadata["pipeline"], f"{path}: metadata pipeline")
     isp = LearnedIsp(Predictor(pipeline, torch.Generator(), crop=crop), pipeline)
     fill(isp, tensors, path)
     return isp
@@ -103,7 +103,11 @@ def read_raw(path: Path, rig: str) -> Tensor:
         ValueError: not a DNG that is read, or no such rig.
         FileNotFoundError: no such file.
     """
-    return unclipped_srgb(develop_raw(read_dng(path), uncut(load_rig(rig))))
+    raw, isp = read_dng(path), uncut(load_rig(rig))
+    try:
+        return unclipped_srgb(develop_raw(raw, isp))
+    except ValueError as fault:
+        raise ValueError(f"{path}: {fault}") from None
 
 
 def read_image(path: Path) -> Tensor:

@@ -4,9 +4,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
+from pydantic import Field, TypeAdapter, ValidationError
 
 from isp_sim.isp.develop import unclipped_srgb
 from models.choices import RAW_STAGES
@@ -18,6 +20,7 @@ KIND = "raw stage"
 _HERE = Path(__file__).parent
 SHIPPED = {name: _HERE / f"{name}.safetensors" for name in RAW_STAGES}
 """The stages that come with the package; `raw_stage.md` says how they were trained."""
+_WIDTHS = TypeAdapter(Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=2, max_length=6)])
 
 
 def build(widths: tuple[int, ...], seed: int) -> RawNet:
@@ -48,10 +51,10 @@ def load_stage(name: str | Path, device: torch.device | None = None) -> RawNet:
     if metadata.get("kind") != KIND:
         raise ValueError(f"{path}: not the weights of a raw stage; expected what models.train_raw_stage wrote")
     try:
-        widths = tuple(int(width) for width in json.loads(metadata["widths"]))
-        network = RawNet(widths)
-    except (KeyError, TypeError, ValueError) as fault:
-        raise ValueError(f"{path}: metadata field widths: {fault}; expected a list of channels") from None
+        network = RawNet(_WIDTHS.validate_json(metadata.get("widths", "")))
+    except ValueError as fault:
+        first = str(fault).splitlines()[-2 if isinstance(fault, ValidationError) else 0].strip()
+        raise ValueError(f"{path}: metadata field widths: {first}; expected 2 to 6 numbers of channels") from None
     fill(network, tensors, path)
     return network.to(device or torch.device("cpu")).eval()
 

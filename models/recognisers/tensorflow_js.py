@@ -5,14 +5,17 @@ The package keeps them as 16-bit floats; they are only laid out anew and given o
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from pydantic import BaseModel, Field
 from torch import Tensor
 
+from isp_sim.rigfile import from_json
 from models.engine.weights_file import write_tensors
 from models.recognisers.movenet import MoveNet, PoseFeatures, SizeName
 from models.recognisers.multipose import MultiPose
@@ -37,6 +40,33 @@ _SOURCES: dict[NetworkName, str] = {
 }
 
 
+class Stored(BaseModel):
+    """How numbers are stored."""
+
+    dtype: str
+
+
+class Constant(Stored):
+    """A constant of the graph; `quantization` is how it is stored, where that is not its type."""
+
+    name: str
+    shape: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(max_length=8)]
+    quantization: Stored | None = None
+
+
+class Group(BaseModel):
+    """Constants one after another in a file."""
+
+    paths: tuple[str]
+    weights: tuple[Constant, ...]
+
+
+class GraphModel(BaseModel):
+    """The JSON of a TensorFlow.js graph model, as far as it is read."""
+
+    groups: tuple[Group] = Field(alias="weightsManifest")
+
+
 def read_weights(package: Path, network: NetworkName) -> tuple[dict[str, np.ndarray], str]:
     """A TensorFlow.js graph model's constants by name, and the SHA-256 of the file they are in.
 
@@ -44,32 +74,36 @@ def read_weights(package: Path, network: NetworkName) -> tuple[dict[str, np.ndar
         ValueError: the model is not one, or its numbers are not as many as it says.
     """
     name = f"movenet-{network}.json"
+    where = f"{package}: {name}"
+    (group,) = from_json(
+        GraphModel, read_file(package, name, _MODELS), f"{where} is not a TensorFlow.js graph model"
+    ).groups
+    (file,) = group.paths
     try:
-        (group,) = json.loads(read_file(package, name, _MODELS))["weightsManifest"]
-        (file,) = group["paths"]
-        content = read_file(package, str(file), _MODELS)
-        arrays: dict[str, np.ndarray] = {}
-        start = 0
-        for entry in group["weights"]:
-            array = _array(entry, content, start)
-            arrays[str(entry["name"])] = array
-            start += array.nbytes
-    except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError) as fault:
-        raise ValueError(f"{package}: {name} is not a TensorFlow.js graph model: {fault!r}") from None
+        content = read_file(package, file, _MODELS)
+    except ValueError as fault:
+        raise ValueError(f"{where}: {fault}") from None
+    arrays: dict[str, np.ndarray] = {}
+    start = 0
+    for entry in group.weights:
+        array = _array(entry, content, start, where)
+        arrays[entry.name] = array
+        start += array.nbytes
     if start != len(content):
         raise ValueError(f"{package}: {file} has {len(content)} bytes; {name} describes {start}")
     return arrays, hashlib.sha256(content).hexdigest()
 
 
-def _array(entry: Mapping[str, Any], content: bytes, start: int) -> np.ndarray:
-    kind = entry.get("quantization", {"dtype": entry["dtype"]})["dtype"]
+def _array(entry: Constant, content: bytes, start: int, where: str) -> np.ndarray:
+    kind = (entry.quantization or entry).dtype
     if kind not in ("float16", "float32", "int32"):
-        raise ValueError(f"weight {entry['name']} is stored as {kind}; expected float16, float32 or int32")
-    shape = [int(n) for n in entry["shape"]]
-    count = int(np.prod(shape))
-    if min(shape, default=0) < 0 or start + count * np.dtype(kind).itemsize > len(content):
-        raise ValueError(f"weight {entry['name']} of shape {shape} ends behind its file's {len(content)} bytes")
-    return np.frombuffer(content, np.dtype(kind).newbyteorder("<"), count, start).reshape(shape)
+        raise ValueError(f"{where}: weight {entry.name} is stored as {kind}; expected float16, float32 or int32")
+    count = math.prod(entry.shape)
+    if start + count * np.dtype(kind).itemsize > len(content):
+        raise ValueError(
+            f"{where}: weight {entry.name} of shape {entry.shape} ends behind its file's {len(content)} bytes"
+        )
+    return np.frombuffer(content, np.dtype(kind).newbyteorder("<"), count, start).reshape(entry.shape)
 
 
 def tensorflow_names(boxes: bool = False) -> dict[str, tuple[str, str | None]]:

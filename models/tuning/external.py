@@ -24,7 +24,7 @@ from pydantic import Field, model_validator
 from isp_sim.isp.params import ParamSpec
 from isp_sim.isp.pipeline import load_pipeline
 from isp_sim.picture_files import read_unit
-from isp_sim.rig import Model
+from isp_sim.rig import Finite, Model
 from isp_sim.rigfile import load_yaml
 from models.tuning.pipeline import PipelineIsp
 from models.tuning.tunable import BlackBoxIsp, Setting, TunableParameter
@@ -35,11 +35,11 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 class ParameterEntry(Model):
     """One tunable parameter: `low`, `high` and `default` inside them, or `choices` and a `default` among them."""
 
-    default: bool | int | float | str
-    low: float | None = None
-    high: float | None = None
+    default: bool | int | Finite | str
+    low: Finite | None = None
+    high: Finite | None = None
     scale: Literal["log", "linear"] = "linear"
-    choices: tuple[bool | int | float | str, ...] = ()
+    choices: tuple[bool | int | Finite | str, ...] = ()
     unit: str = ""
     says: str = ""
 
@@ -70,7 +70,7 @@ class ExternalIsp(Model):
 
     command: tuple[str, ...] = Field(min_length=1)
     picture: str = Field(".tiff", pattern=r"^\.\w+$")
-    timeout_s: float = Field(60.0, gt=0)
+    timeout_s: float = Field(60.0, gt=0, allow_inf_nan=False)
     entries: dict[str, ParameterEntry] = Field(alias="knobs", min_length=1)
 
     @model_validator(mode="after")
@@ -127,6 +127,6 @@ def load_external(path: Path) -> BlackBoxIsp:
     """
     if not path.is_file():
         raise ValueError(f"--isp {path}: no such file")
-    if re.search(r"^steps:", path.read_text(encoding="utf-8"), re.MULTILINE):
+    if re.search(rb"^steps:", path.read_bytes(), re.MULTILINE):
         return PipelineIsp(load_pipeline(path))
     return load_yaml(ExternalIsp, path)

@@ -5,7 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from isp_sim.files import json_object, refuse_other, remove_remnants, write_atomically
+from pydantic import TypeAdapter, ValidationError
+
+from isp_sim.files import refuse_other, remove_remnants, write_atomically
+from isp_sim.rig import Finite
 from models.tuning.tunable import Settings
 
 IDENTITY = "search.json"
@@ -24,10 +27,13 @@ class Evaluation:
     """
 
     settings: Settings
-    oks: float
-    shots: tuple[float, ...]
-    loss: float | None = None
-    gradient: tuple[float, ...] = ()
+    oks: Finite
+    shots: tuple[Finite, ...]
+    loss: Finite | None = None
+    gradient: tuple[Finite, ...] = ()
+
+
+_LINE = TypeAdapter(Evaluation)
 
 
 class Record:
@@ -36,6 +42,8 @@ class Record:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lines = list(_read(path)) if path.is_file() else []
+        if path.is_file() and not self.lines:
+            raise ValueError(f"{path}: is empty; expected a line for each evaluation: delete it and --resume")
 
     def add(self, one: Evaluation) -> None:
         """Append; the file is whole before and after."""
@@ -45,13 +53,15 @@ class Record:
 
 
 def _read(path: Path) -> Iterator[Evaluation]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
-            entry = json_object(line, "a line")
-            gradient = entry.pop("slope") if "slope" in entry else entry["gradient"]  # older records say slope
-            yield Evaluation(**(entry | {"shots": tuple(entry["shots"]), "gradient": tuple(gradient)}))
-        except (ValueError, TypeError, KeyError) as fault:
-            raise ValueError(f"{path}:{number}: not an evaluation ({fault}); delete the line and --resume") from None
+            yield _LINE.validate_json(line)
+        except ValidationError as fault:
+            first = fault.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ValueError(
+                f"{path}:{number}: not an evaluation ({where} {first['msg']}); delete the line and --resume"
+            ) from None
 
 
 def open_folder(folder: Path, identity: Mapping[str, object], resume: bool) -> None:

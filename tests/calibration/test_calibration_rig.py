@@ -83,6 +83,31 @@ def test_colour_faults_are_told(chart):
         colour_chart.find_chart(np.minimum(chart * 4, 1.0))
 
 
+def as_chart(rgb):
+    return colour_chart.Chart(rgb, np.zeros((4, 2)), np.zeros((2, 3, 3)))
+
+
+@pytest.mark.parametrize("change", ["mirrored", "another", "hidden", "grey", "black"])
+def test_what_is_no_colorchecker_is_refused_with_its_difference(rig, chart, change):
+    """The camera's own patches, which fit with a mean of 0.2, in ways no camera turns them."""
+    seen = colour_chart.find_chart(chart).rgb
+    changed = {
+        "mirrored": seen.reshape(4, 6, 3)[:, ::-1].reshape(24, 3),
+        "another": np.random.default_rng(0).permutation(seen),
+        "hidden": np.where((np.arange(24) % 6 < 2)[:, None], seen.mean(axis=0) * 0.2, seen),
+        "grey": np.full((24, 3), 0.2),
+        "black": np.zeros((24, 3)),
+    }
+    with pytest.raises(ValueError, match=r"^no ColorChecker Classic fits: ΔE2000|patches do not differ in colour"):
+        colour_chart.fit_colours(as_chart(changed[change]), "D65", rig.sensor.quantum_efficiency.value)
+
+
+def test_a_camera_that_is_far_from_linear_in_its_colours_is_still_fitted(rig, chart):
+    seen = colour_chart.find_chart(chart).rgb
+    far = as_chart(seen * np.random.default_rng(0).normal(1, 0.06, seen.shape))
+    assert 2 < colour_chart.fit_colours(far, "D65", rig.sensor.quantum_efficiency.value).delta_e.mean() < 8
+
+
 def test_a_picture_of_the_chart_is_judged_too(tmp_path):
     light = colorchecker(300, 480, "D65").radiance
     srgb = np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 1e-9) ** (1 / 2.4) - 0.055)

@@ -14,13 +14,16 @@ from test_capture_register import HEIGHT, WIDTH, fractal, misaligned
 
 from capture.align import SOME_REFUSED, main
 from capture.alignment import develop
-from capture.registration import geometry, photometry
+from capture.alignment.develop import linear
+from capture.alignment.writer import _codes_of_16_bits
+from capture.registration import geometry, photometry, register
 from capture.registration.observation import Observation
 from isp_sim import generate
 from isp_sim.dng import read_dng, write_dng
 from isp_sim.isp.codes import srgb_codes
 from isp_sim.manifest import read_manifest
 from isp_sim.pair import DualCamera
+from isp_sim.picture_files import ANY_DEPTH, read_picture
 from isp_sim.raw import Raw
 from isp_sim.rectify import crop
 from isp_sim.rig import Isp
@@ -279,6 +282,26 @@ def test_pictures_with_exlposes_names_are_aligned_too(rig, captured, tmp_path):
     assert next(iter(read_manifest(tmp_path / "out"))).raw_bright is None
 
 
+def test_pictures_of_16_bits_keep_them(rig, captured, tmp_path):
+    """The low-light arm is cropped and nothing more: its 16-bit codes are those of the file."""
+    folder, seen = tmp_path / "captures", {}
+    for arm, isp in (("bright", rig.well_lit.isp), ("dark", rig.low_light.isp)):
+        (folder / arm).mkdir(parents=True)
+        for file in sorted((captured[0] / "raw").glob(f"*_{arm}_*.dng"))[:2]:
+            codes = _codes_of_16_bits(linear(read_dng(file), isp))
+            seen[file.stem] = codes
+            cv2.imwrite(str(folder / arm / f"{file.stem}.png"), codes[..., ::-1])
+    assert main([str(folder), "--out", str(tmp_path / "out")]) == 0
+    records = list(read_manifest(tmp_path / "out"))
+    for record in records:
+        low, well = (read_picture(tmp_path / "out" / name, ANY_DEPTH) for name in (record.dark, record.bright))
+        x, y, width, height = record.crop
+        assert low.dtype == well.dtype == np.uint16
+        assert np.array_equal(low, seen[Path(record.dark).stem][y : y + height, x : x + width])
+        assert record.mean_low_light == pytest.approx(low.mean() / 257) and record.mean_low_light < 30
+    assert len(records) == 2 and len(np.unique(low)) > 256
+
+
 def test_a_csv_names_pairs_and_sessions(captured, tmp_path, capsys):
     rows = ["bright,dark,session"]
     for n in range(3):
@@ -363,6 +386,33 @@ def test_a_folder_with_another_alignment_is_left_alone(captured, tmp_path, capsy
     (message,) = refused(captured[0], tmp_path, capsys, 0)
     assert "not empty and no run of this program" in message
     assert (tmp_path / "out" / "alignment.json").read_text() == '{"sessions": []}'
+
+
+def test_a_fit_that_has_not_converged_is_told_as_such(captured, tmp_path, capsys, monkeypatch):
+    fitted = register.register
+
+    def register_badly(*arguments, **more):
+        return replace(fitted(*arguments, **more), converged=False, last_step_px=3.25)
+
+    monkeypatch.setattr(register, "register", register_badly)
+    (message,) = refused(captured[0], tmp_path, capsys, 0)
+    assert "the fit has not converged: its last step still moved the corners by 3.25 px" in message
+    assert "no single map" not in message and ".dng" in message
+
+
+@pytest.mark.parametrize("arm", ["bright", "dark"])
+def test_a_black_frame_and_one_of_another_size_leave_the_others(copy, tmp_path, capsys, arm):
+    black, small = bright(copy, 0), bright(copy, 1)
+    raw = read_dng(black if arm == "bright" else partner(black))
+    write_dng(black if arm == "bright" else partner(black), replace(raw, counts=raw.counts * 0 + 64))
+    for file in (small, partner(small)):
+        raw = read_dng(file)
+        write_dng(file, replace(raw, counts=np.ascontiguousarray(raw.counts[:-32])))
+    told, size = sorted(refused(copy, tmp_path, capsys, 4), key=lambda message: "px, the map" in message)
+    assert black.name in told
+    name = "well-lit" if arm == "bright" else "low-light"
+    assert f"the {name} arm's frame is all of one level" in told or "its arms are swapped" in told
+    assert f"{small.name}: refused: has {WIDTH}×{HEIGHT - 32} px, the map of session" in size
 
 
 def test_a_mirrored_arm(copy, tmp_path, capsys):

@@ -140,7 +140,7 @@ def test_exif_tells_iso_and_shutter(tmp_path: Path, iso: int, short: int) -> Non
     "changes",
     [
         {},
-        {"cfa": "BGGR", "black_level_dn": (64.25, 1 / 3, 2**0.5, 65000.123456789)},
+        {"cfa": "BGGR", "black_level_dn": (64.25, 1 / 3, 2**0.5, 4000.123456789)},
         {"iso": 2**32 - 1, "gain_db": -1 / 3, "exposure_us": 1e-9},
         {"exposure_us": 1e6 / 3, "neutral": (1 / 3, 1.0, 2 / 7)},
         {"noise_profile": (), "provenance": {}, "white_level_dn": 65535},

@@ -345,10 +345,12 @@ def test_a_second_run_into_the_same_folder_waits_outside(asked, tmp_path, capsys
     import fcntl
 
     (tmp_path / "run").mkdir()
-    with (tmp_path / "run" / ".lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        assert main([*asked, "--workers", "1", "--out", str(tmp_path / "run")]) == 1
-    assert "another run is writing here" in capsys.readouterr().err
+    held = os.open(tmp_path / "run", os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    assert main([*asked, "--workers", "1", "--out", str(tmp_path / "run")]) == 1
+    os.close(held)
+    assert "another process is writing here" in capsys.readouterr().err
+    assert not list((tmp_path / "run").iterdir())
 
 
 def test_another_list_of_photographs_is_another_run(asked, tmp_path, capsys):

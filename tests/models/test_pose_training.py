@@ -1,5 +1,6 @@
 """Training: variants, one loop that resumes to the same weights, sources of pairs, recognisers of any make."""
 
+import csv
 import json
 import math
 import tempfile
@@ -194,7 +195,11 @@ def test_a_stopped_training_resumes_to_the_same_weights(tmp_path, made):
         train_line(tmp_path / "cut", 2, made=made)
     cut = train_line(tmp_path / "cut", 9, resume=True, made=made)
     assert torch.equal(whole.w, cut.w)
-    assert (tmp_path / "cut" / "log.csv").read_text() != ""
+    ends = [(tmp_path / one / CHECKPOINT).read_bytes() for one in ("whole", "cut")]
+    assert ends[0] == ends[1]  # no clock in it
+    with (tmp_path / "cut" / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4 and all(float(row["seconds"]) >= 0 for row in rows)  # of the epochs before it stopped, too
     assert (tmp_path / "cut" / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -548,7 +553,10 @@ def test_a_picture_before_quantisation_lies_on_its_pairs_pixels_whichever_arm_wa
     assert np.abs(measured.pre_quantisation - there).max() < 1e-3
     with pytest.raises(ValueError, match=r"raw/.*\.dng: its pair is on arm well_lit"):
         FolderPairs(folder, raw=True).group(0)
-    (folder / "manifest.jsonl").write_text("")  # lines that are gone are told, not taken for "no raw was asked for"
+    other = to_line(captured.model_copy(update={"dark": "dark/other.png"}))
+    (folder / "manifest.jsonl").write_text(
+        other + "\n"
+    )  # a line that is gone is told, not taken for "no raw was asked for"
     for asked in ({"pre_quantisation": True}, {"raw": True}):
         with pytest.raises(ValueError, match=r"manifest\.jsonl: has no raw_dark for"):
             FolderPairs(folder, **asked).group(0)
