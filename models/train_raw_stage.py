@@ -20,7 +20,7 @@ def parser(prog: str = "python -m models.train_raw_stage") -> argparse.ArgumentP
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Train the raw stage on low-light / well-lit pairs: a small network that turns the low-light "
-        "arm's mosaic into linear RGB. With --pose the loss of a frozen network tunes it (labels needed). "
+        "arm's mosaic into linear RGB. With --pose the loss of frozen networks tunes it (labels needed). "
         "Without --data the rig shoots its pairs.",
         epilog="example: %(prog)s --recipe full --data out/exlpose-small, then "
         "%(prog)s --recipe tuned --start-from out/raw-stage/weights.safetensors --pose movenet-lightning "
@@ -30,7 +30,9 @@ def parser(prog: str = "python -m models.train_raw_stage") -> argparse.ArgumentP
     parser.add_argument("--data", type=Path, action="append", help="isp_sim.generate's folder; may be repeated")
     parser.add_argument("--judge", type=Path, help="folder whose PSNR and SSIM are logged [built-in, another seed]")
     parser.add_argument("--start-from", type=Path, help="weights (.safetensors) of a raw stage to go on from")
-    parser.add_argument("--pose", help="frozen network whose loss tunes the stage, as evaluate's [none: L1 alone]")
+    parser.add_argument(
+        "--pose", nargs="+", help="frozen networks whose loss tunes the stage, as evaluate's [none: L1 alone]"
+    )
     add_training(parser, "weights, order, patches and scenes", "out/raw-stage")
     return parser
 
@@ -64,14 +66,14 @@ def work(args: argparse.Namespace) -> int:
         judge = HeldPairs(FolderPairs(args.judge, raw=True))
     elif recipe.judged_scenes:
         judge = HeldPairs(RigPairs(rig, args.seed + JUDGE_SEED, recipe.judged_scenes, raw=True))
-    start, recogniser = None, None
+    start = None
     if args.start_from:
         start = load_stage(args.start_from)
         about["started_from"] = digest(start)
-    if args.pose:
-        recogniser = load_recogniser(args.pose)
-        about["recogniser"] = recogniser.digest()
-    train(recipe, source, judge, args.out, pick_device(args.device), args.resume, about, console, start, recogniser)
+    recognisers = [load_recogniser(name) for name in args.pose or ()]
+    if recognisers:
+        about["recognisers"] = [one.digest() for one in recognisers]
+    train(recipe, source, judge, args.out, pick_device(args.device), args.resume, about, console, start, recognisers)
     if leads():
         print_result(console, args.out / WEIGHTS, f"evaluate --raw-stage {args.out / WEIGHTS}")
     return 0

@@ -1,5 +1,7 @@
 """The raw stage before its well-lit partner, and before a frozen network."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -29,29 +31,36 @@ class RawStageLearner(nn.Module):
 
 
 class TunedStageLearner(nn.Module):
-    """A raw stage with the loss of a frozen network; that is held outside: no checkpoint or optimiser sees it.
+    """A raw stage with the loss of frozen networks; these are held outside: no checkpoint or optimiser sees them.
 
     Args:
         network: learns.
-        recogniser: frozen.
-        fidelity: weight of the distance from the well-lit picture, beside the network's loss of about 6.
+        recognisers: frozen; each person of a batch is shown to one of them.
+        fidelity: weight of the distance from the well-lit picture, beside the networks' loss of about 6.
     """
 
-    def __init__(self, network: RawNet, recogniser: Recogniser, fidelity: float) -> None:
+    def __init__(self, network: RawNet, recognisers: Sequence[Recogniser], fidelity: float) -> None:
         super().__init__()
         self.network, self.fidelity = network, fidelity
-        self._outside = (recogniser,)
+        self._outside = tuple(recognisers)
 
     def losses(self, batch: list[SeenPerson]) -> dict[str, Tensor]:
-        """`pose`: what the network lacks of people's joints; `l1`: `fidelity` times the mean distance in sRGB."""
-        (recogniser,) = self._outside
-        crops, apart = [], []
-        for person in batch:
-            picture = unclipped_srgb(self.network(person.low_light).flip(person.axes))
-            apart.append((picture - person.well_lit).abs().mean())
-            with torch.autocast(picture.device.type, enabled=False):  # bfloat16 has not even 8 bits
-                seen = person.seen(picture.clamp(0, 1))
-                crops.append(cropped(seen, person.part, person.affine, recogniser.input_size))
-        joints = torch.stack([person.joints for person in batch])
-        pose = pose_loss(recogniser, torch.cat(crops), joints, "decoded-cross-entropy")
+        """`pose`: what the networks lack of people's joints, the mean over people; `l1`: `fidelity` times the mean
+        distance in sRGB.
+        """
+        apart: list[Tensor] = []
+        pose = torch.zeros((), device=batch[0].joints.device)
+        for number, recogniser in enumerate(self._outside):
+            people = [person for person in batch if person.shown_to == number]
+            if people:
+                crops = torch.cat([self._crop(person, recogniser, apart) for person in people])
+                joints = torch.stack([person.joints for person in people])
+                lacks = pose_loss(recogniser, crops, joints, "decoded-cross-entropy")
+                pose = pose + len(people) / len(batch) * lacks
         return {"pose": pose, "l1": self.fidelity * torch.stack(apart).mean()}
+
+    def _crop(self, person: SeenPerson, recogniser: Recogniser, apart: list[Tensor]) -> Tensor:
+        picture = unclipped_srgb(self.network(person.low_light).flip(person.axes))
+        apart.append((picture - person.well_lit).abs().mean())
+        with torch.autocast(picture.device.type, enabled=False):  # bfloat16 has not even 8 bits
+            return cropped(person.seen(picture.clamp(0, 1)), person.part, person.affine, recogniser.input_size)

@@ -1,6 +1,6 @@
 """Shots → batches of people's parts of raws; what is drawn depends on (seed, epoch, group) alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ class SeenPerson:
     """The part of a shot that a recogniser is shown of a person.
 
     Attributes:
+        shown_to: number of the recogniser.
         low_light: the mosaic there, two px wider at most so that its tile is whole.
         axes: along which the mosaic is mirrored.
         corner: of the mosaic's part, (left, top), picture px.
@@ -32,6 +33,7 @@ class SeenPerson:
         joints: `(joints, 3)`: x and y in crop px, COCO visibility.
     """
 
+    shown_to: int
     low_light: RawInput
     axes: tuple[int, ...]
     corner: tuple[int, int]
@@ -51,7 +53,7 @@ class PeopleOfRaws:
 
     Args:
         source: of the pairs, with their raws and labels.
-        recogniser: whose crops they are.
+        recognisers: whose crops they are; each person is shown to one of them, drawn.
         batch: people in one.
         seed: of order, extents and mirrors.
         device: where the batches go.
@@ -62,10 +64,10 @@ class PeopleOfRaws:
     """
 
     def __init__(
-        self, source: PairSource, recogniser: Recogniser, batch: int, seed: int, device: torch.device,
+        self, source: PairSource, recognisers: Sequence[Recogniser], batch: int, seed: int, device: torch.device,
         rank: int = 0, processes: int = 1,
     ) -> None:  # fmt: skip
-        self.source, self.recogniser, self.batch, self.seed = source, recogniser, batch, seed
+        self.source, self.recognisers, self.batch, self.seed = source, recognisers, batch, seed
         self.device, self.rank, self.processes = device, rank, processes
 
     def __call__(self, epoch: int) -> Iterator[tuple[float, list[SeenPerson]]]:
@@ -96,8 +98,10 @@ class PeopleOfRaws:
     def _person(
         self, shot: PairSample, seen: RawInput, axes: tuple[int, ...], who: Person, stream: np.random.Generator
     ) -> SeenPerson:
-        size, extent = self.recogniser.input_size, self.recogniser.extent * stream.uniform(*SCALE)
-        affine, flip = crop_affine(who.bbox, size, extent, grow=self.recogniser.grow), bool(stream.integers(2))
+        shown_to = int(stream.integers(len(self.recognisers)))
+        recogniser = self.recognisers[shown_to]
+        size, extent = recogniser.input_size, recogniser.extent * stream.uniform(*SCALE)
+        affine, flip = crop_affine(who.bbox, size, extent, grow=recogniser.grow), bool(stream.integers(2))
         affine = mirrored(affine, size[1]) if flip else affine
         height, width = seen.mosaic.shape[2:]
         part = seen_part(affine, size, (height, width))
@@ -106,7 +110,7 @@ class PeopleOfRaws:
         well = torch.from_numpy(np.ascontiguousarray(shot.well_lit[rows, columns])).permute(2, 0, 1)[None]
         joints = torch.from_numpy(joints_in_crop(who, affine, size, flip))
         return SeenPerson(
-            seen._replace(mosaic=mosaic).to(self.device), axes, (columns.start, rows.start),
+            shown_to, seen._replace(mosaic=mosaic).to(self.device), axes, (columns.start, rows.start),
             well.to(self.device).float() / 255, part, affine, joints.to(self.device),
         )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """A training of the raw stage: its recipe, and what `models.train_raw_stage` does with it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,13 +52,13 @@ class RawStageRecipe(BaseModel):
 def train(
     recipe: RawStageRecipe, source: PairSource, judge: PairSource | None, folder: Path, device: torch.device,
     resume: bool, about: dict[str, object], console: Console, start: RawNet | None = None,
-    recogniser: Recogniser | None = None,
+    recognisers: Sequence[Recogniser] = (),
 ) -> dict[str, float]:  # fmt: skip
     """Train and write `folder/weights.safetensors`.
 
     Args:
         recipe: what and how.
-        source: to learn from, with its raws; before a recogniser with labels.
+        source: to learn from, with its raws; before recognisers with labels.
         judge: whose PSNR and SSIM are logged; None judges nothing.
         folder: of the training.
         device: where.
@@ -65,7 +66,7 @@ def train(
         about: what the source is; with the recipe it identifies the training.
         console: for progress.
         start: a trained stage to go on from, of any widths; None: new weights.
-        recogniser: frozen; its loss tunes the stage. None: the well-lit pictures alone.
+        recognisers: frozen; their loss tunes the stage. None: the well-lit pictures alone.
 
     Returns:
         The last epoch's line of the log.
@@ -79,12 +80,13 @@ def train(
     learner: RawStageLearner | TunedStageLearner
     batches: Patches | PeopleOfRaws
     seed, share = recipe.training.seed, (processes.rank, processes.count)
-    if recogniser is None:
+    if not recognisers:
         learner = RawStageLearner(network)
         batches = Patches(source, recipe.patch, recipe.patches, recipe.patches_a_picture, seed, device, *share)
     else:
-        learner = TunedStageLearner(network, recogniser.to(device), recipe.fidelity)
-        batches = PeopleOfRaws(source, recogniser, recipe.people, seed, device, *share)
+        frozen = [recogniser.to(device) for recogniser in recognisers]
+        learner = TunedStageLearner(network, frozen, recipe.fidelity)
+        batches = PeopleOfRaws(source, frozen, recipe.people, seed, device, *share)
     learner.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     metadata = {k: v for k, v in recipe.model_dump(mode="json").items() if k != "training"} | about
     training = Training(learner, learner.losses, recipe.training, folder, device, metadata, processes)

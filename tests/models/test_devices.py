@@ -48,10 +48,10 @@ def test_the_raw_stage_learns():
 def test_the_raw_stage_learns_before_a_network(monkeypatch):
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())  # which knows no meta device
     recogniser = load_recogniser("movenet-lightning").to(META)
-    learner = TunedStageLearner(RawNet((8, 12)).to(META), recogniser, 1.0)
+    learner = TunedStageLearner(RawNet((8, 12)).to(META), [recogniser], 1.0)
     affine = crop_affine((20.0, 10.0, 40.0, 44.0), recogniser.input_size, grow=recogniser.grow)
     part = seen_part(affine, recogniser.input_size, (64, 96))
     well, joints = torch.zeros(1, 3, 64, 96, device=META), torch.from_numpy(np.zeros((14, 3), np.float32)).to(META)
-    terms = learner.losses([SeenPerson(seen(), (), (0, 0), well, part, affine, joints)])
+    terms = learner.losses([SeenPerson(0, seen(), (), (0, 0), well, part, affine, joints)])
     torch.stack([*terms.values()]).sum().backward()
     assert all(weight.grad.device == META for weight in learner.parameters())

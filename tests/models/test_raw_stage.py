@@ -211,7 +211,7 @@ def test_a_person_is_shown_as_the_recogniser_is_shown_the_whole_picture(small, c
     if FLIPS[cfa]:  # the picture of a mirrored mosaic
         shot = replace(shot, well_lit=np.flip(shot.well_lit, [a - 2 for a in FLIPS[cfa]]).copy())
     shot, recogniser = replace(shot, raw=raw), load_recogniser("movenet-lightning")
-    people = PeopleOfRaws(Held(shot), recogniser, 1, 0, CPU).people(shot, np.random.default_rng(0))
+    people = PeopleOfRaws(Held(shot), [recogniser], 1, 0, CPU).people(shot, np.random.default_rng(0))
     assert len(people) == len(shot.labelled)
     network = quiet(build(WIDTHS, 0))
     torch.nn.init.constant_(network.last.bias[0:1], 50.0)  # the finest average alone, so that edges are near
@@ -230,8 +230,8 @@ def test_a_person_is_shown_as_the_recogniser_is_shown_the_whole_picture(small, c
 def test_a_frozen_networks_loss_tunes_the_stage_and_leaves_the_network_alone(small):
     source, recogniser = RigPairs(small, 4, 1, shots_per_scene=1, raw=True), load_recogniser("movenet-lightning")
     before = recogniser.digest()
-    (batch,) = (batch[:1] for _, batch in [next(PeopleOfRaws(source, recogniser, 2, 0, CPU)(0))])
-    learner = TunedStageLearner(build(WIDTHS, 0), recogniser, fidelity=4.0)
+    (batch,) = (batch[:1] for _, batch in [next(PeopleOfRaws(source, [recogniser], 2, 0, CPU)(0))])
+    learner = TunedStageLearner(build(WIDTHS, 0), [recogniser], fidelity=4.0)
     optimiser, seen = torch.optim.Adam(learner.parameters(), 1e-3), []
     for _ in range(6):
         terms = learner.losses(batch)
@@ -248,8 +248,8 @@ def test_a_frozen_networks_loss_tunes_the_stage_and_leaves_the_network_alone(sma
 def test_the_command_tunes_a_trained_stage(small, tmp_path, capsys):
     (tmp_path / "tiny.yaml").write_text("people: 2\nscenes: 1\njudged_scenes: 0\ntraining: {epochs: 1, bf16: false}\n")
     save_stage(build(WIDTHS, 0), tmp_path / "start.safetensors", {})
-    words = ["--recipe", str(tmp_path / "tiny.yaml"), "--pose", "movenet-lightning", "--device", "cpu"]
-    words += ["--start-from", str(tmp_path / "start.safetensors"), "--out", str(tmp_path / "stage")]
+    words = ["--recipe", str(tmp_path / "tiny.yaml"), "--pose", "movenet-lightning", "movenet-thunder"]
+    words += ["--device", "cpu", "--start-from", str(tmp_path / "start.safetensors"), "--out", str(tmp_path / "stage")]
     assert train_raw_stage.main(words) == 0
     tuned = load_stage(tmp_path / "stage" / "weights.safetensors")
     assert tuned.widths == WIDTHS
