@@ -11,7 +11,12 @@ from pathlib import Path
 from isp_sim.command_line import run
 from models.choices import JUDGE_SEED, WEIGHTS, add_training
 
-KNOWN = {"quick": "raw-stage-quick.yaml", "full": "raw-stage.yaml", "tuned": "raw-stage-tuned.yaml"}
+KNOWN = {
+    "quick": "raw-stage-quick.yaml",
+    "full": "raw-stage.yaml",
+    "tuned": "raw-stage-tuned.yaml",
+    "tuned-both": "raw-stage-tuned-both.yaml",
+}
 """Recipes that come with the package."""
 
 
