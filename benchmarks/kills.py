@@ -8,22 +8,31 @@ of the kills came while it was at work, and how many folders differ; exit status
 """
 
 import argparse
+import contextlib
 import csv
 import hashlib
+import importlib
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parent.parent
+NEEDED = (
+    "capture.alignment.align_session", "isp_sim.run", "isp_sim.run_summary", "isp_sim.run_plan", "isp_sim.pair",
+    "isp_sim.scenes.people.source", "models.runs.detector_training", "models.runs.enhancer_training",
+    "models.runs.isp_training", "models.runs.pose_training", "models.runs.raw_stage_training", "models.runs.tuning",
+    "models.enhance.enhancer", "models.isp.table", "models.isp.report", "models.tuning.report", "cma", "scipy.stats",
+    "matplotlib.figure", "torch._dynamo",
+)  # fmt: skip
+"""What commands import when they run: a process forked from this one need not."""
 RIG = "extends: exlpose-small\nname: tiny\nwidth_px: 160\nheight_px: 120\n"
 POSE = """\
 variant: lsbn+lupi
@@ -51,7 +60,7 @@ DETECTOR = "pairs_a_batch: 2\nwindow: [64, 64]\ntraining: {epochs: 3, learning_r
 RECIPES = {"pose": POSE, "isp": ISP, "enhancer": ENHANCER, "raw-stage": RAW_STAGE, "detector": DETECTOR}
 LEARN = "--data data --device cpu --out OUT --recipe"
 JOBS = {
-    "generate": "isp_sim.generate --rig tiny.yaml --scenes charts --count 40 --workers 1 --out OUT",
+    "generate": "isp_sim.generate --rig tiny.yaml --scenes charts --count 12 --workers 1 --out OUT",
     "align": "capture.align captures --rig exlpose-small --workers 1 --out OUT",
     "train_pose": f"models.train_pose {LEARN} pose.yaml --judge held-out --workers 0",
     "train_isp": f"models.train_isp {LEARN} isp.yaml --judge held-out --pose movenet-lightning",
@@ -62,28 +71,36 @@ JOBS = {
     "--data data --held-out held-out --workers 1 --out OUT",
 }
 INPUTS = (
-    "isp_sim.generate --rig tiny.yaml --count 4 --workers 1 --out data",
-    "isp_sim.generate --rig tiny.yaml --count 4 --seed 1 --workers 1 --out held-out",
-    "isp_sim.generate --rig exlpose-small --count 4 --workers 1 --out captures",
+    "isp_sim.generate --rig tiny.yaml --count 3 --workers 1 --out data",
+    "isp_sim.generate --rig tiny.yaml --count 3 --seed 1 --workers 1 --out held-out",
+    "isp_sim.generate --rig exlpose-small --count 3 --workers 1 --out captures",
 )
 
 
-def started(command: str, folder: Path) -> "subprocess.Popen[bytes]":
-    """A command of this checkout, in a folder and a group of its own."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
-    words = [sys.executable, "-m", *command.split()]
-    quiet = subprocess.DEVNULL
-    return subprocess.Popen(
-        words, cwd=folder, env=environment, stdout=quiet, stderr=subprocess.PIPE, start_new_session=True
-    )
+def started(command: str, folder: Path) -> int:
+    """A command in a process of its own, forked from this one, which has imported what it needs; gives its number."""
+    module, *arguments = command.split()
+    main = importlib.import_module(module).main
+    child = os.fork()
+    if child:
+        return child
+    os.setsid()
+    os.chdir(folder)
+    with (folder / "said.txt").open("w") as said:
+        for stream in (1, 2):
+            os.dup2(said.fileno(), stream)
+        try:
+            os._exit(main(arguments))
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
 
 
 def finished(command: str, folder: Path) -> None:
     """Run a command to its end, which must be a good one."""
-    process = started(command, folder)
-    _, said = process.communicate()
-    if process.returncode:
-        raise SystemExit(f"python -m {command} ended with {process.returncode}: {said.decode()[-500:]}")
+    _, status = os.waitpid(started(command, folder), 0)
+    if status:
+        raise SystemExit(f"{command} ended with {status}: {(folder / 'said.txt').read_text()[-1000:]}")
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -100,13 +117,11 @@ def digests(folder: Path) -> dict[str, str]:
 
 def killed(command: str, folder: Path, after_s: float) -> bool:
     """Kill a command and all it started after so long; whether it was still at work."""
-    process = started(command, folder)
-    try:
-        process.communicate(timeout=after_s)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-    return process.returncode == -signal.SIGKILL
+    child = started(command, folder)
+    time.sleep(after_s)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
 def tried(name: str, folder: Path, kills: int) -> tuple[float, int, list[str]]:
@@ -132,6 +147,10 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=10, help="of each command [%(default)s]")
     parser.add_argument("--only", default="", help="part of a command's name [all]")
     args = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    for module in NEEDED:
+        importlib.import_module(module)
+    importlib.import_module("torch").set_num_threads(1)
     console, table, wrong = Console(width=120), Table("command", "seconds", "killed", "files that differ"), 0
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -107,6 +107,10 @@ def figures(found: Results) -> list[tuple[str, str, str, str, str]]:
         lines.append(
             row(f"black, row {phase // 2} column {phase % 2} of the tile", black, "DN", "likeliest, dark current off")
         )
+    for wave in found.fixed_waves:
+        what = "fixed offsets that repeat, the same in every frame; not in the sensor file, which has no such figure"
+        lines.append(row(f"periodic DSNU of {wave.along}", wave.amplitude_dn, "DN", what))
+        lines.append(row("its period", wave.period, wave.along, "strongest line of the mean dark's profile"))
     if found.periodic:
         lines.append(row("periodic noise", found.periodic.amplitude_dn, "DN", "amplitude, power spectrum of the rows"))
         lines.append(row("its period", found.periodic.period_rows, "rows", "likewise"))

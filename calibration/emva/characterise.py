@@ -7,9 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calibration.emva import dark_noise, defect_pixels, figures, gain_law, nonuniformity, photon_transfer
+from calibration.emva import (
+    dark_noise,
+    defect_pixels,
+    figures,
+    fixed_waves,
+    gain_law,
+    nonuniformity,
+    photon_transfer,
+)  # fmt: skip
 from calibration.emva.confidence import Array, Estimate, jackknifed
 from calibration.emva.dark_noise import Gain, GainPoint
+from calibration.emva.fixed_waves import FixedWave
 from calibration.emva.frame_statistics import Level
 from calibration.emva.nonuniformity import Nonuniformity
 from calibration.emva.photon_transfer import Curve
@@ -63,18 +72,20 @@ class Results:
     row_lines: tuple[gain_law.Line, ...]
     column_lines: tuple[gain_law.Line, ...]
     periodic: Periodic | None
+    fixed_waves: tuple[FixedWave, ...]
     cut: bool
     dropped: tuple[str, ...]
 
 
 def kept_images(session: Session) -> frozenset[Setting]:
-    """Settings whose mean image is needed: a short and the longest dark at one gain, and the best stack of flats."""
+    """Settings whose mean image is needed: a short and the longest dark of a gain, the best stacks of darks, flats."""
     darks = [s for s in session.frames if s.kind == "dark"]
     flats = [s for s in session.frames if s.kind == "flat" and len(session.frames[s]) >= STACK]
     longest = max(darks, key=lambda s: (s.exposure_us, len(session.frames[s])))
     short = min((s for s in darks if s.gain_db == longest.gain_db), key=lambda s: s.exposure_us)
     best = sorted(flats, key=lambda s: (len(session.frames[s]), s.exposure_us))[-1:]
-    return frozenset({longest, short, *best})
+    stack = max(darks, key=lambda s: (len(session.frames[s]), -s.exposure_us))
+    return frozenset({longest, short, stack, *best})
 
 
 def calibrated(session: Session, threads: int = 2, done: Callable[[int], None] = lambda _: None) -> Results:
@@ -110,7 +121,7 @@ def characterise(session: Session, reading: Reading) -> Results:
     stack = _flat_stack(levels, base, curves)
     prnu = _prnu(levels, stack, curves, groups) if stack else None
     offsets = {g: dark_noise.offset_level(levels, session, g) for g in gains}
-    dsnu = _dsnu(levels, offsets, gains, prnu[1] if prnu else None)
+    dsnu, waves = _dsnu(levels, offsets, gains, prnu[1] if prnu else None)
     points, periodic = dark_noise.gain_points(session, levels, gains, offsets, dsnu, current)
     tukey = sum(p.noise.log_likelihoods[1] - p.noise.log_likelihoods[0] for p in points if p.noise) > 0
     saturation = figures.saturation_e(list(curves.values()), k)
@@ -143,9 +154,22 @@ def characterise(session: Session, reading: Reading) -> Results:
         row_lines=dark_noise.law_of(points, lambda p: p.rows.row_dn if p.rows else None),
         column_lines=dark_noise.law_of(points, lambda p: p.rows.column_dn if p.rows else None),
         periodic=periodic,
+        fixed_waves=waves,
         cut=any(c.cut for c in curves.values()),
         dropped=(*reading.dropped, *unlikely),
     )
+
+
+def _waves(levels: Mapping[Setting, Level]) -> tuple[Setting | None, tuple[FixedWave, ...]]:
+    """The largest stack of darks, where they are not cut, and its waves."""
+    stacks = {s: level for s, level in levels.items() if s.kind == "dark" and level.frames >= STACK}
+    shown = {s: level for s, level in stacks.items() if level.spatial and level.spatial.image is not None}
+    best = max(shown, key=lambda s: shown[s].frames, default=None)
+    if best is None or levels[best].at_zero.max() > 1e-4:
+        return None, ()
+    spatial = levels[best].spatial
+    assert spatial is not None and spatial.image is not None
+    return best, fixed_waves.fixed_waves(np.asarray(spatial.image, np.float64))
 
 
 def _read_noise(point: GainPoint, tukey: bool) -> Estimate | None:
@@ -189,11 +213,15 @@ def _dsnu(
     offsets: Mapping[float, Setting | None],
     gains: Mapping[float, Gain],
     prnu: Nonuniformity | None,
-) -> Nonuniformity | None:
-    """DSNU without outliers by K, its intervals reaching to the same by K of faint light."""
+) -> tuple[Nonuniformity | None, tuple[FixedWave, ...]]:
+    """DSNU without outliers and waves by K, its intervals reaching to the same by K of faint light; the waves."""
     one = dark_noise.dsnu_e(levels, offsets, gains, prnu)
     other = dark_noise.dsnu_e(levels, offsets, {gain: known.faint for gain, known in gains.items()}, prnu)
-    return one.reaching(other) if one and other else one
+    stack, waves = _waves(levels)
+    if one is None or other is None:
+        return None, waves
+    k = float(gains[stack.gain_db].k[0]) if stack else 1.0
+    return fixed_waves.without_waves(one.reaching(other), waves, k), waves
 
 
 def _blacks(curves: Mapping[str, Curve], groups: Mapping[str, tuple[int, ...]]) -> dict[int, Array]:

@@ -9,6 +9,8 @@ import pytest
 from calibration.emva import session_files
 from calibration.emva.characterise import calibrated
 from calibration.emva.confidence import Estimate
+from calibration.emva.fixed_waves import fixed_waves, without_waves
+from calibration.emva.nonuniformity import Nonuniformity
 from calibration.emva.photon_transfer import Curve
 from calibration.emva.session import Session, Setting, Source
 from calibration.sensor_yaml import within
@@ -108,3 +110,17 @@ def test_a_figure_is_never_rounded_out_of_its_interval(value, half, written):
     assert within(value / 2, Estimate.within(value, half)) == pytest.approx(
         value / 2, abs=max(half / 2, 1e-12) + 5e-7 * abs(value)
     )
+
+
+def test_offsets_that_repeat_are_told_with_their_period_and_are_not_drawn_as_white_columns():
+    stream = np.random.default_rng(3)
+    white = stream.normal(0, 0.4, (240, 320)) + stream.normal(0, 0.1, 320)
+    assert fixed_waves(white) == ()
+    (wave,) = fixed_waves(white + 0.3 * np.sin(2 * np.pi * np.arange(320) / 8 + 1))
+    assert wave.along == "columns" and wave.period.holds(8)
+    assert wave.amplitude_dn.holds(0.3) and wave.amplitude_dn.half < 0.05
+    hot = white + (stream.random(white.shape) < 1e-3) * 500 + np.linspace(0, 5, 240)[:, None] ** 2
+    assert fixed_waves(hot) == (), "hot pixels and glow are no waves"
+    parts = [Estimate.within(value, 0.01) for value in (0.5, 0.1, np.hypot(0.2, 0.3 / np.sqrt(2)), 0.4)]
+    left = without_waves(Nonuniformity(*parts), (wave,), 1.0)
+    assert left.column.value == pytest.approx(0.2, abs=0.01) and left.row == parts[1] and left.pixel == parts[3]

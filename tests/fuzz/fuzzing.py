@@ -188,7 +188,7 @@ def _unclear(sentence: str, subject: Subject | Command) -> tuple[str, str] | Non
 
 
 def _commanded(command: Command, folder: Path, mutation: Mutation, complaints: io.StringIO) -> tuple[str, str] | None:
-    before = {path for path in folder.rglob("*")}
+    before = {path: path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
     try:
         with limited(), contextlib.redirect_stdout(io.StringIO()) as printed:
             status = command.main(command.arguments.replace("FOLDER", str(folder)).split())
@@ -208,7 +208,11 @@ def _commanded(command: Command, folder: Path, mutation: Mutation, complaints: i
         return _unclear(printed.getvalue() + said, command)
     if status == 0:
         return ("accepted", said) if mutation.broken else None
-    left = {path for path in (folder / command.out).rglob("*")} - before
+    lost = [str(path) for path, content in before.items() if path.is_file() and path.read_bytes() != content]
+    lost += [str(path) for path in before if not path.exists()]
+    if lost:
+        return "lost", ", ".join(lost)
+    left = {path for path in (folder / command.out).rglob("*")} - set(before)
     if command.nothing_left and left:
         return "files left", ", ".join(map(str, sorted(left)))
     return _unclear(said, command)

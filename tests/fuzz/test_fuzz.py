@@ -64,7 +64,8 @@ def test_a_reader_with_a_fault_is_found_out(tmp_path, fault):
 
 
 @pytest.mark.parametrize(
-    ("fault", "written"), [("half-written", ".part-1-x"), ("files left", "x.png"), ("file not named", None)]
+    ("fault", "written"),
+    [("half-written", "out/.part-1-x"), ("files left", "out/x.png"), ("lost", "x.json"), ("file not named", None)],
 )
 def test_a_command_that_leaves_something_behind_is_found_out(tmp_path, fault, written):
     (tmp_path / "whole").mkdir()
@@ -72,9 +73,9 @@ def test_a_command_that_leaves_something_behind_is_found_out(tmp_path, fault, wr
 
     def main(arguments):
         if written:
-            out = Path(arguments[0]) / "out"
-            out.mkdir()
-            (out / written).touch()
+            out = Path(arguments[0]) / written
+            out.parent.mkdir(exist_ok=True)
+            out.write_bytes(b"")
         return 1
 
     command = Command("command", tmp_path / "whole", "x.json", "json", main, "FOLDER")
