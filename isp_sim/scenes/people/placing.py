@@ -62,7 +62,7 @@ class Someone:
     def outline(self) -> tuple[Shapes, Float64[np.ndarray, "joints 3"]]:
         """About the same, in solids: quick enough for places to be tried."""
         figure, turn, shift = self._moment(0.0)
-        return outline(self.build, figure, self.outfit).moved(turn, shift), self.skeleton()
+        return outline(self.build, figure, self.outfit, self.pose).moved(turn, shift), self.skeleton()
 
     def skeleton(self, time_s: float = 0.0) -> Float64[np.ndarray, "joints 3"]:
         """Joints of the skeleton that carries the mesh."""
