@@ -25,9 +25,8 @@ SUN_RADIUS = 0.00465
 SKIN_RED = 0.3
 """Red light that entered skin beside a point and leaves there, over what falls on it at a grazing angle. Assumed."""
 LIT = 0.01  # less irradiance than this from one light is not worth a shadow ray
-FEW, MANY = 2, 5
-"""Where there are more lights than the former, as in rooms, each sends a shadow ray at every second place, for two;
-where there are more than the latter, as at night, at every fourth, for four."""
+MANY = 5
+"""Where there are more lights, as at night, each sends a shadow ray at every fourth place only, for four."""
 
 DAYLIGHT: Rgb = (1.0, 0.98, 0.95)
 SKYLIGHT: Rgb = (0.78, 0.90, 1.12)
@@ -179,7 +178,6 @@ def irradiance(s, k, nodes, order, rows, bodies, sx, sy, sz, nx, ny, nz, vx, vy,
     sent = arrives = 0.0
     gloss, sharp = s[k, m.GLOSS], s[k, m.SHARPNESS]
     along, aside = spot(cell)
-    turn = cell ^ cell >> 2  # two bits choose four places of 16, their parity eight, spread over a light
     for i in range(len(rows)):
         lx, ly, lz = rows[i, 1], rows[i, 2], rows[i, 3]
         tx = lx + along * rows[i, 10] + aside * rows[i, 13]
@@ -206,9 +204,7 @@ def irradiance(s, k, nodes, order, rows, bodies, sx, sy, sz, nx, ny, nz, vx, vy,
         e, turns = strength * cosine, 1.0
         sent += e * colour
         if len(rows) > MANY:
-            turns = 4.0 if (turn ^ i) & 3 == 0 else 0.0
-        elif len(rows) > FEW:
-            turns = 2.0 if (turn ^ turn >> 1 ^ i) & 1 == 0 else 0.0
+            turns = 4.0 if (cell ^ i) & 3 == 0 else 0.0
         if turns > 0.0 and not (
             shadowed(bodies.nodes, bodies.triangles, sx, sy, sz, tx, ty, tz, reach)
             or blocked(s, nodes, order, sx, sy, sz, tx, ty, tz, reach)
