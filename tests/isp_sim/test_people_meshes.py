@@ -141,6 +141,20 @@ def test_toes_are_in_the_shoes(shoe):
         assert least <= toes[cloth.triangles[cloth.material < 8]].any(axis=1).sum() <= most
 
 
+@pytest.mark.parametrize("socks", [(), (Worn("socks", 8),)])
+@pytest.mark.parametrize("shoe", ["oxfords", "slippers", "laced shoes"])
+def test_bare_legs_reach_into_the_shoes(shoe, socks):
+    """From sole to knee there is no height at which nothing of a leg is drawn."""
+    build = draw_build(streams.generator(3, 1))
+    mesh, joints = body(
+        build, pose_figure(build, STILL.angles), Outfit(BARE.parts, (*socks, Worn(shoe, 7)), "", 0), STILL
+    )
+    height = mesh.vertices[mesh.triangles, 1]
+    levels = np.arange(0.005, joints[JOINTS.index("left_knee"), 1], 0.002)
+    crossed = (height.min(axis=1)[:, None] <= levels) & (height.max(axis=1)[:, None] >= levels)
+    assert crossed.any(axis=0).all()
+
+
 @pytest.mark.parametrize("style", [name for name in HAIR if name != "afro"])
 def test_no_hair_hangs_before_the_eyes(style):
     outfit = Outfit(tuple(range(7)), (Worn(style, 7, reach=FREE),), "", 0)

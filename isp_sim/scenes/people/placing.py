@@ -22,7 +22,7 @@ from isp_sim.scenes.people.raycast.trace import seen
 from isp_sim.scenes.people.shapes import Builder, Matrix, Shapes, Vector, turn_y
 
 ASPECT = 1.6
-TRIES = 120  # places and headings tried for a person
+TRIES, ENOUGH = 120, 40  # places and headings tried for a person; from so many on a joint too many or too few will do
 POSE_EVERY, OUTFIT_EVERY = 2, 8  # of them a new pose, new clothes
 NEAREST_M = 1.2  # things may fill a third of the view from here on
 UNIT = 1000  # rows of the camera a layout is computed with
@@ -62,7 +62,8 @@ class Someone:
     def outline(self) -> tuple[Shapes, Float64[np.ndarray, "joints 3"]]:
         """About the same, in solids: quick enough for places to be tried."""
         figure, turn, shift = self._moment(0.0)
-        return outline(self.build, figure, self.outfit).moved(turn, shift), self.skeleton()
+        joints = np.asarray(joint_array(figure, JOINTS) @ turn.T + shift)
+        return outline(self.build, figure, self.outfit, self.pose).moved(turn, shift), joints
 
     def skeleton(self, time_s: float = 0.0) -> Float64[np.ndarray, "joints 3"]:
         """Joints of the skeleton that carries the mesh."""
@@ -121,7 +122,7 @@ class Placer:
             if best is None or miss < best[0]:
                 best = (miss, replace(placed, visible=count), moved)
             fitting += 1
-            if miss == 0 or fitting == TRIES:
+            if miss == 0 or (fitting >= ENOUGH and best[0] <= 1.5) or fitting == TRIES:
                 break
         if best is None:
             return None

@@ -17,6 +17,11 @@ MOST_BONES = 6
 """Bones that move a point at most."""
 TWISTED = ("upperarm", "lowerarm")
 """Bones with a second one, `*_twist_*`, that has the whole twist of the segment; its weight grows along it."""
+SHOES = ("oxfords", "slippers", "laced shoes")
+MASKED_M, RIM_M = 0.059, 0.015
+"""What lies deeper than the former under a shoe (`build_asset.COVERS_M`) only its author's mask names: toes, but also
+ankles, which are seen. How far a shoe's rim is below the ankle's joint on the base mesh.
+"""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,10 @@ def asset() -> Asset:
     weights /= weights.sum(axis=1, keepdims=True)
     hides = np.unpackbits(a["piece_hides"], axis=1, count=len(weights)).astype(bool)
     covers = a["piece_covers"].astype(np.float32)
+    numbered = {what: {name: k for k, name in enumerate(a[what].tolist())} for what in ("joints", "targets", "bones")}
+    rim = a["points"][len(weights) + numbered["joints"]["joint-l-ankle"], 1] - RIM_M
+    over_rim = (covers > MASKED_M) & (a["points"][: len(weights), 1] > rim)
+    hides &= ~(over_rim & np.isin(a["pieces"], SHOES)[:, None])
     at, face = (np.cumsum([0, *a[f"piece_{what}"]]) for what in ("points", "triangles"))
     pieces = {}
     for k, name in enumerate(a["pieces"].tolist()):
@@ -109,7 +118,6 @@ def asset() -> Asset:
             a["piece_over"][own].astype(np.float32), hides[k], covers[k],
             sum(share[:, k, None] * weights[corner[:, k]] for k in range(3)),
         )  # fmt: skip
-    numbered = {what: {name: k for k, name in enumerate(a[what].tolist())} for what in ("joints", "targets", "bones")}
     return Asset(
         a["points"], numbered["joints"], numbered["targets"], a["target_moves"], a["target_scale"],
         a["triangles"].astype(np.int32), a["part"].astype(np.int32), numbered["bones"], a["ends"].astype(np.int32),
