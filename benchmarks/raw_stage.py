@@ -4,12 +4,11 @@
     python benchmarks/raw_stage.py --kept --scenes 0            # 103 other photographs, to choose by
     python benchmarks/raw_stage.py --kept --scenes 0 --light 4  # what limits it: an ND filter of 4 %
 
-The last 300 photographs of Leeds Sports Pose Extended (by name), each at one drawn shot, and built-in scenes of the
-test seed likewise, through `exlpose-small`. PCK@0.2 over true boxes, no flip test. Rows: 8 bits with each channel at a mean of
-0.4 (Lee et al.); the same before 8 bits; from there grey and a Gaussian of 1 px, a bilateral filter, non-local means
-(OpenCV); the raw stages; the well-lit picture. ± is the standard error over photographs or
-scenes, "of the way" the share of the distance from Lee's scaling to the well-lit picture, with its 95 % interval
-(bootstrap over them).
+The last 300 photographs of Leeds Sports Pose Extended (by name) and built-in scenes of the test seed, one drawn shot
+each, through `exlpose-small`. PCK@0.2 over true boxes, no flip test. Rows: 8 bits with each channel at a mean of 0.4
+(Lee et al.); the same before 8 bits; from there grey and a Gaussian of 1 px, a bilateral filter, non-local means
+(OpenCV); the raw stages; the well-lit picture. ± is the standard error over photographs or scenes, "of the way" the
+share of the distance from Lee's scaling to the well-lit picture, with its 95 % interval (bootstrap over them).
 """
 
 import argparse
