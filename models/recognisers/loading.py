@@ -51,7 +51,7 @@ def _movenet_file(side: int) -> RecogniserFile:
         grow=GROW,
         joints=KEYPOINTS,
         well_lit="none",
-        loss="spatial-cross-entropy",
+        loss="decoded-cross-entropy",
     )
 
 
@@ -98,7 +98,7 @@ def blazepose_full() -> Recogniser:
         grow=blazepose.GROW,
         joints=blazepose.KEYPOINTS,
         well_lit="none",
-        loss="spatial-cross-entropy",
+        loss="decoded-cross-entropy",
     )
     return Recogniser(blazepose.load_blazepose(), file)
 

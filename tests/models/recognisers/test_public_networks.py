@@ -102,7 +102,7 @@ def test_a_loss_through_it_reaches_the_picture_and_leaves_head_and_neck_out(name
     labels = torch.cat([joints, torch.full((1, 14, 1), 2.0)], dim=2)
     moved = labels.clone()
     moved[:, 12:, :2] += 20
-    for kind in ("heatmaps", "spatial-cross-entropy"):
+    for kind in ("heatmaps", "spatial-cross-entropy", "decoded-cross-entropy"):
         loss = pose_loss(recogniser, crops, labels, kind)
         assert torch.equal(loss, pose_loss(recogniser, crops, moved, kind))
         (gradient,) = torch.autograd.grad(loss, crops)
@@ -126,7 +126,7 @@ def test_an_isp_that_learns_before_it_leaves_every_bit_of_it(name):
         optimiser.zero_grad()
         learner.losses(batch)["pose"].backward()
         optimiser.step()
-    assert learner.loss == "spatial-cross-entropy" and isp.predictor.head.weight.grad.abs().sum() > 0
+    assert learner.loss == "decoded-cross-entropy" and isp.predictor.head.weight.grad.abs().sum() > 0
     assert all(torch.equal(before[name], value) for name, value in recogniser.state_dict().items())
 
 
