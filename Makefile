@@ -45,6 +45,7 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/calibration_speed.py
 	$(BIN)/python benchmarks/calibration_coverage.py --precision
 	$(BIN)/python benchmarks/calibration_coverage.py --size 320 240
+	$(BIN)/python benchmarks/calibration_bends.py
 	$(BIN)/python benchmarks/alignment.py
 	$(BIN)/python benchmarks/align_speed.py
 	$(BIN)/python benchmarks/loaders.py

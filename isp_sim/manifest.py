@@ -180,7 +180,8 @@ def from_line(text: bytes, where: str) -> PairRecord:
     try:
         return from_json(PairRecord, text, where)
     except ValueError as fault:
-        if str(fault).startswith(f"{where}: version: ") or b'"version":' not in text:
+        lacks_it = str(fault).endswith("Field required") and b'"version":' not in text
+        if lacks_it or str(fault).startswith(f"{where}: version: "):
             raise ValueError(
                 f"{where}: not a line of manifest version {VERSION}; folders of earlier versions must be made again"
             ) from None
