@@ -158,5 +158,5 @@ class Search:
         whole.update(light_of(self.sample, self.what, torch.device("cpu")).numpy().tobytes())
         known = (self.recogniser.digest(), self.pipeline.model_dump_json(), self.sample.labelled, self.what, self.flip)
         for part in (*known, *more):
-            whole.update(part.numpy().tobytes() if isinstance(part, Tensor) else repr(part).encode())
+            whole.update(part.cpu().numpy().tobytes() if isinstance(part, Tensor) else repr(part).encode())
         return whole.hexdigest()
