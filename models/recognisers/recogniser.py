@@ -47,7 +47,7 @@ class RecogniserFile(BaseModel):
         decoding: how a heatmap becomes a place: `quarter-pixel`, the highest pixel moved towards the higher neighbour;
             `highest-pixel` alone; `expectation`, the mean place under the map's softmax (integral regression).
         loss: what suits the maps: `heatmaps` where they were trained on Gaussians that peak at 1, else
-            `spatial-cross-entropy`.
+            `decoded-cross-entropy` for maps of 0 … 1, `spatial-cross-entropy` for maps of any sign.
         brightened: how a low-light crop is normalised once its picture was brought to a mean of 0.4, or developed by an
             ISP: `imagenet`, or a mean and a standard deviation, for a network that was trained on well-lit pictures.
     """
