@@ -11,7 +11,7 @@ from jaxtyping import Float32
 
 from isp_sim.isp.params import ParamSpec
 
-Setting = float | str
+Setting = bool | int | float | str
 """A number, a word, or yes and no."""
 Settings = dict[str, Setting]
 """By the parameter's name."""

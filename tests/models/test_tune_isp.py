@@ -34,7 +34,7 @@ from models.tuning.libraw import LibRawIsp
 from models.tuning.loading import load_isp
 from models.tuning.loop import best, tune
 from models.tuning.pipeline import PipelineIsp
-from models.tuning.record import Record
+from models.tuning.record import Evaluation, Record
 from models.tuning.search import CmaSearch, GradientSearch
 from models.tuning.shots import RawShot, read_shots, shoot
 from models.tuning.tunable import TunableParameter, defaults
@@ -508,3 +508,10 @@ def test_the_pages_camera_and_program_are_isps(tmp_path):
     assert camera.develop(tmp_path / "a.dng", defaults(camera.parameters)) == pytest.approx(0.2, abs=1e-3)
     (tmp_path / "program.yaml").write_text(re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)[0])
     assert [one.name for one in load_external(tmp_path / "program.yaml").parameters] == ["noise", "gain"]
+
+
+def test_a_record_gives_back_settings_of_every_kind_as_they_were(tmp_path):
+    settings = {"yes": False, "count": 3, "level": 0.5, "word": "ahd"}
+    Record(tmp_path / "cma.jsonl").add(Evaluation(settings, 0.5, (0.5,)))
+    (read,) = Record(tmp_path / "cma.jsonl").lines
+    assert [(type(value), value) for value in read.settings.values()] == [(type(v), v) for v in settings.values()]
