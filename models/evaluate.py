@@ -86,7 +86,7 @@ def open_source(args: argparse.Namespace) -> "PairSource":
         raise ValueError(f"--count {args.count}: expected a whole number from 1")
     if args.extent is not None and not EXTENTS[0] <= args.extent <= EXTENTS[1]:
         raise ValueError(f"--extent {args.extent}: expected a number from {EXTENTS[0]:g} to {EXTENTS[1]:g}")
-    if args.raw_stage:
+    if args.raw_stage is not None:
         from models.engine.distributed import pick_device
         from models.raw_stage.stage import RestoredPairs, load_stage
 
@@ -133,7 +133,7 @@ def work(args: argparse.Namespace) -> int:
     if args.extent is not None:
         recogniser.extent = args.extent
     if args.data and without_partners(args.data):
-        if args.raw_stage:
+        if args.raw_stage is not None:
             raise ValueError(f"--raw-stage {args.raw_stage}: {args.data} has pictures without raws; expected pairs")
         if args.boxes == "detected":
             raise ValueError(f"--boxes detected: {args.data} has low-light pictures without partners; expected true")
@@ -161,7 +161,10 @@ def work(args: argparse.Namespace) -> int:
     protocol = f"boxes {boxes}, flip {args.flip}, extent {recogniser.extent:g}{counted(judged['WL'].score)}"
     console.print(score_table(f"{name}: {len(poses.truth['WL'])} shots, {protocol}", judged))
     console.print(f"report {report}, poses drawn in {args.out / 'poses.jpg'}", soft_wrap=True)
-    console.print(f"next: isp-sim train-isp --pose {args.pose}   # an ISP that helps this network see", soft_wrap=True)
+    behind = f" --raw-stage {args.raw_stage}" if args.raw_stage else ""
+    console.print(
+        f"next: isp-sim train-isp --pose {args.pose}{behind}   # an ISP that helps this network see", soft_wrap=True
+    )
     return 0
 
 

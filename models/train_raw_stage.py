@@ -18,6 +18,8 @@ KNOWN = {
     "tuned-both": "raw-stage-tuned-both.yaml",
 }
 """Recipes that come with the package."""
+TUNED = ("tuned", "tuned-both")
+"""Those for frozen networks."""
 
 
 def parser(prog: str = "python -m models.train_raw_stage") -> argparse.ArgumentParser:
@@ -56,6 +58,8 @@ def work(args: argparse.Namespace) -> int:
     from models.runs.raw_stage_training import RawStageRecipe, train
 
     console = Console()
+    if args.recipe in TUNED and not (args.pose and args.start_from):
+        raise ValueError(f"--recipe {args.recipe}: needs --start-from and --pose, what goes on and for whom")
     recipe = load_recipe(RawStageRecipe, args.recipe, KNOWN)
     recipe = recipe.model_copy(update={"training": with_options(recipe.training, args.seed, args.epochs)})
     rig = load_rig(args.rig)

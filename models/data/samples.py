@@ -152,6 +152,8 @@ class FolderPairs:
             record = self._records.get(dark)
             if record is None or record.raw_dark is None:
                 raise ValueError(f"{self.folder / 'manifest.jsonl'}: has no raw_dark for {dark}, expected its raw")
+            if not (self.folder / record.raw_dark).is_file():
+                raise ValueError(f"{self.folder / record.raw_dark}: no such file; expected the raw of {dark}")
             whole = read_dng(self.folder / record.raw_dark)
             if whole.counts.shape != (record.frame_height, record.frame_width):
                 height, width = whole.counts.shape

@@ -64,7 +64,7 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Give a module the weights of a file.
 
     Raises:
-        ValueError: names or shapes differ.
+        ValueError: names or shapes differ, or a number is not finite.
     """
     expected = module.state_dict()
     for name in (*expected, *tensors):
@@ -74,6 +74,8 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
                 f"{path}: tensor {name}: {'missing' if there is None else f'of shape {there}'}; "
                 f"expected {'none of this name' if wanted is None else f'shape {wanted}'}"
             )
+        if not bool(tensors[name].isfinite().all()):
+            raise ValueError(f"{path}: tensor {name}: holds NaN or infinity; expected finite numbers")
     module.load_state_dict(tensors)
 
 

@@ -47,14 +47,20 @@ def load_stage(name: str | Path, device: torch.device | None = None) -> RawNet:
         ValueError: no such file, or not a raw stage's weights.
     """
     path = SHIPPED.get(str(name), Path(name))
+    if not path.is_file():
+        raise ValueError(f"raw stage {str(name)!r}: no file; expected {', '.join(SHIPPED)} or weights (.safetensors)")
     tensors, metadata = read_tensors(path)
     if metadata.get("kind") != KIND:
         raise ValueError(f"{path}: not the weights of a raw stage; expected what models.train_raw_stage wrote")
     try:
-        network = RawNet(_WIDTHS.validate_json(metadata.get("widths", "")))
+        widths = _WIDTHS.validate_json(metadata.get("widths", ""))
     except ValueError as fault:
         first = str(fault).splitlines()[-2 if isinstance(fault, ValidationError) else 0].strip()
         raise ValueError(f"{path}: metadata field widths: {first}; expected 2 to 6 numbers of channels") from None
+    there = [tensors[name].shape[0] for k in range(len(widths)) if (name := f"down.{k}.2.bias") in tensors]
+    if there != list(widths):  # before memory is taken for what a file only claims to hold
+        raise ValueError(f"{path}: metadata field widths: {list(widths)}; its tensors have {there}")
+    network = RawNet(widths)
     fill(network, tensors, path)
     return network.to(device or torch.device("cpu")).eval()
 

@@ -10,9 +10,10 @@ from rich.console import Console
 from isp_sim.raw import Raw, cropped
 from isp_sim.transfer import REC709_TO_XYZ
 from models import evaluate, train_raw_stage
+from models.choices import RAW_STAGES
 from models.data.samples import PairSample, RigPairs
 from models.engine.training import Recipe
-from models.engine.weights_file import digest
+from models.engine.weights_file import digest, read_tensors, write_tensors
 from models.raw_stage.learner import TunedStageLearner
 from models.raw_stage.network import AVERAGES, FLIPS, LEVEL, RawNet, _averages, _chosen, as_input, restore
 from models.raw_stage.patches import Patches
@@ -170,6 +171,23 @@ def test_weights_come_back_and_others_are_refused(tmp_path):
 
     with pytest.raises(ValueError, match="not the weights of a raw stage"):
         load_stage(shipped_weights("lightning"))
+
+
+def test_files_that_claim_too_much_or_hold_no_numbers_are_refused(tmp_path):
+    network, file = stirred(), tmp_path / "weights.safetensors"
+    save_stage(network, file, {})
+    tensors, metadata = read_tensors(file)
+    write_tensors(file, tensors, metadata | {"widths": "[4096, 4096, 4096, 4096]"})  # would take gigabytes
+    with pytest.raises(ValueError, match=r"weights.safetensors: metadata field widths: .*its tensors have \[8, 12\]"):
+        load_stage(file)
+    tensors["last.bias"][3] = float("nan")
+    write_tensors(file, tensors, metadata)
+    with pytest.raises(ValueError, match=r"weights\.safetensors: tensor last\.bias: holds NaN"):
+        load_stage(file)
+    with pytest.raises(ValueError, match="'tunde': no file; expected faithful, tuned or weights"):
+        load_stage("tunde")
+    assert train_raw_stage.main(["--recipe", "tuned", "--out", str(tmp_path / "out")]) == 1
+    assert {"faithful", "tuned"} == {name for name in RAW_STAGES if load_stage(name).widths == RawNet().widths}
 
 
 def test_training_brings_a_dark_raw_nearer_to_its_partner_and_resumes_to_the_same_weights(tmp_path):
