@@ -155,17 +155,20 @@ def work(args: argparse.Namespace) -> int:
         raise ValueError(f"{args.data or args.scenes}: nobody has a labelled joint; poses need one to be judged")
     boxes = f"{detector.name}, longer side {detector.side} px" if detector else "true"
     judged = poses.judged(Protocol(boxes=boxes, flip=args.flip, extent=recogniser.extent, seed=args.seed))
-    before = [*(["the raw stage"] if args.raw_stage else []), *([enhancer.name] if enhancer else [])]
-    name = args.pose + (f" after {' and '.join(before)}" if before else "")
+    name = _named(args, enhancer)
     report = write_report(args.out, name, judged, poses_sheet(shown, poses, enhancer))
     protocol = f"boxes {boxes}, flip {args.flip}, extent {recogniser.extent:g}{counted(judged['WL'].score)}"
     console.print(score_table(f"{name}: {len(poses.truth['WL'])} shots, {protocol}", judged))
     console.print(f"report {report}, poses drawn in {args.out / 'poses.jpg'}", soft_wrap=True)
-    behind = f" --raw-stage {args.raw_stage}" if args.raw_stage else ""
-    console.print(
-        f"next: isp-sim train-isp --pose {args.pose}{behind}   # an ISP that helps this network see", soft_wrap=True
-    )
+    behind = f"{args.pose} --raw-stage {args.raw_stage}" if args.raw_stage else args.pose
+    console.print(f"next: isp-sim train-isp --pose {behind}   # an ISP that helps this network see", soft_wrap=True)
     return 0
+
+
+def _named(args: argparse.Namespace, enhancer: "Enhancer | None") -> str:
+    """The network with what stands before it."""
+    before = [*(["the raw stage"] if args.raw_stage else []), *([enhancer.name] if enhancer else [])]
+    return str(args.pose) + (f" after {' and '.join(before)}" if before else "")
 
 
 def _work_alone(

@@ -44,6 +44,19 @@ class Augmentation:
     rotation_deg: float = 20.0
     flip: float = 0.5
 
+    def __post_init__(self) -> None:
+        """Refuse what cannot be drawn.
+
+        Raises:
+            ValueError: scales that are not 0 < smallest ≤ largest, a rotation or probability out of range.
+        """
+        low, high = self.scale
+        if not (0 < low <= high < math.inf and 0 <= self.rotation_deg < math.inf and 0 <= self.flip <= 1):
+            raise ValueError(
+                f"augmentation scale {self.scale}, rotation_deg {self.rotation_deg}, flip {self.flip}: expected "
+                "0 < smallest ≤ largest, 0 ≤ rotation, 0 ≤ flip ≤ 1, all finite"
+            )
+
 
 def crop_affine(
     box: tuple[float, float, float, float],

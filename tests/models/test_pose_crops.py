@@ -160,3 +160,11 @@ def test_an_unknown_flip_is_refused():
     person = someone()
     with pytest.raises(ValueError, match="flip 'left': expected one of none, right, released"):
         detect(of_ours(Cpn("small")), np.zeros((99, 99, 3), np.uint8), [person], LOW, flip="left")
+
+
+@pytest.mark.parametrize(
+    "what", [{"scale": (0.7, float("-inf"))}, {"scale": (1.3, 0.7)}, {"rotation_deg": float("nan")}]
+)
+def test_an_augmentation_that_cannot_be_drawn_is_refused(what):
+    with pytest.raises(ValueError, match="expected 0 < smallest"):
+        Augmentation(**what)
