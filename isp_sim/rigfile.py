@@ -82,9 +82,14 @@ def from_json(model: type[ModelT], text: str | bytes, where: str) -> ModelT:
     try:
         return model.model_validate_json(text)
     except ValidationError as fault:
-        first = fault.errors(include_url=False)[0]
-        field = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{where}: {field}{': ' if field else ''}{first['msg']}") from None
+        raise ValueError(f"{where}: {first_fault(fault)}") from None
+
+
+def first_fault(fault: ValidationError) -> str:
+    """The field of a model's first fault, and what is wrong with it."""
+    first = fault.errors(include_url=False)[0]
+    field = ".".join(map(str, first["loc"]))
+    return f"{field}{': ' if field else ''}{first['msg']}"
 
 
 def _find(name: str, folder: Path, beside: Path | None) -> Path:

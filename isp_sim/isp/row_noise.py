@@ -56,12 +56,3 @@ def row_offsets(mosaic: Mosaic, spread: Tensor) -> Tensor:
         above = both.permute(0, 3, 1, 2, 4).reshape(batch, height, -1).median(dim=2).values
         offsets = (offsets + above[:, None, :, None]).clamp(-LARGEST * spread, LARGEST * spread)
     return offsets
-
-
-def without_row_noise(mosaic: Mosaic) -> Mosaic:
-    """A mosaic without its rows' offsets.
-
-    Args:
-        mosaic: `(batch, 1, height, width)`, even sides, the whole width of the sensor, 6 px at least.
-    """
-    return Mosaic(mosaic - row_offsets(mosaic, noise_spread(mosaic)))

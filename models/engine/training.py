@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from isp_sim.files import lock, remove_remnants, write_atomically
 from isp_sim.progress import Progress
-from isp_sim.rigfile import load_yaml
+from isp_sim.rigfile import first_fault, load_yaml
 from models.engine.allocator import keep_freed_memory
 from models.engine.distributed import Processes
 from models.engine.weights_file import described, fill, read_tensors, write_tensors
@@ -271,9 +271,7 @@ class Training:
         try:
             self.history = _HISTORY.validate_json(metadata.get("history", ""))
         except ValidationError as fault:
-            first = fault.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise ValueError(f"{file}: metadata history: {where} {first['msg']}; expected a line an epoch") from None
+            raise ValueError(f"{file}: metadata history: {first_fault(fault)}; expected a line an epoch") from None
         if [row.get("epoch") for row in self.history] != list(range(1, len(self.history) + 1)):
             raise ValueError(f"{file}: metadata history: expected the epochs from 1 on, each once")
         self._seconds = _logged_seconds(self.folder / LOG, len(self.history))

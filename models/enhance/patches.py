@@ -53,7 +53,7 @@ class Patches:
     def __call__(self, epoch: int) -> Iterator[tuple[float, PatchBatch]]:
         """The epoch's batches, each with the share of the groups that are used up."""
         drawn = patch_batches(
-            self.source, self.patches, self.batch, "patches", self.seed, epoch, self.rank, self.processes
+            self.source, self.patches, self.batch, "patches", "patches", self.seed, epoch, self.rank, self.processes
         )
         for number, (share, chosen) in enumerate(drawn):
             low, well, classes = (torch.from_numpy(np.stack(planes)) for planes in zip(*chosen, strict=True))

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from isp_sim.isp.develop import balance
 from isp_sim.isp.operators import colour_matrix, white_balance
-from isp_sim.isp.row_noise import noise_spread, without_row_noise
+from isp_sim.isp.row_noise import noise_spread, row_offsets
 from isp_sim.raw import Raw, normalise
 from isp_sim.units import LinearRgb, Mosaic
 
@@ -79,8 +79,10 @@ def as_input(raw: Raw) -> RawInput:
     mosaic = white_balance(normalise(raw.counts, raw.black_level_dn, raw.white_level_dn), gains[None], raw.cfa)
     scale = LEVEL / mosaic.mean().clamp_min(1e-6)
     read = scale * gains[1] * raw.noise_profile[1][1] ** 0.5
-    upright = Mosaic(without_row_noise(Mosaic(scale * mosaic)).flip(FLIPS[raw.cfa]))
-    return RawInput(upright, noise_spread(upright), read.view(1, 1, 1, 1), matrix[None])
+    mosaic = Mosaic(scale * mosaic)
+    spread = noise_spread(mosaic)  # along rows: their offsets are not in it
+    upright = (mosaic - row_offsets(mosaic, spread)).flip(FLIPS[raw.cfa])
+    return RawInput(upright, spread, read.view(1, 1, 1, 1), matrix[None])
 
 
 def _two(before: int, after: int) -> nn.Sequential:

@@ -49,18 +49,13 @@ class Patches:
 
     def __call__(self, epoch: int) -> Iterator[tuple[float, RawPatches]]:
         """The epoch's batches, each with the share of the groups that are used up."""
-        drawn = patch_batches(
-            self.source, self.patches, self.batch, "raw patches", self.seed, epoch, self.rank, self.processes
-        )
-        some = False
-        for share, chosen in drawn:
+        what = f"patches of {self.side} px"
+        for share, chosen in patch_batches(
+            self.source, self.patches, self.batch, "raw patches", what, self.seed, epoch, self.rank, self.processes
+        ):
             low = RawInput.joined([patch.low_light for patch in chosen]).to(self.device)
             well = torch.cat([patch.well_lit for patch in chosen]).to(self.device)
             yield share, RawPatches(low, well)
-            some = True
-        if not some:
-            groups = len(self.source) // self.processes
-            raise ValueError(f"fewer than {self.batch} patches of {self.side} px in {groups} groups of pairs")
 
     def patches(self, shot: PairSample, stream: np.random.Generator) -> list[RawPatches]:
         """Patches of one shot, each mirrored or not on each axis; none of a picture that is smaller than a patch.

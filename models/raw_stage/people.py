@@ -72,15 +72,10 @@ class PeopleOfRaws:
 
     def __call__(self, epoch: int) -> Iterator[tuple[float, list[SeenPerson]]]:
         """The epoch's batches, each with the share of the groups that are used up."""
-        some = False
-        for drawn in patch_batches(
-            self.source, self.people, self.batch, "people of raws", self.seed, epoch, self.rank, self.processes
-        ):
-            yield drawn
-            some = True
-        if not some:
-            groups = len(self.source) // self.processes
-            raise ValueError(f"fewer than {self.batch} labelled people in {groups} groups of pairs")
+        who = "labelled people"
+        yield from patch_batches(
+            self.source, self.people, self.batch, "people of raws", who, self.seed, epoch, self.rank, self.processes
+        )
 
     def people(self, shot: PairSample, stream: np.random.Generator) -> list[SeenPerson]:
         """Everybody of a shot who has a labelled joint, mirrored or not.

@@ -11,6 +11,7 @@ import torch
 from pydantic import Field, TypeAdapter, ValidationError
 
 from isp_sim.isp.develop import unclipped_srgb
+from isp_sim.rigfile import first_fault
 from models.choices import RAW_STAGES
 from models.data.samples import PairSample, PairSource
 from models.engine.weights_file import fill, read_tensors, write_tensors
@@ -54,9 +55,9 @@ def load_stage(name: str | Path, device: torch.device | None = None) -> RawNet:
         raise ValueError(f"{path}: not the weights of a raw stage; expected what models.train_raw_stage wrote")
     try:
         widths = _WIDTHS.validate_json(metadata.get("widths", ""))
-    except ValueError as fault:
-        first = str(fault).splitlines()[-2 if isinstance(fault, ValidationError) else 0].strip()
-        raise ValueError(f"{path}: metadata field widths: {first}; expected 2 to 6 numbers of channels") from None
+    except ValidationError as fault:
+        wrong = first_fault(fault)
+        raise ValueError(f"{path}: metadata field widths: {wrong}; expected 2 to 6 numbers of channels") from None
     there = [tensors[name].shape[0] for k in range(len(widths)) if (name := f"down.{k}.2.bias") in tensors]
     if there != list(widths):  # before memory is taken for what a file only claims to hold
         raise ValueError(f"{path}: metadata field widths: {list(widths)}; its tensors have {there}")

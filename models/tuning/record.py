@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from isp_sim.files import refuse_other, remove_remnants, write_atomically
 from isp_sim.rig import Finite
+from isp_sim.rigfile import first_fault
 from models.tuning.tunable import Settings
 
 IDENTITY = "search.json"
@@ -57,11 +58,8 @@ def _read(path: Path) -> Iterator[Evaluation]:
         try:
             yield _LINE.validate_json(line)
         except ValidationError as fault:
-            first = fault.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise ValueError(
-                f"{path}:{number}: not an evaluation ({where} {first['msg']}); delete the line and --resume"
-            ) from None
+            wrong = first_fault(fault)
+            raise ValueError(f"{path}:{number}: not an evaluation ({wrong}); delete the line and --resume") from None
 
 
 def open_folder(folder: Path, identity: Mapping[str, object], resume: bool) -> None:
