@@ -37,6 +37,7 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/shipped_pose.py
 	$(BIN)/python benchmarks/raw_stage.py
 	$(BIN)/python benchmarks/real_frame.py
+	$(BIN)/python benchmarks/raw_stage_speed.py
 	$(BIN)/python benchmarks/lee_tables.py --scale quick
 	$(BIN)/python benchmarks/ono_tables.py --scale quick
 	$(BIN)/python benchmarks/isp_step.py
