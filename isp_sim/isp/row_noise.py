@@ -4,6 +4,8 @@ A row's offset is small beside the noise of a pixel, but all its pixels share it
 it: where a dark picture is averaged over many pixels, stripes are what stays.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -14,6 +16,8 @@ REACH = 3
 """Rows of the same colours to each side that a row is compared with."""
 LARGEST = 0.5
 """Of the spread of a pixel's noise: a larger offset is taken for a horizontal edge."""
+ENOUGH = 2**17
+"""Pixels of a plane from which a spread is known to 0.4 %; of a larger one rows are left out."""
 _MEDIAN_OF_NORMAL = 0.6745
 
 
@@ -27,6 +31,7 @@ def noise_spread(mosaic: Mosaic) -> Tensor:
         mosaic: `(batch, 1, height, width)`, even sides, 6 px wide at least.
     """
     tile = F.pixel_unshuffle(mosaic, 2)
+    tile = tile[:, :, :: max(1, tile[0, 0].numel() // ENOUGH)]
     apart = (tile[..., 1:-1] - (tile[..., 2:] + tile[..., :-2]) / 2).abs()
     middle = apart.flatten(2).median(dim=2).values
     spread: Tensor = middle.mean(dim=1) / (_MEDIAN_OF_NORMAL * 1.5**0.5)
@@ -45,13 +50,15 @@ def row_offsets(mosaic: Mosaic, spread: Tensor) -> Tensor:
         spread: `(batch, 1, 1, 1)`, as `noise_spread` gives it.
     """
     batch, _, height, _ = mosaic.shape
-    kernel = torch.exp(-2 * (torch.arange(-REACH, REACH + 1, device=mosaic.device) / REACH) ** 2)
-    kernel[REACH] = 0
-    kernel = (kernel / kernel.sum()).view(1, 1, -1, 1)
+    weights = [math.exp(-2 * (row / REACH) ** 2) if row else 0.0 for row in range(-REACH, REACH + 1)]
+    weights = [weight / sum(weights) for weight in weights]
     offsets = mosaic.new_zeros(batch, 1, height, 1)
     for _ in range(2):
         tile = F.pixel_unshuffle(mosaic - offsets, 2).flatten(0, 1)[:, None]
-        near = F.conv2d(F.pad(tile, (0, 0, REACH, REACH), mode="replicate"), kernel)
+        padded = F.pad(tile, (0, 0, REACH, REACH), mode="replicate")
+        near = torch.zeros_like(tile)
+        for place, weight in enumerate(weights):  # one after the other: a convolution of one channel is four times as slow
+            near.add_(padded[:, :, place : place + tile.shape[2]], alpha=weight)
         both = (tile - near).view(batch, 2, 2, height // 2, -1)  # row of the tile, column of the tile
         above = both.permute(0, 3, 1, 2, 4).reshape(batch, height, -1).median(dim=2).values
         offsets = (offsets + above[:, None, :, None]).clamp(-LARGEST * spread, LARGEST * spread)

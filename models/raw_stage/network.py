@@ -125,7 +125,7 @@ class RawNet(nn.Module):
         tile = F.pad(tile, (0, -tile.shape[3] % several, 0, -tile.shape[2] % several), mode="replicate")
         said = self._unet(tile, seen.spread, seen.read)
         weights, clipped, detail = torch.split(said, [2 * AVERAGES, 1, 12], dim=1)
-        light = _chosen(_averages(tile), weights) - seen.spread * clipped
+        light = _chosen(tile, weights) - seen.spread * clipped
         root = (light.clamp_min(0) + 1e-4).sqrt() - 1e-2  # a finite slope at black
         full = F.interpolate(root, scale_factor=2, mode="bilinear") + F.pixel_shuffle(detail, 2)
         return colour_matrix(LinearRgb(full[:, :, :height, :width].clamp_min(0) ** 2), seen.matrix)
@@ -152,28 +152,51 @@ def _rooted(light: Tensor, spread: Tensor) -> Tensor:
     return light / (light.abs() + spread + LEAST_SPREAD).sqrt()
 
 
-def _averages(tile: Tensor) -> Tensor:
-    """R, G, B of each tile over 1, 2, 4, … tiles each way: `(batch, AVERAGES, 3, height, width)`."""
+def _chosen(tile: Tensor, weights: Tensor) -> Tensor:
+    """Each tile's mixture of R, G, B over 1, 2, 4, … tiles each way, of light and of colour apart:
+    `(batch, 3, height, width)`. One average after the other, so that no more than two are held without gradients.
+    """
+    of_light, of_colour = (part.softmax(dim=1) for part in torch.split(weights, AVERAGES, dim=1))
     colours = torch.stack([tile[:, 0], (tile[:, 1] + tile[:, 2]) / 2, tile[:, 3]], dim=1)
-    size = colours.shape[2:]
-    wider = (F.avg_pool2d(colours, 2**k, ceil_mode=True, count_include_pad=False) for k in range(1, AVERAGES))
-    return torch.stack([colours, *(F.interpolate(one, size=size, mode="bilinear") for one in wider)], dim=1)
+    mixed = torch.zeros_like(colours)
+    for k in range(AVERAGES):
+        average = _average(colours, k)
+        light = average.mean(dim=1, keepdim=True)
+        colour_share = of_colour[:, k : k + 1]
+        mixed = torch.addcmul(mixed, colour_share, average)  # w·L + u·(p − L) = u·p + (w − u)·L
+        mixed = torch.addcmul(mixed, of_light[:, k : k + 1] - colour_share, light)
+    return mixed
 
 
-def _chosen(averages: Tensor, weights: Tensor) -> Tensor:
-    """Each tile's mixture of the averages, of light and of colour apart: `(batch, 3, height, width)`."""
-    light = averages.mean(dim=2, keepdim=True)
-    of_light, of_colour = (part.softmax(dim=1)[:, :, None] for part in torch.split(weights, AVERAGES, dim=1))
-    return (of_light * light).sum(dim=1) + (of_colour * (averages - light)).sum(dim=1)
+def _average(colours: Tensor, k: int) -> Tensor:
+    """Over `2^k` tiles each way, on every tile."""
+    if k == 0:
+        return colours
+    wider = F.avg_pool2d(colours, 2**k, ceil_mode=True, count_include_pad=False)
+    return F.interpolate(wider, size=colours.shape[2:], mode="bilinear")
 
 
-def restore(network: RawNet, raw: Raw) -> LinearRgb:
+def native_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies in bfloat16 itself; where it doesn't, float32 is faster."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # torch has no public question for it
+    return device.type == "cpu" and asked is not None and bool(asked())
+
+
+def restore(network: RawNet, raw: Raw, bf16: bool | None = None) -> LinearRgb:
     """A raw → linear Rec. 709, `(1, 3, height, width)`, on the mosaic's own pixels.
+
+    Args:
+        network: the stage; as it was trained, in bfloat16 too (light and its averages stay in float32).
+        raw: of the low-light arm.
+        bf16: convolutions in bfloat16; None: where the device does that natively.
 
     Raises:
         ValueError: see `as_input`.
     """
     device = next(network.parameters()).device
-    with torch.inference_mode():
+    half = native_bfloat16(device) if bf16 is None else bf16
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=half):
         light = network(as_input(raw).to(device))
     return LinearRgb(light.flip(FLIPS[raw.cfa]))

@@ -15,7 +15,7 @@ from models.data.samples import PairSample, RigPairs
 from models.engine.training import Recipe
 from models.engine.weights_file import digest, read_tensors, write_tensors
 from models.raw_stage.learner import TunedStageLearner
-from models.raw_stage.network import AVERAGES, FLIPS, LEVEL, RawNet, _averages, _chosen, as_input, restore
+from models.raw_stage.network import AVERAGES, FLIPS, LEVEL, RawNet, _average, _chosen, as_input, restore
 from models.raw_stage.patches import Patches
 from models.raw_stage.people import PeopleOfRaws
 from models.raw_stage.stage import RestoredPairs, build, load_stage, restored, save_stage
@@ -85,16 +85,16 @@ def test_the_input_has_a_known_mean_and_its_noise_is_found_as_the_noise_profile_
 def test_every_bayer_tile_is_restored_alike(cfa):
     network, raw = stirred(), random_raw()
     mirrored = np.flip(raw.counts, [axis - 2 for axis in FLIPS[cfa]])
-    there = restore(network, replace(raw, counts=np.ascontiguousarray(mirrored), cfa=cfa))
+    there = restore(network, replace(raw, counts=np.ascontiguousarray(mirrored), cfa=cfa), bf16=False)
     # The mean that scales a mosaic is summed in another order: a last bit.
-    assert torch.allclose(there.flip(FLIPS[cfa]), restore(network, raw), rtol=1e-4, atol=1e-5)
+    assert torch.allclose(there.flip(FLIPS[cfa]), restore(network, raw, bf16=False), rtol=1e-4, atol=1e-5)
 
 
 def test_an_untrained_stage_gives_a_bright_grey_as_grey():
     """Neutral light at 1 : 2 : 1.6 of the counts: averages are light, whatever the network says of them."""
     counts = np.full((16, 16), 64 + 2000)
     counts[::2, ::2], counts[1::2, 1::2] = 64 + 1000, 64 + 1600
-    light = restore(quiet(build(WIDTHS, 0)), raw_of(counts, noise=((1e-9, 1e-16),) * 3))
+    light = restore(quiet(build(WIDTHS, 0)), raw_of(counts, noise=((1e-9, 1e-16),) * 3), bf16=False)
     # The root's ε: (√(L + 1e-4) − 0.01)² lies 2·0.01·√L below L.
     assert torch.allclose(light, torch.full_like(light, LEVEL), rtol=0.06)
     assert torch.allclose(light, light.mean().expand_as(light), rtol=1e-4)
@@ -104,19 +104,18 @@ def test_the_network_chooses_how_far_to_average_light_and_colour():
     """Weights of one average alone give that average; a step is sharp by the first and soft by the last."""
     tile = torch.zeros(1, 4, 16, 16)
     tile[..., 8:] = 1
-    averages = _averages(tile)
+    averages = [_average(tile[:, :3], k) for k in range(AVERAGES)]
     for k in range(AVERAGES):
         weights = torch.full((1, 2 * AVERAGES, 16, 16), -50.0)
         weights[:, k] = weights[:, AVERAGES + (AVERAGES - 1 - k)] = 50
-        chosen = _chosen(averages, weights)  # grey: its colour is the same in all averages
-        assert torch.allclose(chosen, averages[:, k], atol=1e-6)
-    assert averages[0, 0, 0, 0, 7] == 0 and averages[0, 4, 0, 0, 7] == pytest.approx(0.5)
-    coloured = averages * torch.tensor([2.0, 1.0, 0.0])[:, None, None]
-    mixed = _chosen(coloured, weights)  # light from the last, colour from the first
-    assert torch.allclose(mixed.mean(dim=1), coloured[:, -1].mean(dim=1), atol=1e-6)
-    assert torch.allclose(
-        mixed - mixed.mean(dim=1, keepdim=True), coloured[:, 0] - coloured[:, 0].mean(dim=1, keepdim=True), atol=1e-6
-    )
+        chosen = _chosen(tile, weights)  # grey: its colour is the same in all averages
+        assert torch.allclose(chosen, averages[k], atol=1e-6)
+    assert averages[0][0, 0, 0, 7] == 0 and averages[4][0, 0, 0, 7] == pytest.approx(0.5)
+    of_r_g_b = torch.tensor([2.0, 1.0, 0.0])[:, None, None]
+    mixed = _chosen(tile * torch.tensor([2.0, 1.0, 1.0, 0.0])[:, None, None], weights)
+    first, last = (averages[k] * of_r_g_b for k in (0, 4))  # light from the last, colour from the first
+    assert torch.allclose(mixed.mean(dim=1), last.mean(dim=1), atol=1e-6)
+    assert torch.allclose(mixed - mixed.mean(dim=1, keepdim=True), first - first.mean(dim=1, keepdim=True), atol=1e-6)
 
 
 def test_any_size_goes_through_and_gradients_reach_all_weights():
@@ -234,7 +233,7 @@ def test_a_person_is_shown_as_the_recogniser_is_shown_the_whole_picture(small, c
     network = quiet(build(WIDTHS, 0))
     torch.nn.init.constant_(network.last.bias[0:1], 50.0)  # the finest average alone, so that edges are near
     torch.nn.init.constant_(network.last.bias[AVERAGES : AVERAGES + 1], 50.0)
-    whole = restore(network, raw)
+    whole = restore(network, raw, bf16=False)
     for person in people:
         part = person.seen(network(person.low_light).flip(person.axes))
         left, top, width, height, _ = person.part
