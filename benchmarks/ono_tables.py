@@ -6,7 +6,8 @@
 
 Most lines are a training of the predictor before the same frozen network: by the paper's recipe (shared exposure and
 gamma, smoothing for each channel, the 8-bit picture, the pose loss alone), or `ours`, which develops the raw before
-quantisation, noise first. `baselines` and the classical enhancers learn nothing; the former bring an oracle. `quick`
+quantisation, noise first (`informed`: the predictor sees exposure, noise and a histogram too; `per person`:
+parameters for everybody). `baselines` and the classical enhancers learn nothing; the former bring an oracle. `quick`
 learns from few pairs for a short time, `full` for the paper's ten epochs. PCK@0.2 of the torso, its difference to the
 baseline with a paired bootstrap over scenes, and AP, which is near zero for a network that hardly sees. What is
 finished is kept in `--out`.
@@ -62,8 +63,14 @@ PUBLISHED = {
 ORDERS = tuple(PUBLISHED)[:9]
 STEP = {"E": "exposure", "G": "gamma", "S": "smoothing"}
 OURS, BASELINES = "ours", "baselines"
+VARIANTS = {
+    OURS: {},
+    "ours, informed": {"informed": True},
+    "ours, informed, per person": {"informed": True, "per_person": True},
+}
+"""The predictor that sees the picture alone; exposure, noise and histogram too; with parameters for everybody."""
 UNLEARNED = (BASELINES, *CLASSICAL)
-LINES = (BASELINES, OURS, *ORDERS, *CLASSICAL)
+LINES = (BASELINES, *VARIANTS, *ORDERS, *CLASSICAL)
 LEARN_SCENES, JUDGE_SCENES, LEARN_SEED, JUDGE_SEED = 160, 40, 2001, 31
 LEARN_PAIRS = 640
 """Of a folder, for `quick`: the first."""
@@ -103,7 +110,7 @@ Found = dict[str, list[Line]]
 def recipe_of(scale: str, name: str, seed: int, epochs: int | None = None) -> IspRecipe:
     """The paper's recipe with other steps, or ours; `quick` sees thumbnails and fewer people for fewer epochs."""
     paper, first_look = load_recipe(IspRecipe, "isp", KNOWN), load_recipe(IspRecipe, "isp-quick", KNOWN)
-    recipe = first_look if name == OURS else paper
+    recipe = first_look.model_copy(update=VARIANTS[name]) if name in VARIANTS else paper
     if name in ORDERS:
         steps = [STEP[letter] for letter in name.split(",")]
         recipe = recipe.model_copy(update={"pipeline": Pipeline.model_validate({"steps": steps})})
@@ -121,7 +128,7 @@ def run(
     recipe: IspRecipe, scale: str, name: str, recogniser: Recogniser, learn: PairSource, judged: PairSource, out: Path
 ) -> dict[str, Line]:
     """One line of the command, trained if it learns: its rows of the table."""
-    folder = out / f"{name.replace(',', '')}-{recipe.training.seed}"
+    folder = out / f"{name.replace(',', '').replace(' ', '-')}-{recipe.training.seed}"
     kept = folder / "scores.json"
     if kept.is_file():
         return {row: Line(**one) for row, one in json.loads(kept.read_text(encoding="utf-8")).items()}

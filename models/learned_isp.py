@@ -50,7 +50,7 @@ def work(args: argparse.Namespace) -> int:
 
     console = Console()
     raw = args.image.suffix.lower() == ".dng"
-    image = read_raw(args.image, args.rig) if raw else read_image(args.image)
+    image, exposure = read_raw(args.image, args.rig) if raw else (read_image(args.image), None)
     if args.weights:
         isp = load_weights(args.weights, args.crop)
         if learned_from(args.weights) == "raw" and not raw:
@@ -61,7 +61,7 @@ def work(args: argparse.Namespace) -> int:
         console.print("untrained: these are the parameters that training starts from")
     with torch.inference_mode():
         try:
-            values = isp.eval().values(image)
+            values = isp.eval().values(image, exposure=exposure)
         except ValueError as fault:
             raise ValueError(f"{args.image}: {fault}") from None
         if args.explain or not args.out:

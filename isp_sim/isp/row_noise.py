@@ -57,7 +57,9 @@ def row_offsets(mosaic: Mosaic, spread: Tensor) -> Tensor:
         tile = F.pixel_unshuffle(mosaic - offsets, 2).flatten(0, 1)[:, None]
         padded = F.pad(tile, (0, 0, REACH, REACH), mode="replicate")
         near = torch.zeros_like(tile)
-        for place, weight in enumerate(weights):  # one after the other: a convolution of one channel is four times as slow
+        for place, weight in enumerate(
+            weights
+        ):  # one after the other: a convolution of one channel is four times as slow
             near.add_(padded[:, :, place : place + tile.shape[2]], alpha=weight)
         both = (tile - near).view(batch, 2, 2, height // 2, -1)  # row of the tile, column of the tile
         above = both.permute(0, 3, 1, 2, 4).reshape(batch, height, -1).median(dim=2).values

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -30,6 +30,19 @@ from isp_sim.units import LinearRgb
 from models.data.normalisation import Picture
 
 
+class Exposure(NamedTuple):
+    """How the low-light arm's camera was set: exposure time, µs, and analogue gain, dB."""
+
+    time_us: float
+    gain_db: float
+
+    @classmethod
+    def named(cls, name: str) -> "Exposure | None":
+        """What the name of a low-light picture says; None where it is of another form than ExLPose's."""
+        parts = FILE_NAME.fullmatch(name)
+        return cls(float(parts["exposure_us"]), float(parts["gain_db"])) if parts else None
+
+
 @dataclass(frozen=True)
 class PairSample:
     """One shot of both arms.
@@ -42,6 +55,7 @@ class PairSample:
         pre_quantisation: the low-light picture before 8 bits, float32, 1 is white; where there is a raw.
         semantic: class of each pixel, uint8, where the scene knows it.
         raw: of the low-light picture, on its pixels; where it is asked for.
+        exposure: of the low-light arm, where it is known.
     """
 
     name: str
@@ -52,6 +66,7 @@ class PairSample:
     pre_quantisation: np.ndarray | None = None
     semantic: np.ndarray | None = None
     raw: Raw | None = None
+    exposure: Exposure | None = None
 
     @property
     def labelled(self) -> tuple[Person, ...]:
@@ -161,7 +176,8 @@ class FolderPairs:
                 raise ValueError(f"{self.folder / record.raw_dark}: {width}×{height} px; {expected}")
             developed = before_8_bits(whole, *self._how, record) if self._how else None
             raw = raw_of(whole, record, self.folder / record.raw_dark) if self._raw else None
-        return [PairSample(bright, low, well, image.people, split_of(gain_db), developed, self._classes(bright), raw)]
+        split, classes, exposure = split_of(gain_db), self._classes(bright), Exposure.named(dark)
+        return [PairSample(bright, low, well, image.people, split, developed, classes, raw, exposure)]
 
     def _classes(self, bright: str) -> np.ndarray | None:
         path = self.folder / "semantic" / bright
@@ -225,6 +241,7 @@ class RigPairs:
                 before_8_bits(pair.low_light_raw, *_how(rig), pair) if self.pre_quantisation else None,
                 pair.planes.get("semantic"),
                 raw_of(pair.low_light_raw, pair, pair.scene) if self.raw else None,
+                Exposure(pair.low_light_raw.exposure_us, pair.low_light_raw.gain_db),
             )
             for pair in camera.shoot(scene, shots, self.seed)
         ]

@@ -39,13 +39,11 @@ class DetectorIspLearner(nn.Module):
     def losses(self, batch: LowLightBatch) -> dict[str, Tensor]:
         """What the frozen detector's heads lack after the ISP, the mean over pictures of `detection_losses`."""
         (detector,) = self._outside
-        predictor = self.isp.predictor
-        assert predictor is not None
         device = batch.joints.device
         terms: list[Mapping[str, Tensor]] = []
         with torch.autocast(device.type, enabled=False):  # gains of 1,000 and σ of 0.005 need float32
             drawn = streams.torch_generator("cpu", streams.key_words(batch.key[0], *batch.key[1:]), "predictor")
-            values = predictor.each([picture[None] for picture in batch.pictures], drawn)
+            values = self.isp.of_pictures([picture[None] for picture in batch.pictures], batch.exposures, drawn)
             for number, (picture, people) in enumerate(zip(batch.pictures, batch.people, strict=True)):
                 heads = detector(self.isp.pipeline(picture[None], values[number : number + 1]))
                 height, width = heads.pose.centre.shape[2:]

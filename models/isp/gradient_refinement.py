@@ -41,7 +41,8 @@ def refine(search: Search, start: Tensor, joints: Sequence[int], steps: int) -> 
     optimiser = torch.optim.Adam([residual], lr=RATE)
     path = [base]
     for _ in range(steps):
-        crops = developed_crops(pipeline, [picture], pipeline.steer(base, residual), [affines], recogniser.input_size)
+        values = pipeline.steer(base, residual).expand(len(affines), -1)
+        crops = developed_crops(pipeline, [picture], values, [affines], recogniser.input_size)
         loss = pose_loss(recogniser, crops, labels, "spatial-cross-entropy")
         (residual.grad,) = torch.autograd.grad(loss, [residual])
         optimiser.step()

@@ -1,5 +1,6 @@
 """A predictor before the ISP: image → parameters → image; its weights on disk, and pictures in and out of it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -13,9 +14,12 @@ from isp_sim.isp.develop import develop_raw, unclipped_srgb
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.picture_files import read_unit
 from isp_sim.rigfile import from_json, load_rig
-from models.data.samples import uncut
+from models.data.crops import Affine
+from models.data.samples import Exposure, uncut
 from models.engine.weights_file import fill, read_tensors, write_tensors
-from models.isp.predictor import Crop, Predictor
+from models.isp.evidence import evidence_of
+from models.isp.predictor import CROP, Crop, Predictor
+from models.isp.region_crops import person_seen
 
 
 class LearnedIsp(nn.Module):
@@ -24,15 +28,20 @@ class LearnedIsp(nn.Module):
     Args:
         predictor: gives each image its parameters; `None` if the caller does.
         pipeline: the ISP.
+        per_person: whether everybody has parameters of their own, predicted from what their crop sees; else all of a
+            picture share them.
     """
 
-    def __init__(self, predictor: Predictor | None, pipeline: Pipeline) -> None:
+    def __init__(self, predictor: Predictor | None, pipeline: Pipeline, per_person: bool = False) -> None:
         super().__init__()
         if predictor is not None and predictor.pipeline != pipeline:
             raise ValueError(f"the predictor gives {predictor.pipeline.names}, expected {pipeline.names}")
-        self.predictor, self.pipeline = predictor, pipeline
+        self.predictor, self.pipeline, self.per_person = predictor, pipeline, per_person
 
-    def forward(self, image: Tensor, values: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+    def forward(
+        self, image: Tensor, values: Tensor | None = None, generator: torch.Generator | None = None,
+        exposure: Exposure | None = None,
+    ) -> Tensor:  # fmt: skip
         """The image after the ISP.
 
         Args:
@@ -40,15 +49,58 @@ class LearnedIsp(nn.Module):
             values: parameters, `(batch, size)`, instead of the predictor's: an `nn.Parameter` learns, a tensor does
                 not, `(1, size)` serves all images. `pipeline.base` and `pipeline.steer` make good ones.
             generator: for the predictor's crops and dropout.
+            exposure: of the images, for a predictor that is informed.
         """
-        return self.pipeline(image, self.values(image, generator) if values is None else values)
+        return self.pipeline(image, self.values(image, generator, exposure) if values is None else values)
 
-    def values(self, image: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def values(
+        self, image: Tensor, generator: torch.Generator | None = None, exposure: Exposure | None = None
+    ) -> Tensor:  # fmt: skip
         """The parameters of each image: the predictor's, or without one `pipeline.base`."""
+        return self.of_pictures([image], [exposure], generator)
+
+    def of_pictures(
+        self, images: Sequence[Tensor], exposures: Sequence[Exposure | None], generator: torch.Generator | None = None
+    ) -> Tensor:  # fmt: skip
+        """The parameters of batches of images that need not be of one size: `(all images, size)`.
+
+        Args:
+            images: `(batch, 3, height, width)` each.
+            exposures: of each batch.
+            generator: for the predictor's crops and dropout.
+
+        Raises:
+            ValueError: an exposure that the predictor needs is None.
+        """
         if self.predictor is None:
-            return self.pipeline.base(image)
-        found: Tensor = self.predictor(image, generator)
-        return found
+            return torch.cat([self.pipeline.base(image) for image in images])
+        known = evidence_of(images, exposures) if self.predictor.informed else None
+        return self.predictor.each(images, generator, known)
+
+    def of_people(
+        self, pictures: Sequence[Tensor], exposures: Sequence[Exposure | None], affines: Sequence[Sequence[Affine]],
+        size: tuple[int, int], generator: torch.Generator | None = None,
+    ) -> Tensor:  # fmt: skip
+        """The parameters of everybody in several pictures, in their order: `(people, size)`.
+
+        Args:
+            pictures: `(3, height, width)` each.
+            exposures: of each.
+            affines: of each picture's people, picture px → crop px.
+            size: (height, width) of a crop.
+            generator: for the predictor's crops and dropout.
+        """
+        whole = [picture[None] for picture in pictures]
+        numbers = [number for number, people in enumerate(affines) for _ in people]
+        if self.predictor is None or not self.per_person:
+            return self.of_pictures(whole, exposures, generator)[numbers]
+        known = evidence_of(whole, exposures)[numbers] if self.predictor.informed else None
+        parts = [
+            person_seen(picture, affine, size, CROP)
+            for picture, people in zip(pictures, affines, strict=True)
+            for affine in people
+        ]
+        return self.predictor.each([whole[number] for number in numbers], generator, known, parts)
 
     def explain(self, image: Tensor, values: Tensor) -> list[Table]:
         """A table of the parameters for each image, beside where they start and their ranges."""
@@ -69,6 +121,8 @@ class LearnedIsp(nn.Module):
 def save_weights(isp: LearnedIsp, path: Path, what: str = "picture") -> None:
     """Write a learned ISP, pipeline and predictor, as safetensors; `what` is what it learned to develop."""
     metadata = {"pipeline": isp.pipeline.model_dump_json(exclude_unset=True), "input": what}
+    if isp.per_person:
+        metadata["per_person"] = "yes"
     write_tensors(path, isp.state_dict(), metadata)
 
 
@@ -87,13 +141,15 @@ def load_weights(path: Path, crop: Crop = "whole") -> LearnedIsp:
     if "pipeline" not in metadata:
         raise ValueError(f"{path}: its metadata has no pipeline; expected the weights of a learned ISP")
     pipeline = from_json(Pipeline, metadata["pipeline"], f"{path}: metadata pipeline")
-    isp = LearnedIsp(Predictor(pipeline, torch.Generator(), crop=crop), pipeline)
+    informed = any(name.startswith("predictor.known.") for name in tensors)
+    predictor = Predictor(pipeline, torch.Generator(), crop=crop, informed=informed)
+    isp = LearnedIsp(predictor, pipeline, metadata.get("per_person") == "yes")
     fill(isp, tensors, path)
     return isp
 
 
-def read_raw(path: Path, rig: str) -> Tensor:
-    """A low-light DNG, developed but not quantised, as `(1, 3, height, width)`, sRGB, 1 is white.
+def read_raw(path: Path, rig: str) -> tuple[Tensor, Exposure]:
+    """A low-light DNG, developed but not quantised, as `(1, 3, height, width)`, sRGB, 1 is white; how it was exposed.
 
     Args:
         path: of the DNG.
@@ -105,7 +161,7 @@ def read_raw(path: Path, rig: str) -> Tensor:
     """
     raw, isp = read_dng(path), uncut(load_rig(rig))
     try:
-        return unclipped_srgb(develop_raw(raw, isp))
+        return unclipped_srgb(develop_raw(raw, isp)), Exposure(raw.exposure_us, raw.gain_db)
     except ValueError as fault:
         raise ValueError(f"{path}: {fault}") from None
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from isp_sim import streams
 from isp_sim.scenes import Person
 from models.data.crops import GROW, Affine, crop_affine, joints_in_crop
-from models.data.samples import PairSample, PairSource
+from models.data.samples import Exposure, PairSample, PairSource
 from models.engine.distributed import order_of_epoch
 from models.isp.learned import LearnedIsp
 from models.isp.region_crops import developed_crops
@@ -33,6 +33,7 @@ class LowLightBatch:
         joints: `(people, joints, 3)`, all pictures' in their order: x, y in crop px, COCO visibility.
         key: seeds what the predictor draws: (seed, epoch, number of the batch).
         people: everybody in each picture, for a detector.
+        exposures: of each picture, where known.
     """
 
     pictures: tuple[Tensor, ...]
@@ -40,6 +41,7 @@ class LowLightBatch:
     joints: Tensor
     key: tuple[int, int, int]
     people: tuple[tuple[Person, ...], ...] = ()
+    exposures: tuple[Exposure | None, ...] = ()
 
 
 Input = Literal["picture", "raw"]
@@ -112,7 +114,8 @@ class LowLightPictures:
             joints += [joints_in_crop(p, a, self.size, False) for p, a in zip(chosen, affines[-1], strict=True)]
         pictures = tuple(light_of(shot, self.what, self.device) for shot in shots)
         there = torch.from_numpy(np.stack(joints)).to(self.device)
-        return LowLightBatch(pictures, tuple(affines), there, (self.seed, *key), tuple(shot.people for shot in shots))
+        exposures, people = tuple(shot.exposure for shot in shots), tuple(shot.people for shot in shots)
+        return LowLightBatch(pictures, tuple(affines), there, (self.seed, *key), people, exposures)
 
 
 class IspLearner(nn.Module):
@@ -135,11 +138,10 @@ class IspLearner(nn.Module):
         return {"pose": pose_loss(recogniser, self.crops(batch), batch.joints, self.loss)}
 
     def crops(self, batch: LowLightBatch) -> Tensor:
-        """Everybody's crop, developed with the predictor's parameters for the picture."""
+        """Everybody's crop, developed with the predictor's parameters for the picture or the person."""
         (recogniser,) = self._outside
-        predictor = self.isp.predictor
-        assert predictor is not None
+        size = recogniser.input_size
         with torch.autocast(batch.joints.device.type, enabled=False):  # gains of 1,000 and σ of 0.005 need float32
             drawn = streams.torch_generator("cpu", streams.key_words(batch.key[0], *batch.key[1:]), "predictor")
-            values = predictor.each([picture[None] for picture in batch.pictures], drawn)
-            return developed_crops(self.isp.pipeline, batch.pictures, values, batch.affines, recogniser.input_size)
+            values = self.isp.of_people(batch.pictures, batch.exposures, batch.affines, size, drawn)
+            return developed_crops(self.isp.pipeline, batch.pictures, values, batch.affines, size)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.isp.steps import TARGET_MEAN
+from models.isp import evidence
 
 CHANNELS = (32, 64, 128, 128, 128)
 """Of the five 3×3 convolutions of stride 2; the sixth is 8×8 without padding."""
@@ -31,6 +32,9 @@ BAND = 8
 DROPOUT = 0.5
 """Share of the fifth convolution's numbers set to 0 in training; the paper does not say (assumed)."""
 
+HIDDEN = 64
+"""Between what is known beside the picture and what it adds."""
+
 Crop = Literal["random", "whole", "thumbnail"]
 
 
@@ -47,13 +51,16 @@ class Predictor(nn.Module):
             or as `crop`.
         crop: what it sees otherwise: `whole`, every 256×256 window in steps of 32, averaged; `thumbnail`, the
             image squeezed to 256×256; `random`.
+        informed: whether it also sees `models.isp.evidence`: exposure, noise and histogram (ours; the paper's sees the
+            picture alone).
     """
 
     def __init__(
-        self, pipeline: Pipeline, generator: torch.Generator, training_crop: Crop = "random", crop: Crop = "whole"
-    ) -> None:
+        self, pipeline: Pipeline, generator: torch.Generator, training_crop: Crop = "random", crop: Crop = "whole",
+        informed: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.pipeline, self.training_crop, self.crop = pipeline, training_crop, crop
+        self.pipeline, self.training_crop, self.crop, self.informed = pipeline, training_crop, crop, informed
         self.convolutions = nn.ModuleList()
         self.norms = nn.ModuleList(nn.BatchNorm2d(width) for width in CHANNELS[:NORMALISED])
         before = 3
@@ -63,37 +70,53 @@ class Predictor(nn.Module):
             self.convolutions.append(layer)
             before = width
         self.head = _convolution(before, pipeline.size, REACH)
+        if informed:
+            first, last = _linear(evidence.SIZE, HIDDEN), _linear(HIDDEN, pipeline.size)
+            nn.init.kaiming_normal_(first.weight, nonlinearity="relu", generator=generator)
+            self.known = nn.Sequential(first, nn.ReLU(), last)
 
-    def forward(self, image: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def forward(
+        self, image: Tensor, generator: torch.Generator | None = None, known: Tensor | None = None
+    ) -> Tensor:  # fmt: skip
         """Values for the pipeline, `(batch, size)`; an image's own, whatever else is in the batch, once evaluated.
 
         Args:
             image: `(batch, 3, height, width)`, 1 is white.
             generator: on the CPU; draws crops and dropout. Needed in training and for random crops.
+            known: `(batch, evidence.SIZE)`, for one that is informed.
 
         Raises:
-            ValueError: no generator where one is needed, or an image too small to crop.
+            ValueError: no generator where one is needed, nothing known of the image, or an image too small to crop.
         """
-        return self.each([image], generator)
+        return self.each([image], generator, known)
 
-    def each(self, images: Sequence[Tensor], generator: torch.Generator | None = None) -> Tensor:
+    def each(
+        self, images: Sequence[Tensor], generator: torch.Generator | None = None, known: Tensor | None = None,
+        parts: Sequence[Tensor] | None = None,
+    ) -> Tensor:  # fmt: skip
         """As `forward`, of batches that differ in size, one after the other: `(all images, size)`.
 
-        A predictor that looks at the whole picture cannot take batches of different sizes.
+        A predictor that looks at the whole picture cannot take batches of different sizes. Where `parts` are given, it
+        sees these instead, each the part of an image that somebody is in: the start is still the image's.
         """
         crop = self.training_crop if self.training else self.crop
         if generator is None and (self.training or crop == "random"):
             raise ValueError("no generator: training and random crops draw, expected a torch.Generator")
+        if self.informed and known is None:
+            raise ValueError("this predictor also sees exposure, noise and histogram: expected known")
         base = torch.cat([self.pipeline.base(image) for image in images])
         means = torch.cat([image.mean(dim=(1, 2, 3), keepdim=True) for image in images])
         gain = TARGET_MEAN / means.clamp_min(1e-6)
-        features = self._features(torch.cat([_cropped(image, crop, generator) for image in images]), gain)
+        seen = torch.cat([_cropped(image, crop, generator) for image in parts or images])
+        features = self._features(seen, gain)
         if self.training:
             kept = torch.rand(features.shape, generator=generator) >= DROPOUT
             features = features * (kept.to(features) / (1 - DROPOUT))
         # Divided by √8192, so that a step of Adam moves the sum of 8192 features as it moves a weight of another layer:
         # undivided, a dozen steps of 3e-4 throw every picture to the ends of its ranges.
         residual = self.head(features / FAN_IN**0.5).mean(dim=(2, 3))  # over all places the 8×8 can stand
+        if self.informed:
+            residual = residual + self.known(known)
         return self.pipeline.steer(base, residual.to(base))
 
     def _features(self, image: Tensor, gain: Tensor) -> Tensor:
@@ -134,6 +157,14 @@ class Predictor(nn.Module):
 def _convolution(before: int, after: int, size: int, stride: int = 1, padding: int = 0) -> nn.Conv2d:
     """A convolution of zeros: torch's own start would draw from the global generator."""
     layer = nn.Conv2d(before, after, size, stride, padding, device="meta").to_empty(device="cpu")
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
+
+
+def _linear(before: int, after: int) -> nn.Linear:
+    """As `_convolution`."""
+    layer = nn.Linear(before, after, device="meta").to_empty(device="cpu")
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer

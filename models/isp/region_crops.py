@@ -95,13 +95,28 @@ def developed_crops(
     Args:
         pipeline: the ISP.
         pictures: each `(3, height, width)`; they need not be of one size.
-        values: `(pictures, pipeline.size)`.
+        values: `(people, pipeline.size)`.
         affines: of each picture's people.
         size: (height, width) of a crop.
     """
+    everybody = [(picture, affine) for picture, near in zip(pictures, affines, strict=True) for affine in near]
     crops = [
-        developed_crop(pipeline, picture[None], values[n : n + 1], affine, size)
-        for n, picture in enumerate(pictures)
-        for affine in affines[n]
+        developed_crop(pipeline, picture[None], value[None], affine, size)
+        for (picture, affine), value in zip(everybody, values, strict=True)
     ]
     return torch.cat(crops)
+
+
+def person_seen(picture: Tensor, affine: Affine, size: tuple[int, int], side: int) -> Tensor:
+    """What a crop sees of an undeveloped picture, squeezed to a square: `(1, channels, side, side)`.
+
+    Args:
+        picture: `(channels, height, width)`.
+        affine: picture px → crop px.
+        size: (height, width) of the crop.
+        side: of the square, px.
+    """
+    squeezed = np.diag([side / size[1], side / size[0]]) @ affine
+    part = seen_part(squeezed, (side, side), tuple(picture.shape[1:]))
+    region = picture[None, :, part.top : part.top + part.height, part.left : part.left + part.width]
+    return cropped(region, part, squeezed, (side, side))

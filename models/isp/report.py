@@ -115,7 +115,9 @@ def parameter_plot(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples
 
     device = next(recogniser.parameters()).device
     with torch.inference_mode():
-        values = np.concatenate([isp.values(light_of(s, what, device)[None]).cpu().numpy() for s in samples])
+        values = np.concatenate(
+            [isp.values(light_of(s, what, device)[None], exposure=s.exposure).cpu().numpy() for s in samples]
+        )
     splits = np.array([s.split for s in samples])
     specs = [spec for spec in isp.pipeline.specs for _ in range(spec.size)]
     columns = min(4, len(specs))

@@ -131,11 +131,14 @@ def well_lit(recogniser: Recogniser, flip: str) -> Detector:
 
 
 def developed_by(isp: LearnedIsp, recogniser: Recogniser, what: Input, flip: str) -> Detector:
-    """The learned ISP over the whole picture, then the network."""
+    """The learned ISP over the whole picture, or with everybody's own parameters round each, then the network."""
     device = next(recogniser.parameters()).device
     isp = isp.to(device).eval()
 
     def detected(sample: PairSample) -> list[Detection]:
+        if isp.per_person:
+            values = values_of_people(isp, recogniser, sample, what)
+            return Search(recogniser, isp.pipeline, sample, what, flip).trial(values).of_each(np.arange(len(values)))
         return detect_in(recogniser, [developed(isp, sample, what, device)], sample.labelled, LOW, flip)
 
     return detected
@@ -144,7 +147,17 @@ def developed_by(isp: LearnedIsp, recogniser: Recogniser, what: Input, flip: str
 def developed(isp: LearnedIsp, sample: PairSample, what: Input, device: torch.device) -> np.ndarray:
     """A shot after the learned ISP, float32 `(height, width, 3)`, 1 is white."""
     with torch.inference_mode():
-        return np.ascontiguousarray(isp(light_of(sample, what, device)[None])[0].permute(1, 2, 0).cpu().numpy())
+        image = light_of(sample, what, device)[None]
+        return np.ascontiguousarray(isp(image, exposure=sample.exposure)[0].permute(1, 2, 0).cpu().numpy())
+
+
+def values_of_people(isp: LearnedIsp, recogniser: Recogniser, sample: PairSample, what: Input) -> torch.Tensor:
+    """The parameters of everybody labelled in a shot, `(people, size)`."""
+    device = next(recogniser.parameters()).device
+    affines = [recogniser.crop_affine(person.bbox) for person in sample.labelled]
+    with torch.inference_mode():
+        picture = light_of(sample, what, device)
+        return isp.of_people([picture], [sample.exposure], [affines], recogniser.input_size)
 
 
 def selected_near(
@@ -159,7 +172,7 @@ def selected_near(
 
     def detected(sample: PairSample) -> list[Detection]:
         with torch.inference_mode():
-            values = isp.values(light_of(sample, what, device)[None])
+            values = isp.values(light_of(sample, what, device)[None], exposure=sample.exposure)
         near = around(isp.pipeline, values, steps)
         tried = Search(recogniser, isp.pipeline, sample, what, flip).kept(cache, lambda: near, near)
         return tried.of_each(tried.selected())

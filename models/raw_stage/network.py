@@ -179,7 +179,7 @@ def _average(colours: Tensor, k: int) -> Tensor:
 def native_bfloat16(device: torch.device) -> bool:
     """Whether a device multiplies in bfloat16 itself; where it doesn't, float32 is faster."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # torch has no public question for it
     return device.type == "cpu" and asked is not None and bool(asked())
 

@@ -50,6 +50,8 @@ class IspRecipe(BaseModel):
             `models.recognisers.losses.pose_loss`. None: what suits the network's maps, as it says itself.
         look: what the predictor sees of a picture in training: `random`, a 256×256 crop (the paper's), or `thumbnail`,
             the whole squeezed to 256×256, which also takes smaller pictures.
+        informed: whether the predictor also sees exposure, gain, noise and a histogram (`models.isp.evidence`).
+        per_person: whether everybody has parameters of their own, predicted from what their crop sees.
         pictures_a_batch: low-light pictures a step.
         people_a_picture: at most; drawn from a crowd.
         training: how long and how fast.
@@ -63,6 +65,8 @@ class IspRecipe(BaseModel):
     fixed_shots: int = Field(FIXED_SHOTS, ge=1)
     loss: Loss | None = None
     look: Crop = "thumbnail"
+    informed: bool = False
+    per_person: bool = False
     pictures_a_batch: int = Field(8, ge=1)
     people_a_picture: int = Field(8, ge=1)
     training: Recipe = Recipe()
@@ -99,7 +103,8 @@ def train(
     processes = Processes.join(device)
     drawn = torch.Generator().manual_seed(recipe.training.seed)
     whole: Crop = "whole" if recipe.look == "random" else "thumbnail"
-    isp = LearnedIsp(Predictor(recipe.pipeline, drawn, recipe.look, whole), recipe.pipeline)
+    predictor = Predictor(recipe.pipeline, drawn, recipe.look, whole, recipe.informed)
+    isp = LearnedIsp(predictor, recipe.pipeline, recipe.per_person)
     learner: DetectorIspLearner | IspLearner
     if isinstance(recogniser, PersonDetector):
         learner = DetectorIspLearner(isp, recogniser)

@@ -59,7 +59,7 @@ def test_gradients_reach_every_parameter_and_only_what_is_seen():
 def test_several_pictures_of_several_sizes_keep_their_order():
     pictures = [torch.full((3, 90, 80), 0.02), torch.full((3, 120, 150), 0.04)]
     affine = crop_affine((20.0, 20.0, 30.0, 40.0), SIZE)
-    crops = developed_crops(PIPELINE, pictures, VALUES.expand(2, -1), [[affine, affine], [affine]], SIZE)
+    crops = developed_crops(PIPELINE, pictures, VALUES.expand(3, -1), [[affine, affine], [affine]], SIZE)
     means = crops[:, :, 90:100, 70:80].mean(dim=(1, 2, 3))
     assert crops.shape == (3, 3, 192, 144)
     assert means[0] == means[1] < means[2]

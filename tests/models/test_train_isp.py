@@ -246,7 +246,7 @@ def test_a_trial_finds_what_the_developed_picture_gives():
     values = around(pipeline, pipeline.base(light_of(sample, "picture", CPU)[None]), {"exposure.gain": (0.5, 2.0)})
     tried = Search(recogniser, pipeline, sample, "picture").trial(values)
     isp = LearnedIsp(None, pipeline)
-    isp.values = lambda image, generator=None: values[1:2]
+    isp.values = lambda *_: values[1:2]
     whole = developed_by(isp, recogniser, "picture", "none")(sample)
     for a, b in zip(tried.detections(1), whole, strict=True):
         apart = np.hypot(*(np.array(a.keypoints) - np.array(b.keypoints))[:, :2].T)
@@ -361,7 +361,7 @@ def test_gradient_refinement_starts_at_its_start_lowers_the_loss_and_leaves_the_
         labels = torch.from_numpy(np.stack(there))
         labels[:, [j for j in range(14) if j not in joints], 2] = 0
         picture = light_of(sample, "picture", CPU)
-        crops = developed_crops(pipeline, [picture], values[None], [affines], recogniser.input_size)
+        crops = developed_crops(pipeline, [picture], values.expand(len(affines), -1), [affines], recogniser.input_size)
         return float(pose_loss(recogniser, crops, labels, "spatial-cross-entropy"))
 
     losses = [loss(values, every) for values in path]
