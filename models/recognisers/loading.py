@@ -160,13 +160,14 @@ def _third_party(path: Path) -> Recogniser:
 
 def _checked(recogniser: Recogniser, name: object) -> Recogniser:
     """One forward of two crops, so that a wrong size or a fixed batch is found before the work begins."""
-    if next(recogniser.parameters(), None) is None:
+    weights = next(recogniser.parameters(), None)
+    if weights is None:
         raise ValueError(f"{name}: has no parameters; expected a trained network")
     height, width = recogniser.input_size
     expected = (2, len(JOINTS), height // recogniser.stride, width // recogniser.stride)
     try:
         with torch.no_grad():
-            maps = recogniser(torch.full((2, 3, height, width), LOW_LIGHT_MEAN))
+            maps = recogniser(torch.full((2, 3, height, width), LOW_LIGHT_MEAN, device=weights.device))
     except Exception as fault:  # third-party code
         reason = next(iter(reversed(str(fault).strip().splitlines())), type(fault).__name__)
         raise ValueError(

@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 import torch
 
+from isp_sim.isp.pipeline import Pipeline
 from models.data.crops import crop_affine, seen_part
+from models.data.samples import Exposure
+from models.isp.learned import LearnedIsp
+from models.isp.learner import IspLearner, LowLightBatch
+from models.isp.predictor import Predictor
 from models.raw_stage.learner import RawStageLearner, TunedStageLearner
 from models.raw_stage.network import RawInput, RawNet
 from models.raw_stage.patches import RawPatches
 from models.raw_stage.people import SeenPerson
-from models.recognisers.loading import load_recogniser
+from models.recognisers.loading import _checked, load_recogniser
 from models.recognisers.losses import pose_loss
 
 META = torch.device("meta")
@@ -55,3 +60,27 @@ def test_the_raw_stage_learns_before_a_network(monkeypatch):
     terms = learner.losses([SeenPerson(0, seen(), (), (0, 0), well, part, affine, joints)])
     torch.stack([*terms.values()]).sum().backward()
     assert all(weight.grad.device == META for weight in learner.parameters())
+
+
+def test_a_factorys_network_is_probed_where_it_is(monkeypatch):
+    recogniser = load_recogniser("movenet-lightning").to(META)
+    monkeypatch.setattr(torch.Tensor, "isfinite", lambda maps: torch.ones(1))  # of no numbers nobody can tell
+    assert _checked(recogniser, "there") is recogniser
+
+
+@pytest.mark.parametrize("per_person", [False, True])
+def test_the_predictor_learns(monkeypatch, per_person):
+    """All of a step but the bilateral filter, which has kernels of its own for each device."""
+    monkeypatch.setattr(Pipeline, "_check", lambda *_: None)  # looks at numbers
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    pipeline = Pipeline.model_validate({"steps": ["exposure", "gamma"]})
+    predictor = Predictor(pipeline, torch.Generator().manual_seed(0), "thumbnail", "thumbnail", informed=True)
+    recogniser = load_recogniser("movenet-lightning").to(META)
+    learner = IspLearner(LearnedIsp(predictor, pipeline, per_person), recogniser).to(META).train()
+    for norm in predictor.norms:
+        norm.num_batches_tracked = None  # a count that it reads
+    affines = ((crop_affine((20.0, 10.0, 40.0, 44.0), recogniser.input_size, grow=recogniser.grow),),)
+    joints = torch.zeros(1, 14, 3, device=META)
+    light, exposures = (torch.zeros(3, 64, 96, device=META),), (Exposure(2000.0, 12.0),)
+    learner.losses(LowLightBatch(light, affines, joints, (0, 0, 0), (), exposures))["pose"].backward()
+    assert all(weight.grad.device == META for weight in predictor.parameters())
