@@ -34,6 +34,7 @@ class Method(StrEnum):
     CONFIDENT = "confidence-selected"
     SELECTED = "test-time parameter selection (per person)"
     ORACLE = "oracle: grid search"
+    PERSON_ORACLE = "oracle: grid search, per person"
     REFINED_ORACLE = "oracle: grid search + gradient refinement"
     WELL_LIT = "the well-lit picture"
 
@@ -94,7 +95,7 @@ def gaps(ap: Mapping[Row, float]) -> list[Gap]:
         for what in inputs
         for halves in (False, True)
         for method in (Method.LEARNED, Method.LEARNED_SELECTED)
-        for top in (Method.ORACLE, Method.REFINED_ORACLE, Method.WELL_LIT)
+        for top in (Method.ORACLE, Method.PERSON_ORACLE, Method.REFINED_ORACLE, Method.WELL_LIT)
     )
     return [
         Gap(row, oracle, gap_closed(ap[row], ap[baseline], ap[oracle]))
@@ -253,6 +254,7 @@ def compare(
                     add(Row(method, cross_validated=True), other, answers[Row(method)])
             for search, tried in searched:
                 add(Row(Method.ORACLE, search.what, True), other, tried.detections(tried.best(half)))
+                add(Row(Method.PERSON_ORACLE, search.what, True), other, tried.of_each(tried.best_of_each(half)))
                 if oracle.refinement_steps:
                     add(Row(Method.REFINED_ORACLE, search.what, True), other, oracle.refined(search, tried, half))
     return rows
@@ -280,4 +282,5 @@ def chosen(tried: Trials, fixed: int) -> dict[Method, list[Detection]]:
         Method.CONFIDENT: tried.detections(tried.most_confident()),
         Method.SELECTED: tried.of_each(tried.selected()),
         Method.ORACLE: tried.detections(tried.best()),
+        Method.PERSON_ORACLE: tried.of_each(tried.best_of_each()),
     }

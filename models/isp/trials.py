@@ -53,15 +53,23 @@ class Trials:
 
     def mean_oks(self, joints: Sequence[int] = ALL_JOINTS) -> Float[np.ndarray, " settings"]:
         """Mean OKS over the people of the shot, of these joints alone; 0 if none is labelled."""
-        truth = np.array([p.keypoints for p in self.people])[:, list(joints)]
-        areas = np.array([p.bbox[2] * p.bbox[3] for p in self.people])
-        each = np.stack([oks(truth, k[:, list(joints)], areas, joints) for k in self.keypoints])
+        each = self.oks_of_each(joints)
         known = ~np.isnan(each[0])
         return each[:, known].mean(axis=1) if known.any() else np.zeros(len(each))
+
+    def oks_of_each(self, joints: Sequence[int] = ALL_JOINTS) -> Float[np.ndarray, "settings people"]:
+        """OKS of everybody under each setting, of these joints alone; NaN for whom none is labelled."""
+        truth = np.array([p.keypoints for p in self.people])[:, list(joints)]
+        areas = np.array([p.bbox[2] * p.bbox[3] for p in self.people])
+        return np.stack([oks(truth, k[:, list(joints)], areas, joints) for k in self.keypoints])
 
     def best(self, joints: Sequence[int] = ALL_JOINTS) -> int:
         """The setting with the highest mean OKS of these joints: an oracle's choice."""
         return int(self.mean_oks(joints).argmax())
+
+    def best_of_each(self, joints: Sequence[int] = ALL_JOINTS) -> Int[np.ndarray, " people"]:
+        """For each person the setting with the highest OKS of these joints: an oracle that has one a person."""
+        return np.asarray(np.nan_to_num(self.oks_of_each(joints), nan=-1.0).argmax(axis=0))
 
     def most_confident(self) -> int:
         """The setting with the highest mean of the heatmaps' peaks: the network's own choice, without labels."""

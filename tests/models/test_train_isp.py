@@ -294,6 +294,7 @@ def test_the_oracle_takes_the_nearest_setting_and_confidence_the_highest_peaks()
     assert gains[1] == pytest.approx(np.mean([np.exp(-16 / (8 * area * s**2)) for s in SIGMAS]))
     picks = chosen(tried, fixed=1)
     assert picks[Method.ORACLE] == tried.detections(0)
+    assert picks[Method.PERSON_ORACLE] == tried.detections(0)  # who is alone
     assert picks[Method.FIXED] == tried.detections(1)
     assert picks[Method.CONFIDENT] == tried.detections(2)
     assert picks[Method.SELECTED] == tried.of_each(tried.selected())
@@ -314,6 +315,16 @@ def test_the_selected_setting_is_each_persons_own_and_agrees_with_others():
     assert Trials(torn, (person, person), torch.arange(4)[:, None].float()).selected().tolist() == [0, 3]
     found[..., 2] -= 1  # logits below 0 are no confidence
     assert Trials(found, (person, person), torch.arange(4)[:, None].float()).selected().tolist() == [0, 0]
+
+
+def test_an_oracle_per_person_takes_everybodys_nearest_setting():
+    tried = made_up_trials()
+    joints = np.concatenate([tried.keypoints, tried.keypoints[::-1]], axis=1)  # for the second the last is nearest
+    unlabelled = Person(tuple((x, y, 0) for x, y, _ in tried.people[0].keypoints), tried.people[0].bbox)
+    two = Trials(joints, tried.people * 2, tried.values)
+    assert two.best_of_each().tolist() == [0, 2]
+    assert np.nanmax(two.mean_oks()) < two.oks_of_each().max(axis=0).mean() == pytest.approx(1)
+    assert Trials(joints, (*tried.people, unlabelled), tried.values).best_of_each()[0] == 0
 
 
 def test_the_selected_of_noisy_poses_is_nearer_the_truth_than_the_mean_one():
