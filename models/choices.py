@@ -29,7 +29,7 @@ FLIPS = ("none", "right", "released")
 """Tests with the mirror image: keys of `models.recognisers.inference.FLIPS`."""
 EXTENTS = (0.5, 3.0)
 """Smallest and largest extent of a person's crop over the grown box."""
-RAW_STAGES = ("faithful", "tuned")
+RAW_STAGES = ("faithful", "tuned", "tuned-low-light")
 """Raw stages that come with the package: trained on well-lit pictures, and then by MoveNet Lightning's loss."""
 VARIANTS = (
     "baseline-low", "baseline-well", "baseline-all", "baseline-all-apart", "lupi", "lsbn", "lsbn+lupi-feat",
