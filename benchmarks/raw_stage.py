@@ -7,13 +7,14 @@
 The last 300 photographs of Leeds Sports Pose Extended (by name) and built-in scenes of the test seed, one drawn shot
 each, through `exlpose-small`. PCK@0.2 over true boxes, no flip test. Rows: 8 bits with each channel at a mean of 0.4
 (Lee et al.); the same before 8 bits; from there grey and a Gaussian of 1 px, a bilateral filter, non-local means
-(OpenCV); the raw stages; the well-lit picture. ± is the standard error over photographs or scenes, "of the way" the
-share of the distance from Lee's scaling to the well-lit picture, with its 95 % interval (bootstrap over them).
+(OpenCV); enhancers of the 8-bit picture (LIME, and weights of `models.train_enhancer`); the raw stages; the well-lit
+picture. ± is the standard error over photographs or scenes, "of the way" the share of the distance from Lee's scaling
+to the well-lit picture, with its 95 % interval (bootstrap over them).
 """
 
 import argparse
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from isp_sim.scenes.photos import Photos
 from models.choices import RAW_STAGES, TEST_SEED
 from models.data.normalisation import LOW, WELL, normalise
 from models.data.samples import PairSample, PairSource, RigPairs, scene_of, shots
+from models.enhance.enhancer import Enhancer, load_enhancer
 from models.raw_stage.network import RawNet
 from models.raw_stage.stage import load_stage, restored
 from models.recognisers.inference import detect, detect_in
@@ -69,7 +71,12 @@ def non_local_means(shot: PairSample) -> np.ndarray:
     return cv2.fastNlMeansDenoisingColored(codes, None, 20, 20, 5, 15).astype(np.float32) / 255
 
 
-def rows(stages: dict[str, RawNet]) -> dict[str, Develop]:
+def enhanced(enhancer: Enhancer, shot: PairSample) -> np.ndarray:
+    """The 8-bit picture enhanced, as 8 bits, then each channel at a mean of 0.4."""
+    return normalise(enhancer.enhance(shot.low_light), "mean-0.4")
+
+
+def rows(stages: dict[str, RawNet], enhancers: Sequence[Enhancer]) -> dict[str, Develop]:
     """Every development of a low-light shot, by the name of its row."""
     found: dict[str, Develop] = {
         LEE: lambda shot: normalise(shot.low_light, "mean-0.4"),
@@ -78,6 +85,7 @@ def rows(stages: dict[str, RawNet]) -> dict[str, Develop]:
         "raw, bilateral": bilateral,
         "raw, non-local means": non_local_means,
     }
+    found |= {f"8 bits, {one.name}": partial(enhanced, one) for one in enhancers}
     for name, network in stages.items():
         found[f"raw stage, {name}"] = partial(staged, network)
     return found
@@ -89,11 +97,10 @@ def staged(network: RawNet, shot: PairSample) -> np.ndarray:
 
 
 def look(
-    source: PairSource, recognisers: dict[str, Recogniser], stages: dict[str, RawNet]
+    source: PairSource, recognisers: dict[str, Recogniser], developments: dict[str, Develop]
 ) -> dict[tuple[str, str], Poses]:
     """Poses by row and network, shot by shot: a shot is developed once for all networks."""
     found: dict[tuple[str, str], Poses] = {}
-    developments = rows(stages)
     for shot in shots(source, shown=True):
         if not (people := shot.labelled):
             continue
@@ -143,6 +150,7 @@ def main() -> None:
     """Both test sets."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--raw-stage", nargs="+", default=[*RAW_STAGES], help="of the package, or weights [%(default)s]")
+    asked.add_argument("--enhancer", nargs="+", default=["lime"], help="of the 8-bit picture [%(default)s]")
     asked.add_argument("--photos", type=int, default=HELD_OUT)
     asked.add_argument("--kept", action="store_true", help=f"the {KEPT} photographs before the last {HELD_OUT}")
     asked.add_argument("--scenes", type=int, default=60)
@@ -152,10 +160,11 @@ def main() -> None:
     console, rig = Console(width=170), with_light(load_rig("exlpose-small"), given.light)
     stages = {Path(name).parent.name or name: load_stage(name) for name in given.raw_stage}
     recognisers = {name: load_recogniser(name) for name in given.pose}
-    known = [*rows(stages)]
+    developments = rows(stages, [load_enhancer(name) for name in given.enhancer])
+    known = [*developments]
 
     def measure(title: str, source: PairSource) -> None:
-        found = look(source, recognisers, stages)
+        found = look(source, recognisers, developments)
         for name in recognisers:
             wanted = TUNED_FOR.get(name, "raw stage, tuned")
             judged = wanted if wanted in known else known[-1]
