@@ -67,7 +67,8 @@ class FolderAtOnce:
         sidecar.write_text(filled(self.isp.template, settings))
         paths = {"raw": str(into), "picture": str(out), "sidecar": str(sidecar), "folder": self.place.name}
         words = [filled(word, paths) for word in self.isp.command]
-        subprocess.run([*words, "--out-ext", ".png"], capture_output=True, check=True)
+        files = words.index(str(out)) + 1
+        subprocess.run([*words[:files], "--out-ext", ".png", *words[files:]], capture_output=True, check=True)
 
 
 def darktable() -> FolderAtOnce:

@@ -57,6 +57,7 @@ def tune(isp: str, evaluations: int, given: argparse.Namespace, console: Console
     """One tuning through the command's own function and what an evaluation cost; gives what was asked and found."""
     images, judged, _, _ = SCALES[given.scale]
     out = given.out / given.scale / isp.partition(":")[0]
+    images = given.images or images
     words = ["--isp", isp, "--images", images, "--judged", judged, "--evaluations", evaluations, "--out", out]
     shot = given.out / given.scale / "libraw"
     for option, folder, own in (("--data", given.data, "shots"), ("--held-out", given.held_out, "held-out")):
@@ -117,6 +118,7 @@ if __name__ == "__main__":
     words.add_argument(
         "--isp", nargs="+", choices=("libraw", "pipeline", *PROGRAMS, AT_ONCE), default=["libraw", "pipeline"]
     )
+    words.add_argument("--images", type=int, help="shots of the search [the scale's]")
     words.add_argument("--evaluations", type=int, help="of each search [the scale's]")
     words.add_argument("--pose", default=LEARN_POSE, help="frozen network [%(default)s]")
     words.add_argument("--data", type=Path, help="folder to search on [the rig shoots built-in scenes]")

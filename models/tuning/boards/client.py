@@ -82,6 +82,10 @@ class BoardFile(Model):
     transfer: Transfer | None = None
 
 
+class RefusalError(Exception):
+    """The board's own sentence: asking again would not help."""
+
+
 class _Session:
     """One run of the board's process."""
 
@@ -104,6 +108,7 @@ class _Session:
             banner: lines that are skipped where they are not the answer.
 
         Raises:
+            RefusalError: the board's own sentence.
             OSError: it ended, or does not answer in time.
             ValueError: what came is not an answer to this.
         """
@@ -116,15 +121,13 @@ class _Session:
                 answer = messages.parsed(text)
                 if answer.get("id") != self.number:
                     raise ValueError(f"answered request {str(answer.get('id'))[:20]}, expected {self.number}")
+                if "fault" in answer:
+                    raise RefusalError(str(answer["fault"])[:1000])
                 return answer
             except ValueError:
                 banner -= 1
                 if banner < 0:
                     raise
-
-
-class _RefusalError(Exception):
-    """The board's own sentence: asking again would not help."""
 
 
 class BoardIsp:
@@ -228,7 +231,7 @@ class BoardIsp:
                 if attempt:
                     time.sleep(self.file.pause_s)
                 return ask(self._running())
-            except _RefusalError as fault:
+            except RefusalError as fault:
                 raise ValueError(f"{self.where}: {fault}") from None
             except (ValueError, OSError) as fault:
                 self.close(0)
@@ -253,10 +256,7 @@ class BoardIsp:
         else:
             held = {"file": self._put(session, content, self.file.transfer)}
         request = {"do": do, "raw": said | held, "settings": dict(settings), "frames": 1 + self.file.settle_frames}
-        answer = session.ask(request | more, self.file.answer_s, most_bytes)
-        if "fault" in answer:
-            raise _RefusalError(str(answer["fault"])[:1000])
-        return answer
+        return session.ask(request | more, self.file.answer_s, most_bytes)
 
     def _put(self, session: _Session, content: bytes, transfer: Transfer) -> str:
         name = messages.name_of(content, ".dng" if self.file.raw == "dng" else ".raw")
