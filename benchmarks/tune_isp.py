@@ -1,7 +1,8 @@
-"""CMA-ES over LibRaw against LibRaw's defaults, and over our pipeline against its gradient, on held-out shots.
+"""CMA-ES over an ISP against its defaults, and over our pipeline against its gradient, on held-out shots.
 
     python benchmarks/tune_isp.py [--scale quick|full] [--isp libraw] [--pose NETWORK] [--docs]
     python benchmarks/tune_isp.py --scale photos --data SEARCHED --held-out JUDGED   # folders of isp_sim.generate
+    python benchmarks/tune_isp.py --scale programs --isp rawtherapee dcraw darktable --data … --held-out …
 
 `full` is 300 evaluations of 40 shots over LibRaw and 60 a search over the pipeline, judged on 100 other shots: half an
 hour of processor time. A run that was stopped goes on. PCK@0.2 of the torso; its interval is a paired bootstrap over
@@ -19,7 +20,7 @@ from rich.console import Console
 
 from isp_sim.tables import terminal_table
 from models import tune_isp
-from models.choices import LEARN_POSE
+from models.choices import LEARN_POSE, PROGRAMS
 from models.data.samples import scene_of
 from models.runs.tuning import AS_THE_RIG, DEFAULTS, Tuning, run, searches_of
 from models.scoring.average_precision import Protocol
@@ -35,11 +36,14 @@ from models.tuning.verdict import judge_all, poses_of, verdicts
 SCALES = {
     "quick": (10, 20, 30, 30),
     "photos": (60, 300, 40, 40),
+    "programs": (40, 100, 60, 60),
     "full": (40, 100, 300, 60),
 }
-"""Shots of the search, held-out shots, evaluations over LibRaw, evaluations of each search over the pipeline."""
+"""Shots of the search, held-out shots, evaluations over an external ISP, of each search over the pipeline."""
 Candidates = dict[str, Settings]
 """Settings by the name of what found them."""
+AT_ONCE = "benchmarks.darktable_folder:darktable"
+"""darktable, a folder in one start."""
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 
 
@@ -52,7 +56,8 @@ def processor_seconds() -> float:
 def tune(isp: str, evaluations: int, given: argparse.Namespace, console: Console) -> tuple[Tuning, Candidates]:
     """One tuning through the command's own function and what an evaluation cost; gives what was asked and found."""
     images, judged, _, _ = SCALES[given.scale]
-    out = given.out / given.scale / isp
+    out = given.out / given.scale / isp.partition(":")[0]
+    images = given.images or images
     words = ["--isp", isp, "--images", images, "--judged", judged, "--evaluations", evaluations, "--out", out]
     shot = given.out / given.scale / "libraw"
     for option, folder, own in (("--data", given.data, "shots"), ("--held-out", given.held_out, "held-out")):
@@ -97,20 +102,24 @@ def compare(tuning: Tuning, candidates: Candidates, console: Console) -> None:
 
 
 def main(given: argparse.Namespace, console: Console) -> None:
-    """Both ISPs, one after the other."""
-    _, _, over_libraw, over_pipeline = SCALES[given.scale]
-    for isp, evaluations in (("libraw", over_libraw), ("pipeline", over_pipeline)):
-        if isp in given.isp:
-            tuning, candidates = tune(isp, evaluations, given, console)
-            compare(tuning, candidates, console)
-            if given.docs:
-                shutil.copy(tuning.out / "convergence.png", PICTURES / f"tuning_{isp}.png")
+    """One ISP after the other."""
+    _, _, external, over_pipeline = SCALES[given.scale]
+    for isp in given.isp:
+        evaluations = over_pipeline if isp == "pipeline" else external
+        tuning, candidates = tune(isp, given.evaluations or evaluations, given, console)
+        compare(tuning, candidates, console)
+        if given.docs:
+            shutil.copy(tuning.out / "convergence.png", PICTURES / f"tuning_{isp}.png")
 
 
 if __name__ == "__main__":
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--scale", choices=tuple(SCALES), default="quick")
-    words.add_argument("--isp", nargs="+", choices=("libraw", "pipeline"), default=["libraw", "pipeline"])
+    words.add_argument(
+        "--isp", nargs="+", choices=("libraw", "pipeline", *PROGRAMS, AT_ONCE), default=["libraw", "pipeline"]
+    )
+    words.add_argument("--images", type=int, help="shots of the search [the scale's]")
+    words.add_argument("--evaluations", type=int, help="of each search [the scale's]")
     words.add_argument("--pose", default=LEARN_POSE, help="frozen network [%(default)s]")
     words.add_argument("--data", type=Path, help="folder to search on [the rig shoots built-in scenes]")
     words.add_argument("--held-out", type=Path, help="folder to judge on [the rig shoots built-in scenes]")

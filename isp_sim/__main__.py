@@ -28,6 +28,7 @@ COMMANDS = {
     "train-raw-stage": ("models.train_raw_stage", "the learned raw stage on pairs"),
     "evaluate": ("models.evaluate", "a pose network → AP for each of ExLPose's splits"),
     "tune": ("models.tune_isp", "a tunable ISP, in the loop with a pose network → its best settings"),
+    "isp-serve": ("models.isp_serve", "an ISP as a board that answers lines of JSON"),
     "develop": ("models.learned_isp", "one picture or raw, developed by a learned ISP"),
     "convert": ("models.recognisers.convert", "MoveNet's TensorFlow.js files → weights"),
 }

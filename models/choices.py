@@ -39,6 +39,12 @@ VARIANTS = (
 ENHANCERS = ("gladnet", "sllen", "zero-dce", "zero-dce++", "sci", "sdag")
 """Networks of `models.enhance.networks` that are trained."""
 SLLEN_PARTS = ("attention", "modulation", "fusion", "alternating")
+DEPTHS = ("uint8", "uint16", "float32")
+"""Of a board's picture: `models.tuning.boards.messages.DEPTHS`."""
+BOARD = "board"
+"""Instead of a network's name: the network that the board under test has itself."""
+PROGRAMS = ("darktable", "rawtherapee", "dcraw")
+"""External ISPs whose YAML comes with the package, in models/tuning/programs."""
 SEARCHES = {"cma": "CMA-ES", "gradient": "gradient"}
 """Of `models.tuning.search`, with their names in a report."""
 

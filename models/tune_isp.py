@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from isp_sim import command_line
-from models.choices import FLIPS, LEARN_POSE, SEARCHES, add_trust
+from models.choices import FLIPS, LEARN_POSE, PROGRAMS, SEARCHES, add_trust
 
 
 def parser(prog: str = "python -m models.tune_isp") -> argparse.ArgumentParser:
@@ -23,13 +23,18 @@ def parser(prog: str = "python -m models.tune_isp") -> argparse.ArgumentParser:
         "(docs/tuning.md)",
     )
     parser.add_argument(
-        "--isp", default="libraw", help="libraw, pipeline (ours), a YAML file, module:factory [%(default)s]"
+        "--isp",
+        default="libraw",
+        help=f"libraw, pipeline (ours), {', '.join(PROGRAMS)}, YAML (program, board), module:factory [%(default)s]",
     )
     parser.add_argument(
         "--search", choices=(*SEARCHES, "both"), help="gradient: pipelines only [both for a pipeline, else cma]"
     )
     parser.add_argument("--evaluations", type=int, default=30, help="of each search, over all its shots [%(default)s]")
-    parser.add_argument("--pose", default=LEARN_POSE, help="frozen network, as models.evaluate takes it [%(default)s]")
+    parser.add_argument(
+        "--pose", default=LEARN_POSE, help="frozen network, as models.evaluate takes it; board: its own [%(default)s]"
+    )
+    parser.add_argument("--device", default="auto", help="of the network: cpu, cuda, or auto [%(default)s]")
     parser.add_argument("--data", type=Path, help="folder of isp-sim generate to search on [the rig shoots one]")
     parser.add_argument("--held-out", type=Path, help="folder of isp-sim generate to judge on [the rig shoots one]")
     parser.add_argument("--images", type=int, default=10, help="shots of the search [%(default)s]")
@@ -38,7 +43,7 @@ def parser(prog: str = "python -m models.tune_isp") -> argparse.ArgumentParser:
     parser.add_argument("--flip", choices=FLIPS, default="none", help="test of all scores [%(default)s]")
     parser.add_argument("--seed", type=int, default=0, help="of the search's draws [%(default)s]")
     add_trust(parser)
-    parser.add_argument("--workers", type=int, help="processes; the result does not depend on it [number of cores]")
+    parser.add_argument("--workers", type=int, help="processes; the result does not depend on it [cores; a board: 1]")
     parser.add_argument("--out", type=Path, default=Path("out/tune"), help="folder of the search [%(default)s]")
     parser.add_argument("--resume", action="store_true", help="go on with a search that was stopped")
     return parser

@@ -9,12 +9,14 @@ from pathlib import Path
 from isp_sim.files import write_atomically
 from isp_sim.progress import Progress
 from isp_sim.rigfile import load_rig
-from models.choices import SEARCHES, TEST_SEED
+from models.choices import BOARD, SEARCHES, TEST_SEED
+from models.engine.distributed import pick_device
 from models.recognisers.loading import identity as recogniser_identity
 from models.recognisers.loading import load_recogniser
 from models.scoring.average_precision import Protocol
+from models.tuning.boards.client import BoardIsp
 from models.tuning.judge import AS_SHOT, Judge, Task, judging
-from models.tuning.loading import load_isp
+from models.tuning.loading import isp_file, load_isp
 from models.tuning.loop import best, tune
 from models.tuning.pipeline import PipelineIsp
 from models.tuning.record import Evaluation, Record, open_folder
@@ -40,13 +42,14 @@ class Tuning:
         isp: as `models.tuning.loading.load_isp` takes it.
         search: one of `SEARCHES` or `both`; None: both for a pipeline, else CMA-ES.
         evaluations: of each search, over all its shots.
-        pose: frozen network, as `load_recogniser` takes it.
+        pose: frozen network, as `load_recogniser` takes it, or `BOARD`.
+        device: where it runs: cpu, cuda or auto.
         data, held_out: folders of `isp_sim.generate` to search and to judge on; None: the rig shoots one.
         images, judged: shots of the search, held-out shots.
         rig: that shoots where there is no data.
         flip: of all scores; see `models.recognisers.inference.heatmaps`.
         seed: of the search's draws.
-        workers: processes; None: as many as cores.
+        workers: processes; None: as many as cores, one for a board.
         out: folder of the tuning.
         resume: go on with what the folder holds.
     """
@@ -55,6 +58,7 @@ class Tuning:
     search: str | None
     evaluations: int
     pose: str
+    device: str
     data: Path | None
     held_out: Path | None
     images: int
@@ -105,12 +109,14 @@ def identity(
     tuning: Tuning, isp: BlackBoxIsp, learn: tuple[RawShot, ...], held: tuple[RawShot, ...]
 ) -> dict[str, object]:
     """What makes a search this one: ISP and parameters, network, shots, seed; not how long it goes on."""
-    file = Path(tuning.isp)
-    content = [hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest()] if file.is_file() else []
+    file = isp_file(tuning.isp)
+    content = [hashlib.blake2b(file.read_bytes(), digest_size=8).hexdigest()] if file else []
+    content += [isp.hello.board] if isinstance(isp, BoardIsp) else []
     return {
         "isp": " ".join([tuning.isp, *content]),
         "knobs": {parameter.name: f"{parameter.domain} [{parameter.default}]" for parameter in isp.parameters},
         "network": recogniser_identity(tuning.pose),
+        "device": pick_device(tuning.device).type,
         "flip": tuning.flip,
         "shots": digest(learn),
         "held-out": digest(held),
@@ -126,7 +132,7 @@ def search_all(
     found: dict[str, Settings] = {}
     for kind in searches_of(tuning, isp):
         search: Search = CmaSearch(isp.parameters, tuning.seed) if kind == "cma" else GradientSearch(isp.parameters)
-        task = Task(tuning.isp, tuning.pose, tuning.flip, learn, gradients=kind == "gradient")
+        task = Task(tuning.isp, tuning.pose, tuning.device, tuning.flip, learn, gradients=kind == "gradient")
         record = Record(tuning.out / f"{kind}.jsonl")
         if len(record.lines) > tuning.evaluations:
             raise ValueError(
@@ -149,8 +155,10 @@ def judge_found(
     held: tuple[RawShot, ...], workers: int,
 ) -> tuple[dict[str, Verdict], Path]:  # fmt: skip
     """Held-out shots under the defaults and what each search has found; the report with it."""
-    candidates: dict[str, Settings] = {AS_THE_RIG: AS_SHOT, DEFAULTS: defaults(isp.parameters)} | tuned
-    task = Task(tuning.isp, tuning.pose, tuning.flip, held)
+    candidates: dict[str, Settings] = {DEFAULTS: defaults(isp.parameters)} | tuned
+    if tuning.pose != BOARD:  # which sees what the board develops, no other picture
+        candidates = {AS_THE_RIG: AS_SHOT} | candidates
+    task = Task(tuning.isp, tuning.pose, tuning.device, tuning.flip, held)
     with judging(task, workers) as judges:
         seen = judge_all(candidates, tuning.out / "judged", judges)
     found = verdicts(candidates, seen, held, DEFAULTS, Protocol(flip=tuning.flip, seed=tuning.seed))
@@ -174,6 +182,21 @@ def judge_found(
     return found, write_report(tuning.out, tuning.isp, isp.parameters, evaluations, found, sheet, words)
 
 
+def check_network(tuning: Tuning, isp: BlackBoxIsp) -> None:
+    """Complain of the network before the first shot.
+
+    Raises:
+        ValueError: it cannot be loaded, or the board under test has none.
+    """
+    pick_device(tuning.device)
+    if tuning.pose != BOARD:
+        load_recogniser(tuning.pose)
+    elif not (isinstance(isp, BoardIsp) and isp.has_network):
+        raise ValueError(f"--pose {BOARD}: --isp {tuning.isp} has no network of its own, expected such a board")
+    elif tuning.flip != "none":
+        raise ValueError(f"--flip {tuning.flip}: the board's own network sees its pictures as they are, expected none")
+
+
 def run(tuning: Tuning) -> tuple[dict[str, Verdict], Path]:
     """The whole command: shots, searches, verdict, report.
 
@@ -181,15 +204,15 @@ def run(tuning: Tuning) -> tuple[dict[str, Verdict], Path]:
         ValueError: bad input.
         OSError: the disk, the ISP or a process failed.
     """
-    workers = tuning.workers if tuning.workers is not None else len(os.sched_getaffinity(0))
     for name in ("evaluations", "images", "judged"):
         if getattr(tuning, name) < 1:
             raise ValueError(f"--{name} {getattr(tuning, name)}: expected a whole number from 1")
-    if workers < 1:
-        raise ValueError(f"--workers {workers}: expected a whole number from 1")
+    if tuning.workers is not None and tuning.workers < 1:
+        raise ValueError(f"--workers {tuning.workers}: expected a whole number from 1")
     isp = load_isp(tuning.isp)
+    workers = tuning.workers or (1 if isinstance(isp, BoardIsp) else len(os.sched_getaffinity(0)))
     searches_of(tuning, isp)
-    load_recogniser(tuning.pose)  # complains before the first shot
+    check_network(tuning, isp)
     learn, held = shots_of(tuning, workers)
     open_folder(tuning.out, identity(tuning, isp, learn, held), tuning.resume)
     evaluations, tuned = search_all(tuning, isp, learn, workers)

@@ -17,9 +17,12 @@ from jaxtyping import Float32
 
 from isp_sim.picture_files import read_picture
 from isp_sim.workers import spawned
+from models.choices import BOARD
 from models.data.normalisation import LOW, normalise
+from models.engine.distributed import pick_device
 from models.recognisers.inference import detect_in
 from models.recognisers.loading import load_recogniser
+from models.tuning.boards.client import BoardIsp
 from models.tuning.loading import load_isp
 from models.tuning.pipeline import PipelineIsp
 from models.tuning.shots import RawShot
@@ -35,7 +38,8 @@ class Task:
 
     Attributes:
         isp: name of the ISP under test, as `load_isp` takes it.
-        pose: name of the recogniser, as `load_recogniser` takes it.
+        pose: name of the recogniser, as `load_recogniser` takes it, or `BOARD`: the network of the board under test.
+        device: where the recogniser runs.
         flip: see `models.recognisers.inference.heatmaps`.
         shots: that are judged.
         gradients: whether the pose loss and its gradient are computed too.
@@ -43,6 +47,7 @@ class Task:
 
     isp: str
     pose: str
+    device: str
     flip: str
     shots: tuple[RawShot, ...]
     gradients: bool = False
@@ -69,7 +74,8 @@ class Judge:
         cv2.setNumThreads(1)
         self.task = task
         self.isp = load_isp(task.isp)
-        self.recogniser = load_recogniser(task.pose)
+        if task.pose != BOARD:
+            self.recogniser = load_recogniser(task.pose).to(pick_device(task.device))
 
     def see(self, settings: Settings, number: int) -> Seen:
         """Shot `number` developed with settings, and what the network finds in it.
@@ -78,6 +84,9 @@ class Judge:
             ValueError, OSError: the ISP cannot; one sentence.
         """
         shot = self.task.shots[number]
+        if self.task.pose == BOARD:
+            assert isinstance(self.isp, BoardIsp)
+            return Seen(self.isp.score(shot.raw, settings, shot.box, [person.bbox for person in shot.people]))
         how = self.recogniser.normalisation[LOW]
         codes = (
             read_picture(shot.picture) if settings == AS_SHOT else 255 * self.picture(settings, shot)

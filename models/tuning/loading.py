@@ -1,19 +1,28 @@
 """An ISP under test by name, file or factory."""
 
+from importlib.resources import files
 from pathlib import Path
 
+from models.choices import PROGRAMS
 from models.recognisers.plugins import from_factory
 from models.tuning.external import load_external
 from models.tuning.pipeline import PipelineIsp
 from models.tuning.tunable import BlackBoxIsp
 
 
+def isp_file(name: str) -> Path | None:
+    """The YAML that an ISP under test is read from: one's own, or a program's that comes with the package."""
+    if name in PROGRAMS:
+        return Path(str(files("models.tuning"))) / "programs" / f"{name}.yaml"
+    return Path(name) if name.endswith((".yaml", ".yml")) else None
+
+
 def load_isp(name: str) -> BlackBoxIsp:
     """An ISP under test.
 
     Args:
-        name: `libraw`, `pipeline` (ours, with its usual steps), a YAML file of an external command or of a pipeline's
-            steps, or `package.module:factory` whose call gives a `BlackBoxIsp`.
+        name: `libraw`, `pipeline` (ours, with its usual steps), one of `PROGRAMS`, a YAML file of an external command
+            or of a pipeline's steps, or `package.module:factory` whose call gives a `BlackBoxIsp`.
 
     Raises:
         ValueError: none of these, or its file is faulty.
@@ -24,11 +33,11 @@ def load_isp(name: str) -> BlackBoxIsp:
         return LibRawIsp()
     if name == "pipeline":
         return PipelineIsp()
-    if name.endswith((".yaml", ".yml")):
-        return load_external(Path(name))
+    if file := isp_file(name):
+        return load_external(file)
     if ":" in name:
         return _made(name)
-    raise ValueError(f"--isp {name}: expected libraw, pipeline, a YAML file or module:factory")
+    raise ValueError(f"--isp {name}: expected libraw, pipeline, {', '.join(PROGRAMS)}, a YAML file or module:factory")
 
 
 def _made(name: str) -> BlackBoxIsp:

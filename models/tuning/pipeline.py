@@ -84,7 +84,9 @@ class PipelineIsp:
             left, top, width, height, _ = part
             crops.append(cropped(picture[:, :, top : top + height, left : left + width], part, affine, size))
             joints.append(joints_in_crop(person, affine, size, False))
-        loss = len(crops) * pose_loss(recogniser, torch.cat(crops), torch.from_numpy(np.stack(joints)), recogniser.loss)
+        device = next(recogniser.parameters()).device
+        shown, wanted = torch.cat(crops).to(device), torch.from_numpy(np.stack(joints)).to(device)
+        loss = len(crops) * pose_loss(recogniser, shown, wanted, recogniser.loss)
         (gradient,) = torch.autograd.grad(loss, shares)
         return np.array([loss.item(), *gradient[0].tolist()])
 

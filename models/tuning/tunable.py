@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from jaxtyping import Float32
 
 from isp_sim.isp.params import ParamSpec
+from isp_sim.rig import Finite, Model
 
 Setting = bool | int | float | str
 """A number, a word, or yes and no."""
@@ -91,6 +92,42 @@ class TunableParameter:
         if self.choices:
             return ", ".join(map(str, self.choices))
         return f"{self.spec.low:g} … {self.spec.high:g} {self.spec.unit}".strip()
+
+
+class ParameterEntry(Model):
+    """A tunable parameter as a file or a board says it: `low`, `high` and `default` inside them, or `choices`."""
+
+    default: bool | int | Finite | str
+    low: Finite | None = None
+    high: Finite | None = None
+    scale: Literal["log", "linear"] = "linear"
+    choices: tuple[bool | int | Finite | str, ...] = ()
+    unit: str = ""
+    says: str = ""
+
+    def parameter(self, name: str) -> TunableParameter:
+        """The tunable parameter.
+
+        Raises:
+            ValueError: neither a range nor choices, or the default does not fit.
+        """
+        if self.choices and self.low is None and self.high is None:
+            return TunableParameter.of_choices(name, self.choices, self.default, self.says)
+        if self.choices or self.low is None or self.high is None or isinstance(self.default, str):
+            raise ValueError(f"knobs: {name}: expected low, high and a number as default, or choices and one of them")
+        return TunableParameter(
+            ParamSpec(name, self.low, self.high, float(self.default), self.scale, self.unit, self.says)
+        )
+
+    @staticmethod
+    def of(parameter: TunableParameter) -> "ParameterEntry":
+        """A parameter as a board says it."""
+        spec = parameter.spec
+        if parameter.choices:
+            return ParameterEntry(default=parameter.default, choices=parameter.choices, says=spec.says)
+        return ParameterEntry(
+            default=parameter.default, low=spec.low, high=spec.high, scale=spec.scale, unit=spec.unit, says=spec.says
+        )
 
 
 @runtime_checkable
