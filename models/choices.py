@@ -39,6 +39,8 @@ VARIANTS = (
 ENHANCERS = ("gladnet", "sllen", "zero-dce", "zero-dce++", "sci", "sdag")
 """Networks of `models.enhance.networks` that are trained."""
 SLLEN_PARTS = ("attention", "modulation", "fusion", "alternating")
+GOALS = ("recognition", "snr_db", "mtf50", "texture", "delta_e", "dynamic_range_ev")
+"""Of a search over several: `models.tuning.goals.GOALS`; all but the last where none is named."""
 SEARCHES = {"cma": "CMA-ES", "gradient": "gradient"}
 """Of `models.tuning.search`, with their names in a report."""
 

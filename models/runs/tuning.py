@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,7 @@ class Tuning:
     Attributes:
         isp: as `models.tuning.loading.load_isp` takes it.
         search: one of `SEARCHES` or `both`; None: both for a pipeline, else CMA-ES.
+        goals: some of `models.tuning.goals.GOALS`, searched for at once; none of them: the usual ones; None: no.
         evaluations: of each search, over all its shots.
         pose: frozen network, as `load_recogniser` takes it.
         data, held_out: folders of `isp_sim.generate` to search and to judge on; None: the rig shoots one.
@@ -53,6 +55,7 @@ class Tuning:
 
     isp: str
     search: str | None
+    goals: Sequence[str] | None = None
     evaluations: int
     pose: str
     data: Path | None
@@ -181,12 +184,7 @@ def run(tuning: Tuning) -> tuple[dict[str, Verdict], Path]:
         ValueError: bad input.
         OSError: the disk, the ISP or a process failed.
     """
-    workers = tuning.workers if tuning.workers is not None else len(os.sched_getaffinity(0))
-    for name in ("evaluations", "images", "judged"):
-        if getattr(tuning, name) < 1:
-            raise ValueError(f"--{name} {getattr(tuning, name)}: expected a whole number from 1")
-    if workers < 1:
-        raise ValueError(f"--workers {workers}: expected a whole number from 1")
+    workers = checked_workers(tuning)
     isp = load_isp(tuning.isp)
     searches_of(tuning, isp)
     load_recogniser(tuning.pose)  # complains before the first shot
@@ -194,3 +192,14 @@ def run(tuning: Tuning) -> tuple[dict[str, Verdict], Path]:
     open_folder(tuning.out, identity(tuning, isp, learn, held), tuning.resume)
     evaluations, tuned = search_all(tuning, isp, learn, workers)
     return judge_found(tuning, isp, evaluations, tuned, held, workers)
+
+
+def checked_workers(tuning: Tuning) -> int:
+    """How many processes; raises ValueError for counts below 1."""
+    workers = tuning.workers if tuning.workers is not None else len(os.sched_getaffinity(0))
+    for name in ("evaluations", "images", "judged"):
+        if getattr(tuning, name) < 1:
+            raise ValueError(f"--{name} {getattr(tuning, name)}: expected a whole number from 1")
+    if workers < 1:
+        raise ValueError(f"--workers {workers}: expected a whole number from 1")
+    return workers

@@ -16,10 +16,13 @@ import torch
 from jaxtyping import Float32
 
 from isp_sim.picture_files import read_picture
+from isp_sim.quality.chart import Quality
+from isp_sim.scenes import JOINTS
 from isp_sim.workers import spawned
 from models.data.normalisation import LOW, normalise
 from models.recognisers.inference import detect_in
 from models.recognisers.loading import load_recogniser
+from models.tuning.charts import ChartShots
 from models.tuning.loading import load_isp
 from models.tuning.pipeline import PipelineIsp
 from models.tuning.shots import RawShot
@@ -39,6 +42,7 @@ class Task:
         flip: see `models.recognisers.inference.heatmaps`.
         shots: that are judged.
         gradients: whether the pose loss and its gradient are computed too.
+        chart: developed and measured too, as if it were one more shot behind the others.
     """
 
     isp: str
@@ -46,19 +50,27 @@ class Task:
     flip: str
     shots: tuple[RawShot, ...]
     gradients: bool = False
+    chart: ChartShots | None = None
+
+    @property
+    def numbers(self) -> range:
+        """Of the shots, and of the chart."""
+        return range(len(self.shots) + (self.chart is not None))
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the network saw in one shot.
+    """What the network saw in one shot, or what a chart showed.
 
     Attributes:
         joints: `(people, joints, 3)`: x, y in the cropped picture's pixels, peak of the heatmap.
         gradient: pose loss summed over the people, then its derivative by each parameter's share; if computed.
+        quality: of the chart; None for a shot.
     """
 
     joints: Float32[np.ndarray, "people joints 3"]
     gradient: tuple[float, ...] = ()
+    quality: Quality | None = None
 
 
 class Judge:
@@ -77,6 +89,9 @@ class Judge:
         Raises:
             ValueError, OSError: the ISP cannot; one sentence.
         """
+        if self.task.chart and number == len(self.task.shots):
+            quality = self.task.chart.quality(self.isp.develop, settings, self.task.isp)
+            return Seen(np.zeros((0, len(JOINTS), 3), np.float32), quality=quality)
         shot = self.task.shots[number]
         how = self.recogniser.normalisation[LOW]
         codes = (
@@ -110,7 +125,7 @@ def judging(task: Task, workers: int) -> Iterator[Judging]:
     Raises:
         OSError: a process was killed.
     """
-    shots = range(len(task.shots))
+    shots = task.numbers
     if workers == 1:
         judge = Judge(task)
         yield lambda candidates: ([judge.see(settings, n) for n in shots] for settings in candidates)
