@@ -86,7 +86,7 @@ def compare(tuning: Tuning, candidates: Candidates, console: Console) -> None:
     if tuning.isp == "libraw":
         brightened = defaults(load_isp("libraw").parameters) | {"auto_bright": True}
         candidates = candidates | {"defaults, automatic brightness": brightened}
-    with judging(Task(tuning.isp, tuning.pose, tuning.flip, held), tuning.workers or 1) as judges:
+    with judging(Task(tuning.isp, tuning.pose, tuning.device, tuning.flip, held), tuning.workers or 1) as judges:
         seen = judge_all(candidates, tuning.out / "judged", judges)
     found = verdicts(candidates, seen, held, DEFAULTS, Protocol(flip=tuning.flip))
     poses = {name: poses_of(one, held) for name, one in seen.items()}

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from matplotlib.figure import Figure
@@ -17,34 +16,15 @@ from calibration.output import figure, write_result
 from calibration.plots import new_figure
 from calibration.sensor_yaml import sensor_yaml
 from isp_sim import html_report
+from isp_sim.quality.colorchecker import Chart, find_chart
+from isp_sim.quality.colour import delta_e_2000
 from isp_sim.rig import Sensor
 from isp_sim.rigfile import load_rig, load_sensor
 from isp_sim.scenes.charts import patch_colours
 from isp_sim.transfer import srgb_encode
 
-INNER = 0.5
-"""Share of a patch's width that is looked at, in its middle."""
-SAMPLES = 24
-DETECTOR_WIDTH = 1440
-"""The detector scales pictures to this width; its corners are in them."""
-SATURATED = 0.98
 LEAST_LIKE = (10.0, 25.0)
 """Mean and largest ΔE2000 of left-out patches below which a chart is taken for a ColorChecker; cameras reach 1 to 5."""
-
-
-@dataclass(frozen=True)
-class Chart:
-    """What a camera saw of the 24 patches, `(24, 3)`, in their order.
-
-    Attributes:
-        rgb: means of the patches' middles.
-        corners: of the chart in `picture`, `(4, 2)`, x before y, the dark skin's first.
-        picture: linear, wider than high.
-    """
-
-    rgb: Array
-    corners: Array
-    picture: Array
 
 
 @dataclass(frozen=True)
@@ -69,53 +49,6 @@ class Colours:
     to_rec709: Array
 
 
-def find_chart(rgb: Array) -> Chart:
-    """A ColorChecker Classic in a linear picture, in any orientation.
-
-    Raises:
-        ValueError: none is found, or a patch is saturated.
-    """
-    from colour_checker_detection import detect_colour_checkers_segmentation  # takes 2 s
-
-    if rgb.shape[0] > rgb.shape[1]:  # the detector would turn it, and give corners in the turned one
-        rgb = np.ascontiguousarray(np.rot90(rgb))
-    white = np.percentile(rgb.reshape(-1, 3), 99, axis=0)
-    shown = np.clip(rgb / np.maximum(white, 1e-9), 0, 1) ** (1 / 2.2)
-    found = detect_colour_checkers_segmentation(shown.astype(np.float32), additional_data=True)
-    if not found:
-        raise ValueError(
-            "no ColorChecker is found: it should fill a third of the picture or more, evenly lit and sharp"
-        )
-    corners = np.asarray(found[0].quadrilateral, np.float64) * rgb.shape[1] / DETECTOR_WIDTH
-    charts = [Chart(_patches(rgb, turned), turned, rgb) for turned in (np.roll(corners, n, axis=0) for n in range(4))]
-    best = max(charts, key=lambda chart: _likeness(chart.rgb))
-    if best.rgb.max() >= SATURATED:
-        raise ValueError("the ColorChecker's brightest patch is saturated: expose less")
-    return best
-
-
-def _likeness(rgb: Array) -> float:
-    """How well the patches' logarithms go with the reference's, to find the chart's orientation."""
-    true = np.log(np.maximum([value for _, value in patch_colours("D65")], 1e-3))
-    seen = np.log(np.maximum(rgb, 1e-5))
-    return float(np.mean([np.corrcoef(seen[:, band], true[:, band])[0, 1] for band in range(3)]))
-
-
-def _patches(rgb: Array, corners: Array) -> Array:
-    """Means of the 24 patches' middles, between the chart's corners taken clockwise from the dark skin's."""
-    unit = np.array([[0, 0], [6, 0], [6, 4], [0, 4]], np.float32)
-    place = cv2.getPerspectiveTransform(unit, corners.astype(np.float32))
-    grid = ((np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5) * INNER
-    means = []
-    for patch in range(24):
-        row, column = divmod(patch, 6)
-        x, y = np.meshgrid(column + 0.5 + grid, row + 0.5 + grid)
-        points = cv2.perspectiveTransform(np.stack([x, y], axis=-1).astype(np.float32), place)
-        seen = cv2.remap(rgb.astype(np.float32), points[..., 0], points[..., 1], cv2.INTER_NEAREST)
-        means.append(seen.reshape(-1, 3).mean(axis=0))
-    return np.array(means, np.float64)
-
-
 def fit_colours(chart: Chart, illuminant: str, efficiency: tuple[float, float, float]) -> Colours:
     """Linear Rec. 709 → camera by least squares over the patches (Cheung et al. 2004, 3 terms), each left out in turn.
 
@@ -137,7 +70,7 @@ def fit_colours(chart: Chart, illuminant: str, efficiency: tuple[float, float, f
         foretold = np.stack([np.linalg.solve(m, camera[n] / at[n]) for n, (m, at) in enumerate(rounds)])
     except np.linalg.LinAlgError:
         raise ValueError("the ColorChecker's patches do not differ in colour: is the picture grey, or black?") from None
-    delta_e = _delta_e(foretold, true)
+    delta_e = delta_e_2000(foretold, true)
     if not (delta_e.mean() < LEAST_LIKE[0] and delta_e.max() < LEAST_LIKE[1]):
         raise ValueError(
             f"no ColorChecker Classic fits: ΔE2000 of patches left out has a mean of {delta_e.mean():.1f} and a "
@@ -181,15 +114,6 @@ def _fitted(true: Array, camera: Array, use: NDArray[np.int64]) -> tuple[Array, 
         shape = np.linalg.lstsq(terms[use] * weight[:, None], np.log(ratio[use]) * weight, rcond=None)[0]
         light = np.exp(terms[:, 1:] @ shape[1:])
     return np.asarray(matrix, np.float64), np.asarray(light, np.float64)
-
-
-def _delta_e(seen: Array, true: Array) -> Array:
-    """CIE ΔE2000 between linear Rec. 709 colours under D65."""
-    import colour
-
-    white = colour.CCS_ILLUMINANTS["CIE 1931 2 Degree Standard Observer"]["D65"]
-    xyz = [colour.RGB_to_XYZ(np.maximum(rgb, 0), "ITU-R BT.709", apply_cctf_decoding=False) for rgb in (seen, true)]
-    return np.asarray(colour.delta_E(*(colour.XYZ_to_Lab(one, white) for one in xyz), method="CIE 2000"), np.float64)
 
 
 def colour_file(found: Colours, sensor: Sensor, name: str, source: str, illuminant: str) -> str:

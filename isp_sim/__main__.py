@@ -27,6 +27,7 @@ COMMANDS = {
     "train-enhancer": ("models.train_enhancer", "an enhancer on pairs"),
     "train-raw-stage": ("models.train_raw_stage", "the learned raw stage on pairs"),
     "evaluate": ("models.evaluate", "a pose network → AP for each of ExLPose's splits"),
+    "quality": ("models.measure_quality", "an ISP before a chart, or pictures of one → SNR, MTF50, ΔE2000, texture"),
     "tune": ("models.tune_isp", "a tunable ISP, in the loop with a pose network → its best settings"),
     "isp-serve": ("models.isp_serve", "an ISP as a board that answers lines of JSON"),
     "develop": ("models.learned_isp", "one picture or raw, developed by a learned ISP"),

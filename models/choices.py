@@ -45,6 +45,8 @@ BOARD = "board"
 """Instead of a network's name: the network that the board under test has itself."""
 PROGRAMS = ("darktable", "rawtherapee", "dcraw")
 """External ISPs whose YAML comes with the package, in models/tuning/programs."""
+GOALS = ("recognition", "snr_db", "mtf50", "texture", "delta_e", "dynamic_range_ev")
+"""Of a search over several: `models.tuning.goals.GOALS`; all but the last where none is named."""
 SEARCHES = {"cma": "CMA-ES", "gradient": "gradient"}
 """Of `models.tuning.search`, with their names in a report."""
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from isp_sim import command_line
-from models.choices import FLIPS, LEARN_POSE, PROGRAMS, SEARCHES, add_trust
+from models.choices import FLIPS, GOALS, LEARN_POSE, PROGRAMS, SEARCHES, add_trust
 
 
 def parser(prog: str = "python -m models.tune_isp") -> argparse.ArgumentParser:
@@ -30,6 +30,8 @@ def parser(prog: str = "python -m models.tune_isp") -> argparse.ArgumentParser:
     parser.add_argument(
         "--search", choices=(*SEARCHES, "both"), help="gradient: pipelines only [both for a pipeline, else cma]"
     )
+    parser.add_argument("--goals", nargs="*", choices=GOALS, help="instead search for these at once, on the shots and "
+                        "on a chart developed alike [none; where none is named: all but dynamic range]")  # fmt: skip
     parser.add_argument("--evaluations", type=int, default=30, help="of each search, over all its shots [%(default)s]")
     parser.add_argument(
         "--pose", default=LEARN_POSE, help="frozen network, as models.evaluate takes it; board: its own [%(default)s]"
@@ -54,14 +56,22 @@ def work(args: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
+    from models.runs.goal_tuning import run_goals
     from models.runs.tuning import TUNED, Tuning, run
+    from models.tuning import pareto_report
     from models.tuning.report import HEADINGS, cells
 
-    found, report = run(Tuning(**vars(args)))
+    tuning = Tuning(**vars(args))
+    if tuning.goals is None:
+        found, report = run(tuning)
+        headings, lines = HEADINGS, cells(found)
+    else:
+        points, report = run_goals(tuning)
+        headings, lines = pareto_report.HEADINGS, pareto_report.cells(points)
     table = Table(title=f"{args.isp}, tuned for the network")
-    for heading in HEADINGS:
-        table.add_column(heading, justify="left" if heading == HEADINGS[0] else "right")
-    for line in cells(found):
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == headings[0] else "right")
+    for line in lines:
         table.add_row(*line)
     console = Console()
     console.print(table)

@@ -95,20 +95,25 @@ def colorchecker(height: int, width: int, illuminant: str) -> Scene:
 
 
 def slanted_edge(height: int, width: int, illuminant: str) -> Scene:
-    """A straight edge through the middle, dark left, bright right, 5° off the columns, its top to the right.
+    """A straight edge through the middle, dark left, bright right, 5° off the columns, its top to the right."""
+    labels: dict[str, object] = {"angle_deg": EDGE_DEG, "levels": list(EDGE_LEVELS)}
+    return _grey("slanted_edge", edge_levels(height, width), illuminant, labels)
+
+
+def edge_levels(height: int, width: int, angle_deg: float = EDGE_DEG) -> NDArray[np.floating]:
+    """Reflectances of a slanted edge through the middle.
 
     Exact: a pixel's value is the mean over its area, the unit square's share beyond the edge at distance `d`,
     `[P(d + p) − P(d + q) − P(d − q) + P(d − p)]/(c·s)` with `P(u) = max(u, 0)²/2`, `c`, `s` cosine and sine
     of the angle, `p = (c + s)/2`, `q = (c − s)/2`.
     """
     y, x = _centred(height, width)
-    c, s = np.cos(np.radians(EDGE_DEG)), np.sin(np.radians(EDGE_DEG))
+    c, s = np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))
     distance = x * c + y * s
     p, q = (c + s) / 2, (c - s) / 2
     first, second, third, fourth = (np.maximum(distance + shift, 0) ** 2 / 2 for shift in (p, q, -q, -p))
     share = np.clip((first - second - third + fourth) / (c * s), 0, 1)
-    labels: dict[str, object] = {"angle_deg": EDGE_DEG, "levels": list(EDGE_LEVELS)}
-    return _grey("slanted_edge", EDGE_LEVELS[0] + (EDGE_LEVELS[1] - EDGE_LEVELS[0]) * share, illuminant, labels)
+    return np.asarray(EDGE_LEVELS[0] + (EDGE_LEVELS[1] - EDGE_LEVELS[0]) * share)
 
 
 def siemens_star(height: int, width: int, illuminant: str) -> Scene:

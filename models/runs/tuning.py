@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,7 @@ class Tuning:
     Attributes:
         isp: as `models.tuning.loading.load_isp` takes it.
         search: one of `SEARCHES` or `both`; None: both for a pipeline, else CMA-ES.
+        goals: some of `models.tuning.goals.GOALS`, searched for at once; none of them: the usual ones; None: no.
         evaluations: of each search, over all its shots.
         pose: frozen network, as `load_recogniser` takes it, or `BOARD`.
         device: where it runs: cpu, cuda or auto.
@@ -56,6 +58,7 @@ class Tuning:
 
     isp: str
     search: str | None
+    goals: Sequence[str] | None = None
     evaluations: int
     pose: str
     device: str
@@ -204,16 +207,21 @@ def run(tuning: Tuning) -> tuple[dict[str, Verdict], Path]:
         ValueError: bad input.
         OSError: the disk, the ISP or a process failed.
     """
-    for name in ("evaluations", "images", "judged"):
-        if getattr(tuning, name) < 1:
-            raise ValueError(f"--{name} {getattr(tuning, name)}: expected a whole number from 1")
-    if tuning.workers is not None and tuning.workers < 1:
-        raise ValueError(f"--workers {tuning.workers}: expected a whole number from 1")
     isp = load_isp(tuning.isp)
-    workers = tuning.workers or (1 if isinstance(isp, BoardIsp) else len(os.sched_getaffinity(0)))
+    workers = checked_workers(tuning, isp)
     searches_of(tuning, isp)
     check_network(tuning, isp)
     learn, held = shots_of(tuning, workers)
     open_folder(tuning.out, identity(tuning, isp, learn, held), tuning.resume)
     evaluations, tuned = search_all(tuning, isp, learn, workers)
     return judge_found(tuning, isp, evaluations, tuned, held, workers)
+
+
+def checked_workers(tuning: Tuning, isp: BlackBoxIsp) -> int:
+    """How many processes; a board is one. Raises ValueError for counts below 1."""
+    for name in ("evaluations", "images", "judged"):
+        if getattr(tuning, name) < 1:
+            raise ValueError(f"--{name} {getattr(tuning, name)}: expected a whole number from 1")
+    if tuning.workers is not None and tuning.workers < 1:
+        raise ValueError(f"--workers {tuning.workers}: expected a whole number from 1")
+    return tuning.workers or (1 if isinstance(isp, BoardIsp) else len(os.sched_getaffinity(0)))

@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Float32
 
 from isp_sim.picture_files import read_picture
+from isp_sim.quality.chart import Quality
+from isp_sim.scenes import JOINTS
 from isp_sim.workers import spawned
 from models.choices import BOARD
 from models.data.normalisation import LOW, normalise
@@ -23,6 +25,7 @@ from models.engine.distributed import pick_device
 from models.recognisers.inference import detect_in
 from models.recognisers.loading import load_recogniser
 from models.tuning.boards.client import BoardIsp
+from models.tuning.charts import ChartShots
 from models.tuning.loading import load_isp
 from models.tuning.pipeline import PipelineIsp
 from models.tuning.shots import RawShot
@@ -43,6 +46,7 @@ class Task:
         flip: see `models.recognisers.inference.heatmaps`.
         shots: that are judged.
         gradients: whether the pose loss and its gradient are computed too.
+        chart: developed and measured too, as if it were one more shot behind the others.
     """
 
     isp: str
@@ -51,19 +55,27 @@ class Task:
     flip: str
     shots: tuple[RawShot, ...]
     gradients: bool = False
+    chart: ChartShots | None = None
+
+    @property
+    def numbers(self) -> range:
+        """Of the shots, and of the chart."""
+        return range(len(self.shots) + (self.chart is not None))
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the network saw in one shot.
+    """What the network saw in one shot, or what a chart showed.
 
     Attributes:
         joints: `(people, joints, 3)`: x, y in the cropped picture's pixels, peak of the heatmap.
         gradient: pose loss summed over the people, then its derivative by each parameter's share; if computed.
+        quality: of the chart; None for a shot.
     """
 
     joints: Float32[np.ndarray, "people joints 3"]
     gradient: tuple[float, ...] = ()
+    quality: Quality | None = None
 
 
 class Judge:
@@ -83,6 +95,9 @@ class Judge:
         Raises:
             ValueError, OSError: the ISP cannot; one sentence.
         """
+        if self.task.chart and number == len(self.task.shots):
+            quality = self.task.chart.quality(self.isp.develop, settings, self.task.isp)
+            return Seen(np.zeros((0, len(JOINTS), 3), np.float32), quality=quality)
         shot = self.task.shots[number]
         if self.task.pose == BOARD:
             assert isinstance(self.isp, BoardIsp)
@@ -119,7 +134,7 @@ def judging(task: Task, workers: int) -> Iterator[Judging]:
     Raises:
         OSError: a process was killed.
     """
-    shots = range(len(task.shots))
+    shots = task.numbers
     if workers == 1:
         judge = Judge(task)
         yield lambda candidates: ([judge.see(settings, n) for n in shots] for settings in candidates)

@@ -5,15 +5,16 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from models.scoring.average_precision import oks
+from models.tuning.goals import measured
 from models.tuning.judge import Judging, Seen
 from models.tuning.record import Evaluation, Record
-from models.tuning.search import Search
+from models.tuning.search import Proposer
 from models.tuning.shots import RawShot
 from models.tuning.tunable import Settings
 
 
 def tune(
-    search: Search, record: Record, judging: Judging, shots: Sequence[RawShot], evaluations: int,
+    search: Proposer, record: Record, judging: Judging, shots: Sequence[RawShot], evaluations: int,
     reach: Callable[[int], None] = lambda _: None,
 ) -> list[Evaluation]:  # fmt: skip
     """Search until there are so many evaluations.
@@ -84,7 +85,9 @@ def each_oks(seen: Seen, shot: RawShot) -> np.ndarray:
 
 
 def evaluation(settings: Settings, seen: Sequence[Seen], shots: Sequence[RawShot]) -> Evaluation:
-    """One line of the record: figures to nine digits, so that a log gives them back."""
+    """One line of the record: figures to nine digits, which a log gives back; a chart stands behind the shots."""
+    seen, charts = seen[: len(shots)], seen[len(shots) :]
+    quality = measured(charts[0].quality) if charts and charts[0].quality else {}
     people = [each_oks(one, shot) for one, shot in zip(seen, shots, strict=True)]
     mean = float(np.concatenate(people).mean())
     gradients = np.array([one.gradient for one in seen]).sum(axis=0) / sum(map(len, people))
@@ -95,6 +98,7 @@ def evaluation(settings: Settings, seen: Sequence[Seen], shots: Sequence[RawShot
         tuple(round(float(one.mean()), 9) for one in people),
         loss,
         tuple(float(f"{one:.9g}") for one in gradient),
+        {name: float(f"{value:.9g}") for name, value in quality.items()},
     )
 
 

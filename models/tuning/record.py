@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -25,6 +25,7 @@ class Evaluation:
         shots: mean over the people of each shot.
         loss: mean pose loss over all people; where the search needs it.
         gradient: of that loss, by each parameter's share of its range.
+        quality: figures of the chart developed alike, by name; where the search has more goals than recognition.
     """
 
     settings: Settings
@@ -32,6 +33,7 @@ class Evaluation:
     shots: tuple[Finite, ...]
     loss: Finite | None = None
     gradient: tuple[Finite, ...] = ()
+    quality: dict[str, Finite] = field(default_factory=dict)
 
 
 _LINE = TypeAdapter(Evaluation)

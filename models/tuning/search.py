@@ -21,7 +21,7 @@ EDGE = 0.02
 """How near to an end of its range a search may start, as a share."""
 
 
-class Search(Protocol):
+class Proposer(Protocol):
     """Proposes settings to be tried, and takes how they did."""
 
     def ask(self) -> list[Settings]:
@@ -31,6 +31,10 @@ class Search(Protocol):
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         """How all that were proposed did, in their order."""
         ...
+
+
+class Search(Proposer, Protocol):
+    """A search for one goal."""
 
     def centre(self) -> Settings:
         """Where the search stands: what it would try next without drawing anything.
