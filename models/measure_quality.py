@@ -16,8 +16,8 @@ def parser(prog: str = "python -m models.measure_quality") -> argparse.ArgumentP
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Image quality: signal-to-noise ratio and dynamic range of greys (ISO 15739), MTF50 of slanted "
-        "edges (ISO 12233), ΔE2000 of a ColorChecker, texture of dead leaves, flare. Without pictures the rig's low-light arm "
-        "shoots a chart with all of them, and an ISP develops it.",
+        "edges (ISO 12233), ΔE2000 of a ColorChecker, texture of dead leaves, flare. Without pictures the rig's "
+        "low-light arm shoots a chart with all of them, and an ISP develops it.",
         epilog="example: %(prog)s my_chart.png   # a ColorChecker in it is found",
     )
     parser.add_argument("pictures", nargs="*", type=Path, help="of a still chart, developed alike [the rig shoots one]")

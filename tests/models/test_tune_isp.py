@@ -455,7 +455,10 @@ def test_a_killed_command_resumes_to_the_same_files_with_any_number_of_processes
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (["--isp", "nothing"], "--isp nothing: expected libraw, pipeline, a YAML file or module:factory"),
+        (
+            ["--isp", "nothing"],
+            "--isp nothing: expected libraw, pipeline, darktable, rawtherapee, dcraw, a YAML file or module:factory",
+        ),
         (["--isp", "gone.yaml"], "gone.yaml: no such file"),
         (
             ["--isp", "tests.models.test_tune_isp:brightest"],
