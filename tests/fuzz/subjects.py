@@ -103,6 +103,7 @@ def _recipes() -> Files:
     return {f"{name}.yaml": lambda path, kind=kind: load_yaml(kind, path) for name, kind in kinds} | {
         "pipeline.yaml": lambda path: load_pipeline(path).specs,
         "external.yaml": load_external,
+        "board.yaml": load_external,
         "network.yaml": lambda path: load_yaml(RecogniserFile, path),
     }
 

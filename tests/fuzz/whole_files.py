@@ -98,15 +98,19 @@ def _recipes(folder: Path) -> None:
     for name in KNOWN_RECIPES:
         shutil.copy(RECIPES / f"{name}.yaml", folder)
     external = {
-        "command": ["develop", "{raw}", "{picture}", "-g", "{gain}", "-n", "{noise}"],
+        "command": ["develop", "{raw}", "{picture}", "-g", "{gain}", "-s", "{sidecar}"],
         "picture": ".tiff",
+        "template": "noise = {noise:d}\n",
         "knobs": {
             "gain": {"low": 0.25, "high": 64, "default": 1, "scale": "log"},
             "noise": {"choices": [0, 100, 200], "default": 0, "says": "threshold"},
         },
     }
     network = {"height": 256, "width": 192, "stride": 4, "joints": ["nose", "left_eye", "head"], "extent": 1.25}
-    documents = {"pipeline": Pipeline().model_dump(mode="json"), "external": external, "network": network}
+    board = {"board": ["serve"], "raw": "raw12", "settle_frames": 2, "transfer": {
+        "put": ["cp", "{here}", "{there}"], "get": ["cp", "{there}", "{here}"], "folder": "/tmp/isp"}}  # fmt: skip
+    pipeline = Pipeline().model_dump(mode="json")
+    documents = {"pipeline": pipeline, "external": external, "board": board, "network": network}
     for name, document in documents.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
 

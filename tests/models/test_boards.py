@@ -311,6 +311,11 @@ def test_files_are_put_and_fetched_by_commands_and_only_from_their_folder(raw, t
         (b'{"id": 1, "do": "develop"}\n', "not a Develop: raw: Field required"),
         (b'{"id": 1, "do": "develop", "raw": {"format": "dng", "data": "!"}, "settings": {}}\n', "settings: "),
         (b'{"id": 1, "do": "score", "raw": {}, "settings": {}}\n', "this board has no network of its own"),
+        (b'{"id": NaN, "do": "dance"}\n', "do: is 'dance'"),
+        (
+            b'{"do": "develop", "raw": {"format": "dng", "data": ""}, "settings": {"gain": "2", "red": true}}\n',
+            "settings: gain: is '2', expected a number",
+        ),
         (b"\xff\n", "not UTF-8"),
         (b'{"id": ' + b"[" * 100_000 + b"\n", "not JSON that can be read"),
     ],

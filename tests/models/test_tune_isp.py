@@ -455,10 +455,7 @@ def test_a_killed_command_resumes_to_the_same_files_with_any_number_of_processes
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        (
-            ["--isp", "nothing"],
-            "--isp nothing: expected libraw, pipeline, darktable, rawtherapee, dcraw, a YAML file or module:factory",
-        ),
+        (["--isp", "nothing"], "--isp nothing: expected libraw, pipeline, darktable, rawtherapee, dcraw, a YAML"),
         (["--isp", "gone.yaml"], "gone.yaml: no such file"),
         (
             ["--isp", "tests.models.test_tune_isp:brightest"],
@@ -466,6 +463,7 @@ def test_a_killed_command_resumes_to_the_same_files_with_any_number_of_processes
         ),
         (["--search", "gradient"], "--isp libraw has no gradient, expected cma"),
         (["--evaluations", "0"], "--evaluations 0: expected a whole number from 1"),
+        (["--device", "tpu"], "--device tpu: expected auto, cpu or cuda"),
         (["--pose", "gone.safetensors"], "gone.safetensors"),
         (["--data", "nowhere"], "nowhere: has no manifest.jsonl"),
     ],

@@ -47,7 +47,7 @@ class Board:
         number = None
         try:
             request = messages.parsed(text)
-            number = request.get("id")
+            number = said if isinstance(said := request.get("id"), int | str) else None
             does = {"hello": self._hello, "develop": self._develop, "score": self._score}
             if (do := str(request.get("do"))) not in does:
                 raise ValueError(f"do: is {do[:40]!r}; expected {', '.join(does)}")
@@ -107,9 +107,12 @@ class Board:
                 f"settings: {name}: {'missing' if name in known else 'unknown'}; expected {', '.join(known)}"
             )
         for name, parameter in known.items():
+            value = asked.settings[name]
+            if not parameter.choices and isinstance(value, bool | str):
+                raise ValueError(f"settings: {name}: is {value!r}, expected a number")
             try:
-                parameter.share(asked.settings[name])
-            except (ValueError, TypeError) as fault:
+                parameter.share(value)
+            except ValueError as fault:
                 raise ValueError(f"settings: {name}: {fault}") from None
         return asked.settings
 
