@@ -16,8 +16,8 @@ def parser(prog: str = "python -m models.measure_quality") -> argparse.ArgumentP
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Image quality: signal-to-noise ratio and dynamic range of greys (ISO 15739), MTF50 of slanted "
-        "edges (ISO 12233), ΔE2000 of a ColorChecker, texture of dead leaves, flare. Without pictures the rig's low-light arm "
-        "shoots a chart with all of them, and an ISP develops it.",
+        "edges (ISO 12233), ΔE2000 of a ColorChecker, texture of dead leaves, flare. Without pictures the rig's "
+        "low-light arm shoots a chart with all of them, and an ISP develops it.",
         epilog="example: %(prog)s my_chart.png   # a ColorChecker in it is found",
     )
     parser.add_argument("pictures", nargs="*", type=Path, help="of a still chart, developed alike [the rig shoots one]")
@@ -28,7 +28,7 @@ def parser(prog: str = "python -m models.measure_quality") -> argparse.ArgumentP
     parser.add_argument(
         "--isp",
         default="libraw",
-        help="of the rig's chart: libraw, pipeline, a YAML file, module:factory [%(default)s]",
+        help="for the rig's chart: libraw, pipeline, YAML file, module:factory [%(default)s]",
     )
     parser.add_argument("--settings", type=Path, help="its settings: JSON, or settings.json of isp-sim tune [defaults]")
     parser.add_argument("--point", help="which of a settings.json's [the first that differs from the defaults]")
