@@ -28,7 +28,7 @@ def parser(prog: str = "python -m models.measure_quality") -> argparse.ArgumentP
     parser.add_argument(
         "--isp",
         default="libraw",
-        help="of the rig's chart: libraw, pipeline, a YAML file, module:factory [%(default)s]",
+        help="for the rig's chart: libraw, pipeline, YAML file, module:factory [%(default)s]",
     )
     parser.add_argument("--settings", type=Path, help="its settings: JSON, or settings.json of isp-sim tune [defaults]")
     parser.add_argument("--point", help="which of a settings.json's [the first that differs from the defaults]")

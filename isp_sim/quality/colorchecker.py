@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from isp_sim.quality.chart import ChartLayout
 from isp_sim.quality.tone import luma
@@ -14,6 +15,8 @@ Array = NDArray[np.float64]
 
 INNER = 0.5
 """Share of a patch's width that is looked at, in its middle."""
+EVEN = 0.8
+"""Share that is to be even when the corners are refined."""
 SAMPLES = 24
 DETECTOR_WIDTH = 1440
 """The detector scales pictures to this width; its corners are in them."""
@@ -73,17 +76,39 @@ def _likeness(rgb: Array) -> float:
 
 def _patches(rgb: Array, corners: Array) -> Array:
     """Means of the 24 patches' middles, between the chart's corners taken clockwise from the dark skin's."""
+    return np.asarray(_patch_pixels(rgb, corners, INNER).mean(axis=1), np.float64)
+
+
+def _patch_pixels(rgb: Array, corners: Array, inner: float) -> Array:
+    """24×24 nearest pixels in the middle of each patch, `(24, 576, 3)`."""
     unit = np.array([[0, 0], [6, 0], [6, 4], [0, 4]], np.float32)
     place = cv2.getPerspectiveTransform(unit, corners.astype(np.float32))
-    grid = ((np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5) * INNER
-    means = []
-    for patch in range(24):
-        row, column = divmod(patch, 6)
-        x, y = np.meshgrid(column + 0.5 + grid, row + 0.5 + grid)
-        points = cv2.perspectiveTransform(np.stack([x, y], axis=-1).astype(np.float32), place)
-        seen = cv2.remap(rgb.astype(np.float32), points[..., 0], points[..., 1], cv2.INTER_NEAREST)
-        means.append(seen.reshape(-1, 3).mean(axis=0))
-    return np.array(means, np.float64)
+    grid = ((np.arange(SAMPLES) + 0.5) / SAMPLES - 0.5) * inner
+    row, column = np.divmod(np.arange(24), 6)
+    x = (column + 0.5)[:, None, None] + grid + 0 * grid[:, None]
+    y = (row + 0.5)[:, None, None] + 0 * grid + grid[:, None]
+    points = cv2.perspectiveTransform(np.stack([x, y], axis=-1).reshape(24, -1, 2).astype(np.float32), place)
+    return np.asarray(cv2.remap(rgb.astype(np.float32), points[..., 0], points[..., 1], cv2.INTER_NEAREST), np.float64)
+
+
+def refined(picture: Array, corners: Array) -> Array:
+    """Corners moved until the patches are evenest: the detector's quadrilateral does not follow perspective.
+
+    Nelder and Mead's simplex over the eight coordinates, from 3 % of the chart's width, on the mean variance within
+    the middle 80 % of each patch.
+
+    Args:
+        picture: which the corners lie in.
+        corners: `(4, 2)`, clockwise from the dark skin's.
+    """
+    step = 0.03 * float(np.linalg.norm(corners[1] - corners[0]))
+
+    def unevenness(moved: Array) -> float:
+        return float(np.mean(_patch_pixels(picture, corners + step * moved.reshape(4, 2), EVEN).var(axis=1)))
+
+    simplex = np.vstack([np.zeros(8), np.eye(8)])
+    found = minimize(unevenness, np.zeros(8), method="Nelder-Mead", options={"initial_simplex": simplex, "xatol": 0.01})
+    return np.asarray(corners + step * found.x.reshape(4, 2))
 
 
 CELL_PX = 48

@@ -14,7 +14,7 @@ from isp_sim.files import read_json, write_atomically
 from isp_sim.picture_files import jpeg, read_unit
 from isp_sim.quality import edge, texture
 from isp_sim.quality.chart import ChartLayout, Quality, linear_luma, measure, part, snr_of_greys
-from isp_sim.quality.colorchecker import find_chart, layout, taken_out
+from isp_sim.quality.colorchecker import find_chart, layout, refined, taken_out
 from isp_sim.quality.noise import noise_power_spectrum
 from isp_sim.quality.tone import luma
 from isp_sim.rigfile import load_rig, load_yaml
@@ -122,8 +122,8 @@ def _settings(isp: BlackBoxIsp, file: Path | None, point: str | None) -> Setting
 def _colorchecker(file: Path, picture: np.ndarray) -> np.ndarray:
     linear = srgb_decode(torch.from_numpy(picture)).numpy()
     try:
-        corners = find_chart(linear).corners  # in a picture that is wider than high
-        return taken_out(picture if picture.shape[0] <= picture.shape[1] else np.rot90(picture), corners)
+        wide = picture if picture.shape[0] <= picture.shape[1] else np.ascontiguousarray(np.rot90(picture))
+        return taken_out(wide, refined(wide, find_chart(linear, saturated=math.inf).corners))
     except ValueError as fault:
         raise ValueError(f"{file}: {fault}; or give --layout") from None
 
