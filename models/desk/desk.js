@@ -1,0 +1,521 @@
+// The desk's page: sliders on the left, one shot in several developments in the middle, figures on the right.
+// Settings live here; the server keeps none. A slot (A, B) is {settings, rig}, both by the parameter's name.
+
+const $ = (selector) => document.querySelector(selector);
+const make = (tag, about = {}, ...inside) => {
+  const node = Object.assign(document.createElement(tag), about);
+  node.append(...inside);
+  return node;
+};
+const token = new URLSearchParams(location.search).get("token");
+const PANES = ["as shot", "scaled", "default", "tuned", "well-lit"];
+const CAPTIONS = {
+  "as shot": "as shot", scaled: "as shot, mean 0.4", default: "default", tuned: "tuned", "well-lit": "well-lit",
+};
+const REST_MS = 300; // after the last move the whole picture is asked for
+let desk = null;
+const state = {
+  shot: 0, slot: "A", slots: {}, panes: new Set(PANES), seen: false, found: true, truth: false, heat: false,
+  undo: [], redo: [], view: null, patch: null, cursor: null,
+};
+const panes = {};
+
+// Asking.
+
+async function ask(path, body = {}) {
+  const reply = await fetch(`/api/${path}`, {
+    method: "POST", headers: { "Content-Type": "application/json", "X-Token": token }, body: JSON.stringify(body),
+  });
+  if (!reply.ok) throw new Error((await reply.json()).fault);
+  return reply;
+}
+
+const json = async (path, body) => (await ask(path, body)).json();
+
+function say(words, fault = false) {
+  $("#status").textContent = words;
+  $("#status").title = words;
+  $("#status").classList.toggle("fault", fault);
+}
+
+const here = () => state.slots[state.slot];
+const where = (small) => ({ shot: state.shot, settings: here().settings, rig: here().rig, small });
+const shotNow = () => desk.shots[state.shot];
+const copyOf = (value) => JSON.parse(JSON.stringify(value));
+
+// Panes: each asks for one picture at a time; what was asked for meanwhile comes next, only the latest of it.
+
+class Pane {
+  constructor(name) {
+    this.name = name;
+    this.canvas = make("canvas");
+    this.caption = make("figcaption");
+    this.node = make("div", { className: `pane ${name}` }, this.canvas, this.caption);
+    this.asked = 0;
+    this.told = make("i");
+    this.caption.append(CAPTIONS[name], this.told);
+    this.listen();
+  }
+
+  load(small) {
+    this.wanted = { small, number: ++this.asked };
+    this.busy ??= this.serve().finally(() => { this.busy = null; });
+    return this.busy;
+  }
+
+  async serve() {
+    while (this.wanted) {
+      const { small, number } = this.wanted;
+      this.wanted = null;
+      const began = performance.now();
+      try {
+        const body = { ...where(small), pane: this.name, seen: state.seen };
+        const reply = await ask("picture", body);
+        const about = JSON.parse(reply.headers.get("X-About"));
+        const image = await createImageBitmap(await reply.blob());
+        this.image?.close();
+        this.image = image;
+        this.about = about;
+        this.node.classList.toggle("small", small);
+        this.shownAs = number;
+        this.caption_();
+        draw();
+        document.body.dataset.pictures = 1 + Number(document.body.dataset.pictures ?? 0);
+        if (this.name === "tuned") {
+          this.took = performance.now() - began;
+          say(`${small ? "preview" : "whole picture"} in ${this.took.toFixed(0)} ms`);
+        }
+      } catch (fault) {
+        say(fault.message, true);
+      }
+    }
+  }
+
+  caption_() {
+    const mean = this.about ? `mean ${(255 * this.about.mean).toFixed(1)}` : "";
+    const oks = this.oks === undefined || this.oks === null ? "" : `OKS ${this.oks.toFixed(3)}`;
+    this.told.textContent = [mean, oks].filter(Boolean).join("  ");
+  }
+
+  // Picture px → canvas px, the same for all panes but for their sizes.
+  transform() {
+    const { width, height } = shotNow();
+    const fit = Math.min(this.canvas.width / width, this.canvas.height / height);
+    const view = state.view ?? { zoom: 1, x: width / 2, y: height / 2 };
+    const scale = fit * view.zoom;
+    return { scale, left: this.canvas.width / 2 - view.x * scale, top: this.canvas.height / 2 - view.y * scale };
+  }
+
+  toPicture(event) {
+    const box = this.canvas.getBoundingClientRect(), ratio = this.canvas.width / box.width;
+    const { scale, left, top } = this.transform();
+    return { x: ((event.clientX - box.left) * ratio - left) / scale, y: ((event.clientY - box.top) * ratio - top) / scale };
+  }
+
+  draw() {
+    const box = this.node.getBoundingClientRect(), ratio = devicePixelRatio || 1;
+    const [width, height] = [Math.round(box.width * ratio), Math.round(box.height * ratio)];
+    if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
+    const pen = this.canvas.getContext("2d"), shot = shotNow();
+    const { scale, left, top } = this.transform();
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.clearRect(0, 0, width, height);
+    pen.setTransform(scale, 0, 0, scale, left, top);
+    pen.imageSmoothingEnabled = scale < 2.5;
+    pen.imageSmoothingQuality = "high";
+    if (this.image) pen.drawImage(this.image, 0, 0, shot.width, shot.height);
+    if (state.heat && this.heat) pen.drawImage(this.heat, 0, 0, shot.width, shot.height);
+    if (state.truth) for (const one of shot.people) limbs(pen, one, scale, (joint) => joint[2] > 0, () => "#fff");
+    if (state.found) {
+      pen.globalAlpha = this.posesStale ? 0.35 : 1;
+      for (const one of this.poses ?? []) limbs(pen, one, scale, (joint) => joint[0] !== null, sideOf);
+      pen.globalAlpha = 1;
+    }
+    if (state.patch) {
+      const [x, y, w, h] = state.patch;
+      pen.lineWidth = 1.5 / scale;
+      pen.strokeStyle = "#ffe15a";
+      pen.strokeRect(x, y, w, h);
+    }
+  }
+
+  listen() {
+    const canvas = this.canvas;
+    canvas.onwheel = (event) => {
+      event.preventDefault();
+      const at = this.toPicture(event), { width, height } = shotNow();
+      const view = state.view ?? { zoom: 1, x: width / 2, y: height / 2 };
+      const zoom = Math.min(64, Math.max(1, view.zoom * 2 ** (-event.deltaY / 240)));
+      const by = view.zoom / zoom;
+      state.view = zoom === 1 ? null : { zoom, x: at.x + (view.x - at.x) * by, y: at.y + (view.y - at.y) * by };
+      draw();
+    };
+    canvas.ondblclick = () => { state.view = null; draw(); };
+    canvas.onpointerdown = (event) => {
+      canvas.setPointerCapture(event.pointerId);
+      this.drag = { at: this.toPicture(event), mark: event.shiftKey, moved: false };
+    };
+    canvas.onpointermove = (event) => {
+      const at = this.toPicture(event);
+      state.cursor = at;
+      if (this.drag?.mark) state.patch = rectangle(this.drag.at, at);
+      else if (this.drag && state.view) {
+        state.view = { ...state.view, x: state.view.x + this.drag.at.x - at.x, y: state.view.y + this.drag.at.y - at.y };
+      }
+      if (this.drag) { this.drag.moved = true; draw(); }
+      loupe();
+    };
+    canvas.onpointerup = () => {
+      const drag = this.drag;
+      this.drag = null;
+      if (drag?.mark) { if (!drag.moved) state.patch = null; draw(); figures(); }
+    };
+  }
+}
+
+function rectangle(a, b) {
+  const { width, height } = shotNow(), clip = (v, top) => Math.min(top, Math.max(0, Math.round(v)));
+  const [x, y, right, bottom] = [
+    clip(Math.min(a.x, b.x), width), clip(Math.min(a.y, b.y), height), clip(Math.max(a.x, b.x), width),
+    clip(Math.max(a.y, b.y), height),
+  ];
+  return [x, y, right - x, bottom - y];
+}
+
+function sideOf(a, b) {
+  const side = (n) => (n >= 12 ? null : n % 2);
+  const one = side(a) ?? side(b);
+  if (one === null || (side(a) !== null && side(b) !== null && side(a) !== side(b))) return "#78e678";
+  return one === 0 ? "#ff8c28" : "#3caaff";
+}
+
+const TRUNK = [[0, 1], [0, 6], [1, 7], [6, 7]]; // of a network that knows no neck
+const NECK = 13;
+
+function limbs(pen, joints, scale, known, colour) {
+  const bones = known(joints[NECK]) ? desk.skeleton : [...desk.skeleton, ...TRUNK];
+  for (const [width, rim] of [[4.5, true], [2.2, false]]) {
+    for (const [a, b] of bones) {
+      if (!known(joints[a]) || !known(joints[b])) continue;
+      pen.lineWidth = width / scale;
+      pen.strokeStyle = rim ? "#141414" : colour(a, b);
+      pen.beginPath();
+      pen.moveTo(joints[a][0] + 0.5, joints[a][1] + 0.5);
+      pen.lineTo(joints[b][0] + 0.5, joints[b][1] + 0.5);
+      pen.stroke();
+    }
+  }
+}
+
+let drawing = 0;
+function draw() {
+  drawing ||= requestAnimationFrame(() => {
+    drawing = 0;
+    for (const name of visible()) panes[name].draw();
+  });
+}
+
+const visible = () => PANES.filter((name) => state.panes.has(name) && (name !== "well-lit" || shotNow().well_lit));
+
+function arrange() {
+  const names = visible(), { width, height } = shotNow();
+  $("#panes").replaceChildren(...names.map((name) => panes[name].node));
+  const box = $("#panes").getBoundingClientRect();
+  let best = { side: 0, columns: 1 };
+  for (let columns = 1; columns <= names.length; columns++) {
+    const rows = Math.ceil(names.length / columns);
+    const side = Math.min(box.width / columns / width, box.height / rows / height);
+    if (side > best.side) best = { side, columns };
+  }
+  $("#panes").style.gridTemplateColumns = `repeat(${best.columns}, minmax(0, 1fr))`;
+  draw();
+}
+
+// What follows a move: a preview at once, the whole when it rests, then what takes longer.
+
+let resting = 0;
+const MOVED_BY = { settings: ["tuned"], rig: ["tuned", "default", "scaled", "as shot"], all: PANES };
+
+function refresh(what, dragging = false) {
+  const names = visible().filter((name) => MOVED_BY[what].includes(name));
+  names.sort((a, b) => MOVED_BY[what].indexOf(a) - MOVED_BY[what].indexOf(b));
+  refresh.what = refresh.what && refresh.what !== what ? (what === "settings" ? refresh.what : what) : what;
+  for (const name of names) panes[name].posesStale = true;
+  const { width, height } = shotNow(), small = width * height > desk.preview_px;
+  if (small || dragging) for (const name of names) panes[name].load(small);
+  clearTimeout(resting);
+  resting = setTimeout(settle, dragging ? REST_MS : 0);
+}
+
+async function settle() {
+  const what = refresh.what, names = visible().filter((name) => MOVED_BY[what].includes(name));
+  refresh.what = null;
+  await Promise.all(names.map((name) => panes[name].load(false)));
+  if (refresh.what) return; // moved meanwhile
+  await poses(names);
+  if (refresh.what) return;
+  document.body.dataset.settled = 1 + Number(document.body.dataset.settled ?? 0);
+}
+
+async function poses(names) {
+  if (!shotNow().people.length) { for (const name of names) panes[name].poses = []; return; }
+  const at = state.shot;
+  try {
+    const found = await json("poses", { ...where(false), panes: names });
+    if (at !== state.shot) return;
+    for (const [name, { people, oks }] of Object.entries(found)) {
+      Object.assign(panes[name], { poses: people, oks, posesStale: false });
+      panes[name].caption_();
+    }
+    draw();
+  } catch (fault) {
+    say(fault.message, true);
+  }
+}
+
+function loupe() {}
+function figures() {}
+
+// Sliders.
+
+const knobs = { settings: new Map(), rig: new Map() };
+
+function shareOf(spec, value) {
+  if (spec.choices.length) return spec.choices.indexOf(value) / (spec.choices.length - 1);
+  return spec.scale === "log"
+    ? Math.log(value / spec.low) / Math.log(spec.high / spec.low) : (value - spec.low) / (spec.high - spec.low);
+}
+
+function valueOf(spec, share) {
+  if (spec.choices.length) return spec.choices[Math.round(share * (spec.choices.length - 1))];
+  const value = spec.scale === "log"
+    ? spec.low * (spec.high / spec.low) ** share : spec.low + share * (spec.high - spec.low);
+  return Math.min(spec.high, Math.max(spec.low, Number(value.toPrecision(4))));
+}
+
+const textOf = (value) => (typeof value === "number" ? String(Number(value.toPrecision(4))) : String(value));
+
+class Knob {
+  constructor(kind, spec) {
+    Object.assign(this, { kind, spec });
+    const count = spec.choices.length;
+    const short = spec.name.split(".").slice(kind === "settings" && spec.name.includes(".") ? 1 : 0).join(" ");
+    this.label = make("label", { textContent: short, title: `${spec.says || spec.name}; double-click: ${textOf(spec.default)}` });
+    this.text = make("input", { type: "text", spellcheck: false, readOnly: count > 0, ariaLabel: spec.name });
+    this.slide = make("input", { type: "range", min: 0, max: 1, step: count ? 1 / (count - 1) : 0.001, ariaLabel: spec.name });
+    this.slide.dataset.name = spec.name;
+    this.node = make("div", { className: "knob" }, this.label, this.text, make("span", { className: "unit", textContent: spec.unit }), this.slide);
+    this.slide.oninput = () => this.set(valueOf(spec, Number(this.slide.value)), true);
+    this.slide.onchange = () => { moving = null; };
+    this.text.onchange = () => this.typed();
+    this.label.ondblclick = () => { this.set(spec.default); moving = null; };
+  }
+
+  typed() {
+    const value = Number(this.text.value.replace(",", "."));
+    if (this.spec.choices.length || Number.isNaN(value)) return this.show();
+    this.set(Math.min(this.spec.high, Math.max(this.spec.low, value)));
+    moving = null;
+  }
+
+  set(value, dragging = false) {
+    remember();
+    for (const knob of linked(this)) here()[this.kind][knob.spec.name] = value;
+    for (const knob of linked(this)) knob.show();
+    refresh(this.kind, dragging);
+  }
+
+  show() {
+    const value = here()[this.kind][this.spec.name];
+    this.text.value = textOf(value);
+    this.slide.value = shareOf(this.spec, value);
+    this.label.classList.toggle("moved", value !== this.spec.default);
+  }
+}
+
+const unlinked = new Set();
+
+function linked(knob) {
+  const stem = stemOf(knob.spec.name);
+  if (!stem || unlinked.has(stem)) return [knob];
+  return [...knobs[knob.kind].values()].filter((one) => stemOf(one.spec.name) === stem);
+}
+
+function stemOf(name) {
+  return /\.[RGB]$/.test(name) ? name.slice(0, -2) : null;
+}
+
+function panel(section, title, kind, specs) {
+  const heading = make("h2", {}, title);
+  const reset = make("button", { textContent: "defaults" });
+  reset.onclick = () => {
+    remember();
+    moving = null;
+    here()[kind] = defaultsOf(specs);
+    showKnobs();
+    refresh(kind);
+  };
+  heading.append(reset);
+  section.append(heading);
+  let group = "";
+  for (const spec of specs) {
+    const first = spec.name.includes(".") ? spec.name.split(".")[0] : "";
+    if (first !== group) section.append(make("h3", { textContent: (group = first).replaceAll("_", " ") }, ...link(first, specs)));
+    const knob = new Knob(kind, spec);
+    knobs[kind].set(spec.name, knob);
+    section.append(knob.node);
+  }
+}
+
+function link(group, specs) {
+  const stems = new Set(specs.filter((one) => one.name.startsWith(`${group}.`)).map((one) => stemOf(one.name)).filter(Boolean));
+  if (!stems.size) return [];
+  const button = make("button", { textContent: "R G B together", className: "on", title: "one slider moves all three" });
+  button.onclick = () => {
+    const on = button.classList.toggle("on");
+    for (const stem of stems) on ? unlinked.delete(stem) : unlinked.add(stem);
+  };
+  return [button];
+}
+
+const defaultsOf = (specs) => Object.fromEntries(specs.map((spec) => [spec.name, spec.default]));
+
+function showKnobs() {
+  for (const kind of ["settings", "rig"]) for (const knob of knobs[kind].values()) knob.show();
+  for (const button of document.querySelectorAll("[data-slot]")) {
+    button.classList.toggle("on", button.dataset.slot === state.slot);
+  }
+  $("#undo").disabled = !state.undo.length;
+  $("#redo").disabled = !state.redo.length;
+}
+
+// Undo: a drag is one step.
+
+let moving = null;
+
+function remember() {
+  if (moving) return;
+  moving = { slot: state.slot, slots: copyOf(state.slots) };
+  state.undo.push(moving);
+  state.redo = [];
+  if (state.undo.length > 200) state.undo.shift();
+  showKnobs();
+}
+
+function step(from, to) {
+  const past = state[from].pop();
+  if (!past) return;
+  state[to].push({ slot: state.slot, slots: copyOf(state.slots) });
+  const rig = JSON.stringify(here().rig);
+  Object.assign(state, copyOf(past));
+  moving = null;
+  showKnobs();
+  refresh(JSON.stringify(here().rig) === rig ? "settings" : "rig");
+}
+
+function change(slot) {
+  const rig = JSON.stringify(here().rig);
+  state.slot = slot;
+  moving = null;
+  showKnobs();
+  refresh(JSON.stringify(here().rig) === rig ? "settings" : "rig");
+}
+
+// The page.
+
+function toggles() {
+  const nav = $("#shown");
+  for (const name of PANES) {
+    const button = make("button", { textContent: CAPTIONS[name], className: "on" });
+    button.onclick = () => {
+      const on = !state.panes.has(name);
+      if (!on && visible().length === 1) return;
+      on ? state.panes.add(name) : state.panes.delete(name);
+      button.classList.toggle("on", on);
+      arrange();
+      if (on) refresh("all");
+    };
+    nav.append(button);
+  }
+  nav.append(make("span", { className: "hint", textContent: "wheel: zoom · drag: pan · shift drag: mark a patch · double-click: whole" }));
+  for (const name of ["seen", "found", "truth", "heat"]) {
+    const button = $(`#${name}`);
+    button.classList.toggle("on", state[name]);
+    button.onclick = () => {
+      state[name] = !state[name];
+      button.classList.toggle("on", state[name]);
+      if (name === "seen") for (const one of visible()) panes[one].load(false);
+      else draw();
+    };
+  }
+  for (const button of document.querySelectorAll("[data-slot]")) button.onclick = () => change(button.dataset.slot);
+  $("#copy").onclick = () => {
+    remember();
+    moving = null;
+    const other = state.slot === "A" ? "B" : "A";
+    state.slots[other] = copyOf(here());
+    say(`${state.slot} copied over ${other}`);
+  };
+  $("#undo").onclick = () => step("undo", "redo");
+  $("#redo").onclick = () => step("redo", "undo");
+}
+
+function keys(event) {
+  if (/INPUT|SELECT/.test(event.target.tagName) && event.target.type !== "range") return;
+  const key = event.key.toLowerCase();
+  if ((event.ctrlKey || event.metaKey) && key === "z") {
+    event.preventDefault();
+    return event.shiftKey ? step("redo", "undo") : step("undo", "redo");
+  }
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (key === "x") change(state.slot === "A" ? "B" : "A");
+  const button = { n: "#seen", p: "#found", l: "#truth", h: "#heat" }[key];
+  if (button) $(button).click();
+  const by = { "[": -1, "]": 1 }[key];
+  if (by) show((state.shot + by + desk.shots.length) % desk.shots.length);
+}
+
+async function strip() {
+  for (const [number, shot] of desk.shots.entries()) {
+    const image = make("img", { alt: shot.name });
+    const button = make("button", { title: shot.name }, image, make("span", { textContent: shot.split || shot.name }));
+    button.onclick = () => show(number);
+    $("#strip").append(button);
+  }
+}
+
+async function thumbnails() {
+  const images = [...document.querySelectorAll("#strip img")];
+  for (const [number, image] of images.entries()) {
+    const reply = await ask("thumbnail", { shot: number, settings: here().settings });
+    image.src = URL.createObjectURL(await reply.blob());
+  }
+}
+
+function show(number) {
+  state.shot = number;
+  state.view = state.patch = null;
+  [...$("#strip").children].forEach((one, n) => one.classList.toggle("on", n === number));
+  for (const pane of Object.values(panes)) Object.assign(pane, { poses: [], oks: null, heat: null });
+  arrange();
+  refresh("all");
+}
+
+async function begin() {
+  desk = await json("desk");
+  $("#about").textContent = `${desk.isp} before ${desk.pose}`;
+  for (const slot of ["A", "B"]) state.slots[slot] = { settings: defaultsOf(desk.parameters), rig: defaultsOf(desk.rig) };
+  for (const name of PANES) panes[name] = new Pane(name);
+  panel($("#isp"), "ISP", "settings", desk.parameters);
+  if (desk.rig.length) panel($("#rig"), "Rig", "rig", desk.rig);
+  toggles();
+  await strip();
+  showKnobs();
+  show(0);
+  addEventListener("keydown", keys);
+  new ResizeObserver(arrange).observe($("main"));
+  document.body.dataset.ready = "1";
+  await thumbnails();
+}
+
+begin().catch((fault) => say(fault.message, true));
