@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import cv2
@@ -15,8 +15,11 @@ from isp_sim.rig import Model
 from isp_sim.rigfile import from_json
 from isp_sim.scenes import SKELETON
 from models.data.normalisation import Picture
+from models.desk.figures import BINS, RANGE, patch_figures, picture_figures, raw_figures
+from models.desk.presets import Presets
 from models.desk.preview import PREVIEW_PX
 from models.desk.rig_settings import SPECS, rig_settings
+from models.desk.scoring import Scoring
 from models.desk.workbench import At, Pane, Workbench
 from models.recognisers.detection import Detection
 from models.scoring.average_precision import oks
@@ -60,6 +63,24 @@ class PosesRequest(Where):
     panes: tuple[Pane, ...]
 
 
+class HeatRequest(Where):
+    """Heatmaps over a pane."""
+
+    pane: Pane
+
+
+class FiguresRequest(PosesRequest):
+    """Figures of some panes, and of a patch, (x, y, width, height) px, if one is marked."""
+
+    patch: tuple[int, int, int, int] | None = None
+
+
+class SaveRequest(Where):
+    """Settings to be kept by a name."""
+
+    name: str
+
+
 def as_json(value: object) -> Reply:
     """JSON; NaN becomes null."""
     return Reply("application/json", json.dumps(_finite(value), ensure_ascii=False).encode())
@@ -80,11 +101,13 @@ class Api:
 
     Args:
         bench: with the shots.
+        presets: what is kept by name.
         pose: name of the network.
     """
 
-    def __init__(self, bench: Workbench, pose: str) -> None:
-        self.bench, self.pose = bench, pose
+    def __init__(self, bench: Workbench, presets: Presets, pose: str) -> None:
+        self.bench, self.kept, self.pose = bench, presets, pose
+        self.scoring = Scoring(bench)
 
     @property
     def routes(self) -> dict[str, Callable[[bytes], Reply]]:
@@ -94,6 +117,12 @@ class Api:
             "/api/thumbnail": self.thumbnail,
             "/api/picture": self.picture,
             "/api/poses": self.poses,
+            "/api/heat": self.heat,
+            "/api/figures": self.figures,
+            "/api/scores": self.scores,
+            "/api/progress": self.progress,
+            "/api/presets": self.presets_,
+            "/api/save": self.save,
         }
 
     def desk(self, body: bytes) -> Reply:
@@ -121,6 +150,7 @@ class Api:
                 "shots": shots,
                 "skeleton": SKELETON,
                 "preview_px": PREVIEW_PX,
+                "histogram": {"bins": BINS, "low": RANGE[0], "high": RANGE[1]},
             }
         )
 
@@ -159,6 +189,46 @@ class Api:
             reply[pane] = {"people": [_joints(one) for one in found], "oks": float(near)}
         return as_json(reply)
 
+    def heat(self, body: bytes) -> Reply:
+        """Heatmaps over a pane, a PNG."""
+        request = from_json(HeatRequest, body, "request")
+        _, coded = cv2.imencode(".png", self.bench.heat(self._at(request), request.pane))
+        return Reply("image/png", coded.tobytes())
+
+    def figures(self, body: bytes) -> Reply:
+        """Histograms of some panes, and noise of a patch in them and in the raw."""
+        request = from_json(FiguresRequest, body, "request")
+        at, reply = self._at(request), {}
+        for pane in request.panes:
+            picture = self.bench.picture(at, pane)
+            unit = picture.astype(np.float32) / 255 if picture.dtype == np.uint8 else picture
+            patch = None if request.patch is None else asdict(patch_figures(unit, request.patch))
+            reply[pane] = asdict(picture_figures(unit)) | {"patch": patch}
+        raw = None
+        if request.patch is not None:
+            left, top, _, _ = self.bench.shots[at.shot].shot.box
+            x, y, width, height = request.patch
+            raw = asdict(raw_figures(self.bench.raw(at), (x + left, y + top, width, height)))
+        return as_json({"panes": reply, "raw": raw})
+
+    def scores(self, body: bytes) -> Reply:
+        """Begin to score all shots."""
+        self.scoring.start(self._at(from_json(Where, body, "request")))
+        return as_json(self.scoring.progress)
+
+    def progress(self, body: bytes) -> Reply:
+        """How far the scoring is, and its result."""
+        return as_json(self.scoring.progress)
+
+    def presets_(self, body: bytes) -> Reply:
+        """Settings by name."""
+        return as_json(self.kept.all())
+
+    def save(self, body: bytes) -> Reply:
+        """Keep settings by a name, as files."""
+        request = from_json(SaveRequest, body, "request")
+        return as_json(self.kept.save(request.name, self._at(request)))
+
     def _at(self, where: Where) -> At:
         if where.shot >= len(self.bench.shots):
             raise ValueError(f"request: shot: is {where.shot}, expected 0 … {len(self.bench.shots) - 1}")
@@ -173,7 +243,7 @@ def shown(picture: np.ndarray, seen: bool) -> Picture:
         return lifted(codes)
     if picture.dtype == np.uint8:
         return picture
-    return np.asarray(cv2.convertScaleAbs(picture.clip(0, 1), alpha=255))
+    return np.asarray(np.rint(255 * picture.clip(0, 1)).astype(np.uint8))
 
 
 def _joints(found: Detection) -> list[list[float]]:

@@ -220,6 +220,7 @@ const visible = () => PANES.filter((name) => state.panes.has(name) && (name !== 
 function arrange() {
   const names = visible(), { width, height } = shotNow();
   $("#panes").replaceChildren(...names.map((name) => panes[name].node));
+  lenses();
   const box = $("#panes").getBoundingClientRect();
   let best = { side: 0, columns: 1 };
   for (let columns = 1; columns <= names.length; columns++) {
@@ -243,6 +244,7 @@ function refresh(what, dragging = false) {
   for (const name of names) panes[name].posesStale = true;
   const { width, height } = shotNow(), small = width * height > desk.preview_px;
   if (small || dragging) for (const name of names) panes[name].load(small);
+  outdated();
   clearTimeout(resting);
   resting = setTimeout(settle, dragging ? REST_MS : 0);
 }
@@ -254,6 +256,10 @@ async function settle() {
   if (refresh.what) return; // moved meanwhile
   await poses(names);
   if (refresh.what) return;
+  await figures();
+  if (refresh.what) return;
+  loupe();
+  await heat(names);
   document.body.dataset.settled = 1 + Number(document.body.dataset.settled ?? 0);
 }
 
@@ -273,8 +279,200 @@ async function poses(names) {
   }
 }
 
-function loupe() {}
-function figures() {}
+// Loupe: the same pixels of every pane, as they are.
+
+const LOUPE_PX = 25;
+const probe = make("canvas", { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+
+function loupe() {
+  if (!state.cursor) return;
+  const names = visible(), { width, height } = shotNow(), half = (LOUPE_PX - 1) / 2;
+  const x = Math.floor(state.cursor.x), y = Math.floor(state.cursor.y);
+  if (x < 0 || y < 0 || x >= width || y >= height) return;
+  $("#place").textContent = `x ${x}, y ${y}`;
+  for (const name of names) {
+    const { image, lens } = panes[name];
+    if (!image) continue;
+    const pen = lens.canvas.getContext("2d"), by = image.width / width;
+    pen.imageSmoothingEnabled = false;
+    pen.fillRect(0, 0, LOUPE_PX, LOUPE_PX);
+    pen.drawImage(image, (x - half) * by, (y - half) * by, LOUPE_PX * by, LOUPE_PX * by, 0, 0, LOUPE_PX, LOUPE_PX);
+    probe.drawImage(image, Math.floor(x * by), Math.floor(y * by), 1, 1, 0, 0, 1, 1);
+    const codes = probe.getImageData(0, 0, 1, 1).data;
+    lens.words.textContent = `${CAPTIONS[name]}: ${codes[0]} ${codes[1]} ${codes[2]}`;
+    pen.strokeStyle = "#ffe15a";
+    pen.lineWidth = 0.3;
+    pen.strokeRect(half - 0.15, half - 0.15, 1.3, 1.3);
+  }
+}
+
+function lenses() {
+  $("#loupes").replaceChildren(...visible().map((name) => {
+    const pane = panes[name];
+    pane.lens ??= { canvas: make("canvas", { width: LOUPE_PX, height: LOUPE_PX }), words: make("figcaption", { textContent: CAPTIONS[name] }) };
+    return make("figure", {}, pane.lens.canvas, pane.lens.words);
+  }));
+}
+
+// Figures of what is shown.
+
+async function figures() {
+  const names = visible(), at = state.shot;
+  const patch = state.patch && Math.min(state.patch[2], state.patch[3]) >= 4 ? state.patch : null;
+  try {
+    const found = await json("figures", { ...where(false), panes: names, patch });
+    if (at !== state.shot) return;
+    histogram(found.panes.default ?? {}, found.panes.tuned ?? found.panes[names[0]]);
+    rows("#levels", ["", "mean R G B", "≤ 0", "≥ 1"], names.map((name) => {
+      const one = found.panes[name];
+      return [CAPTIONS[name], one.mean.map((v) => (255 * v).toFixed(1)).join(" "), percent(one.below), percent(one.above)];
+    }));
+    if (!patch) return void ($("#patch").textContent = "shift drag over a picture marks one");
+    patchTable(names, found);
+  } catch (fault) {
+    say(fault.message, true);
+  }
+}
+
+const percent = (share) => `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`;
+const places = (value, count = 2) => (value === null ? "–" : value.toFixed(count));
+
+function rows(selector, head, lines) {
+  const row = (tag, cells) => make("tr", {}, ...cells.map((cell) => make(tag, { textContent: cell })));
+  const table = $(selector);
+  table.replaceChildren(row("th", head), ...lines.map((line) => row("td", line)));
+}
+
+function patchTable(names, found) {
+  const table = make("table", { id: "noise" });
+  $("#patch").replaceChildren(table);
+  rows("#noise", ["codes", "SNR dB", "σ RGB", "chroma", "rows", "corr."], names.map((name) => {
+    const one = found.panes[name].patch;
+    const sigma = Math.hypot(...one.deviation) / Math.sqrt(3);
+    return [name, places(one.snr_db, 1), places(sigma), places(one.chroma), places(one.rows), places(one.correlation)];
+  }));
+  const { colours, mean, deviation } = found.raw;
+  const each = [...colours].map((c, n) => `${c} ${mean[n].toFixed(1)} ± ${deviation[n].toFixed(1)}`);
+  $("#patch").append(make("p", { className: "note", textContent: `raw, DN above black: ${each.join(", ")}` }));
+}
+
+function histogram(before, after) {
+  const canvas = $("#histogram"), ratio = devicePixelRatio || 1, { bins, low, high } = desk.histogram;
+  Object.assign(canvas, { width: canvas.clientWidth * ratio, height: canvas.clientHeight * ratio });
+  const pen = canvas.getContext("2d"), { width, height } = canvas;
+  const across = (value) => ((value - low) / (high - low)) * width;
+  pen.fillStyle = "#ffffff18";
+  pen.fillRect(0, 0, across(0), height);
+  pen.fillRect(across(1), 0, width, height);
+  const all = [...(before.histogram ?? []), ...after.histogram];
+  const top = Math.log1p(Math.max(...all.map((one) => Math.max(...one))));
+  const line = (counts, colour, dash) => {
+    pen.beginPath();
+    pen.setLineDash(dash);
+    pen.strokeStyle = colour;
+    pen.lineWidth = ratio;
+    counts.forEach((count, n) => {
+      const y = height - (Math.log1p(count) / top) * (height - 3);
+      n ? pen.lineTo(((n + 0.5) / bins) * width, y) : pen.moveTo(0, y);
+    });
+    pen.stroke();
+  };
+  (before.histogram ?? []).forEach((counts, c) => line(counts, ["#f6606080", "#5fd36a80", "#6b9bff80"][c], [2, 3]));
+  after.histogram.forEach((counts, c) => line(counts, ["#f66060", "#5fd36a", "#6b9bff"][c], []));
+}
+
+// Heatmaps.
+
+async function heat(names) {
+  if (!state.heat) return;
+  for (const name of names) {
+    try {
+      const image = await createImageBitmap(await (await ask("heat", { ...where(false), pane: name })).blob());
+      panes[name].heat?.close();
+      panes[name].heat = image;
+      draw();
+    } catch (fault) {
+      say(fault.message, true);
+    }
+  }
+}
+
+// Scores of all shots.
+
+async function score() {
+  const button = $("#score"), scored = JSON.stringify(where(false).settings) + JSON.stringify(here().rig);
+  button.disabled = true;
+  try {
+    let progress = await json("scores", where(false));
+    while (!progress.scores && !progress.fault) {
+      $("#scores").textContent = `${progress.done} of ${progress.total} pictures`;
+      await new Promise((done) => setTimeout(done, 150));
+      progress = await json("progress");
+    }
+    if (progress.fault) throw new Error(progress.fault);
+    scoreTable(progress.scores);
+    state.scored = scored;
+  } catch (fault) {
+    say(fault.message, true);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+function scoreTable({ splits, oks, gain, error, shots }) {
+  const table = make("table", { id: "scored" });
+  const pair = (one, what) => `${places(one.default[what], 1)} → ${places(one.tuned[what], 1)}`;
+  const sure = Math.abs(gain) > 2 * error ? (gain > 0 ? "better" : "worse") : "";
+  const mean = make("p", { className: sure, textContent:
+    `mean OKS ${oks.default.toFixed(3)} → ${oks.tuned.toFixed(3)}: ${gain >= 0 ? "+" : "−"}${Math.abs(gain).toFixed(3)} ± ${error.toFixed(3)}` });
+  $("#scores").replaceChildren(table, mean, make("p", { textContent: `${shots} shots, default → slot ${state.slot}; ± one standard error` }));
+  rows("#scored", ["", "AP", "PCK@0.2", "people"], Object.entries(splits).map(([split, one]) => [
+    split, pair(one, "ap"), pair(one, "pck"), String(one.people),
+  ]));
+}
+
+const outdated = () => $("#scores").classList.toggle(
+  "old", Boolean(state.scored) && state.scored !== JSON.stringify(here().settings) + JSON.stringify(here().rig),
+);
+
+// Presets: settings by name, which are files.
+
+let presets = {};
+
+async function listPresets(chosen) {
+  presets = await json("presets");
+  $("#presets").replaceChildren(...["defaults", ...Object.keys(presets)].map((name) => make("option", { textContent: name })));
+  if (chosen) $("#presets").value = chosen;
+}
+
+function loadPreset() {
+  const found = presets[$("#presets").value];
+  remember();
+  moving = null;
+  Object.assign(here(), {
+    settings: { ...defaultsOf(desk.parameters), ...found?.settings }, rig: { ...defaultsOf(desk.rig), ...found?.rig },
+  });
+  if (!desk.rig.length) here().rig = {};
+  showKnobs();
+  refresh("rig");
+}
+
+async function save() {
+  const name = $("#name").value.trim();
+  try {
+    const { files, commands, note } = await json("save", { ...where(false), name });
+    $("#saved").replaceChildren(
+      make("p", { className: "note", textContent: `written: ${files.join(", ")}` }),
+      ...(note ? [make("p", { className: "note", textContent: note })] : []),
+      ...commands.map((command) => make("pre", { textContent: command })),
+    );
+    await listPresets(name);
+    say(`saved ${name}`);
+    document.body.dataset.saved = name;
+  } catch (fault) {
+    say(fault.message, true);
+  }
+}
 
 // Sliders.
 
@@ -446,6 +644,7 @@ function toggles() {
       button.classList.toggle("on", state[name]);
       if (name === "seen") for (const one of visible()) panes[one].load(false);
       else draw();
+      if (name === "heat") heat(visible());
     };
   }
   for (const button of document.querySelectorAll("[data-slot]")) button.onclick = () => change(button.dataset.slot);
@@ -456,6 +655,10 @@ function toggles() {
     state.slots[other] = copyOf(here());
     say(`${state.slot} copied over ${other}`);
   };
+  $("#score").onclick = score;
+  $("#load").onclick = loadPreset;
+  $("#save").onclick = save;
+  $("#name").onkeydown = (event) => { if (event.key === "Enter") save(); };
   $("#undo").onclick = () => step("undo", "redo");
   $("#redo").onclick = () => step("redo", "undo");
 }
@@ -515,6 +718,7 @@ async function begin() {
   addEventListener("keydown", keys);
   new ResizeObserver(arrange).observe($("main"));
   document.body.dataset.ready = "1";
+  await listPresets();
   await thumbnails();
 }
 

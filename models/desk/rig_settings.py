@@ -39,6 +39,11 @@ class RigSettings:
         """Whether anything differs from the rig as it is."""
         return self != AS_IT_IS
 
+    @property
+    def named(self) -> dict[str, float]:
+        """Those that differ from the rig as it is."""
+        return {name: value for name, value in vars(self).items() if value != getattr(AS_IT_IS, name)}
+
 
 AS_IT_IS = RigSettings()
 """Nothing is moved."""

@@ -6,7 +6,7 @@ import shutil
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -23,6 +23,7 @@ from isp_sim.raw import Raw
 from isp_sim.rectify import crop
 from isp_sim.rigfile import load_rig
 from models.data.normalisation import LOW, WELL, Picture, normalise
+from models.desk.heat import heat_layer
 from models.desk.preview import preview
 from models.desk.reshoot import Reshooting
 from models.desk.rig_settings import AS_IT_IS, RigSettings
@@ -117,12 +118,32 @@ class Workbench:
         Raises:
             ValueError, OSError: see `picture`.
         """
-        with self._lock:
-            picture, people = self.picture(at, pane), self.shots[at.shot].shot.people
-            lighting = WELL if pane == "well-lit" else LOW
-            codes = picture if picture.dtype == np.uint8 else 255 * picture
-            image = normalise(codes, self.recogniser.normalisation[lighting])
+        settings = at.settings if pane == "tuned" else {}
+        key = ("poses", at.shot, pane, at.rig, json.dumps(settings, sort_keys=True))
+        people = self.shots[at.shot].shot.people
+
+        def find() -> list[Detection]:
+            image, lighting = self._for_the_network(at, pane)
             return detect_in(self.recogniser, [image], people, lighting, "none")
+
+        return self._kept(key, find)
+
+    def heat(self, at: At, pane: Pane) -> np.ndarray:
+        """The network's heatmaps as a layer over a pane; see `heat_layer`.
+
+        Raises:
+            ValueError, OSError: see `picture`.
+        """
+        with self._lock:
+            image, lighting = self._for_the_network(at, pane)
+            return heat_layer(self.recogniser, image, self.shots[at.shot].shot.people, lighting)
+
+    def _for_the_network(self, at: At, pane: Pane) -> tuple[np.ndarray, int]:
+        """A whole picture normalised as the network wants it, and its lighting."""
+        picture = self.picture(replace(at, small=False), pane)
+        lighting = WELL if pane == "well-lit" else LOW
+        codes = picture if picture.dtype == np.uint8 else 255 * picture
+        return normalise(codes, self.recogniser.normalisation[lighting]), lighting
 
     def raw(self, at: At) -> Raw:
         """The low-light raw of a shot, whole.
@@ -198,7 +219,7 @@ def _bytes(made: object) -> int:
         return made.counts.nbytes
     if isinstance(made, tuple):
         return int(8 * np.prod(made[2]))
-    return 0
+    return 1000
 
 
 def _box(box: tuple[int, int, int, int], factor: int) -> tuple[int, int, int, int]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from isp_sim.files import lock
 from isp_sim.rigfile import load_rig
 from models.desk.api import Api
+from models.desk.presets import Presets
 from models.desk.reshoot import Reshooting
 from models.desk.server import DeskServer
 from models.desk.shots import DeskShot, of_folder, of_raws
@@ -62,7 +63,7 @@ def open_desk(desk: Desk) -> DeskServer:
     lock(desk.out)
     shots, reshooting = _shots(desk)
     bench = Workbench(isp, desk.isp, recogniser, shots, desk.out / "scratch", reshooting)
-    return DeskServer(Api(bench, desk.pose), desk.port)
+    return DeskServer(Api(bench, Presets(bench, desk.out / "presets", desk.settings), desk.pose), desk.port)
 
 
 def _shots(desk: Desk) -> tuple[tuple[DeskShot, ...], Reshooting | None]:

@@ -25,10 +25,12 @@ class SettingsFile(Model):
     Attributes:
         isp: as `models.tuning.loading.load_isp` takes it.
         settings: by the parameter's name.
+        rig: how far the desk's rig was moved, which the desk alone reads: `rig.yaml` beside it is for the commands.
     """
 
     isp: str
     settings: dict[str, bool | int | Finite | str] = Field(min_length=1)
+    rig: dict[str, Finite] = Field(default_factory=dict)
 
 
 def checked(parameters: Sequence[TunableParameter], settings: Mapping[str, object], where: str) -> Settings:
@@ -94,9 +96,10 @@ def load_settings(path: Path) -> SettingsFile:
     return load_yaml(SettingsFile, path)
 
 
-def write_settings(path: Path, isp: str, settings: Settings) -> None:
+def write_settings(path: Path, isp: str, settings: Settings, rig: Mapping[str, float]) -> None:
     """Write a `SettingsFile`."""
-    text = yaml.safe_dump({"isp": isp, "settings": settings}, sort_keys=False, allow_unicode=True)
+    document = {"isp": isp, "settings": settings} | ({"rig": dict(rig)} if rig else {})
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
     write_atomically(path, text.encode())
 
 
