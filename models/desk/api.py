@@ -14,7 +14,7 @@ from isp_sim.picture_files import jpeg
 from isp_sim.rig import Model
 from isp_sim.rigfile import from_json
 from isp_sim.scenes import SKELETON
-from models.data.normalisation import Picture
+from models.data.normalisation import Normalisation, Picture, normalise
 from models.desk.figures import BINS, RANGE, patch_figures, picture_figures, raw_figures
 from models.desk.presets import Presets
 from models.desk.preview import PREVIEW_PX
@@ -70,9 +70,10 @@ class HeatRequest(Where):
 
 
 class FiguresRequest(PosesRequest):
-    """Figures of some panes, and of a patch, (x, y, width, height) px, if one is marked."""
+    """Figures of some panes, and of a patch, (x, y, width, height) px, if one is marked; `seen` as for a picture."""
 
     patch: tuple[int, int, int, int] | None = None
+    seen: bool = False
 
 
 class SaveRequest(Where):
@@ -201,7 +202,8 @@ class Api:
         at, reply = self._at(request), {}
         for pane in request.panes:
             picture = self.bench.picture(at, pane)
-            unit = picture.astype(np.float32) / 255 if picture.dtype == np.uint8 else picture
+            how: Normalisation = "mean-0.4" if request.seen and pane != "well-lit" else "none"
+            unit = normalise(picture if picture.dtype == np.uint8 else 255 * picture, how)
             patch = None if request.patch is None else asdict(patch_figures(unit, request.patch))
             reply[pane] = asdict(picture_figures(unit)) | {"patch": patch}
         raw = None

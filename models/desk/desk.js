@@ -10,8 +10,13 @@ const make = (tag, about = {}, ...inside) => {
 const token = new URLSearchParams(location.search).get("token");
 const PANES = ["as shot", "scaled", "default", "tuned", "well-lit"];
 const CAPTIONS = {
-  "as shot": "as shot", scaled: "as shot, mean 0.4", default: "default", tuned: "tuned", "well-lit": "well-lit",
+  "as shot": "as shot", scaled: "mean 0.4", default: "default", tuned: "tuned", "well-lit": "well-lit",
 };
+const SAYS = {
+  "as shot": "the rig's own development, 8 bits", scaled: "the same, each channel brought to a mean of 0.4 (Lee et al.)",
+  default: "the ISP's defaults", tuned: "the ISP as the sliders say", "well-lit": "the rig's other arm",
+};
+const DARK = 0.03; // mean of a picture in which nobody sees anything
 const REST_MS = 300; // after the last move the whole picture is asked for
 let desk = null;
 const state = {
@@ -123,12 +128,13 @@ class Pane {
     pen.setTransform(scale, 0, 0, scale, left, top);
     pen.imageSmoothingEnabled = scale < 2.5;
     pen.imageSmoothingQuality = "high";
-    if (this.image) pen.drawImage(this.image, 0, 0, shot.width, shot.height);
+    const shown = state.blink && this.name === "tuned" ? panes.default : this;
+    if (shown.image) pen.drawImage(shown.image, 0, 0, shot.width, shot.height);
     if (state.heat && this.heat) pen.drawImage(this.heat, 0, 0, shot.width, shot.height);
     if (state.truth) for (const one of shot.people) limbs(pen, one, scale, (joint) => joint[2] > 0, () => "#fff");
     if (state.found) {
       pen.globalAlpha = this.posesStale ? 0.35 : 1;
-      for (const one of this.poses ?? []) limbs(pen, one, scale, (joint) => joint[0] !== null, sideOf);
+      for (const one of shown.poses ?? []) limbs(pen, one, scale, (joint) => joint[0] !== null, sideOf);
       pen.globalAlpha = 1;
     }
     if (state.patch) {
@@ -228,6 +234,7 @@ function arrange() {
     const side = Math.min(box.width / columns / width, box.height / rows / height);
     if (side > best.side) best = { side, columns };
   }
+  for (const [n, name] of PANES.entries()) $("#shown").children[n].disabled = name === "well-lit" && !shotNow().well_lit;
   $("#panes").style.gridTemplateColumns = `repeat(${best.columns}, minmax(0, 1fr))`;
   draw();
 }
@@ -281,7 +288,7 @@ async function poses(names) {
 
 // Loupe: the same pixels of every pane, as they are.
 
-const LOUPE_PX = 25;
+const LOUPE_PX = 21;
 const probe = make("canvas", { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
 
 function loupe() {
@@ -299,10 +306,10 @@ function loupe() {
     pen.drawImage(image, (x - half) * by, (y - half) * by, LOUPE_PX * by, LOUPE_PX * by, 0, 0, LOUPE_PX, LOUPE_PX);
     probe.drawImage(image, Math.floor(x * by), Math.floor(y * by), 1, 1, 0, 0, 1, 1);
     const codes = probe.getImageData(0, 0, 1, 1).data;
-    lens.words.textContent = `${CAPTIONS[name]}: ${codes[0]} ${codes[1]} ${codes[2]}`;
-    pen.strokeStyle = "#ffe15a";
-    pen.lineWidth = 0.3;
-    pen.strokeRect(half - 0.15, half - 0.15, 1.3, 1.3);
+    lens.words.replaceChildren(CAPTIONS[name], make("br"), `${codes[0]} ${codes[1]} ${codes[2]}`);
+    pen.fillStyle = "#ffe15a"; // ticks about the pixel
+    for (const [left, top] of [[half, half - 2], [half, half + 2], [half - 2, half], [half + 2, half]]) pen.fillRect(left, top, 1, 1);
+    pen.fillStyle = "#000";
   }
 }
 
@@ -320,7 +327,7 @@ async function figures() {
   const names = visible(), at = state.shot;
   const patch = state.patch && Math.min(state.patch[2], state.patch[3]) >= 4 ? state.patch : null;
   try {
-    const found = await json("figures", { ...where(false), panes: names, patch });
+    const found = await json("figures", { ...where(false), panes: names, patch, seen: state.seen });
     if (at !== state.shot) return;
     histogram(found.panes.default ?? {}, found.panes.tuned ?? found.panes[names[0]]);
     rows("#levels", ["", "mean R G B", "≤ 0", "≥ 1"], names.map((name) => {
@@ -624,7 +631,7 @@ function change(slot) {
 function toggles() {
   const nav = $("#shown");
   for (const name of PANES) {
-    const button = make("button", { textContent: CAPTIONS[name], className: "on" });
+    const button = make("button", { textContent: CAPTIONS[name], title: SAYS[name], className: "on" });
     button.onclick = () => {
       const on = !state.panes.has(name);
       if (!on && visible().length === 1) return;
@@ -642,7 +649,7 @@ function toggles() {
     button.onclick = () => {
       state[name] = !state[name];
       button.classList.toggle("on", state[name]);
-      if (name === "seen") for (const one of visible()) panes[one].load(false);
+      if (name === "seen") refresh("all");
       else draw();
       if (name === "heat") heat(visible());
     };
@@ -666,6 +673,11 @@ function toggles() {
 function keys(event) {
   if (/INPUT|SELECT/.test(event.target.tagName) && event.target.type !== "range") return;
   const key = event.key.toLowerCase();
+  if (key === " ") {
+    event.preventDefault();
+    state.blink = true;
+    draw();
+  }
   if ((event.ctrlKey || event.metaKey) && key === "z") {
     event.preventDefault();
     return event.shiftKey ? step("redo", "undo") : step("undo", "redo");
@@ -674,6 +686,7 @@ function keys(event) {
   if (key === "x") change(state.slot === "A" ? "B" : "A");
   const button = { n: "#seen", p: "#found", l: "#truth", h: "#heat" }[key];
   if (button) $(button).click();
+  if (key >= "1" && key <= "5") $("#shown").children[Number(key) - 1].click();
   const by = { "[": -1, "]": 1 }[key];
   if (by) show((state.shot + by + desk.shots.length) % desk.shots.length);
 }
@@ -716,10 +729,15 @@ async function begin() {
   showKnobs();
   show(0);
   addEventListener("keydown", keys);
+  addEventListener("keyup", (event) => { if (event.key === " ") { state.blink = false; draw(); } });
   new ResizeObserver(arrange).observe($("main"));
   document.body.dataset.ready = "1";
   await listPresets();
   await thumbnails();
+  if (panes.default.about?.mean < DARK) {
+    $("#seen").click();
+    say("the default picture is nearly black: shown as the network sees it (N)");
+  }
 }
 
 begin().catch((fault) => say(fault.message, true));

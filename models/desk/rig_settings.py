@@ -21,7 +21,7 @@ SPECS = (
     ParamSpec("read_noise", 1 / 16, 16.0, 1.0, "log", "×", "standard deviation of the read noise"),
 )
 LEAST_RATIO = 1 - 1e-9
-"""A schedule's shots are never exposed longer than their base."""
+"""A schedule's shots are never exposed longer than their base; rounding apart."""
 
 
 @dataclass(frozen=True)
@@ -99,50 +99,45 @@ def rig_with(rig: Rig, settings: RigSettings) -> tuple[Rig, int]:
     With light L, exposure f and gain by g dB a base (e, G) of ratio r becomes
     `e' = e·10^((G − G')/20)/L`, `G' = G + g`, `r' = r·e'/(e·f)`: the meter then finds L times the light, and the shot's
     exposure is `e'/r' = f·e/r`. Where r' < 1, the shot would be longer than the base at which the well-lit arm is
-    content, which no schedule has.
+    content, which no schedule has; where r' is large, the well-lit arm's gain would exceed the sensor's.
 
     Raises:
-        ValueError: no shot is left, or the rig cannot be so.
+        ValueError: no shot is left.
     """
-    factor = filter_factor(rig, settings)
-    filter_ = rig.nd_filter.transmittance
-    mixes, left_out = [], 0
-    for mix in rig.schedule.mixes.value:
-        for exposure_us, base_db in mix.bases:
-            gain = gain_db(rig, base_db, settings)
-            base_us = exposure_us * 10 ** ((base_db - gain) / 20) / settings.light
-            ratios = [ratio * base_us / (exposure_us * settings.exposure) for ratio in mix.ratios]
-            kept = tuple(max(ratio, 1.0) for ratio in ratios if ratio >= LEAST_RATIO)
-            left_out += len(ratios) - len(kept)
-            if kept:
-                mixes.append(Mix(name=mix.name, ratios=kept, bases=((base_us, gain),)))
-    if not mixes:
-        raise ValueError(
-            "rig: light, exposure and gain together expose every shot beyond the base at which the well-lit arm is "
-            "metered, which a rig's schedule cannot say; brighten with the filter instead"
-        )
-    words = f"{settings.light:g} × the light, {settings.exposure:g} × the exposure, {settings.gain:+g} dB"
-    near = rig.nd_filter.near_infrared_transmittance
     document = rig.model_dump(mode="json")
+    document["name"] = f"{rig.name}-desk"
     document["sensor"] = sensor_with(rig.sensor, settings).model_dump(mode="json")
+    factor, left_out = filter_factor(rig, settings), 0
     if factor != 1:
-        said = _said("transmittance", factor)
+        said, near = _said("transmittance", factor), rig.nd_filter.near_infrared_transmittance.value
         document["nd_filter"] = {
-            "transmittance": {"value": [min(t * factor, 1.0) for t in filter_.value], **said},
-            "near_infrared_transmittance": {"value": min(near.value * factor, 1.0), **said},
+            "transmittance": {"value": [min(t * factor, 1.0) for t in rig.nd_filter.transmittance.value], **said},
+            "near_infrared_transmittance": {"value": min(near * factor, 1.0), **said},
         }
     if (settings.light, settings.exposure, settings.gain) != (1, 1, 0):
-        document["schedule"]["mixes"] = {
-            "value": [mix.model_dump(mode="json") for mix in mixes],
-            "status": "assumed",
-            "source": f"set at the desk: {words}",
-        }
-    document["name"] = f"{rig.name}-desk"
-    return Rig.model_validate(document), left_out if (settings.light, settings.exposure, settings.gain) != (
-        1,
-        1,
-        0,
-    ) else 0
+        all_mixes = rig.schedule.mixes.value
+        moved = [_moved(rig, mix, *base, settings) for mix in all_mixes for base in mix.bases]
+        mixes = [mix for mix in moved if mix is not None]
+        left_out = sum(len(mix.ratios) * len(mix.bases) for mix in all_mixes) - sum(len(mix.ratios) for mix in mixes)
+        if not mixes:
+            raise ValueError(
+                "rig: light, exposure and gain together expose every shot beyond the base at which the well-lit arm is "
+                "metered, which a rig's schedule cannot say; brighten with the filter instead"
+            )
+        words = f"{settings.light:g} × the light, {settings.exposure:g} × the exposure, {settings.gain:+g} dB"
+        values = [mix.model_dump(mode="json") for mix in mixes]
+        document["schedule"]["mixes"] = {"value": values, "status": "assumed", "source": f"set at the desk: {words}"}
+    return Rig.model_validate(document), left_out
+
+
+def _moved(rig: Rig, mix: Mix, exposure_us: float, base_db: float, settings: RigSettings) -> Mix | None:
+    """A base of a mix, moved, with the ratios that a schedule can say; None without any."""
+    gain = gain_db(rig, base_db, settings)
+    base_us = exposure_us * 10 ** ((base_db - gain) / 20) / settings.light
+    most = 10 ** ((rig.sensor.max_gain_db.value - gain) / 20)
+    ratios = [ratio * base_us / (exposure_us * settings.exposure) for ratio in mix.ratios]
+    kept = tuple(max(ratio, 1.0) for ratio in ratios if LEAST_RATIO <= ratio <= most)
+    return Mix(name=mix.name, ratios=kept, bases=((base_us, gain),)) if kept else None
 
 
 def _said(what: str, factor: float) -> dict[str, str]:

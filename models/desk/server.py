@@ -39,6 +39,7 @@ class DeskServer(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, api: Api, port: int = 0) -> None:
+        self.bench = api.bench
         self.token = secrets.token_urlsafe(24)
         self.routes = api.routes
         self.page = page()

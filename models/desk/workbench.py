@@ -86,6 +86,17 @@ class Workbench:
             shutil.copyfile(rig, scratch / "rig.yaml")  # by which the pipeline demosaics
         self._camera_isp = load_rig(str(rig)).low_light.isp if rig.is_file() else UNCUT
 
+    def warm_up(self) -> None:
+        """Make what the page shows first, so that kernels are compiled and files are read before it asks.
+
+        Raises:
+            ValueError, OSError: see `picture`.
+        """
+        for small in (True, False):
+            self.picture(At(0, self.defaults, small=small), "as shot")
+            self.picture(At(0, self.defaults, small=small), "default")
+        self.poses(At(0, self.defaults), "default")
+
     def picture(self, at: At, pane: Pane) -> Float32[np.ndarray, "height width 3"] | Picture:
         """What a pane shows: codes where it is an 8-bit picture, else the ISP's own, 1 is white, not cut.
 
@@ -99,7 +110,6 @@ class Workbench:
             codes = self._kept(("as shot", at.shot, at.rig, at.small), lambda: self._as_shot(at))
             return codes if pane == "as shot" else lifted(codes)
         settings = self.defaults if pane == "default" else at.settings
-        key = ("developed", at.shot, at.rig, at.small, json.dumps(settings, sort_keys=True))
 
         def develop() -> np.ndarray:
             raw, factor, size = self._raw_file(at)
@@ -110,7 +120,13 @@ class Workbench:
                 )
             return crop(developed, _box(shot.box, factor))
 
-        return self._kept(key, develop)
+        return self._kept(("developed", at.shot, at.rig, at.small, self._made_with(at, pane)), develop)
+
+    def _made_with(self, at: At, pane: Pane) -> str:
+        """The settings behind a pane, as text, else the pane: what its content depends on beside shot and rig."""
+        if pane not in ("default", "tuned"):
+            return pane
+        return json.dumps(self.defaults if pane == "default" else at.settings, sort_keys=True)
 
     def poses(self, at: At, pane: Pane) -> list[Detection]:
         """What the network finds in the boxes of the labels, in px of the whole picture; none where nobody is labelled.
@@ -118,15 +134,13 @@ class Workbench:
         Raises:
             ValueError, OSError: see `picture`.
         """
-        settings = at.settings if pane == "tuned" else {}
-        key = ("poses", at.shot, pane, at.rig, json.dumps(settings, sort_keys=True))
         people = self.shots[at.shot].shot.people
 
         def find() -> list[Detection]:
             image, lighting = self._for_the_network(at, pane)
             return detect_in(self.recogniser, [image], people, lighting, "none")
 
-        return self._kept(key, find)
+        return self._kept(("poses", at.shot, at.rig, self._made_with(at, pane)), find)
 
     def heat(self, at: At, pane: Pane) -> np.ndarray:
         """The network's heatmaps as a layer over a pane; see `heat_layer`.

@@ -63,6 +63,7 @@ def open_desk(desk: Desk) -> DeskServer:
     lock(desk.out)
     shots, reshooting = _shots(desk)
     bench = Workbench(isp, desk.isp, recogniser, shots, desk.out / "scratch", reshooting)
+    bench.warm_up()
     return DeskServer(Api(bench, Presets(bench, desk.out / "presets", desk.settings), desk.pose), desk.port)
 
 
