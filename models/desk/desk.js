@@ -64,6 +64,7 @@ class Pane {
 
   load(small) {
     this.wanted = { small, number: ++this.asked };
+    this.dragged = small;
     this.busy ??= this.serve().finally(() => { this.busy = null; });
     return this.busy;
   }
@@ -250,13 +251,21 @@ function refresh(what, dragging = false) {
   refresh.what = refresh.what && refresh.what !== what ? (what === "settings" ? refresh.what : what) : what;
   for (const name of names) panes[name].posesStale = true;
   const { width, height } = shotNow(), small = width * height > desk.preview_px;
-  if (small || dragging) for (const name of names) panes[name].load(small);
+  const first = dragging ? names.slice(0, 1) : names; // while it moves, the picture that matters; the others follow
+  if (small || dragging) for (const name of first) panes[name].load(small);
   outdated();
   clearTimeout(resting);
   resting = setTimeout(settle, dragging ? REST_MS : 0);
 }
 
 async function settle() {
+  const previews = visible().map((name) => panes[name]).filter((pane) => pane.busy && pane.dragged);
+  if (previews.length) { // on a slow machine they take longer than the rest; it begins when they are there
+    await Promise.all(previews.map((pane) => pane.busy));
+    clearTimeout(resting);
+    resting = setTimeout(settle, REST_MS);
+    return;
+  }
   const what = refresh.what, names = visible().filter((name) => MOVED_BY[what].includes(name));
   refresh.what = null;
   await Promise.all(names.map((name) => panes[name].load(false)));

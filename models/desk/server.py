@@ -7,6 +7,7 @@ this very origin. Paths name functions of `Api`, never files.
 
 import hmac
 import secrets
+import sys
 import traceback
 from collections.abc import Callable
 from http import HTTPStatus
@@ -47,6 +48,16 @@ class DeskServer(ThreadingHTTPServer):
             super().__init__((LOOPBACK, port), Handler)
         except OSError as fault:
             raise OSError(f"--port {port}: {fault.strerror}") from None
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Nothing, where a page was closed while it was answered; else the traceback."""
+        if not isinstance(sys.exception(), ConnectionError):
+            traceback.print_exc()
+
+    def server_close(self) -> None:
+        """Close, once what is being made is made: an interpreter that ends under a working kernel aborts."""
+        super().server_close()
+        self.bench.stop()
 
     @property
     def hosts(self) -> tuple[str, str]:

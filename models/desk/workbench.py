@@ -86,6 +86,10 @@ class Workbench:
             shutil.copyfile(rig, scratch / "rig.yaml")  # by which the pipeline demosaics
         self._camera_isp = load_rig(str(rig)).low_light.isp if rig.is_file() else UNCUT
 
+    def stop(self) -> None:
+        """Wait for what is being made; nothing is made afterwards."""
+        self._lock.acquire()
+
     def warm_up(self) -> None:
         """Make what the page shows first, so that kernels are compiled and files are read before it asks.
 

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from isp_sim.files import lock
 from isp_sim.rigfile import load_rig
 from models.desk.api import Api
@@ -59,6 +61,7 @@ def open_desk(desk: Desk) -> DeskServer:
     if desk.raws and desk.data:
         raise ValueError(f"--data {desk.data}: beside raw files; expected either")
     isp, recogniser = load_isp(desk.isp), load_recogniser(desk.pose)  # complain before the first shot
+    torch.set_num_threads(1)  # of a preview's many small operations each would wait for a second thread to wake
     desk.out.mkdir(parents=True, exist_ok=True)
     lock(desk.out)
     shots, reshooting = _shots(desk)

@@ -439,7 +439,10 @@ slider.value = arguments[1];
 slider.dispatchEvent(new Event('input'));
 slider.dispatchEvent(new Event('change'));
 """
-SUM = "return [...document.querySelector('.pane.tuned canvas').getContext('2d').getImageData(0, 0, 200, 150).data].reduce((a, b) => a + b)"
+SUM = """
+const pen = document.querySelector('.pane.tuned canvas').getContext('2d');
+return pen.getImageData(0, 0, 200, 150).data.reduce((sum, code) => sum + code);
+"""
 SETTLED = "Number(document.body.dataset.settled ?? 0)"
 
 
