@@ -147,6 +147,7 @@ class Api:
                 "isp": bench.isp_name,
                 "pose": self.pose,
                 "parameters": [_described(one) for one in bench.isp.parameters],
+                "fixed": bench.fixed,
                 "rig": [_described(one) for one in rig],
                 "shots": shots,
                 "skeleton": SKELETON,
@@ -186,7 +187,8 @@ class Api:
         reply = {}
         for pane in request.panes:
             found = self.bench.poses(at, pane)
-            near = oks(truth, np.array([one.keypoints for one in found]), areas).mean() if found else math.nan
+            both = len(truth) and found
+            near = oks(truth, np.array([one.keypoints for one in found]), areas).mean() if both else math.nan
             reply[pane] = {"people": [_joints(one) for one in found], "oks": float(near)}
         return as_json(reply)
 

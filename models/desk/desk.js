@@ -100,6 +100,7 @@ class Pane {
   caption_() {
     const mean = this.about ? `mean ${(255 * this.about.mean).toFixed(1)}` : "";
     const oks = this.oks === undefined || this.oks === null ? "" : `OKS ${this.oks.toFixed(3)}`;
+    this.name === "tuned" && (this.caption.firstChild.textContent = `tuned ${state.slot}`);
     this.told.textContent = [mean, oks].filter(Boolean).join("  ");
   }
 
@@ -280,7 +281,6 @@ async function settle() {
 }
 
 async function poses(names) {
-  if (!shotNow().people.length) { for (const name of names) panes[name].poses = []; return; }
   const at = state.shot;
   try {
     const found = await json("poses", { ...where(false), panes: names });
@@ -365,7 +365,8 @@ function patchTable(names, found) {
   rows("#noise", ["codes", "SNR dB", "σ RGB", "chroma", "rows", "corr."], names.map((name) => {
     const one = found.panes[name].patch;
     const sigma = Math.hypot(...one.deviation) / Math.sqrt(3);
-    return [name, places(one.snr_db, 1), places(sigma), places(one.chroma), places(one.rows), places(one.correlation)];
+    const codes = (value) => places(value, value < 10 ? 2 : value < 100 ? 1 : 0);
+    return [CAPTIONS[name], places(one.snr_db, 1), codes(sigma), codes(one.chroma), codes(one.rows), places(one.correlation)];
   }));
   const { colours, mean, deviation } = found.raw;
   const each = [...colours].map((c, n) => `${c} ${mean[n].toFixed(1)} ± ${deviation[n].toFixed(1)}`);
@@ -733,6 +734,7 @@ async function begin() {
   for (const name of PANES) panes[name] = new Pane(name);
   panel($("#isp"), "ISP", "settings", desk.parameters);
   if (desk.rig.length) panel($("#rig"), "Rig", "rig", desk.rig);
+  else $("#rig").append(make("h2", { textContent: "Rig" }), make("p", { className: "note", textContent: desk.fixed }));
   toggles();
   await strip();
   showKnobs();

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -28,8 +29,10 @@ from models.desk.preview import preview
 from models.desk.reshoot import Reshooting
 from models.desk.rig_settings import AS_IT_IS, RigSettings
 from models.desk.shots import DeskShot
+from models.recognisers.crowd import poses_in
 from models.recognisers.detection import Detection
 from models.recognisers.inference import detect_in
+from models.recognisers.person_detector import PersonDetector, load_detector
 from models.recognisers.recogniser import Recogniser
 from models.scoring.drawing import lifted
 from models.tuning.tunable import BlackBoxIsp, Settings, defaults
@@ -38,6 +41,8 @@ Pane = Literal["as shot", "scaled", "default", "tuned", "well-lit"]
 """The rig's own 8 bits; these with each channel at a mean of 0.4; the ISP's defaults; the sliders; the other arm."""
 HELD_BYTES = 600_000_000
 """Of pictures and other things that are kept."""
+SURE = 0.2
+"""Least score of a box that a detector found, to be shown."""
 Made = TypeVar("Made")
 
 
@@ -67,15 +72,17 @@ class Workbench:
         recogniser: frozen.
         shots: on the desk.
         scratch: folder for raws that are made here; it is emptied.
-        reshooting: takes shots again when the rig is moved; None: it cannot be moved.
+        reshooting: takes shots again when the rig is moved; a sentence: why it cannot be moved.
     """
 
     def __init__(
         self, isp: BlackBoxIsp, isp_name: str, recogniser: Recogniser, shots: Sequence[DeskShot], scratch: Path,
-        reshooting: Reshooting | None = None,
+        reshooting: Reshooting | str,
     ) -> None:  # fmt: skip
         self.isp, self.isp_name, self.recogniser, self.shots = isp, isp_name, recogniser, tuple(shots)
-        self.reshooting, self.scratch = reshooting, scratch
+        self.scratch = scratch
+        self.reshooting = None if isinstance(reshooting, str) else reshooting
+        self.fixed = reshooting if isinstance(reshooting, str) else ""
         self.defaults = defaults(isp.parameters)
         self._lock = threading.RLock()
         self._held: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
@@ -133,7 +140,8 @@ class Workbench:
         return json.dumps(self.defaults if pane == "default" else at.settings, sort_keys=True)
 
     def poses(self, at: At, pane: Pane) -> list[Detection]:
-        """What the network finds in the boxes of the labels, in px of the whole picture; none where nobody is labelled.
+        """What the network finds in the boxes of the labels, in px of the whole picture; in a lone raw, which has no
+        labels, in boxes that a detector is sure of.
 
         Raises:
             ValueError, OSError: see `picture`.
@@ -142,9 +150,16 @@ class Workbench:
 
         def find() -> list[Detection]:
             image, lighting = self._for_the_network(at, pane)
-            return detect_in(self.recogniser, [image], people, lighting, "none")
+            if self.shots[at.shot].record is not None:
+                return detect_in(self.recogniser, [image], people, lighting, "none")
+            found = poses_in(self.recogniser, image, (), lighting, "none", self._detector)
+            return [one for one in found if one.found_in and one.found_in.score >= SURE]
 
         return self._kept(("poses", at.shot, at.rig, self._made_with(at, pane)), find)
+
+    @cached_property
+    def _detector(self) -> PersonDetector:
+        return load_detector()
 
     def heat(self, at: At, pane: Pane) -> np.ndarray:
         """The network's heatmaps as a layer over a pane; see `heat_layer`.
@@ -177,7 +192,7 @@ class Workbench:
         if not at.rig.moved:
             return read_dng(shot.shot.raw)
         if self.reshooting is None or shot.record is None:
-            raise ValueError("rig: these shots cannot be taken again")
+            raise ValueError(f"rig: {self.fixed or 'these shots cannot be taken again'}")
         return self.reshooting.raw(shot.record, at.rig)
 
     def _well_lit(self, at: At) -> Picture:

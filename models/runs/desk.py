@@ -70,10 +70,10 @@ def open_desk(desk: Desk) -> DeskServer:
     return DeskServer(Api(bench, Presets(bench, desk.out / "presets", desk.settings), desk.pose), desk.port)
 
 
-def _shots(desk: Desk) -> tuple[tuple[DeskShot, ...], Reshooting | None]:
-    """The shots, and what takes them again where that can be done."""
+def _shots(desk: Desk) -> tuple[tuple[DeskShot, ...], Reshooting | str]:
+    """The shots, and what takes them again, or why that cannot be done."""
     if desk.raws:
-        return of_raws(desk.raws, desk.out / "raws"), None
+        return of_raws(desk.raws, desk.out / "raws"), "raw files cannot be taken again"
     folder = desk.data
     if folder is None:
         folder = desk.out / "shots" / f"{Path(desk.rig).stem}-{desk.seed}-{desk.shots}"
@@ -82,5 +82,5 @@ def _shots(desk: Desk) -> tuple[tuple[DeskShot, ...], Reshooting | None]:
     shots = of_folder(folder, desk.shots)
     try:
         return shots, Reshooting(folder)
-    except (ValueError, OSError):
-        return shots, None
+    except (ValueError, OSError) as fault:
+        return shots, str(fault)

@@ -127,7 +127,8 @@ def identity(
         "shots": digest(learn),
         "held-out": digest(held),
         "seed": tuning.seed,
-    } | ({"start": start} if start else {})
+        "start": start,
+    }
 
 
 def search_all(
