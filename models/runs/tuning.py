@@ -112,7 +112,11 @@ def shots_of(tuning: Tuning, workers: int) -> tuple[tuple[RawShot, ...], tuple[R
 
 
 def identity(
-    tuning: Tuning, isp: BlackBoxIsp, learn: tuple[RawShot, ...], held: tuple[RawShot, ...], start: Settings | None
+    tuning: Tuning,
+    isp: BlackBoxIsp,
+    learn: tuple[RawShot, ...],
+    held: tuple[RawShot, ...],
+    start: Settings | None = None,
 ) -> dict[str, object]:
     """What makes a search this one: ISP and parameters, network, shots, seed; not how long it goes on."""
     file = isp_file(tuning.isp)
