@@ -50,6 +50,7 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/alignment.py
 	$(BIN)/python benchmarks/align_speed.py
 	$(BIN)/python benchmarks/loaders.py
+	$(BIN)/python benchmarks/desk.py # needs chromium and chromedriver
 	$(BIN)/python benchmarks/handedness.py # exits with 1 where the built-in people are mirrored
 
 docs: $(READY)  ## redraw the pictures in docs/
@@ -59,6 +60,7 @@ docs: $(READY)  ## redraw the pictures in docs/
 	$(BIN)/python docs/draw_isp.py
 	$(BIN)/python docs/draw_enhance.py
 	$(BIN)/python docs/draw_raw_stage.py
+	$(BIN)/python docs/draw_desk.py
 	$(BIN)/python docs/draw_calibration.py
 	$(BIN)/python docs/draw_capture.py
 

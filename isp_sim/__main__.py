@@ -30,6 +30,7 @@ COMMANDS = {
     "quality": ("models.measure_quality", "an ISP before a chart, or pictures of one → SNR, MTF50, ΔE2000, texture"),
     "tune": ("models.tune_isp", "a tunable ISP, in the loop with a pose network → its best settings"),
     "isp-serve": ("models.isp_serve", "an ISP as a board that answers lines of JSON"),
+    "desk": ("models.serve_desk", "a page with sliders for an ISP and a rig before a pose network"),
     "develop": ("models.learned_isp", "one picture or raw, developed by a learned ISP"),
     "convert": ("models.recognisers.convert", "MoveNet's TensorFlow.js files → weights"),
 }

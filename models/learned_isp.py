@@ -1,6 +1,7 @@
 """Command: one picture, developed with parameters of its own that a predictor finds for it; it explains them.
 
 python -m models.learned_isp photo.png --explain --out brighter.png
+python -m models.learned_isp shot.dng --settings out/desk/presets/mine/settings.yaml --out shot.png
 """
 
 import argparse
@@ -15,7 +16,8 @@ def parser(prog: str = "python -m models.learned_isp") -> argparse.ArgumentParse
     """The command line."""
     parser = argparse.ArgumentParser(
         prog=prog,
-        description="Develop one picture with parameters of its own, which a predictor finds for it.",
+        description="Develop one picture with parameters of its own, which a predictor finds for it; or a raw by an "
+        "ISP under test with settings of a file.",
         epilog="example: %(prog)s out/small/raw/FILE_dark_….dng --rig exlpose-small "
         "--weights out/isp/isp.safetensors --out lit.png",
     )
@@ -24,6 +26,11 @@ def parser(prog: str = "python -m models.learned_isp") -> argparse.ArgumentParse
     parser.add_argument("--out", type=Path, help="write the result [only the parameters are printed]")
     parser.add_argument("--weights", type=Path, help="a learned ISP (.safetensors) [nothing is learned yet]")
     parser.add_argument("--pipeline", type=Path, help="steps as YAML, without weights [exposure, gamma, smoothing]")
+    parser.add_argument(
+        "--settings",
+        type=Path,
+        help="instead of a predictor: ISP under test and its settings, as isp-sim desk saves them",
+    )
     parser.add_argument("--rig", default="exlpose", help="rig that shot a DNG [%(default)s]")
     parser.add_argument(
         "--crop", choices=("whole", "thumbnail"), default="whole", help="what the predictor sees of it [%(default)s]"
@@ -41,6 +48,8 @@ def work(args: argparse.Namespace) -> int:
         raise ValueError("--weights brings its own pipeline: leave out --pipeline")
     if args.out and not args.out.resolve().parent.is_dir():
         raise ValueError(f"--out {args.out}: its folder does not exist")
+    if args.settings:
+        return developed_by(args.settings, args.image, args.out)
     import torch
     from rich.console import Console
 
@@ -71,6 +80,28 @@ def work(args: argparse.Namespace) -> int:
             console.print(f"wrote {args.out}", soft_wrap=True)
         else:
             console.print("next: add --out FILE to write the developed picture")
+    return 0
+
+
+def developed_by(settings: Path, raw: Path, out: Path | None) -> int:
+    """Develop a raw, whole, by the ISP that a file of settings names.
+
+    Raises:
+        ValueError, OSError: bad input; one sentence.
+    """
+    if out is None:
+        raise ValueError("--settings: needs --out, the file of the picture")
+    import torch
+
+    from models.isp.learned import write_image
+    from models.tuning.loading import load_isp
+    from models.tuning.settings_file import load_settings, read_settings
+
+    name = load_settings(settings).isp
+    isp = load_isp(name)
+    picture = isp.develop(raw, read_settings(settings, name, isp.parameters))
+    write_image(torch.from_numpy(picture).permute(2, 0, 1)[None], out)
+    print(f"wrote {out}")
     return 0
 
 

@@ -32,6 +32,9 @@ def parser(prog: str = "python -m models.tune_isp") -> argparse.ArgumentParser:
     )
     parser.add_argument("--goals", nargs="*", choices=GOALS, help="instead search for these at once, on the shots and "
                         "on a chart developed alike [none; where none is named: all but dynamic range]")  # fmt: skip
+    parser.add_argument(
+        "--start", type=Path, help="settings to begin with, as isp-sim desk saves them; not with --goals [the defaults]"
+    )
     parser.add_argument("--evaluations", type=int, default=30, help="of each search, over all its shots [%(default)s]")
     parser.add_argument(
         "--pose", default=LEARN_POSE, help="frozen network, as models.evaluate takes it; board: its own [%(default)s]"

@@ -98,6 +98,8 @@ def run_goals(tuning: Tuning) -> tuple[dict[str, Point], Path]:
     workers = checked_workers(tuning, isp)
     if tuning.search is not None:
         raise ValueError(f"--search {tuning.search}: is of one goal, expected none with --goals")
+    if tuning.start is not None:
+        raise ValueError(f"--start {tuning.start}: is for a search of one goal, expected none with --goals")
     check_network(tuning, isp)
     learn, held = shots_of(tuning, workers)
     whole = identity(tuning, isp, learn, held) | {"goals": [goal.name for goal in goals]}

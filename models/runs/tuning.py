@@ -23,6 +23,7 @@ from models.tuning.pipeline import PipelineIsp
 from models.tuning.record import Evaluation, Record, open_folder
 from models.tuning.report import examples, write_report
 from models.tuning.search import CmaSearch, GradientSearch, Search
+from models.tuning.settings_file import read_settings
 from models.tuning.shots import RawShot, digest, read_shots, shoot
 from models.tuning.tunable import BlackBoxIsp, Settings, defaults
 from models.tuning.verdict import Verdict, judge_all, verdicts
@@ -31,7 +32,7 @@ SEARCH_SEED = 61
 """Of the built-in scenes that a search sees; no training or test set that comes with the package uses it."""
 OF_A_SCENE = 2
 """Shots of a built-in scene: two of its three to five light levels."""
-DEFAULTS, AS_THE_RIG = "defaults", "the rig's own ISP"
+DEFAULTS, AS_THE_RIG, STARTED = "defaults", "the rig's own ISP", "the start"
 TUNED = "settings.json"
 
 
@@ -54,6 +55,7 @@ class Tuning:
         workers: processes; None: as many as cores, one for a board.
         out: folder of the tuning.
         resume: go on with what the folder holds.
+        start: file of settings that the searches begin with; None: the ISP's defaults.
     """
 
     isp: str
@@ -72,6 +74,7 @@ class Tuning:
     workers: int | None
     out: Path
     resume: bool
+    start: Path | None = None
 
 
 def searches_of(tuning: Tuning, isp: BlackBoxIsp) -> tuple[str, ...]:
@@ -109,7 +112,11 @@ def shots_of(tuning: Tuning, workers: int) -> tuple[tuple[RawShot, ...], tuple[R
 
 
 def identity(
-    tuning: Tuning, isp: BlackBoxIsp, learn: tuple[RawShot, ...], held: tuple[RawShot, ...]
+    tuning: Tuning,
+    isp: BlackBoxIsp,
+    learn: tuple[RawShot, ...],
+    held: tuple[RawShot, ...],
+    start: Settings | None = None,
 ) -> dict[str, object]:
     """What makes a search this one: ISP and parameters, network, shots, seed; not how long it goes on."""
     file = isp_file(tuning.isp)
@@ -124,17 +131,20 @@ def identity(
         "shots": digest(learn),
         "held-out": digest(held),
         "seed": tuning.seed,
+        "start": start,
     }
 
 
 def search_all(
-    tuning: Tuning, isp: BlackBoxIsp, learn: tuple[RawShot, ...], workers: int
+    tuning: Tuning, isp: BlackBoxIsp, learn: tuple[RawShot, ...], workers: int, start: Settings | None
 ) -> tuple[dict[str, list[Evaluation]], dict[str, Settings]]:
     """Every search asked for, evaluation by evaluation; and what each has found: its best trial, and its centre."""
     evaluations: dict[str, list[Evaluation]] = {}
     found: dict[str, Settings] = {}
     for kind in searches_of(tuning, isp):
-        search: Search = CmaSearch(isp.parameters, tuning.seed) if kind == "cma" else GradientSearch(isp.parameters)
+        search: Search = (
+            CmaSearch(isp.parameters, tuning.seed, start) if kind == "cma" else GradientSearch(isp.parameters, start)
+        )
         task = Task(tuning.isp, tuning.pose, tuning.device, tuning.flip, learn, gradients=kind == "gradient")
         record = Record(tuning.out / f"{kind}.jsonl")
         if len(record.lines) > tuning.evaluations:
@@ -210,10 +220,12 @@ def run(tuning: Tuning) -> tuple[dict[str, Verdict], Path]:
     isp = load_isp(tuning.isp)
     workers = checked_workers(tuning, isp)
     searches_of(tuning, isp)
+    start = read_settings(tuning.start, tuning.isp, isp.parameters) if tuning.start else None
     check_network(tuning, isp)
     learn, held = shots_of(tuning, workers)
-    open_folder(tuning.out, identity(tuning, isp, learn, held), tuning.resume)
-    evaluations, tuned = search_all(tuning, isp, learn, workers)
+    open_folder(tuning.out, identity(tuning, isp, learn, held, start), tuning.resume)
+    evaluations, found = search_all(tuning, isp, learn, workers, start)
+    tuned = ({STARTED: start} if start else {}) | found
     return judge_found(tuning, isp, evaluations, tuned, held, workers)
 
 

@@ -37,7 +37,7 @@ def cells(verdicts: Mapping[str, Verdict]) -> list[tuple[str, ...]]:
 
 
 def convergence(evaluated: Mapping[str, Sequence[Evaluation]], title: str) -> bytes:
-    """A PNG: mean OKS of each evaluation as a dot, the best so far as a line, the defaults as a level."""
+    """A PNG: mean OKS of each evaluation as a dot, the best so far as a line, the start as a level."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -49,7 +49,7 @@ def convergence(evaluated: Mapping[str, Sequence[Evaluation]], title: str) -> by
         axes.plot(numbers, values, ".", color=f"C{colour}", alpha=0.35, markersize=5)
         axes.plot(numbers, np.maximum.accumulate(values), color=f"C{colour}", label=f"{name}, best so far")
     start = next(iter(evaluated.values()))[0].oks
-    axes.axhline(start, color="0.4", linestyle="--", linewidth=1, label="the ISP's defaults")
+    axes.axhline(start, color="0.4", linestyle="--", linewidth=1, label="where it began")
     every = np.concatenate([[one.oks for one in evaluations] for evaluations in evaluated.values()])
     top = float(every.max())
     low = max(float(every.min()), top - max(5 * (top - start), 0.01))

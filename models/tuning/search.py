@@ -1,6 +1,7 @@
 """Ask-and-tell searches: CMA-ES for any ISP, gradient descent for one through which the pose loss has a gradient.
 
-Both begin with the ISP's defaults, both see the same shots; an evaluation is one pass over all of them.
+Both begin with the ISP's defaults or settings of the user's, both see the same shots; an evaluation is one pass over
+all of them.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import torch
 
 from isp_sim import streams
 from models.tuning.record import Evaluation
-from models.tuning.tunable import Settings, TunableParameter
+from models.tuning.tunable import Settings, TunableParameter, defaults
 
 SIGMA = 0.25
 """First standard deviation, of each parameter's range."""
@@ -45,8 +46,8 @@ class Search(Proposer, Protocol):
         ...
 
 
-def _start(parameters: Sequence[TunableParameter]) -> np.ndarray:
-    return np.clip([parameter.share(parameter.default) for parameter in parameters], EDGE, 1 - EDGE)
+def _shares(parameters: Sequence[TunableParameter], start: Settings) -> np.ndarray:
+    return np.clip([parameter.share(start[parameter.name]) for parameter in parameters], EDGE, 1 - EDGE)
 
 
 def _settings(parameters: Sequence[TunableParameter], shares: np.ndarray) -> Settings:
@@ -61,9 +62,10 @@ class CmaSearch:
     Args:
         parameters: of the ISP.
         seed: of its draws.
+        start: settings that it begins with; None: the defaults.
     """
 
-    def __init__(self, parameters: Sequence[TunableParameter], seed: int) -> None:
+    def __init__(self, parameters: Sequence[TunableParameter], seed: int, start: Settings | None = None) -> None:
         import cma  # with SciPy's statistics: seconds that a judging process need not spend
 
         drawn = streams.generator(seed, "cma")
@@ -75,14 +77,14 @@ class CmaSearch:
             "verbose": -9,
             "verb_log": 0,
         }
-        self.parameters, self._begun = parameters, False
-        self._strategy = cma.CMAEvolutionStrategy(_start(parameters), SIGMA, options)
+        self.parameters, self._first, self._begun = parameters, start or defaults(parameters), False
+        self._strategy = cma.CMAEvolutionStrategy(_shares(parameters, self._first), SIGMA, options)
         self._proposed: list[np.ndarray] = []
 
     def ask(self) -> list[Settings]:
-        """The defaults alone, then a generation at a time."""
+        """The start alone, then a generation at a time."""
         if not self._begun:
-            return [{parameter.name: parameter.default for parameter in self.parameters}]
+            return [self._first]
         self._proposed = self._strategy.ask()
         return [_settings(self.parameters, shares) for shares in self._proposed]
 
@@ -98,11 +100,12 @@ class CmaSearch:
 
 
 class GradientSearch:
-    """Gradient descent (Adam) on the pose loss, on logits of the shares, from the defaults; one evaluation a step."""
+    """Gradient descent (Adam) on the pose loss, on logits of the shares, from a start; one evaluation a step."""
 
-    def __init__(self, parameters: Sequence[TunableParameter]) -> None:
+    def __init__(self, parameters: Sequence[TunableParameter], start: Settings | None = None) -> None:
         self.parameters = parameters
-        self._logits = torch.logit(torch.tensor(_start(parameters))).requires_grad_()
+        shares = _shares(parameters, start or defaults(parameters))
+        self._logits = torch.logit(torch.tensor(shares)).requires_grad_()
         self._adam = torch.optim.Adam([self._logits], lr=RATE)
 
     def ask(self) -> list[Settings]:

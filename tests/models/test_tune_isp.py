@@ -36,6 +36,7 @@ from models.tuning.loop import best, tune
 from models.tuning.pipeline import PipelineIsp
 from models.tuning.record import Evaluation, Record
 from models.tuning.search import CmaSearch, GradientSearch
+from models.tuning.settings_file import write_settings
 from models.tuning.shots import RawShot, read_shots, shoot
 from models.tuning.tunable import TunableParameter, defaults
 from models.tuning.verdict import paired
@@ -516,3 +517,17 @@ def test_a_record_gives_back_settings_of_every_kind_as_they_were(tmp_path):
     Record(tmp_path / "cma.jsonl").add(Evaluation(settings, 0.5, (0.5,)))
     (read,) = Record(tmp_path / "cma.jsonl").lines
     assert [(type(value), value) for value in read.settings.values()] == [(type(v), v) for v in settings.values()]
+
+
+def test_a_search_starts_from_a_file_of_settings_and_is_another_than_from_the_defaults(small, tmp_path, capsys):
+    """The file is what isp-sim desk saves."""
+    start = defaults(load_isp("libraw").parameters) | {"median_passes": 2, "bright": 3.0}
+    write_settings(tmp_path / "start.yaml", "libraw", start, {})
+    asked = words(small, tmp_path, "out", "--evaluations", "2")
+    assert tune_isp.main([*asked, "--start", str(tmp_path / "start.yaml")]) == 0
+    first, second = Record(tmp_path / "out" / "cma.jsonl").lines
+    assert first.settings == start and second.settings != start
+    assert json.loads((tmp_path / "out" / "settings.json").read_text())["the start"]["settings"] == start
+    capsys.readouterr()
+    assert tune_isp.main([*asked, "--resume"]) == 1
+    assert "holds a search with start = " in capsys.readouterr().err

@@ -1,0 +1,86 @@
+"""A shot's low-light raw again, by a rig that was moved: the same scene, the same random numbers."""
+
+import copy
+from collections import OrderedDict
+from pathlib import Path
+
+from isp_sim import optics
+from isp_sim.camera import Frame, SimulatedArm
+from isp_sim.choices import FROZEN
+from isp_sim.files import read_json
+from isp_sim.manifest import PairRecord
+from isp_sim.raw import Raw
+from isp_sim.rigfile import load_rig
+from isp_sim.scenes.sources import open_scenes
+from isp_sim.schedule import SUNLIT_BASE_US
+from models.desk.rig_settings import RigSettings, filter_factor, gain_db, sensor_with
+
+HELD_SCENES = 6
+"""Scenes that are kept before the arm; one of 1920×1200 has 28 MB."""
+
+
+class Reshooting:
+    """The low-light arm of a folder's rig before the folder's scenes.
+
+    The light on a scene stays the one that was metered when it was shot first, times the desk's factor.
+
+    Args:
+        folder: that `isp_sim.generate` wrote, or `models.tuning.shots.shoot`.
+
+    Raises:
+        ValueError: it does not say what was shot, by which rig, or the scenes are no longer there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        for name in ("run.json", "rig.yaml"):
+            if not (folder / name).is_file():
+                raise ValueError(f"{folder}: has no {name}, so it cannot be shot again")
+        run = read_json(folder / "run.json")
+        self.rig, self.seed = load_rig(str(folder / "rig.yaml")), int(run["seed"])
+        samples = int(run.get("motion_samples", FROZEN))
+        backgrounds = Path(run["backgrounds"]) if run.get("backgrounds") else None
+        self.scenes = open_scenes(
+            str(run["scenes"]), None, self.rig, self.seed, samples, run.get("labels_orientation"),
+            bool(run.get("linear", False)), backgrounds, float(run.get("backgrounds_share", 1.0)),
+        )  # fmt: skip
+        self._moving = samples != FROZEN
+        self._arm = SimulatedArm(self.rig, self.rig.low_light)
+        self._before: OrderedDict[tuple[int, float], SimulatedArm] = OrderedDict()
+
+    def raw(self, record: PairRecord, settings: RigSettings) -> Raw:
+        """A shot of the folder, by the moved rig.
+
+        Args:
+            record: the shot's line of the manifest.
+            settings: how far the rig is moved.
+
+        Raises:
+            ValueError: the scene cannot be used, or was not shot by a simulated rig.
+        """
+        if record.photons_per_us_at_white is None or "shot" not in record.key:
+            raise ValueError(f"{record.dark}: was not shot by a simulated rig, so it cannot be shot again")
+        exact = record.base_exposure_us / record.ratio
+        start = exact if round(exact) == record.exposure_us else record.exposure_us  # a replayed shot has its own
+        exposure_us = max(1, round(start * settings.exposure))
+        arm = self._arm_before(record, exposure_us)
+        arm.light = record.photons_per_us_at_white * settings.light * filter_factor(self.rig, settings)
+        arm.sensor = sensor_with(self.rig.sensor, settings)
+        arm.next_frame = Frame(self.seed, record.scene_number, int(record.key["shot"]))
+        return arm.grab(exposure_us, gain_db(self.rig, record.low_light_gain_db, settings))
+
+    def _arm_before(self, record: PairRecord, exposure_us: float) -> SimulatedArm:
+        """The arm before a shot's scene; where people move, each exposure sees another mean of it."""
+        key = record.scene_number, exposure_us if self._moving else 0.0
+        if key not in self._before:
+            night = self.rig.schedule.night
+            daylight = 0.0 if night else SUNLIT_BASE_US / (record.base_exposure_us * 10 ** (record.base_gain_db / 20))
+            scene = self.scenes.scene(record.scene_number % len(self.scenes), daylight)
+            radiance = scene.radiance if scene.during is None else scene.during(exposure_us * 1e-6)
+            arm = copy.copy(self._arm)  # shares the fixed maps
+            pitch_um = self.rig.sensor.pixel_pitch_um.value * self.rig.binning
+            arm.look_at(optics.through_lens(radiance, self.rig.lens, pitch_um))
+            self._before[key] = arm
+            if len(self._before) > HELD_SCENES:
+                self._before.popitem(last=False)
+        self._before.move_to_end(key)
+        return self._before[key]
