@@ -66,12 +66,14 @@ PUBLISHED = {
 ORDERS = tuple(PUBLISHED)[:9]
 STEP = {"E": "exposure", "G": "gamma", "S": "smoothing"}
 OURS, BASELINES = "ours", "baselines"
-VARIANTS = {
+VARIANTS: dict[str, dict[str, object]] = {
     OURS: {},
+    "ours, one setting for all": {"one_for_all": True},
     "ours, informed": {"informed": True},
     "ours, informed, per person": {"informed": True, "per_person": True},
 }
-"""The predictor that sees the picture alone; exposure, noise and histogram too; with parameters for everybody."""
+"""The predictor that sees the picture alone; none, one setting learned by the same loss; one that knows exposure, noise
+and a histogram too; the same with parameters for everybody."""
 SAME_FIXED = "best fixed, ours"
 """The best setting of the grid for our order of steps: where `ours` starts, one for all pictures."""
 UNLEARNED = (BASELINES, SAME_FIXED, *CLASSICAL)

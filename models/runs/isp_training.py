@@ -52,6 +52,8 @@ class IspRecipe(BaseModel):
             the whole squeezed to 256×256, which also takes smaller pictures.
         informed: whether the predictor also sees exposure, gain, noise and a histogram (`models.isp.evidence`).
         per_person: whether everybody has parameters of their own, predicted from what their crop sees.
+        one_for_all: whether one setting for all pictures is learned instead, by the same loss: what a predictor has to
+            beat to show that looking at a picture pays.
         pictures_a_batch: low-light pictures a step.
         people_a_picture: at most; drawn from a crowd.
         training: how long and how fast.
@@ -67,6 +69,7 @@ class IspRecipe(BaseModel):
     look: Crop = "thumbnail"
     informed: bool = False
     per_person: bool = False
+    one_for_all: bool = False
     pictures_a_batch: int = Field(8, ge=1)
     people_a_picture: int = Field(8, ge=1)
     training: Recipe = Recipe()
@@ -104,6 +107,9 @@ def train(
     drawn = torch.Generator().manual_seed(recipe.training.seed)
     whole: Crop = "whole" if recipe.look == "random" else "thumbnail"
     predictor = Predictor(recipe.pipeline, drawn, recipe.look, whole, recipe.informed)
+    if recipe.one_for_all:
+        for name, parameter in predictor.named_parameters():
+            parameter.requires_grad_(name == "head.bias")
     isp = LearnedIsp(predictor, recipe.pipeline, recipe.per_person)
     learner: DetectorIspLearner | IspLearner
     if isinstance(recogniser, PersonDetector):

@@ -82,6 +82,19 @@ def learner(recogniser, pipeline=None):
     return IspLearner(isp, recogniser)
 
 
+def test_one_setting_for_all_is_learned_and_nothing_else(tmp_path):
+    recogniser, pipeline = frozen(), Pipeline.model_validate({"steps": ["exposure", "gamma"]})
+    training = {"epochs": 1, "learning_rate": 0.1, "weight_decay": 0.0}
+    options = {"pictures_a_batch": 2, "one_for_all": True, "training": training, "loss": "heatmaps"}
+    recipe = isp_training.IspRecipe(pipeline=pipeline, **options)
+    isp = isp_training.train(recipe, recogniser, Invented(), tmp_path, False, {}, Console(quiet=True))
+    first = Predictor(pipeline, torch.Generator().manual_seed(0), "thumbnail", "thumbnail")
+    changed = {
+        name for name, value in first.named_parameters() if not torch.equal(value, isp.predictor.get_parameter(name))
+    }
+    assert changed == {"head.bias"}
+
+
 def test_gradients_reach_the_predictor_and_the_frozen_network_keeps_every_bit():
     recogniser = frozen()
     before = {name: value.clone() for name, value in recogniser.state_dict().items()}
