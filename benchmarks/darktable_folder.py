@@ -21,9 +21,12 @@ from models.tuning.loading import load_isp
 from models.tuning.shots import read_shots
 from models.tuning.tunable import Setting, TunableParameter
 
+KEPT = 4
+"""Settings."""
+
 
 class FolderAtOnce:
-    """The pictures of one setting over one folder are kept, no more."""
+    """The pictures of the last few settings are kept: the examples of a report go from one to the other."""
 
     def __init__(self) -> None:
         isp = load_isp("darktable")
@@ -39,7 +42,7 @@ class FolderAtOnce:
                 shutil.copy(raw, copy)
             self.folders.append(copies)
         self.checked: set[int] = set()
-        self.made: tuple[int, Mapping[str, Setting]] | None = None
+        self.made: dict[str, Path] = {}
 
     @property
     def parameters(self) -> Sequence[TunableParameter]:
@@ -49,19 +52,19 @@ class FolderAtOnce:
     def develop(self, raw: Path, settings: Mapping[str, Setting]) -> np.ndarray:
         """See `models.tuning.tunable.BlackBoxIsp`."""
         number = next(n for n, copies in enumerate(self.folders) if raw in copies)
-        into, out = self.folders[number], Path(self.place.name) / "out"
-        if self.made != (number, dict(settings)):
-            self._make(next(iter(into.values())).parent, out, settings)
-            self.made = (number, dict(settings))
-        picture = read_unit(out / f"{into[raw].stem}.png")
+        into, key = self.folders[number], f"{number} {sorted(settings.items())}"
+        if key not in self.made:
+            if len(self.made) == KEPT:
+                shutil.rmtree(self.made.pop(next(iter(self.made))))
+            self.made[key] = self._make(next(iter(into.values())).parent, settings)
+        picture = read_unit(self.made[key] / f"{into[raw].stem}.png")
         if number not in self.checked:
             assert np.array_equal(picture, self.isp.develop(raw, settings)), f"{raw}: another picture than alone"
             self.checked.add(number)
         return picture
 
-    def _make(self, into: Path, out: Path, settings: Mapping[str, Setting]) -> None:
-        shutil.rmtree(out, ignore_errors=True)
-        out.mkdir()
+    def _make(self, into: Path, settings: Mapping[str, Setting]) -> Path:
+        out = Path(tempfile.mkdtemp(dir=self.place.name))
         sidecar = Path(self.place.name) / "settings.xmp"
         assert self.isp.template is not None
         sidecar.write_text(filled(self.isp.template, settings))
@@ -69,6 +72,7 @@ class FolderAtOnce:
         words = [filled(word, paths) for word in self.isp.command]
         files = words.index(str(out)) + 1
         subprocess.run([*words[:files], "--out-ext", ".png", *words[files:]], capture_output=True, check=True)
+        return out
 
 
 def darktable() -> FolderAtOnce:

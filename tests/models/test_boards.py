@@ -359,7 +359,7 @@ def test_the_command_is_a_board_whatever_its_isp_prints(raw, tmp_path):
     settings = {"gain": 1.5, "red": True}
     assert isp.develop(raw, settings) == pytest.approx(InProcess().develop(raw, settings), abs=1e-5)
     isp._session.link._process.stdin.close()
-    assert isp._session.link._process.wait(10) == 0  # it ends with its lines
+    assert isp._session.link._process.wait(120) == 0  # it ends with its lines
 
 
 class Talking(InProcess):
