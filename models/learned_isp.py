@@ -1,7 +1,7 @@
 """Command: one picture, developed with parameters of its own that a predictor finds for it; it explains them.
 
 python -m models.learned_isp photo.png --explain --out brighter.png
-python -m models.learned_isp shot.dng --settings out/desk/presets/mine/settings.yaml --out shot.png
+python -m models.learned_isp shot.dng --settings out/desk/presets/NAME/settings.yaml --out shot.png
 """
 
 import argparse
@@ -31,6 +31,7 @@ def parser(prog: str = "python -m models.learned_isp") -> argparse.ArgumentParse
         type=Path,
         help="instead of a predictor: ISP under test and its settings, as isp-sim desk saves them",
     )
+    parser.add_argument("--isp", help="that --settings is for, as isp-sim tune takes it [the file's, if built in]")
     parser.add_argument("--rig", default="exlpose", help="rig that shot a DNG [%(default)s]")
     parser.add_argument(
         "--crop", choices=("whole", "thumbnail"), default="whole", help="what the predictor sees of it [%(default)s]"
@@ -49,7 +50,7 @@ def work(args: argparse.Namespace) -> int:
     if args.out and not args.out.resolve().parent.is_dir():
         raise ValueError(f"--out {args.out}: its folder does not exist")
     if args.settings:
-        return developed_by(args.settings, args.image, args.out)
+        return developed_by(args.settings, args.isp, args.image, args.out)
     import torch
     from rich.console import Console
 
@@ -83,8 +84,14 @@ def work(args: argparse.Namespace) -> int:
     return 0
 
 
-def developed_by(settings: Path, raw: Path, out: Path | None) -> int:
-    """Develop a raw, whole, by the ISP that a file of settings names.
+def developed_by(settings: Path, isp: str | None, raw: Path, out: Path | None) -> int:
+    """Develop a raw, whole, by an ISP under test.
+
+    Args:
+        settings: file of them.
+        isp: whose; None: the file's, which then must come with the package: others are programs.
+        raw: a DNG.
+        out: file of the picture.
 
     Raises:
         ValueError, OSError: bad input; one sentence.
@@ -93,13 +100,16 @@ def developed_by(settings: Path, raw: Path, out: Path | None) -> int:
         raise ValueError("--settings: needs --out, the file of the picture")
     import torch
 
+    from models.choices import PROGRAMS
     from models.isp.learned import write_image
     from models.tuning.loading import load_isp
     from models.tuning.settings_file import load_settings, read_settings
 
-    name = load_settings(settings).isp
-    isp = load_isp(name)
-    picture = isp.develop(raw, read_settings(settings, name, isp.parameters))
+    name = isp or load_settings(settings).isp
+    if isp is None and name not in ("libraw", "pipeline", *PROGRAMS):
+        raise ValueError(f"{settings}: isp: names {name}, which can run any program; add --isp {name} if you mean it")
+    tested = load_isp(name)
+    picture = tested.develop(raw, read_settings(settings, name, tested.parameters))
     write_image(torch.from_numpy(picture).permute(2, 0, 1)[None], out)
     print(f"wrote {out}")
     return 0

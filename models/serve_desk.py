@@ -23,6 +23,7 @@ def parser(prog: str = "python -m models.serve_desk") -> argparse.ArgumentParser
     )
     parser.add_argument("raws", nargs="*", type=Path, metavar="RAW", help="raw files of any camera, without labels")
     parser.add_argument("--data", type=Path, help="folder of isp-sim generate [the rig shoots one]")
+    parser.add_argument("--scenes", type=Path, help="pictures that --data was made of, so that its rig can be moved")
     parser.add_argument("--rig", default="exlpose-small", help="rig that shoots if there is no --data [%(default)s]")
     parser.add_argument("--shots", type=int, default=6, help="shots on the desk [%(default)s]")
     parser.add_argument(

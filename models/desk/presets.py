@@ -102,7 +102,7 @@ class Presets:
     def _commands(self, folder: Path, raw: Path, rig: bool) -> list[str]:
         settings, isp = shlex.quote(str(folder / SETTINGS)), shlex.quote(self._bench.isp_name)
         commands = [
-            f"isp-sim develop {shlex.quote(str(raw))} --settings {settings} --out picture.png",
+            f"isp-sim develop {shlex.quote(str(raw))} --isp {isp} --settings {settings} --out picture.png",
             f"isp-sim tune --isp {isp} --start {settings}",
         ]
         if rig:

@@ -4,19 +4,37 @@ import copy
 from collections import OrderedDict
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from isp_sim import optics
 from isp_sim.camera import Frame, SimulatedArm
-from isp_sim.choices import FROZEN
-from isp_sim.files import read_json
+from isp_sim.choices import BUILT_IN, FROZEN, Orientation
 from isp_sim.manifest import PairRecord
 from isp_sim.raw import Raw
-from isp_sim.rigfile import load_rig
+from isp_sim.rigfile import from_json, load_rig
 from isp_sim.scenes.sources import open_scenes
 from isp_sim.schedule import SUNLIT_BASE_US
 from models.desk.rig_settings import RigSettings, filter_factor, gain_db, sensor_with
 
 HELD_SCENES = 6
 """Scenes that are kept before the arm; one of 1920×1200 has 28 MB."""
+
+
+class _Run(BaseModel):
+    """What is needed of a folder's `run.json`."""
+
+    seed: int
+    scenes: str
+    motion_samples: int = FROZEN
+    labels_orientation: Orientation | None = None
+    linear: bool = False
+    backgrounds: str | None = None
+    backgrounds_share: float = 1.0
+
+    @property
+    def folder(self) -> str | None:
+        """Of the pictures that the scenes are made of; None: they are built in."""
+        return self.backgrounds or (None if self.scenes in BUILT_IN else self.scenes)
 
 
 class Reshooting:
@@ -26,22 +44,24 @@ class Reshooting:
 
     Args:
         folder: that `isp_sim.generate` wrote, or `models.tuning.shots.shoot`.
+        scenes: folder of pictures that its scenes may be made of: a file in a data set does not say what is opened.
 
     Raises:
         ValueError: it does not say what was shot, by which rig, or the scenes are no longer there.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, scenes: Path | None = None) -> None:
         for name in ("run.json", "rig.yaml"):
             if not (folder / name).is_file():
                 raise ValueError(f"{folder}: has no {name}, so it cannot be shot again")
-        run = read_json(folder / "run.json")
-        self.rig, self.seed = load_rig(str(folder / "rig.yaml")), int(run["seed"])
-        samples = int(run.get("motion_samples", FROZEN))
-        backgrounds = Path(run["backgrounds"]) if run.get("backgrounds") else None
+        run = from_json(_Run, (folder / "run.json").read_bytes(), str(folder / "run.json"))
+        if run.folder and (scenes is None or scenes.resolve() != Path(run.folder).resolve()):
+            raise ValueError(f"these shots are of {run.folder}: add --scenes {run.folder} to take them again")
+        self.rig, self.seed, samples = load_rig(str(folder / "rig.yaml")), run.seed, run.motion_samples
+        backgrounds = Path(run.backgrounds) if run.backgrounds else None
         self.scenes = open_scenes(
-            str(run["scenes"]), None, self.rig, self.seed, samples, run.get("labels_orientation"),
-            bool(run.get("linear", False)), backgrounds, float(run.get("backgrounds_share", 1.0)),
+            run.scenes, None, self.rig, run.seed, samples, run.labels_orientation, run.linear, backgrounds,
+            run.backgrounds_share,
         )  # fmt: skip
         self._moving = samples != FROZEN
         self._arm = SimulatedArm(self.rig, self.rig.low_light)

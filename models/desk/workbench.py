@@ -35,6 +35,7 @@ from models.recognisers.inference import detect_in
 from models.recognisers.person_detector import PersonDetector, load_detector
 from models.recognisers.recogniser import Recogniser
 from models.scoring.drawing import lifted
+from models.tuning.pipeline import PipelineIsp
 from models.tuning.tunable import BlackBoxIsp, Settings, defaults
 
 Pane = Literal["as shot", "scaled", "default", "tuned", "well-lit"]
@@ -225,6 +226,8 @@ class Workbench:
                 return shot.raw, 1, shot.size
             key = hashlib.blake2b(repr((at.shot, at.rig, factor)).encode(), digest_size=8).hexdigest()
             path = self.scratch / "raw" / f"{key}.dng"
+            if isinstance(self.isp, PipelineIsp) and at.rig.moved:
+                self.isp.light.cache_clear()  # it would keep every raw that a slider of the rig went through
             write_dng(path, raw)
             return path, factor, (height, width)
 

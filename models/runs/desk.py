@@ -28,6 +28,7 @@ class Desk:
     Attributes:
         raws: raw files of any camera.
         data: folder of `isp_sim.generate`; None: the rig shoots one.
+        scenes: folder of the pictures it was made of, to take its shots again.
         rig: that shoots.
         shots: on the desk.
         isp: as `models.tuning.loading.load_isp` takes it.
@@ -40,6 +41,7 @@ class Desk:
 
     raws: list[Path]
     data: Path | None
+    scenes: Path | None
     rig: str
     shots: int
     isp: str
@@ -81,6 +83,6 @@ def _shots(desk: Desk) -> tuple[tuple[DeskShot, ...], Reshooting | str]:
         shoot(folder, load_rig(desk.rig), desk.seed, desk.shots, OF_A_SCENE, 1)
     shots = of_folder(folder, desk.shots)
     try:
-        return shots, Reshooting(folder)
+        return shots, Reshooting(folder, desk.scenes)
     except (ValueError, OSError) as fault:
         return shots, str(fault)

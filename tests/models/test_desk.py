@@ -1,6 +1,7 @@
 """The tuning desk: raws of half the size, a moved rig and its file, figures, who may ask the server, its answers."""
 
 import json
+import shutil
 import socket
 import threading
 import time
@@ -25,6 +26,7 @@ from isp_sim.run_spec import RunSpec
 from models import learned_isp
 from models.desk.figures import detrended, patch_figures, picture_figures, raw_figures
 from models.desk.preview import halved, preview
+from models.desk.reshoot import Reshooting
 from models.desk.rig_settings import RigSettings, rig_settings, rig_with
 from models.desk.shots import of_raws
 from models.desk.workbench import At
@@ -45,7 +47,7 @@ SIMPLE = Raw(
 def desk_of(folder, **options):
     """The options of a desk, tiny unless said."""
     usual = {
-        "raws": [], "data": folder / "shots", "rig": "exlpose-small", "shots": 2, "isp": "pipeline",
+        "raws": [], "data": folder / "shots", "scenes": None, "rig": "exlpose-small", "shots": 2, "isp": "pipeline",
         "pose": "movenet-lightning", "settings": [], "port": 0, "seed": 0, "out": folder / "out",
     }  # fmt: skip
     return Desk(**(usual | options))
@@ -126,6 +128,20 @@ def test_a_preview_has_at_most_a_million_pixels():
     assert preview(small) == (small, 1)
 
 
+@pytest.mark.parametrize("name", ["pipeline", "libraw"])
+def test_a_preview_shows_what_the_whole_shows_at_that_size(name, tmp_path):
+    y, x = np.mgrid[:600, :800] / 800
+    light = 64 + 3000 * (0.2 + 0.5 * x + 0.2 * np.sin(9 * y) ** 2)
+    raw = replace(SIMPLE, counts=np.random.default_rng(0).poisson(light).astype(np.uint16))
+    isp = load_isp(name)
+    for file, one in (("whole.dng", raw), ("half.dng", halved(raw))):
+        write_dng(tmp_path / file, one)
+    whole, half = (isp.develop(tmp_path / file, defaults(isp.parameters)) for file in ("whole.dng", "half.dng"))
+    shown = cv2.resize(whole, (400, 300), interpolation=cv2.INTER_AREA)
+    apart = np.abs(shown - half)[8:-8, 8:-8]
+    assert apart.mean() < 0.01 and apart.max() < 0.1
+
+
 # A moved rig.
 
 
@@ -190,6 +206,22 @@ def test_the_exported_rig_shoots_what_the_desk_shows(server, folder, tmp_path):
     apart = np.abs(ours.counts.astype(int) - theirs.counts)
     assert (apart > 0).mean() < 0.002
     assert (read_dng(server.bench.shots[0].shot.raw).counts != theirs.counts).mean() > 0.5
+
+
+def test_a_data_set_does_not_say_which_folders_are_opened(folder, tmp_path):
+    """Its run.json names one; only where the command line names it, too, are its pictures read."""
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "a.png"), np.full((120, 192, 3), 90, np.uint8))
+    shutil.copytree(folder / "shots", tmp_path / "shots")
+    run = json.loads((tmp_path / "shots" / "run.json").read_text())
+    (tmp_path / "shots" / "run.json").write_text(json.dumps(run | {"scenes": str(tmp_path / "photos")}))
+    for scenes in (None, tmp_path):
+        with pytest.raises(ValueError, match="add --scenes"):
+            Reshooting(tmp_path / "shots", scenes)
+    assert len(Reshooting(tmp_path / "shots", tmp_path / "photos").scenes) == 1
+    (tmp_path / "shots" / "run.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"run.json: seed: "):
+        Reshooting(tmp_path / "shots")
 
 
 # Figures.
@@ -268,6 +300,14 @@ def test_settings_of_another_isp_or_with_gaps_are_refused(tmp_path):
         read_settings(tmp_path / "a.yaml", "libraw", isp.parameters)
     with pytest.raises(ValueError, match=r"exposure\.gain is missing"):
         read_settings(tmp_path / "a.yaml", None, load_isp("pipeline").parameters)
+
+
+def test_a_file_of_settings_does_not_start_a_program(tmp_path, capsys):
+    """The command line does: whoever sends the file does not choose what runs."""
+    write_settings(tmp_path / "a.yaml", "os:getcwd", {"gain": 1.0}, {})
+    words = [str(tmp_path / "a.dng"), "--settings", str(tmp_path / "a.yaml"), "--out", str(tmp_path / "a.png")]
+    assert learned_isp.main(words) == 1
+    assert "isp: names os:getcwd, which can run any program; add --isp os:getcwd" in capsys.readouterr().err
 
 
 # Who may ask.
@@ -367,7 +407,9 @@ def test_a_saved_file_gives_the_same_picture_by_the_command(server, tmp_path, ca
     saved = told(server, "/api/save", at(server, settings=settings, name="lifted"))
     assert json.loads(headers["X-About"])["width"] == shown.shape[1]
     raw = server.bench.shots[0].shot.raw
-    assert any(f"develop {raw} --settings {saved['files'][0]}" in command for command in saved["commands"])
+    assert any(
+        f"develop {raw} --isp pipeline --settings {saved['files'][0]}" in command for command in saved["commands"]
+    )
     assert learned_isp.main([str(raw), "--settings", saved["files"][0], "--out", str(tmp_path / "a.png")]) == 0
     x, y, width, height = server.bench.shots[0].shot.box
     assert (read_picture(tmp_path / "a.png")[y : y + height, x : x + width] == shown).all()
