@@ -69,7 +69,7 @@ class Quality(NamedTuple):
     Attributes:
         snr_db: of the grey nearest to 18 %, its 20·log10, as light had it before the tone curve.
         dynamic_range_ev: between the lightest and the darkest grey of an SNR of 1.
-        mtf50: of the edges, cycles/px.
+        mtf50: of the edges, cycles/px; of those that are not clipped.
         overshoot: of the edges, over their step.
         texture: acutance of the dead leaves' response.
         delta_e: mean ΔE2000 of the colours, brightness matched.
@@ -111,7 +111,7 @@ def measure(
     mean = np.mean(pictures, axis=0)
     light = linear_luma(mean, layout)
     snr, reach = _noise(pictures, layout)
-    edges = [one for rectangle in layout.edges if (one := _edge(part(light, rectangle)))]
+    edges = [one for r in layout.edges if not _clipped(mean, layout, r) and (one := _edge(part(light, r)))]
     return Quality(
         snr_db=snr,
         dynamic_range_ev=reach,
@@ -144,10 +144,18 @@ def _mean(values: Sequence[float]) -> float:
 
 def linear_luma(picture: np.ndarray, layout: ChartLayout) -> np.ndarray:
     """Luminance of a picture of the chart, by its greys, or by the sRGB curve where there are fewer than two."""
-    if len(layout.greys) < 2:
+    curve = _curve(picture, layout)
+    if curve is None:
         return luma(srgb_decode(torch.from_numpy(np.maximum(picture, 0))).numpy())
+    return curve.linear(luma(picture))
+
+
+def _curve(picture: np.ndarray, layout: ChartLayout) -> ToneCurve | None:
+    """Of the greys; None where there are fewer than two."""
+    if len(layout.greys) < 2:
+        return None
     levels = [luma(part(picture, one.rectangle)).mean() for one in layout.greys]
-    return ToneCurve.of(np.array([one.light for one in layout.greys]), np.array(levels)).linear(luma(picture))
+    return ToneCurve.of(np.array([one.light for one in layout.greys]), np.array(levels))
 
 
 def _noise(pictures: Sequence[np.ndarray], layout: ChartLayout) -> tuple[float, float]:
@@ -166,6 +174,16 @@ def snr_of_greys(pictures: Sequence[np.ndarray], layout: ChartLayout) -> tuple[n
     light = np.array([grey.light for grey in layout.greys])
     level, noise = table[..., 0].mean(axis=0), np.sqrt((table[..., 1] ** 2).mean(axis=0))
     return light, signal_to_noise(light, level, noise)
+
+
+def _clipped(picture: np.ndarray, layout: ChartLayout, rectangle: Rectangle) -> bool:
+    """Whether a part's lighter side is where the tone curve is flat: what is cut off looks sharp, whatever it was."""
+    curve = _curve(picture, layout)
+    if curve is None or curve.clips_at == math.inf:
+        return False
+    top = np.interp(curve.clips_at, curve.light, curve.level)
+    reach = float(curve.level[-1] - curve.level[0])
+    return bool(np.percentile(luma(part(picture, rectangle)), 95) >= top - 0.02 * reach)
 
 
 def _edge(plane: np.ndarray) -> EdgeResponse | None:

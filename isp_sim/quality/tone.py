@@ -8,6 +8,8 @@ from jaxtyping import Float
 from isp_sim.transfer import REC709_LUMA
 
 Array = Float[np.ndarray, "..."]
+STILL_RISES = 0.002
+"""Share of a curve's range that it gains in an EV, at least, where it is not clipped."""
 
 
 def luma(picture: Array) -> Array:
@@ -42,8 +44,18 @@ class ToneCurve:
             raise ValueError(f"grey patches of light {rising.tolist()}: expected two or more that differ")
         return cls(rising, np.maximum.accumulate(np.asarray(level, float)[order]))
 
+    @property
+    def clips_at(self) -> float:
+        """Light from which on the level rises by no more than 0.2 % of its range an EV; infinite where it never stops."""
+        gained = self.level[-1] - self.level
+        least = STILL_RISES * (self.level[-1] - self.level[0])
+        flat = gained <= least * np.log2(self.light[-1] / self.light)
+        first = int(np.flatnonzero(flat)[0])
+        return float(self.light[first]) if first < len(self.light) - 1 else float("inf")
+
     def linear(self, picture: Array) -> Array:
-        """Levels → light; beyond the patches the outermost slopes go on, so that noise keeps its mean.
+        """Levels → light; beyond the patches the outermost slopes go on, so that noise keeps its mean, as far as twice
+        the lightest patch's light either way.
 
         Where the curve is flat, light is that of the flat's darker end; a curve that is flat all along shows no light.
         """
@@ -55,7 +67,7 @@ class ToneCurve:
         low = (light[1] - light[0]) / (level[1] - level[0])
         high = (light[-1] - light[-2]) / (level[-1] - level[-2])
         values += np.minimum(picture - level[0], 0) * low + np.maximum(picture - level[-1], 0) * high
-        return np.asarray(values)
+        return np.asarray(values.clip(-2 * light[-1], 2 * light[-1]))
 
 
 def veiling_glare(trap: float, surround: float) -> float:

@@ -36,7 +36,9 @@ class Goal:
     says: str
 
     def value(self, one: Evaluation) -> float:
-        """Of an evaluation, in the goal's own unit."""
+        """Of an evaluation, in the goal's own unit; of texture, how near to what was there: more is no gain."""
+        if self.name == "texture":
+            return 1 - abs(1 - one.quality[self.name])
         return one.oks if self.name == RECOGNITION else one.quality[self.name]
 
 
@@ -47,7 +49,7 @@ GOALS = {
         Goal(RECOGNITION, 1, 0.0, "mean OKS"),
         Goal("snr_db", 1, -20.0, "SNR at 18 % grey, dB"),
         Goal("mtf50", 1, 0.0, "MTF50, cycles/px"),
-        Goal("texture", 1, 0.0, "texture acutance"),
+        Goal("texture", 1, 0.0, "texture, 1 − |1 − acutance|"),
         Goal("delta_e", -1, 100.0, "ΔE2000"),
         Goal("dynamic_range_ev", 1, 0.0, "dynamic range, EV"),
     )

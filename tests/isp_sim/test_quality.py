@@ -162,8 +162,21 @@ def test_a_tone_curve_is_undone_and_noise_keeps_its_mean_beyond_its_ends():
     assert curve.linear(light**0.5) == pytest.approx(light)
     line = ToneCurve.of(light, 3 * light + 0.1)
     assert line.linear(np.array([-1.0, 0.1, 4.0])) == pytest.approx([-1.1 / 3, 0, 1.3])
+    assert line.clips_at == curve.clips_at == np.inf
+    clipped = ToneCurve.of(light, np.minimum(light, 0.3))
+    assert clipped.clips_at == pytest.approx(2**-1.5)
+    assert curve.linear(np.array([9.0])) == 2  # no further
     with pytest.raises(ValueError, match="two or more that differ"):
         ToneCurve.of(np.array([0.5, 0.5]), np.array([0.1, 0.2]))
+
+
+def test_an_edge_whose_light_side_is_clipped_has_no_sharpness():
+    """Cut at 0.5, where its step is steepest, an edge of 0.2 and 0.8 would look sharper."""
+    scene = quality_chart(300, 480, "D65")
+    layout = ChartLayout.model_validate(scene.labels["layout"]).model_copy(update={"colours": ()})
+    soft = gaussian_filter(np.asarray(scene.radiance, float), (1.5, 1.5, 0))
+    assert measure([soft], layout).mtf50 == pytest.approx(0.1227, rel=0.01)
+    assert np.isnan(measure([np.minimum(soft, 0.5)], layout).mtf50)
 
 
 @pytest.fixture(scope="module")
