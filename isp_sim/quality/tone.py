@@ -46,7 +46,7 @@ class ToneCurve:
 
     @property
     def clips_at(self) -> float:
-        """Light from which on the level rises by no more than 0.2 % of its range an EV; infinite where it never stops."""
+        """Light from which the level rises by no more than 0.2 % of its range an EV; infinite where it never stops."""
         gained = self.level[-1] - self.level
         least = STILL_RISES * (self.level[-1] - self.level[0])
         flat = gained <= least * np.log2(self.light[-1] / self.light)
