@@ -11,6 +11,7 @@ from isp_sim.dng import read_dng
 from isp_sim.files import write_atomically
 from isp_sim.isp.develop import develop_raw, unclipped_srgb
 from isp_sim.isp.pipeline import Pipeline
+from isp_sim.isp.raw_light import RawLight, raw_light
 from isp_sim.picture_files import read_unit
 from isp_sim.rigfile import from_json, load_rig
 from models.data.samples import uncut
@@ -32,29 +33,31 @@ class LearnedIsp(nn.Module):
             raise ValueError(f"the predictor gives {predictor.pipeline.names}, expected {pipeline.names}")
         self.predictor, self.pipeline = predictor, pipeline
 
-    def forward(self, image: Tensor, values: Tensor | None = None, generator: torch.Generator | None = None) -> Tensor:
+    def forward(
+        self, image: Tensor | RawLight, values: Tensor | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
         """The image after the ISP.
 
         Args:
-            image: `(batch, 3, height, width)`, 1 is white.
+            image: `(batch, 3, height, width)`, 1 is white; or the raw.
             values: parameters, `(batch, size)`, instead of the predictor's: an `nn.Parameter` learns, a tensor does
                 not, `(1, size)` serves all images. `pipeline.base` and `pipeline.steer` make good ones.
             generator: for the predictor's crops and dropout.
         """
         return self.pipeline(image, self.values(image, generator) if values is None else values)
 
-    def values(self, image: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def values(self, image: Tensor | RawLight, generator: torch.Generator | None = None) -> Tensor:
         """The parameters of each image: the predictor's, or without one `pipeline.base`."""
         if self.predictor is None:
             return self.pipeline.base(image)
         found: Tensor = self.predictor(image, generator)
         return found
 
-    def explain(self, image: Tensor, values: Tensor) -> list[Table]:
+    def explain(self, image: Tensor | RawLight, values: Tensor) -> list[Table]:
         """A table of the parameters for each image, beside where they start and their ranges."""
         tables = []
         for place, (start, chosen) in enumerate(zip(self.pipeline.base(image), values, strict=True)):
-            table = Table(title=f"image {place}" if len(image) > 1 else None)
+            table = Table(title=f"image {place}" if len(values) > 1 else None)
             for heading in ("parameter", "value", "start", "range", "unit", ""):
                 words = heading in ("parameter", "unit", "")
                 table.add_column(heading, justify="left" if words else "right", no_wrap=heading != "")
@@ -92,12 +95,14 @@ def load_weights(path: Path, crop: Crop = "whole") -> LearnedIsp:
     return isp
 
 
-def read_raw(path: Path, rig: str) -> Tensor:
-    """A low-light DNG, developed but not quantised, as `(1, 3, height, width)`, sRGB, 1 is white.
+def read_raw(path: Path, rig: str, pipeline: Pipeline) -> Tensor | RawLight:
+    """A low-light DNG as a pipeline takes it: developed but not quantised, `(1, 3, height, width)`, sRGB, 1 is white;
+    or the raw.
 
     Args:
         path: of the DNG.
         rig: that shot it; tells how its raws are demosaiced.
+        pipeline: that develops it.
 
     Raises:
         ValueError: not a DNG that is read, or no such rig.
@@ -105,7 +110,7 @@ def read_raw(path: Path, rig: str) -> Tensor:
     """
     raw, isp = read_dng(path), uncut(load_rig(rig))
     try:
-        return unclipped_srgb(develop_raw(raw, isp))
+        return raw_light(raw, isp) if pipeline.takes_raw else unclipped_srgb(develop_raw(raw, isp))
     except ValueError as fault:
         raise ValueError(f"{path}: {fault}") from None
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isp_sim.isp.pipeline import Pipeline
+from isp_sim.isp.raw_light import RawLight
 from isp_sim.isp.steps import TARGET_MEAN
 
 CHANNELS = (32, 64, 128, 128, 128)
@@ -64,11 +65,11 @@ class Predictor(nn.Module):
             before = width
         self.head = _convolution(before, pipeline.size, REACH)
 
-    def forward(self, image: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    def forward(self, image: Tensor | RawLight, generator: torch.Generator | None = None) -> Tensor:
         """Values for the pipeline, `(batch, size)`; an image's own, whatever else is in the batch, once evaluated.
 
         Args:
-            image: `(batch, 3, height, width)`, 1 is white.
+            image: `(batch, 3, height, width)`, 1 is white; of a raw, the plain development is looked at.
             generator: on the CPU; draws crops and dropout. Needed in training and for random crops.
 
         Raises:
@@ -76,7 +77,7 @@ class Predictor(nn.Module):
         """
         return self.each([image], generator)
 
-    def each(self, images: Sequence[Tensor], generator: torch.Generator | None = None) -> Tensor:
+    def each(self, images: Sequence[Tensor | RawLight], generator: torch.Generator | None = None) -> Tensor:
         """As `forward`, of batches that differ in size, one after the other: `(all images, size)`.
 
         A predictor that looks at the whole picture cannot take batches of different sizes.
@@ -85,9 +86,10 @@ class Predictor(nn.Module):
         if generator is None and (self.training or crop == "random"):
             raise ValueError("no generator: training and random crops draw, expected a torch.Generator")
         base = torch.cat([self.pipeline.base(image) for image in images])
-        means = torch.cat([image.mean(dim=(1, 2, 3), keepdim=True) for image in images])
+        seen = [image if isinstance(image, Tensor) else image.picture() for image in images]
+        means = torch.cat([picture.mean(dim=(1, 2, 3), keepdim=True) for picture in seen])
         gain = TARGET_MEAN / means.clamp_min(1e-6)
-        features = self._features(torch.cat([_cropped(image, crop, generator) for image in images]), gain)
+        features = self._features(torch.cat([_cropped(picture, crop, generator) for picture in seen]), gain)
         if self.training:
             kept = torch.rand(features.shape, generator=generator) >= DROPOUT
             features = features * (kept.to(features) / (1 - DROPOUT))

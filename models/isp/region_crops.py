@@ -12,17 +12,18 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from isp_sim.isp.pipeline import Box, Pipeline
+from isp_sim.isp.raw_light import RawLight, size_of
 from models.data.crops import Affine, Part, seen_part
 
 
 def developed_crop(
-    pipeline: Pipeline, picture: Tensor, values: Tensor, affine: Affine, size: tuple[int, int]
+    pipeline: Pipeline, picture: Tensor | RawLight, values: Tensor, affine: Affine, size: tuple[int, int]
 ) -> Tensor:
     """One person's crop of one picture, developed with one setting or several.
 
     Args:
         pipeline: the ISP.
-        picture: `(1, 3, height, width)`, before it.
+        picture: `(1, 3, height, width)`, before it; or the raw.
         values: `(settings, pipeline.size)`.
         affine: picture px → crop px; scaled, shifted, mirrored, not turned.
         size: (height, width) of the crop.
@@ -30,7 +31,7 @@ def developed_crop(
     Returns:
         `(settings, 3, *size)`; black outside the picture.
     """
-    part = seen_part(affine, size, tuple(picture.shape[2:]))
+    part = seen_part(affine, size, size_of(picture))
     return cropped(pipeline.region(picture, values, Box(*part[:4])), part, affine, size)
 
 
@@ -85,7 +86,7 @@ def _resampling(
 
 def developed_crops(
     pipeline: Pipeline,
-    pictures: Sequence[Tensor],
+    pictures: Sequence[Tensor | RawLight],
     values: Tensor,
     affines: Sequence[Sequence[Affine]],
     size: tuple[int, int],
@@ -94,13 +95,13 @@ def developed_crops(
 
     Args:
         pipeline: the ISP.
-        pictures: each `(3, height, width)`; they need not be of one size.
+        pictures: each `(1, 3, height, width)`, or a raw; they need not be of one size.
         values: `(pictures, pipeline.size)`.
         affines: of each picture's people.
         size: (height, width) of a crop.
     """
     crops = [
-        developed_crop(pipeline, picture[None], values[n : n + 1], affine, size)
+        developed_crop(pipeline, picture, values[n : n + 1], affine, size)
         for n, picture in enumerate(pictures)
         for affine in affines[n]
     ]
