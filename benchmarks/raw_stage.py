@@ -7,7 +7,8 @@
 The last 300 photographs of Leeds Sports Pose Extended (by name) and built-in scenes of the test seed, one drawn shot
 each, through `exlpose-small`. PCK@0.2 over true boxes, no flip test. Rows: 8 bits with each channel at a mean of 0.4
 (Lee et al.); the same before 8 bits; from there grey and a Gaussian of 1 px, a bilateral filter, non-local means
-(OpenCV); enhancers of the 8-bit picture (LIME, and weights of `models.train_enhancer`); the raw stages; the well-lit
+(OpenCV), wavelets (scikit-image, of the extra `bench`); our pipeline of steps before sRGB at its start, nothing
+learned; enhancers of the 8-bit picture (LIME, and weights of `models.train_enhancer`); the raw stages; the well-lit
 picture. ± is the standard error over photographs or scenes, "of the way" the share of the distance from Lee's scaling
 to the well-lit picture, with its 95 % interval (bootstrap over them).
 """
@@ -20,10 +21,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 from rich.console import Console
 from rich.table import Table
 from shipped_pose import HELD_OUT, PHOTOS, last_photos
 
+from isp_sim.isp.develop import UNCUT
+from isp_sim.isp.pipeline import Pipeline, load_pipeline
+from isp_sim.isp.raw_light import raw_light
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes.photos import Photos
@@ -44,6 +49,7 @@ Develop = Callable[[PairSample], np.ndarray]
 LEE, TOP = "8 bits, mean 0.4 (Lee)", "well-lit picture"
 TUNED_FOR = {LOW_LIGHT: "raw stage, tuned-low-light"}
 """The stage that each network's table compares with the others; elsewhere `tuned`."""
+RAW_STEPS = Path(__file__).parents[1] / "models" / "recipes" / "pipeline-raw.yaml"
 KEPT = 103
 """Photographs that no training saw and no table is made of."""
 
@@ -76,6 +82,22 @@ def enhanced(enhancer: Enhancer, shot: PairSample) -> np.ndarray:
     return normalise(enhancer.enhance(shot.low_light), "mean-0.4")
 
 
+def wavelet(shot: PairSample) -> np.ndarray:
+    """scikit-image's, Y, Cb and Cr apart, BayesShrink, the noise found in the picture."""
+    from skimage.restoration import denoise_wavelet
+
+    lit = lifted(shot).clip(0, 1)
+    return np.asarray(denoise_wavelet(lit, channel_axis=2, convert2ycbcr=True, rescale_sigma=True), np.float32)
+
+
+def our_steps(pipeline: Pipeline, shot: PairSample) -> np.ndarray:
+    """Our pipeline of raw steps where its parameters start, the same for every shot but for the exposure."""
+    assert shot.raw is not None
+    with torch.inference_mode():
+        light = raw_light(shot.raw, UNCUT)
+        return pipeline(light, pipeline.base(light))[0].permute(1, 2, 0).clamp(0, 1).numpy()
+
+
 def rows(stages: dict[str, RawNet], enhancers: Sequence[Enhancer]) -> dict[str, Develop]:
     """Every development of a low-light shot, by the name of its row."""
     found: dict[str, Develop] = {
@@ -84,6 +106,8 @@ def rows(stages: dict[str, RawNet], enhancers: Sequence[Enhancer]) -> dict[str, 
         "raw, grey, Gaussian 1 px": grey,
         "raw, bilateral": bilateral,
         "raw, non-local means": non_local_means,
+        "raw, wavelets": wavelet,
+        "raw, our steps": partial(our_steps, load_pipeline(RAW_STEPS)),
     }
     found |= {f"8 bits, {one.name}": partial(enhanced, one) for one in enhancers}
     for name, network in stages.items():

@@ -60,7 +60,6 @@ def work(args: argparse.Namespace) -> int:
 
     console = Console()
     raw = args.image.suffix.lower() == ".dng"
-    image, exposure = read_raw(args.image, args.rig) if raw else (read_image(args.image), None)
     if args.weights:
         isp = load_weights(args.weights, args.crop)
         if learned_from(args.weights) == "raw" and not raw:
@@ -69,6 +68,7 @@ def work(args: argparse.Namespace) -> int:
         pipeline = load_pipeline(args.pipeline) if args.pipeline else Pipeline()
         isp = LearnedIsp(Predictor(pipeline, torch.Generator(), crop=args.crop), pipeline)
         console.print("untrained: these are the parameters that training starts from")
+    image, exposure = read_raw(args.image, args.rig, isp.pipeline) if raw else (read_image(args.image), None)
     with torch.inference_mode():
         try:
             values = isp.eval().values(image, exposure=exposure)

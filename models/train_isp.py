@@ -36,6 +36,7 @@ def parser(prog: str = "python -m models.train_isp") -> argparse.ArgumentParser:
     parser.add_argument(
         "--recipe", default="isp-quick", help="isp (the paper's), isp-quick, or a YAML file [%(default)s]"
     )
+    parser.add_argument("--pipeline", type=Path, help="steps as YAML [the recipe's]")
     parser.add_argument("--pose", help=f"frozen network, as models.evaluate takes it [{LEARN_POSE}]")
     parser.add_argument(
         "--detector",
@@ -65,16 +66,23 @@ def recipe_from(args: argparse.Namespace) -> "IspRecipe":
     for name in ("climb", "seed"):
         if not 0 <= getattr(args, name) < 2**63:
             raise ValueError(f"--{name} {getattr(args, name)}: expected a whole number from 0 to 2⁶³ − 1")
+    from isp_sim.isp.pipeline import load_pipeline
     from models.engine.training import load_recipe, with_options
     from models.runs.isp_training import IspRecipe
 
     recipe = load_recipe(IspRecipe, args.recipe, KNOWN)
+    if args.pipeline:
+        recipe = recipe.model_copy(update={"pipeline": load_pipeline(args.pipeline)})
+    if recipe.pipeline.takes_raw and recipe.input != "raw":
+        raise ValueError(
+            f"--recipe {args.recipe}: has input: picture, and the pipeline's steps take a raw; expected raw"
+        )
     if args.detector:  # the best fixed setting is one for poses
         recipe = recipe.model_copy(update={"start": "base"})
     return recipe.model_copy(update={"training": with_options(recipe.training, args.seed, args.epochs)})
 
 
-def sources(args: argparse.Namespace, raw: bool) -> "tuple[PairSource, PairSource, dict[str, object]]":
+def sources(args: argparse.Namespace, recipe: "IspRecipe") -> "tuple[PairSource, PairSource, dict[str, object]]":
     """What to learn from, what to be judged on, and what the former is."""
     from isp_sim.rigfile import load_rig
     from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs
@@ -85,23 +93,28 @@ def sources(args: argparse.Namespace, raw: bool) -> "tuple[PairSource, PairSourc
     rig = load_rig(args.rig)
     about: dict[str, object] = {"detector": args.detector} if args.detector else {"pose": identity(args.pose)}
     staged = args.raw_stage is not None
-    if staged and not raw:
+    if staged and recipe.input != "raw":
         raise ValueError(f"--raw-stage {args.raw_stage}: --recipe {args.recipe} has input: picture; expected raw")
+    if staged and recipe.pipeline.takes_raw:
+        raise ValueError(
+            f"--raw-stage {args.raw_stage}: develops the raw, and so do the pipeline's steps; expected one"
+        )
     after = _after_stage(args, about) if staged else lambda source: source
-    developed = raw and not staged
+    developed = recipe.input == "raw" and not staged
+    raw = staged or recipe.pipeline.takes_raw
 
     def shot(seed: int, scenes: int) -> PairSource:
-        return RigPairs(rig, seed, scenes, pre_quantisation=developed, shots_per_scene=SHOTS, raw=staged)
+        return RigPairs(rig, seed, scenes, pre_quantisation=developed, shots_per_scene=SHOTS, raw=raw)
 
     learn: PairSource
     if args.data:
-        learn = after(JoinedPairs.of_folders(args.data, developed, staged))
+        learn = after(JoinedPairs.of_folders(args.data, developed, raw))
         about["data"] = [str(folder.resolve()) for folder in args.data]
     else:
         learn = HeldPairs(after(shot(args.seed, LEARN_SCENES)))
         about["data"] = f"rig {rig.name}, {LEARN_SCENES} built-in scenes"
     if args.judge:
-        judged = FolderPairs(args.judge, pre_quantisation=developed, labelled=True, raw=staged)
+        judged = FolderPairs(args.judge, pre_quantisation=developed, labelled=True, raw=raw)
         return learn, after(judged), about
     return learn, HeldPairs(after(shot(TEST_SEED, JUDGE_SCENES))), about
 
@@ -133,7 +146,7 @@ def work_before_detector(args: argparse.Namespace) -> int:
         raise ValueError(f"--pose {args.pose}: with --detector no pose network is learned for; expected one of the two")
     recipe = recipe_from(args)
     detector = load_detector(args.detector).to(pick_device(args.device))
-    learn, judged, about = sources(args, recipe.input == "raw")
+    learn, judged, about = sources(args, recipe)
     isp = train(recipe, detector, learn, args.out, args.resume, about, console)
     if leads():
         console.print(box_table(compare_boxes(isp, detector, recipe.input, shots(judged, shown=True))))
@@ -161,7 +174,7 @@ def work(args: argparse.Namespace) -> int:
     console = Console()
     recipe = recipe_from(args)
     recogniser = load_recogniser(args.pose).to(pick_device(args.device))
-    learn, judged, about = sources(args, recipe.input == "raw")
+    learn, judged, about = sources(args, recipe)
     isp = train(recipe, recogniser, learn, args.out, args.resume, about, console)
     if not leads():
         return 0

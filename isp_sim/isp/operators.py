@@ -13,6 +13,8 @@ from isp_sim.transfer import REC709_LUMA, tone
 from isp_sim.units import LinearRgb, Mosaic
 
 GAIN = ParamSpec("gain", 2.0**-2, 2.0**10, 1.0, "log", "×", "−2 … +10 EV")
+LINEAR_GAIN = ParamSpec("gain", 2.0**-2, 2.0**14, 1.0, "log", "×", "−2 … +14 EV")
+"""Of linear light: sRGB's first 13 codes are on a straight line of slope 12.92."""
 
 
 def exposure(image: Tensor, gain: Tensor) -> Tensor:

@@ -6,9 +6,13 @@ A file lists them, each with its settings if they are not the usual ones:
       - exposure
       - gamma: {per_channel: true}
       - smoothing: {window: 9}
+
+A step acts on one plane: the mosaic, linear RGB, sRGB. A pipeline all of whose steps act on sRGB takes a picture; one
+that begins before takes the raw (`RawLight`) and develops it where the planes change, by `isp_sim.isp.develop`.
 """
 
 import itertools
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -17,11 +21,17 @@ import torch
 from pydantic import field_validator, model_validator
 from torch import Tensor
 
-from isp_sim.isp import steps
+from isp_sim.isp import raw_steps, steps
+from isp_sim.isp.develop import develop_linear, unclipped_srgb
 from isp_sim.isp.params import ParamSpec
-from isp_sim.isp.steps import Step
+from isp_sim.isp.raw_light import RawLight, size_of
+from isp_sim.isp.steps import PLANES, Plane, Step
 from isp_sim.rig import Model
 from isp_sim.rigfile import load_yaml
+from isp_sim.units import LinearRgb, Mosaic
+
+DEMOSAIC_HALO = 2
+"""Pixels beyond a pixel that `isp_sim.isp.demosaic` looks at."""
 
 
 class Box(NamedTuple):
@@ -44,6 +54,12 @@ class Entry(Model):
     contrast: steps.Contrast | None = None
     sharpening: steps.Sharpening | None = None
     saturation: steps.Saturation | None = None
+    local_tone: steps.LocalTone | None = None
+    row_noise: raw_steps.RowNoise | None = None
+    denoising: raw_steps.Denoising | None = None
+    black_point: raw_steps.BlackPoint | None = None
+    chroma_denoising: raw_steps.ChromaDenoising | None = None
+    desaturation: raw_steps.Desaturation | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -98,6 +114,21 @@ class Pipeline(Model):
             raise ValueError("no step is listed; expected at least one")
         return listed
 
+    @field_validator("steps")
+    @classmethod
+    def _in_order(cls, listed: tuple[Entry, ...]) -> tuple[Entry, ...]:
+        for before, entry in itertools.pairwise(listed):
+            if PLANES.index(before.step.plane) > PLANES.index(entry.step.plane):
+                raise ValueError(
+                    f"{entry.name} acts on {entry.step.plane}, {before.name} before it on {before.step.plane}; "
+                    f"expected the order {', '.join(PLANES)}"
+                )
+        for place, entry in enumerate(listed):
+            rescaling = (one.name for one in listed[:place] if isinstance(one.step, steps.ColourStep))
+            if entry.step.knows_noise and (first := next(rescaling, None)):
+                raise ValueError(f"{entry.name} compares light with the raw's noise; expected it before {first}")
+        return listed
+
     @property
     def specs(self) -> tuple[ParamSpec, ...]:
         """Specs of every parameter, in the order they lie in the vector."""
@@ -116,7 +147,12 @@ class Pipeline(Model):
     @property
     def halo(self) -> int:
         """How many pixels beyond a box its result depends on."""
-        return sum(entry.step.halo for entry in self.steps)
+        return sum(entry.step.halo for entry in self.steps) + (DEMOSAIC_HALO if self.takes_raw else 0)
+
+    @property
+    def takes_raw(self) -> bool:
+        """Whether it begins before sRGB."""
+        return self.steps[0].step.plane != "srgb"
 
     def split(self, vector: Tensor) -> tuple[Tensor, ...]:
         """A vector's parts, one for each spec."""
@@ -124,9 +160,16 @@ class Pipeline(Model):
             raise ValueError(f"parameters of shape {tuple(vector.shape)}: expected (batch, {self.size})")
         return torch.split(vector, [spec.size for spec in self.specs], dim=1)
 
-    def base(self, image: Tensor) -> Tensor:
-        """Values to start from, `(batch, size)`: exposure by the image's mean, the rest as their specs say."""
-        return torch.cat([entry.step.base(image) for entry in self.steps], dim=1)
+    def base(self, image: Tensor | RawLight) -> Tensor:
+        """Values to start from, `(batch, size)`: exposure by the image's mean, the rest as their specs say.
+
+        A raw's mean is that of its development with no step in between, on the plane of the step.
+        """
+        if isinstance(image, Tensor):
+            return torch.cat([entry.step.base(image) for entry in self.steps], dim=1)
+        light = image.light()
+        planes: dict[Plane, Tensor] = {"mosaic": image.mosaic, "linear": light, "srgb": unclipped_srgb(light)}
+        return torch.cat([entry.step.base(planes[entry.step.plane]) for entry in self.steps], dim=1)
 
     def steer(self, base: Tensor, residual: Tensor) -> Tensor:
         """Values moved by residuals, each within its range: `ParamSpec.steer`."""
@@ -141,47 +184,60 @@ class Pipeline(Model):
         """Inverse of `to_unit`."""
         return torch.cat([s.from_unit(v) for s, v in zip(self.specs, self.split(shares), strict=True)], dim=1)
 
-    def __call__(self, image: Tensor, values: Tensor) -> Tensor:
-        """The image after all steps.
+    def __call__(self, image: Tensor | RawLight, values: Tensor) -> Tensor:
+        """The image after all steps, sRGB.
 
         Args:
-            image: `(batch, 3, height, width)`, 1 is white.
+            image: `(batch, 3, height, width)`, sRGB, 1 is white; or the raw, as it must be where `takes_raw`.
             values: `(batch, size)` in their units; one of the two batches may be 1, and serves all of the other.
 
         Raises:
-            ValueError: NaN in an image, or a value outside its range; both name the image. Not checked in
-                compiled code, where looking at numbers would break the graph.
+            ValueError: a picture instead of a raw, NaN in an image, or a value outside its range; the latter two name
+                the image. Not checked in compiled code, where looking at numbers would break the graph.
         """
         parts = iter(self.split(values))
+        raw = image if isinstance(image, RawLight) else None
+        seen: Tensor = image.mosaic if isinstance(image, RawLight) else image
         if not torch.compiler.is_compiling():
-            self._check(image, values)
-        if image.shape[0] == 1:
-            image = image.expand(values.shape[0], -1, -1, -1)
+            self._check(seen, values, 3 if raw is None else 1)
+        if seen.shape[0] == 1:
+            seen = seen.expand(values.shape[0], -1, -1, -1)
+        plane: Plane = "srgb" if raw is None else "mosaic"
         for entry in self.steps:
-            image = entry.step(image, *itertools.islice(parts, len(entry.step.specs)))
-        return image
+            seen, plane = _onto(entry.step.plane, seen, plane, raw), entry.step.plane
+            seen = entry.step(seen, *itertools.islice(parts, len(entry.step.specs)), raw=raw)
+        return _onto("srgb", seen, plane, raw)
 
-    def region(self, image: Tensor, values: Tensor, box: Box) -> Tensor:
+    def region(self, image: Tensor | RawLight, values: Tensor, box: Box) -> Tensor:
         """The part of the result inside a box, from that box and its halo alone: equal to the whole image's.
 
-        To the bit, but for gamma: torch rounds a power's last bit by where the pixel lies in memory.
+        To the bit, but for gamma and the steps before sRGB: torch rounds the last bit of a power, and of a mean, by
+        where the pixel lies in memory.
 
         Raises:
             ValueError: the box does not lie within the image; otherwise as `__call__`.
         """
-        height, width = image.shape[2:]
+        height, width = size_of(image)
         left, top, right, bottom = box.left, box.top, box.left + box.width, box.top + box.height
         if not (0 <= left < right <= width and 0 <= top < bottom <= height):
             raise ValueError(f"box {tuple(box)} (left, top, width, height): must lie within {width}×{height} pixels")
-        first_row, first_column = max(top - self.halo, 0), max(left - self.halo, 0)
-        seen = image[:, :, first_row : bottom + self.halo, first_column : right + self.halo].contiguous()
-        result = self(seen, values)
+        grid = max(1 if isinstance(image, Tensor) else 2, *(entry.step.grid for entry in self.steps))
+        first_row, first_column = (max(start - self.halo, 0) // grid * grid for start in (top, left))
+        last_row, last_column = (math.ceil((end + self.halo) / grid) * grid for end in (bottom, right))
+        rows, columns = slice(first_row, last_row), slice(first_column, last_column)
+        if isinstance(image, RawLight):
+            result = self(image.region(rows, columns), values)
+        else:
+            result = self(image[:, :, rows, columns].contiguous(), values)
         return result[:, :, top - first_row : bottom - first_row, left - first_column : right - first_column]
 
-    def _check(self, image: Tensor, values: Tensor) -> None:
+    def _check(self, image: Tensor, values: Tensor, channels: int) -> None:
         """One look at all numbers; if something is wrong, a second one to say what."""
-        if image.ndim != 4 or image.shape[1] != 3:
-            raise ValueError(f"image of shape {tuple(image.shape)}: expected (batch, 3, height, width)")
+        if channels == 3 and self.takes_raw:
+            first = self.steps[0]
+            raise ValueError(f"{first.name} acts on {first.step.plane}: the pipeline takes a raw, and got a picture")
+        if image.ndim != 4 or image.shape[1] != channels:
+            raise ValueError(f"image of shape {tuple(image.shape)}: expected (batch, {channels}, height, width)")
         if image.shape[0] != values.shape[0] and 1 not in (image.shape[0], values.shape[0]):
             raise ValueError(f"{image.shape[0]} images and parameters for {values.shape[0]}: expected as many, or one")
         with torch.no_grad():
@@ -193,6 +249,15 @@ class Pipeline(Model):
 
     def _parts(self, vector: Tensor) -> Iterator[tuple[ParamSpec, Tensor]]:
         return zip(self.specs, self.split(vector), strict=True)
+
+
+def _onto(wanted: Plane, image: Tensor, plane: Plane, raw: RawLight | None) -> Tensor:
+    """An image of one plane, developed as far as another."""
+    if plane == "mosaic" != wanted and raw is not None:
+        image, plane = develop_linear(Mosaic(image), raw.develop), "linear"
+    if plane == "linear" and wanted == "srgb":
+        image = unclipped_srgb(LinearRgb(image))
+    return image
 
 
 def load_pipeline(path: str | Path) -> Pipeline:

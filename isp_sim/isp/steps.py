@@ -1,31 +1,43 @@
 """The steps a pipeline may be made of: each an operator, the specs of its parameters, and settings nobody learns."""
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import field_validator
 from torch import Tensor
 
-from isp_sim.isp import operators
+from isp_sim.isp import operators, raw_operators
 from isp_sim.isp.bilateral import WINDOWS
 from isp_sim.isp.params import ParamSpec
+from isp_sim.isp.raw_light import RawLight
 from isp_sim.rig import Model
 
 TARGET_MEAN = 0.4
 """To which exposure brings a picture's mean before anything is learned (Lee et al., CVPR 2023, §4)."""
+LINEAR_TARGET_MEAN = 0.133
+"""The same of linear light: sRGB 0.4."""
+Plane = Literal["mosaic", "linear", "srgb"]
+PLANES: tuple[Plane, ...] = ("mosaic", "linear", "srgb")
+"""What a step may act on (`isp_sim.units`), in the order in which light passes them."""
 
 
 class Step(Model):
     """A step and its settings.
 
     Attributes:
-        operator: its function of `isp_sim.isp.operators`.
+        plane: it acts on.
+        operator: its function of `isp_sim.isp.operators`, `raw_operators` or `non_local`.
         param_specs: specs of the function's parameters, in their order.
+        grid: a region's borders lie at multiples of so many pixels, so that its blocks are the whole picture's.
+        knows_noise: whether it compares with the raw's noise, which nothing may have rescaled.
     """
 
+    plane: Plane
     operator: ClassVar[Callable[..., Tensor]]
     param_specs: ClassVar[tuple[ParamSpec, ...]]
+    grid: ClassVar[int] = 1
+    knows_noise: ClassVar[bool] = False
 
     @property
     def specs(self) -> tuple[ParamSpec, ...]:
@@ -47,12 +59,28 @@ class Step(Model):
         start = [value for spec in self.specs for value in spec.initial]
         return image.new_tensor(start).expand(image.shape[0], -1)
 
-    def __call__(self, image: Tensor, *params: Tensor) -> Tensor:
-        """The image after the step."""
-        return type(self).operator(image, *params, **self.settings)
+    def __call__(self, image: Tensor, *params: Tensor, raw: RawLight | None = None) -> Tensor:
+        """The image after the step.
+
+        Args:
+            image: of the plane.
+            params: one for each spec.
+            raw: whose light it is; steps of sRGB need none.
+        """
+        return type(self).operator(image, *params, **self.settings, **({} if raw is None else self.known(raw)))
+
+    def known(self, raw: RawLight) -> dict[str, object]:
+        """What the function takes of the raw beside the image."""
+        return {}
 
 
-class ChannelStep(Step):
+class ColourStep(Step):
+    """A step of three channels, in sRGB unless it is put on linear light."""
+
+    plane: Literal["linear", "srgb"] = "srgb"
+
+
+class ChannelStep(ColourStep):
     """A step with one number for all channels, or one each for R, G and B."""
 
     per_channel: bool = False
@@ -87,17 +115,26 @@ class WindowStep(ChannelStep):
 
 
 class Exposure(ChannelStep):
-    """Starts at the gain that brings the image's mean (of each channel, if each has its own) to 0.4."""
+    """Starts at the gain that brings the image's mean (of each channel, if each has its own) to 0.4, in linear light
+    to 0.133.
+    """
 
     operator = staticmethod(operators.exposure)
     param_specs = (operators.GAIN,)
 
+    @property
+    def specs(self) -> tuple[ParamSpec, ...]:
+        """Linear light, below sRGB's curve, may need more."""
+        (spec,) = self.param_specs if self.plane == "srgb" else (operators.LINEAR_GAIN,)
+        return (spec.for_channels() if self.per_channel else spec,)
+
     def base(self, image: Tensor) -> Tensor:
-        """0.4 over the mean, as far as the range goes; a black image gets its end."""
+        """The target over the mean, as far as the range goes; a black image gets its end."""
+        target = TARGET_MEAN if self.plane == "srgb" else LINEAR_TARGET_MEAN
         over = (2, 3) if self.per_channel else (1, 2, 3)
         mean = image.detach().mean(dim=over).view(image.shape[0], -1)
         (spec,) = self.specs
-        return torch.where(mean > 0, TARGET_MEAN / mean, spec.high).clamp(spec.low, spec.high)
+        return torch.where(mean > 0, target / mean, spec.high).clamp(spec.low, spec.high)
 
 
 class Gamma(ChannelStep):
@@ -116,14 +153,14 @@ class Smoothing(WindowStep):
     window: int = 7
 
 
-class WhiteBalance(Step):
+class WhiteBalance(ColourStep):
     """Gains of R, G and B."""
 
     operator = staticmethod(operators.channel_gains)
     param_specs = (operators.GAINS,)
 
 
-class ColourMatrix(Step):
+class ColourMatrix(ColourStep):
     """Mixing of the channels."""
 
     operator = staticmethod(operators.colour_matrix)
@@ -145,8 +182,21 @@ class Sharpening(WindowStep):
     window: int = 9
 
 
-class Saturation(Step):
+class Saturation(ColourStep):
     """Distance from grey."""
 
     operator = staticmethod(operators.saturation)
     param_specs = (operators.SATURATION,)
+
+
+class LocalTone(ColourStep):
+    """Brightness by the surroundings."""
+
+    operator = staticmethod(raw_operators.local_tone)
+    param_specs = (raw_operators.TONE,)
+    grid = raw_operators.COARSE
+
+    @property
+    def halo(self) -> int:
+        """Two boxes and an interpolation."""
+        return raw_operators.COARSE * (2 * raw_operators.TONE_REACH + 2)

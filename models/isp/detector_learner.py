@@ -8,13 +8,14 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from isp_sim import streams
+from isp_sim.isp.raw_light import size_of
 from isp_sim.scenes import Person
 from models.data.normalisation import normalise
 from models.data.samples import PairSample
 from models.detector.batches import boxes_in_window
 from models.detector.losses import detection_losses, targets
 from models.isp.learned import LearnedIsp
-from models.isp.learner import Input, LowLightBatch, light_of
+from models.isp.learner import Input, LowLightBatch, taken_by
 from models.isp.table import Method
 from models.recognisers.detection import Detection
 from models.recognisers.person_detector import PersonDetector, seen_size
@@ -43,11 +44,11 @@ class DetectorIspLearner(nn.Module):
         terms: list[Mapping[str, Tensor]] = []
         with torch.autocast(device.type, enabled=False):  # gains of 1,000 and σ of 0.005 need float32
             drawn = streams.torch_generator("cpu", streams.key_words(batch.key[0], *batch.key[1:]), "predictor")
-            values = self.isp.of_pictures([picture[None] for picture in batch.pictures], batch.exposures, drawn)
+            values = self.isp.of_pictures(batch.pictures, batch.exposures, drawn)
             for number, (picture, people) in enumerate(zip(batch.pictures, batch.people, strict=True)):
-                heads = detector(self.isp.pipeline(picture[None], values[number : number + 1]))
+                heads = detector(self.isp.pipeline(picture, values[number : number + 1]))
                 height, width = heads.pose.centre.shape[2:]
-                boxes = torch.from_numpy(boxes_seen(people, picture.shape[1:], detector.side)).to(device)
+                boxes = torch.from_numpy(boxes_seen(people, size_of(picture), detector.side)).to(device)
                 terms.append(detection_losses(heads, targets(boxes, height, width, 1)))
         return {name: torch.stack([one[name] for one in terms]).mean() for name in terms[0]}
 
@@ -83,7 +84,7 @@ def compare_boxes(
     rows = {method: Poses() for method in (Method.NONE, Method.MEAN_SCALED, Method.LEARNED)}
     for shot in samples:
         with torch.inference_mode():
-            lit = isp(light_of(shot, what, device)[None])[0].permute(1, 2, 0).cpu().numpy()
+            lit = isp(taken_by(isp.pipeline, shot, what, device))[0].permute(1, 2, 0).cpu().numpy()
         images = (normalise(shot.low_light, "none"), normalise(shot.low_light, "mean-0.4"), lit)
         for poses, image in zip(rows.values(), images, strict=True):
             found = [Detection.nowhere(box) for box in detector.find_in(image)]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from isp_sim.isp.raw_light import RawLight, as_picture
 from isp_sim.isp.row_noise import noise_spread
 from isp_sim.isp.steps import TARGET_MEAN
 from isp_sim.units import Mosaic
@@ -41,8 +42,8 @@ def evidence(image: Tensor, exposure: Exposure) -> Tensor:
         return torch.cat([*measured, told, torch.stack(below, dim=1)], dim=1)
 
 
-def evidence_of(images: Sequence[Tensor], exposures: Sequence[Exposure | None]) -> Tensor:
-    """Of several pictures, each `(1, 3, height, width)`; they need not be of one size.
+def evidence_of(images: Sequence[Tensor | RawLight], exposures: Sequence[Exposure | None]) -> Tensor:
+    """Of several pictures, each `(1, 3, height, width)`, or raws; they need not be of one size.
 
     Raises:
         ValueError: a picture whose exposure nobody knows.
@@ -50,4 +51,4 @@ def evidence_of(images: Sequence[Tensor], exposures: Sequence[Exposure | None]) 
     known = [exposure for exposure in exposures if exposure is not None]
     if len(known) < len(images):
         raise ValueError("exposure time and gain of a picture are unknown; expected a DNG, or names as ExLPose's")
-    return torch.cat([evidence(image, exposure) for image, exposure in zip(images, known, strict=True)])
+    return torch.cat([evidence(as_picture(image), exposure) for image, exposure in zip(images, known, strict=True)])

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from models.data.crops import joints_in_crop
-from models.isp.learner import light_of
+from models.isp.learner import taken_by
 from models.isp.region_crops import developed_crops
 from models.isp.trials import Search
 from models.recognisers.losses import pose_loss
@@ -36,7 +36,7 @@ def refine(search: Search, start: Tensor, joints: Sequence[int], steps: int) -> 
     there = [joints_in_crop(p, a, recogniser.input_size, False) for p, a in zip(people, affines, strict=True)]
     labels = torch.from_numpy(np.stack(there)).to(device)
     labels[:, [j for j in range(labels.shape[1]) if j not in joints], 2] = 0
-    picture, base = light_of(search.sample, search.what, device), start.to(device)[None]
+    picture, base = taken_by(search.pipeline, search.sample, search.what, device), start.to(device)[None]
     residual = torch.zeros_like(base, requires_grad=True)
     optimiser = torch.optim.Adam([residual], lr=RATE)
     path = [base]

@@ -12,6 +12,7 @@ from isp_sim.dng import read_dng
 from isp_sim.files import write_atomically
 from isp_sim.isp.develop import develop_raw, unclipped_srgb
 from isp_sim.isp.pipeline import Pipeline
+from isp_sim.isp.raw_light import RawLight, as_picture, raw_light
 from isp_sim.picture_files import read_unit
 from isp_sim.rigfile import from_json, load_rig
 from models.data.crops import Affine
@@ -39,13 +40,13 @@ class LearnedIsp(nn.Module):
         self.predictor, self.pipeline, self.per_person = predictor, pipeline, per_person
 
     def forward(
-        self, image: Tensor, values: Tensor | None = None, generator: torch.Generator | None = None,
+        self, image: Tensor | RawLight, values: Tensor | None = None, generator: torch.Generator | None = None,
         exposure: Exposure | None = None,
     ) -> Tensor:  # fmt: skip
         """The image after the ISP.
 
         Args:
-            image: `(batch, 3, height, width)`, 1 is white.
+            image: `(batch, 3, height, width)`, 1 is white; or the raw.
             values: parameters, `(batch, size)`, instead of the predictor's: an `nn.Parameter` learns, a tensor does
                 not, `(1, size)` serves all images. `pipeline.base` and `pipeline.steer` make good ones.
             generator: for the predictor's crops and dropout.
@@ -54,18 +55,19 @@ class LearnedIsp(nn.Module):
         return self.pipeline(image, self.values(image, generator, exposure) if values is None else values)
 
     def values(
-        self, image: Tensor, generator: torch.Generator | None = None, exposure: Exposure | None = None
+        self, image: Tensor | RawLight, generator: torch.Generator | None = None, exposure: Exposure | None = None
     ) -> Tensor:  # fmt: skip
         """The parameters of each image: the predictor's, or without one `pipeline.base`."""
         return self.of_pictures([image], [exposure], generator)
 
     def of_pictures(
-        self, images: Sequence[Tensor], exposures: Sequence[Exposure | None], generator: torch.Generator | None = None
+        self, images: Sequence[Tensor | RawLight], exposures: Sequence[Exposure | None],
+        generator: torch.Generator | None = None,
     ) -> Tensor:  # fmt: skip
         """The parameters of batches of images that need not be of one size: `(all images, size)`.
 
         Args:
-            images: `(batch, 3, height, width)` each.
+            images: `(batch, 3, height, width)` each, or raws.
             exposures: of each batch.
             generator: for the predictor's crops and dropout.
 
@@ -78,35 +80,34 @@ class LearnedIsp(nn.Module):
         return self.predictor.each(images, generator, known)
 
     def of_people(
-        self, pictures: Sequence[Tensor], exposures: Sequence[Exposure | None], affines: Sequence[Sequence[Affine]],
-        size: tuple[int, int], generator: torch.Generator | None = None,
+        self, pictures: Sequence[Tensor | RawLight], exposures: Sequence[Exposure | None],
+        affines: Sequence[Sequence[Affine]], size: tuple[int, int], generator: torch.Generator | None = None,
     ) -> Tensor:  # fmt: skip
         """The parameters of everybody in several pictures, in their order: `(people, size)`.
 
         Args:
-            pictures: `(3, height, width)` each.
+            pictures: `(1, 3, height, width)` each, or raws.
             exposures: of each.
             affines: of each picture's people, picture px → crop px.
             size: (height, width) of a crop.
             generator: for the predictor's crops and dropout.
         """
-        whole = [picture[None] for picture in pictures]
         numbers = [number for number, people in enumerate(affines) for _ in people]
         if self.predictor is None or not self.per_person:
-            return self.of_pictures(whole, exposures, generator)[numbers]
-        known = evidence_of(whole, exposures)[numbers] if self.predictor.informed else None
+            return self.of_pictures(pictures, exposures, generator)[numbers]
+        known = evidence_of(pictures, exposures)[numbers] if self.predictor.informed else None
         parts = [
-            person_seen(picture, affine, size, CROP)
+            person_seen(as_picture(picture), affine, size, CROP)
             for picture, people in zip(pictures, affines, strict=True)
             for affine in people
         ]
-        return self.predictor.each([whole[number] for number in numbers], generator, known, parts)
+        return self.predictor.each([pictures[number] for number in numbers], generator, known, parts)
 
-    def explain(self, image: Tensor, values: Tensor) -> list[Table]:
+    def explain(self, image: Tensor | RawLight, values: Tensor) -> list[Table]:
         """A table of the parameters for each image, beside where they start and their ranges."""
         tables = []
         for place, (start, chosen) in enumerate(zip(self.pipeline.base(image), values, strict=True)):
-            table = Table(title=f"image {place}" if len(image) > 1 else None)
+            table = Table(title=f"image {place}" if len(values) > 1 else None)
             for heading in ("parameter", "value", "start", "range", "unit", ""):
                 words = heading in ("parameter", "unit", "")
                 table.add_column(heading, justify="left" if words else "right", no_wrap=heading != "")
@@ -148,12 +149,14 @@ def load_weights(path: Path, crop: Crop = "whole") -> LearnedIsp:
     return isp
 
 
-def read_raw(path: Path, rig: str) -> tuple[Tensor, Exposure]:
-    """A low-light DNG, developed but not quantised, as `(1, 3, height, width)`, sRGB, 1 is white; how it was exposed.
+def read_raw(path: Path, rig: str, pipeline: Pipeline) -> tuple[Tensor | RawLight, Exposure]:
+    """A low-light DNG as a pipeline takes it, and how it was exposed: developed but not quantised,
+    `(1, 3, height, width)`, sRGB, 1 is white; or the raw.
 
     Args:
         path: of the DNG.
         rig: that shot it; tells how its raws are demosaiced.
+        pipeline: that develops it.
 
     Raises:
         ValueError: not a DNG that is read, or no such rig.
@@ -161,7 +164,8 @@ def read_raw(path: Path, rig: str) -> tuple[Tensor, Exposure]:
     """
     raw, isp = read_dng(path), uncut(load_rig(rig))
     try:
-        return unclipped_srgb(develop_raw(raw, isp)), Exposure(raw.exposure_us, raw.gain_db)
+        light = raw_light(raw, isp) if pipeline.takes_raw else unclipped_srgb(develop_raw(raw, isp))
+        return light, Exposure(raw.exposure_us, raw.gain_db)
     except ValueError as fault:
         raise ValueError(f"{path}: {fault}") from None
 

@@ -13,6 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from isp_sim import streams
+from isp_sim.isp.develop import UNCUT
+from isp_sim.isp.pipeline import Pipeline
+from isp_sim.isp.raw_light import RawLight, raw_light
 from isp_sim.scenes import Person
 from models.data.crops import GROW, Affine, crop_affine, joints_in_crop
 from models.data.samples import Exposure, PairSample, PairSource
@@ -28,7 +31,7 @@ class LowLightBatch:
     """Low-light pictures and who is in them.
 
     Attributes:
-        pictures: `(3, height, width)` each, sRGB, 1 is white.
+        pictures: as the pipeline takes them, see `taken_by`.
         affines: picture px → crop px, for each person of each picture.
         joints: `(people, joints, 3)`, all pictures' in their order: x, y in crop px, COCO visibility.
         key: seeds what the predictor draws: (seed, epoch, number of the batch).
@@ -36,7 +39,7 @@ class LowLightBatch:
         exposures: of each picture, where known.
     """
 
-    pictures: tuple[Tensor, ...]
+    pictures: tuple[Tensor | RawLight, ...]
     affines: tuple[tuple[Affine, ...], ...]
     joints: Tensor
     key: tuple[int, int, int]
@@ -49,16 +52,29 @@ Input = Literal["picture", "raw"]
 
 
 def light_of(sample: PairSample, what: Input, device: torch.device) -> Tensor:
-    """A shot's low-light picture as `(3, height, width)`, sRGB, 1 is white.
+    """A shot's low-light picture as `(1, 3, height, width)`, sRGB, 1 is white.
 
     Raises:
         ValueError: the raw is to be developed and the source gave none.
     """
     if what == "picture":
-        return (torch.from_numpy(sample.low_light).to(device).permute(2, 0, 1).float() / 255).contiguous()
+        return (torch.from_numpy(sample.low_light).to(device).permute(2, 0, 1)[None].float() / 255).contiguous()
     if sample.pre_quantisation is None:
         raise ValueError(f"{sample.name}: has no raw; expected input: picture, the 8-bit one")
-    return torch.from_numpy(sample.pre_quantisation).to(device).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(sample.pre_quantisation).to(device).permute(2, 0, 1)[None].contiguous()
+
+
+def taken_by(pipeline: Pipeline, sample: PairSample, what: Input, device: torch.device) -> Tensor | RawLight:
+    """A shot's low light as a pipeline takes it: `light_of`, or the raw where its steps begin before sRGB.
+
+    Raises:
+        ValueError: see `light_of`; the pipeline takes raws, and the shot has none.
+    """
+    if not pipeline.takes_raw:
+        return light_of(sample, what, device)
+    if sample.raw is None:
+        raise ValueError(f"{sample.name}: has no raw; the pipeline's first step, {pipeline.steps[0].name}, needs one")
+    return raw_light(sample.raw, UNCUT, device)
 
 
 class LowLightPictures:
@@ -73,15 +89,17 @@ class LowLightPictures:
         device: where the batches go.
         what: of a shot is developed.
         extent: of a person's crop over the grown box, the recogniser's.
-        rank, processes: of a distributed training.
         grow: of a person's box, see `models.data.crops.crop_affine`.
+        rank, processes: of a distributed training.
+        pipeline: that develops it; None: the usual one.
     """
 
     def __init__(
         self, source: PairSource, size: tuple[int, int], pictures: int, people: int, seed: int, device: torch.device,
         what: Input = "picture", extent: float = 1.0, grow: tuple[float, float] = GROW,
-        rank: int = 0, processes: int = 1,
+        rank: int = 0, processes: int = 1, pipeline: Pipeline | None = None,
     ) -> None:  # fmt: skip
+        self.pipeline = pipeline or Pipeline()
         self.source, self.size, self.pictures, self.people = source, size, pictures, people
         self.seed, self.device, self.what, self.extent, self.grow = seed, device, what, extent, grow
         self.rank, self.processes = rank, processes
@@ -112,7 +130,7 @@ class LowLightPictures:
             chosen = [shot.labelled[i] for i in drawn]
             affines.append(tuple(crop_affine(one.bbox, self.size, self.extent, grow=self.grow) for one in chosen))
             joints += [joints_in_crop(p, a, self.size, False) for p, a in zip(chosen, affines[-1], strict=True)]
-        pictures = tuple(light_of(shot, self.what, self.device) for shot in shots)
+        pictures = tuple(taken_by(self.pipeline, shot, self.what, self.device) for shot in shots)
         there = torch.from_numpy(np.stack(joints)).to(self.device)
         exposures, people = tuple(shot.exposure for shot in shots), tuple(shot.people for shot in shots)
         return LowLightBatch(pictures, tuple(affines), there, (self.seed, *key), people, exposures)

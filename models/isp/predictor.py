@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from isp_sim.isp.pipeline import Pipeline
+from isp_sim.isp.raw_light import RawLight, as_picture
 from isp_sim.isp.steps import TARGET_MEAN
 from models.isp import evidence
 
@@ -76,12 +77,12 @@ class Predictor(nn.Module):
             self.known = nn.Sequential(first, nn.ReLU(), last)
 
     def forward(
-        self, image: Tensor, generator: torch.Generator | None = None, known: Tensor | None = None
+        self, image: Tensor | RawLight, generator: torch.Generator | None = None, known: Tensor | None = None
     ) -> Tensor:  # fmt: skip
         """Values for the pipeline, `(batch, size)`; an image's own, whatever else is in the batch, once evaluated.
 
         Args:
-            image: `(batch, 3, height, width)`, 1 is white.
+            image: `(batch, 3, height, width)`, 1 is white; of a raw, the plain development is looked at.
             generator: on the CPU; draws crops and dropout. Needed in training and for random crops.
             known: `(batch, evidence.SIZE)`, for one that is informed.
 
@@ -91,8 +92,8 @@ class Predictor(nn.Module):
         return self.each([image], generator, known)
 
     def each(
-        self, images: Sequence[Tensor], generator: torch.Generator | None = None, known: Tensor | None = None,
-        parts: Sequence[Tensor] | None = None,
+        self, images: Sequence[Tensor | RawLight], generator: torch.Generator | None = None,
+        known: Tensor | None = None, parts: Sequence[Tensor] | None = None,
     ) -> Tensor:  # fmt: skip
         """As `forward`, of batches that differ in size, one after the other: `(all images, size)`.
 
@@ -105,10 +106,10 @@ class Predictor(nn.Module):
         if self.informed and known is None:
             raise ValueError("this predictor also sees exposure, noise and histogram: expected known")
         base = torch.cat([self.pipeline.base(image) for image in images])
-        means = torch.cat([image.mean(dim=(1, 2, 3), keepdim=True) for image in images])
+        seen = [as_picture(image) for image in images]
+        means = torch.cat([picture.mean(dim=(1, 2, 3), keepdim=True) for picture in seen])
         gain = TARGET_MEAN / means.clamp_min(1e-6)
-        seen = torch.cat([_cropped(image, crop, generator) for image in parts or images])
-        features = self._features(seen, gain)
+        features = self._features(torch.cat([_cropped(one, crop, generator) for one in parts or seen]), gain)
         if self.training:
             kept = torch.rand(features.shape, generator=generator) >= DROPOUT
             features = features * (kept.to(features) / (1 - DROPOUT))

@@ -12,17 +12,18 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from isp_sim.isp.pipeline import Box, Pipeline
+from isp_sim.isp.raw_light import RawLight, size_of
 from models.data.crops import Affine, Part, seen_part
 
 
 def developed_crop(
-    pipeline: Pipeline, picture: Tensor, values: Tensor, affine: Affine, size: tuple[int, int]
+    pipeline: Pipeline, picture: Tensor | RawLight, values: Tensor, affine: Affine, size: tuple[int, int]
 ) -> Tensor:
     """One person's crop of one picture, developed with one setting or several.
 
     Args:
         pipeline: the ISP.
-        picture: `(1, 3, height, width)`, before it.
+        picture: `(1, 3, height, width)`, before it; or the raw.
         values: `(settings, pipeline.size)`.
         affine: picture px → crop px; scaled, shifted, mirrored, not turned.
         size: (height, width) of the crop.
@@ -30,7 +31,7 @@ def developed_crop(
     Returns:
         `(settings, 3, *size)`; black outside the picture.
     """
-    part = seen_part(affine, size, tuple(picture.shape[2:]))
+    part = seen_part(affine, size, size_of(picture))
     return cropped(pipeline.region(picture, values, Box(*part[:4])), part, affine, size)
 
 
@@ -85,7 +86,7 @@ def _resampling(
 
 def developed_crops(
     pipeline: Pipeline,
-    pictures: Sequence[Tensor],
+    pictures: Sequence[Tensor | RawLight],
     values: Tensor,
     affines: Sequence[Sequence[Affine]],
     size: tuple[int, int],
@@ -94,14 +95,14 @@ def developed_crops(
 
     Args:
         pipeline: the ISP.
-        pictures: each `(3, height, width)`; they need not be of one size.
+        pictures: each `(1, 3, height, width)`, or a raw; they need not be of one size.
         values: `(people, pipeline.size)`.
         affines: of each picture's people.
         size: (height, width) of a crop.
     """
     everybody = [(picture, affine) for picture, near in zip(pictures, affines, strict=True) for affine in near]
     crops = [
-        developed_crop(pipeline, picture[None], value[None], affine, size)
+        developed_crop(pipeline, picture, value[None], affine, size)
         for (picture, affine), value in zip(everybody, values, strict=True)
     ]
     return torch.cat(crops)
@@ -111,12 +112,12 @@ def person_seen(picture: Tensor, affine: Affine, size: tuple[int, int], side: in
     """What a crop sees of an undeveloped picture, squeezed to a square: `(1, channels, side, side)`.
 
     Args:
-        picture: `(channels, height, width)`.
+        picture: `(1, channels, height, width)`.
         affine: picture px → crop px.
         size: (height, width) of the crop.
         side: of the square, px.
     """
     squeezed = np.diag([side / size[1], side / size[0]]) @ affine
-    part = seen_part(squeezed, (side, side), tuple(picture.shape[1:]))
-    region = picture[None, :, part.top : part.top + part.height, part.left : part.left + part.width]
+    part = seen_part(squeezed, (side, side), (picture.shape[2], picture.shape[3]))
+    region = picture[:, :, part.top : part.top + part.height, part.left : part.left + part.width]
     return cropped(region, part, squeezed, (side, side))

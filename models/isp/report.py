@@ -15,7 +15,7 @@ from isp_sim.tables import terminal_table
 from models.data.normalisation import WELL, Picture
 from models.data.samples import PairSample
 from models.isp.learned import LearnedIsp
-from models.isp.learner import Input, light_of
+from models.isp.learner import Input, taken_by
 from models.isp.table import Row, developed, developed_by, gaps
 from models.recognisers.inference import detect
 from models.recognisers.recogniser import Recogniser
@@ -116,7 +116,7 @@ def parameter_plot(isp: LearnedIsp, recogniser: Recogniser, what: Input, samples
     device = next(recogniser.parameters()).device
     with torch.inference_mode():
         values = np.concatenate(
-            [isp.values(light_of(s, what, device)[None], exposure=s.exposure).cpu().numpy() for s in samples]
+            [isp.values(taken_by(isp.pipeline, s, what, device), exposure=s.exposure).cpu().numpy() for s in samples]
         )
     splits = np.array([s.split for s in samples])
     specs = [spec for spec in isp.pipeline.specs for _ in range(spec.size)]

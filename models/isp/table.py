@@ -15,7 +15,7 @@ from models.data.samples import PairSample
 from models.isp.gradient_refinement import refine
 from models.isp.grid_search import NEAR, Steps, around, known_steps
 from models.isp.learned import LearnedIsp
-from models.isp.learner import Input, light_of
+from models.isp.learner import Input, light_of, taken_by
 from models.isp.trials import ALL_JOINTS, HALVES, Search, Trials
 from models.recognisers.detection import Detection
 from models.recognisers.inference import detect, detect_in
@@ -120,7 +120,7 @@ def mean_scaled(recogniser: Recogniser, flip: str, what: Input = "picture") -> D
     def detected(sample: PairSample) -> list[Detection]:
         if what == "picture":
             return detect(recogniser, sample.low_light, sample.labelled, LOW, flip)
-        codes = 255 * light_of(sample, what, torch.device("cpu")).permute(1, 2, 0).numpy()
+        codes = 255 * light_of(sample, what, torch.device("cpu"))[0].permute(1, 2, 0).numpy()
         return detect_in(recogniser, [normalise(codes, recogniser.normalisation[LOW])], sample.labelled, LOW, flip)
 
     return detected
@@ -148,7 +148,7 @@ def developed_by(isp: LearnedIsp, recogniser: Recogniser, what: Input, flip: str
 def developed(isp: LearnedIsp, sample: PairSample, what: Input, device: torch.device) -> np.ndarray:
     """A shot after the learned ISP, float32 `(height, width, 3)`, 1 is white."""
     with torch.inference_mode():
-        image = light_of(sample, what, device)[None]
+        image = taken_by(isp.pipeline, sample, what, device)
         return np.ascontiguousarray(isp(image, exposure=sample.exposure)[0].permute(1, 2, 0).cpu().numpy())
 
 
@@ -157,7 +157,7 @@ def values_of_people(isp: LearnedIsp, recogniser: Recogniser, sample: PairSample
     device = next(recogniser.parameters()).device
     affines = [recogniser.crop_affine(person.bbox) for person in sample.labelled]
     with torch.inference_mode():
-        picture = light_of(sample, what, device)
+        picture = taken_by(isp.pipeline, sample, what, device)
         return isp.of_people([picture], [sample.exposure], [affines], recogniser.input_size)
 
 
@@ -173,7 +173,7 @@ def selected_near(
 
     def detected(sample: PairSample) -> list[Detection]:
         with torch.inference_mode():
-            values = isp.values(light_of(sample, what, device)[None], exposure=sample.exposure)
+            values = isp.values(taken_by(isp.pipeline, sample, what, device), exposure=sample.exposure)
         near = around(isp.pipeline, values, steps)
         tried = Search(recogniser, isp.pipeline, sample, what, flip).kept(cache, lambda: near, near)
         return tried.of_each(tried.selected())

@@ -17,7 +17,7 @@ from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import JOINTS, Person
 from models.data.normalisation import LOW
 from models.data.samples import PairSample
-from models.isp.learner import Input, light_of
+from models.isp.learner import Input, taken_by
 from models.isp.region_crops import developed_crop
 from models.recognisers.detection import Detection
 from models.recognisers.inference import BATCH, heatmaps
@@ -117,13 +117,13 @@ class Search:
     @property
     def base(self) -> Float[Tensor, "1 size"]:
         """Where the picture's parameters start."""
-        return self.pipeline.base(light_of(self.sample, self.what, torch.device("cpu"))[None])
+        return self.pipeline.base(taken_by(self.pipeline, self.sample, self.what, torch.device("cpu")))
 
     def trial(self, values: Float[Tensor, "settings size"]) -> Trials:
         """Try settings."""
         recogniser, people = self.recogniser, self.sample.labelled
         device = next(recogniser.parameters()).device
-        picture = light_of(self.sample, self.what, device)[None]
+        picture = taken_by(self.pipeline, self.sample, self.what, device)
         keypoints = np.zeros((len(values), len(people), len(JOINTS), 3), np.float32)
         with torch.inference_mode():
             for number, person in enumerate(people):
@@ -163,7 +163,8 @@ class Search:
     def _digest(self, *more: object) -> str:
         """Of all that trials depend on: network, pipeline, the shot's picture or raw, its labels, and `more`."""
         whole = hashlib.blake2b(digest_size=16)
-        whole.update(light_of(self.sample, self.what, torch.device("cpu")).numpy().tobytes())
+        light = taken_by(self.pipeline, self.sample, self.what, torch.device("cpu"))
+        whole.update((light if isinstance(light, Tensor) else light.mosaic).numpy().tobytes())
         known = (self.recogniser.digest(), self.pipeline.model_dump_json(), self.sample.labelled, self.what, self.flip)
         for part in (*known, *more):
             whole.update(part.cpu().numpy().tobytes() if isinstance(part, Tensor) else repr(part).encode())

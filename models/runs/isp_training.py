@@ -126,7 +126,7 @@ def train(
     size, extent, grow = crops_of(recogniser)
     pictures = LowLightPictures(
         source, size, recipe.pictures_a_batch, recipe.people_a_picture, recipe.training.seed,
-        device, recipe.input, extent, grow, processes.rank, processes.count,
+        device, recipe.input, extent, grow, processes.rank, processes.count, recipe.pipeline,
     )  # fmt: skip
     training.run(pictures, lambda _: {}, console)
     if processes.first:

@@ -1,6 +1,6 @@
 """Our own pipeline as an ISP under test: tunable by a black-box search, and by the gradient of the pose loss."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from isp_sim.dng import read_dng
 from isp_sim.isp.develop import develop_raw, unclipped_srgb
 from isp_sim.isp.params import ParamSpec
 from isp_sim.isp.pipeline import Pipeline
+from isp_sim.isp.raw_light import RawLight, raw_light
 from models.data.crops import joints_in_crop, seen_part
 from models.data.normalisation import LOW, normalise_tensor
 from models.data.samples import uncut_in
@@ -27,7 +28,8 @@ HELD_RAWS = 64
 
 
 class PipelineIsp:
-    """The differentiable pipeline behind a plain development of the raw by its own metadata.
+    """The differentiable pipeline behind a plain development of the raw by its own metadata, or, where it begins before
+    sRGB, of the raw itself.
 
     A setting is that of a picture whose start (`Pipeline.base`) is the spec's `init`; another picture's moves with its
     start, by as much of the range: `exposure.gain` 2 is twice what brings the picture to a mean of 0.4.
@@ -35,7 +37,8 @@ class PipelineIsp:
 
     def __init__(self, pipeline: Pipeline | None = None) -> None:
         self.pipeline = pipeline or Pipeline()
-        self.light = lru_cache(HELD_RAWS)(_light)
+        taken: Callable[[Path], Tensor | RawLight] = _raw if self.pipeline.takes_raw else _light
+        self.light = lru_cache(HELD_RAWS)(taken)
 
     @cached_property
     def parameters(self) -> Sequence[TunableParameter]:
@@ -57,7 +60,7 @@ class PipelineIsp:
         values = torch.tensor([[float(settings[name]) for name in self.pipeline.names]])
         return self.pipeline.to_unit(values)
 
-    def _develop(self, light: Tensor, shares: Tensor) -> Tensor:
+    def _develop(self, light: Tensor | RawLight, shares: Tensor) -> Tensor:
         start = self.pipeline.base(light)
         usual = torch.tensor([[value for spec in self.pipeline.specs for value in spec.initial]])
         moved = shares + self.pipeline.to_unit(start) - self.pipeline.to_unit(usual)
@@ -101,3 +104,12 @@ def _light(raw: Path) -> Tensor:
     """
     with torch.inference_mode(False), torch.no_grad():  # kept, and differentiated through later
         return unclipped_srgb(develop_raw(read_dng(raw), uncut_in(raw.parent.parent)))
+
+
+def _raw(raw: Path) -> RawLight:
+    """A raw before the pipeline, demosaiced later as the rig of its folder says. Raises as `_light`."""
+    with torch.inference_mode(False), torch.no_grad():
+        try:
+            return raw_light(read_dng(raw), uncut_in(raw.parent.parent))
+        except ValueError as fault:
+            raise ValueError(f"{raw}: {fault}") from None

@@ -8,7 +8,8 @@ import torch
 
 from isp_sim.isp.pipeline import Box, Entry, Pipeline, load_pipeline
 
-ALL = tuple(Entry.model_fields)
+ALL = tuple(name for name in Entry.model_fields if Entry.model_validate(name).step.plane == "srgb")
+ROUNDED_BY_PLACE = {"gamma", "local_tone"}
 E_G_S = ("exposure", "gamma", "smoothing")
 
 
@@ -109,8 +110,8 @@ def test_one_vector_for_all_images_and_many_for_one():
 
 @pytest.mark.parametrize(
     "names",
-    [("exposure", "smoothing"), tuple(name for name in ALL if name != "gamma"), E_G_S, ALL],
-    ids=["E-S", "all-but-gamma", "E-G-S", "all"],
+    [("exposure", "smoothing"), tuple(name for name in ALL if name not in ROUNDED_BY_PLACE), E_G_S, ALL],
+    ids=["E-S", "all-but-gamma-and-tone", "E-G-S", "all"],
 )
 @pytest.mark.parametrize(
     "box", [Box(20, 15, 17, 9), Box(0, 0, 5, 5), Box(50, 30, 13, 11), Box(0, 0, 63, 41), Box(30, 20, 1, 1)]
@@ -120,7 +121,7 @@ def test_a_region_equals_the_whole(names, box):
     values = random_values(pipeline, image)
     inside = (..., slice(box.top, box.top + box.height), slice(box.left, box.left + box.width))
     part, due = pipeline.region(image, values, box), pipeline(image, values)[inside]
-    if "gamma" in names:  # the last bit of torch's power depends on where in memory a pixel lies
+    if ROUNDED_BY_PLACE & {*names}:  # the last bit of torch's power or mean depends on where in memory a pixel lies
         assert torch.allclose(part, due, rtol=0, atol=3e-6)
     else:
         assert torch.equal(part, due)

@@ -81,6 +81,6 @@ def test_the_predictor_learns(monkeypatch, per_person):
         norm.num_batches_tracked = None  # a count that it reads
     affines = ((crop_affine((20.0, 10.0, 40.0, 44.0), recogniser.input_size, grow=recogniser.grow),),)
     joints = torch.zeros(1, 14, 3, device=META)
-    light, exposures = (torch.zeros(3, 64, 96, device=META),), (Exposure(2000.0, 12.0),)
+    light, exposures = (torch.zeros(1, 3, 64, 96, device=META),), (Exposure(2000.0, 12.0),)
     learner.losses(LowLightBatch(light, affines, joints, (0, 0, 0), (), exposures))["pose"].backward()
     assert all(weight.grad.device == META for weight in predictor.parameters())

@@ -47,17 +47,17 @@ def test_a_developed_crop_is_the_crop_of_the_developed_picture(box, flip):
 
 def test_gradients_reach_every_parameter_and_only_what_is_seen():
     values = VALUES.clone().requires_grad_()
-    picture = torch.from_numpy(smooth_picture(200, 200)).permute(2, 0, 1)
-    noise = torch.rand(3, 200, 200, generator=torch.Generator().manual_seed(0)) * 0.05
+    picture = torch.from_numpy(smooth_picture(200, 200)).permute(2, 0, 1)[None]
+    noise = torch.rand(1, 3, 200, 200, generator=torch.Generator().manual_seed(0)) * 0.05
     picture = (picture + noise).requires_grad_()
     crops = developed_crops(PIPELINE, [picture], values, [[crop_affine((40.0, 40.0, 30.0, 50.0), SIZE)]], SIZE)
     crops.square().mean().backward()
     assert (values.grad != 0).all()
-    assert picture.grad[:, 150:, 150:].abs().max() == 0
+    assert picture.grad[..., 150:, 150:].abs().max() == 0
 
 
 def test_several_pictures_of_several_sizes_keep_their_order():
-    pictures = [torch.full((3, 90, 80), 0.02), torch.full((3, 120, 150), 0.04)]
+    pictures = [torch.full((1, 3, 90, 80), 0.02), torch.full((1, 3, 120, 150), 0.04)]
     affine = crop_affine((20.0, 20.0, 30.0, 40.0), SIZE)
     crops = developed_crops(PIPELINE, pictures, VALUES.expand(3, -1), [[affine, affine], [affine]], SIZE)
     means = crops[:, :, 90:100, 70:80].mean(dim=(1, 2, 3))

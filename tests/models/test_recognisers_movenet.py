@@ -140,7 +140,7 @@ def test_settings_of_an_isp_before_it_are_chosen_by_the_joints_it_knows():
     labels = tuple((*joint, 2) for joint in np.nan_to_num(joints).tolist())
     dark = (picture // 12).astype(np.uint8)
     sample = PairSample("dark", dark, picture, (Person(labels, (15.0, 10.0, 120.0, 135.0)),), "LL-N")
-    base = pipeline.base(light_of(sample, "picture", torch.device("cpu"))[None])
+    base = pipeline.base(light_of(sample, "picture", torch.device("cpu")))
     values = around(pipeline, base, {"exposure.gain": (0.1, 1.0)})
     tried = Search(recogniser, pipeline, sample, "picture", "right").trial(values)
     assert np.isnan(tried.keypoints[:, :, 12:, :2]).all() and np.isfinite(tried.keypoints[:, :, :12]).all()

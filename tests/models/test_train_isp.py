@@ -174,7 +174,7 @@ def test_a_fixed_start_is_the_grids_best_setting():
     start_fixed(isp, recogniser, "picture", shots)
     best = best_fixed(recogniser, isp.pipeline, shots, "picture", QUICK_GRID, "none")
     for shot in shots:
-        picture = light_of(shot, "picture", CPU)[None]
+        picture = light_of(shot, "picture", CPU)
         due = around(isp.pipeline, isp.pipeline.base(picture), QUICK_GRID)[best]
         assert torch.allclose(isp.values(picture)[0].log(), due.log(), atol=0.05)  # the mean residual serves them all
 
@@ -256,7 +256,7 @@ def test_a_grid_moves_what_it_names_from_the_pictures_own_start():
 def test_a_trial_finds_what_the_developed_picture_gives():
     """Crops developed on their own, a batch of settings at once = the ISP over the whole picture, one setting."""
     recogniser, pipeline, (sample,) = frozen(), Pipeline(), Invented().group(1)
-    values = around(pipeline, pipeline.base(light_of(sample, "picture", CPU)[None]), {"exposure.gain": (0.5, 2.0)})
+    values = around(pipeline, pipeline.base(light_of(sample, "picture", CPU)), {"exposure.gain": (0.5, 2.0)})
     tried = Search(recogniser, pipeline, sample, "picture").trial(values)
     isp = LearnedIsp(None, pipeline)
     isp.values = lambda *_: values[1:2]
@@ -272,7 +272,7 @@ def fails(*_):
 
 def test_a_search_that_was_stopped_goes_on(tmp_path, monkeypatch):
     recogniser, pipeline, (sample,) = frozen(), Pipeline(), Invented().group(0)
-    values = around(pipeline, pipeline.base(light_of(sample, "picture", CPU)[None]), {"gamma.gamma": (0.5,)})
+    values = around(pipeline, pipeline.base(light_of(sample, "picture", CPU)), {"gamma.gamma": (0.5,)})
 
     def search(network=recogniser, shot=sample):
         return Search(network, pipeline, shot, "picture").kept(tmp_path, lambda: values, values)
@@ -371,7 +371,7 @@ def test_an_oracle_over_noise_shows_no_gain_on_the_other_half():
 def test_gradient_refinement_starts_at_its_start_lowers_the_loss_and_leaves_the_network_alone():
     recogniser, pipeline, (sample,) = frozen(), Pipeline(), Invented().group(0)
     before = {name: value.clone() for name, value in recogniser.state_dict().items()}
-    start = pipeline.base(light_of(sample, "picture", CPU)[None])[0]
+    start = pipeline.base(light_of(sample, "picture", CPU))[0]
     every = tuple(range(14))
     shot = Search(recogniser, pipeline, sample, "picture")
     path = refine(shot, start, every, 8)
@@ -398,7 +398,7 @@ def test_gradient_refinement_starts_at_its_start_lowers_the_loss_and_leaves_the_
 
 def test_a_refinement_that_was_stopped_goes_on_and_another_start_is_another_one(tmp_path, monkeypatch):
     recogniser, pipeline, (sample,) = frozen(), Pipeline(), Invented().group(0)
-    start = pipeline.base(light_of(sample, "picture", CPU)[None])[0]
+    start = pipeline.base(light_of(sample, "picture", CPU))[0]
 
     def refined(start, joints=HALVES[0]):
         there = Search(recogniser, pipeline, sample, "picture")

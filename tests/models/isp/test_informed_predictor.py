@@ -67,15 +67,15 @@ def test_an_informed_predictor_asks_for_the_exposure():
 
 def test_everybody_has_parameters_of_what_their_own_crop_sees():
     isp = stirred()
-    picture = torch.rand(3, 200, 300, generator=stream()) * 0.02
-    picture[:, :, :150] *= 0.2
+    picture = torch.rand(1, 3, 200, 300, generator=stream()) * 0.02
+    picture[..., :150] *= 0.2
     affines = [crop_affine((20.0, 40.0, 60.0, 90.0), SIZE), crop_affine((220.0, 40.0, 60.0, 90.0), SIZE)]
     own = isp.of_people([picture], [EXPOSURE], [affines], SIZE)
     alone = isp.of_people([picture], [EXPOSURE], [affines[1:]], SIZE)
     assert torch.allclose(own[1:], alone, rtol=1e-5) and not torch.allclose(own[0], own[1], rtol=1e-2)
     shared = stirred(per_person=False).of_people([picture], [EXPOSURE], [affines], SIZE)
     assert torch.equal(shared[0], shared[1])
-    assert torch.allclose(shared[:1], stirred(False).values(picture[None], exposure=EXPOSURE))
+    assert torch.allclose(shared[:1], stirred(False).values(picture, exposure=EXPOSURE))
 
 
 def test_what_was_learned_comes_back_from_disk_and_reads_poses(tmp_path, sample):

@@ -1,0 +1,94 @@
+"""Steps before sRGB: of the mosaic, and of linear light by what its noise is; see `isp_sim.isp.steps`."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from isp_sim.isp import non_local, raw_operators
+from isp_sim.isp.raw_light import RawLight
+from isp_sim.isp.steps import Step
+
+
+class RowNoise(Step):
+    """Takes off what each row is read too high."""
+
+    plane: Literal["mosaic"] = "mosaic"
+    operator = staticmethod(raw_operators.without_rows)
+    param_specs = (raw_operators.ROWS,)
+
+    def known(self, raw: RawLight) -> dict[str, object]:
+        """Offsets, found in the whole picture."""
+        return {"rows": raw.rows}
+
+
+class Denoising(Step):
+    """Non-local means over several scales, by the noise that the metadata know."""
+
+    plane: Literal["mosaic"] = "mosaic"
+    operator = staticmethod(non_local.denoise)
+    param_specs = (non_local.STRENGTH,)
+    levels: int = Field(3, ge=1, le=5)
+
+    @property
+    def settings(self) -> dict[str, int]:
+        """Scales."""
+        return {"levels": self.levels}
+
+    @property
+    def halo(self) -> int:
+        """Of all scales together."""
+        return non_local.halo(self.levels)
+
+    @property
+    def grid(self) -> int:  # type: ignore[override]
+        """A tile of the coarsest scale."""
+        return 1 << self.levels
+
+    def known(self, raw: RawLight) -> dict[str, object]:
+        """NoiseProfile and tile."""
+        return {"noise": raw.noise, "cfa": raw.develop.cfa}
+
+
+class BlackPoint(Step):
+    """Takes off what clipped noise adds."""
+
+    plane: Literal["mosaic"] = "mosaic"
+    operator = staticmethod(raw_operators.black_point)
+    param_specs = (raw_operators.BLACK,)
+
+    def known(self, raw: RawLight) -> dict[str, object]:
+        """Noise and mean of the whole picture."""
+        return {"spread": raw.spread, "mean": raw.mean}
+
+
+class ChromaDenoising(Step):
+    """Smooths colour along luma."""
+
+    plane: Literal["linear"] = "linear"
+    operator = staticmethod(raw_operators.chroma_denoising)
+    param_specs = (raw_operators.CHROMA,)
+    grid = raw_operators.COARSE
+
+    @property
+    def halo(self) -> int:
+        """Two boxes and an interpolation."""
+        return raw_operators.COARSE * (2 * raw_operators.CHROMA_REACH + 2)
+
+
+class Desaturation(Step):
+    """Less colour where light is little above noise."""
+
+    plane: Literal["linear"] = "linear"
+    operator = staticmethod(raw_operators.desaturation)
+    param_specs = (raw_operators.DOUBT,)
+    grid = raw_operators.COARSE
+    knows_noise = True
+
+    @property
+    def halo(self) -> int:
+        """A box and an interpolation."""
+        return raw_operators.COARSE * (raw_operators.DOUBT_REACH + 2)
+
+    def known(self, raw: RawLight) -> dict[str, object]:
+        """NoiseProfile."""
+        return {"noise": raw.noise}
