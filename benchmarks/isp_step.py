@@ -58,7 +58,7 @@ def batch_of(people: int, binning: int, recogniser: Recogniser, device: torch.de
         joints.append(np.dstack([stream.uniform(0, (width, height), (people, 14, 2)), np.full((people, 14, 1), 2.0)]))
     pictures = torch.from_numpy(stream.poisson(3, (PICTURES, 3, high, wide)).astype(np.float32) / 255)
     labels = torch.from_numpy(np.concatenate(joints).astype(np.float32))
-    return LowLightBatch(tuple(pictures.to(device)), tuple(affines), labels.to(device), (0, 0, 0))
+    return LowLightBatch(pictures.to(device).split(1), tuple(affines), labels.to(device), (0, 0, 0))
 
 
 def kept_bytes(loss: Callable[[], Tensor], without: torch.nn.Module) -> int:
