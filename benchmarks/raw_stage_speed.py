@@ -2,7 +2,7 @@
 
     python benchmarks/raw_stage_speed.py [--device cuda] [--threads 1] [--repeat 3]
 
-The least of the repetitions, in float32 and under bfloat16 autocast. On a CPU processor seconds beside wall time: on a
+The least of the repetitions, in float32 and under bfloat16 autocast, and of the whole with what the device prefers. On a CPU processor seconds beside wall time: on a
 busy machine the former are what to read.
 """
 
@@ -19,7 +19,7 @@ from isp_sim.tables import terminal_table
 from isp_sim.transfer import REC709_TO_XYZ
 from isp_sim.units import Counts
 from models.engine.distributed import pick_device
-from models.raw_stage.network import as_input
+from models.raw_stage.network import as_input, restore
 from models.raw_stage.stage import load_stage
 
 TO_CAMERA = tuple(tuple(row) for row in np.linalg.inv(REC709_TO_XYZ).tolist())
@@ -61,6 +61,7 @@ def main() -> None:
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             name = f"network, {'bfloat16' if half else 'float32'}, {device.type}"
             lines.append((name, seconds(lambda: network(seen), given.repeat)))
+    lines.append(("restore: all of it, as it runs here", seconds(lambda: restore(network, raw), given.repeat)))
     rows = [(name, f"{wall:.4f}", f"{processor:.4f}") for name, (wall, processor) in lines]
     title = f"1920×1200, {given.threads} threads"
     Console(width=100).print(terminal_table(title, ("", "wall, s", "processor, s"), rows))

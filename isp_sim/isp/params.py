@@ -94,14 +94,18 @@ class ParamSpec:
         start, end = (torch.logit(share) for share in shares)
         return (end - start) / SLOPE
 
+    def outside(self, value: Tensor) -> Tensor:
+        """Which values lie outside the range by more than rounding, or are NaN."""
+        slack = 1e-6 * max(abs(self.low), abs(self.high))
+        return ~((value >= self.low - slack) & (value <= self.high + slack))
+
     def check(self, value: Tensor) -> None:
         """Refuse values outside the range.
 
         Raises:
             ValueError: which image, which number, its value and what is allowed.
         """
-        slack = 1e-6 * max(abs(self.low), abs(self.high))
-        wrong = (~((value >= self.low - slack) & (value <= self.high + slack))).nonzero()
+        wrong = self.outside(value).nonzero()
         if len(wrong):
             image, number = wrong[0].tolist()
             raise ValueError(

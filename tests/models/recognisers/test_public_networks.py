@@ -120,7 +120,9 @@ def test_an_isp_that_learns_before_it_leaves_every_bit_of_it(name):
     labels = torch.from_numpy(np.nan_to_num(joints)).float()[None] * recogniser.input_size[0] / 150
     affine = recogniser.crop_affine((15.0, 10.0, 120.0, 120.0))
     light = torch.from_numpy(picture).permute(2, 0, 1).float() / 255 / 12
-    batch = LowLightBatch((light[None],), ((affine,),), torch.cat([labels, torch.full((1, 14, 1), 2.0)], dim=2), (0, 0, 0))
+    batch = LowLightBatch(
+        (light[None],), ((affine,),), torch.cat([labels, torch.full((1, 14, 1), 2.0)], dim=2), (0, 0, 0)
+    )
     optimiser = torch.optim.Adam(learner.parameters(), 1e-2)
     for _ in range(2):
         optimiser.zero_grad()
