@@ -1,8 +1,9 @@
 """Draws the pictures of docs/isp.md: every step of the ISP at five settings, on the charts.
 
-python docs/draw_isp.py
+python docs/draw_isp.py [STEP ...]
 """
 
+import sys
 from pathlib import Path
 
 import matplotlib as mpl
@@ -10,10 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from isp_sim.isp.pipeline import Entry
+from isp_sim.isp.develop import UNCUT
+from isp_sim.isp.pipeline import Entry, Pipeline
+from isp_sim.isp.raw_light import RawLight, raw_light
 from isp_sim.isp.steps import Step
+from isp_sim.raw import Raw
 from isp_sim.scenes.charts import colorchecker, siemens_star
-from isp_sim.transfer import srgb_encode
+from isp_sim.transfer import REC709_TO_XYZ, srgb_decode, srgb_encode
+from isp_sim.units import Counts
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -38,6 +43,12 @@ SETTINGS: dict[str, list[tuple[str, list[list[float]]]]] = {
     "contrast": [(f"{amount:+g}", [[amount]]) for amount in (-1, -0.5, 0, 0.5, 1)],
     "sharpening": [(f"{amount:+g}, σ = 1 px", [[amount], [1.0]]) for amount in (-1, 0, 0.5, 1.5, 3)],
     "saturation": [(f"×{amount:g}", [[amount]]) for amount in (0, 0.5, 1, 1.5, 2)],
+    "local_tone": [(f"{amount:+g}", [[amount]]) for amount in (-0.3, 0, 0.3, 0.6, 0.9)],
+    "row_noise": [(f"×{amount:g}", [[amount]]) for amount in (0, 0.5, 1, 1.25, 1.5)],
+    "denoising": [(f"{amount:g} σ", [[amount]]) for amount in (0.05, 0.2, 0.5, 1, 3)],
+    "black_point": [(f"{amount:+g}", [[amount]]) for amount in (-0.5, 0, 0.3, 0.6, 0.9)],
+    "chroma_denoising": [(f"{amount:g} of luma", [[amount]]) for amount in (0.01, 0.1, 0.3, 1, 10)],
+    "desaturation": [(f"{amount:g} σ", [[amount]]) for amount in (0.01, 0.3, 1, 3, 100)],
 }
 """Five captions and parameters for each step."""
 
@@ -62,6 +73,33 @@ def subject(name: str) -> Tensor:
     return image
 
 
+def dark_raw(level: float = 0.01) -> RawLight:
+    """The chart as a raw of a camera whose RGB is Rec. 709's: noise of pixels and rows, clipped at black."""
+    noise, drawn = (2e-4, 4e-6), np.random.default_rng(0)
+    light = level * srgb_decode(chart())[0].numpy()
+    mosaic = light[1].copy()
+    mosaic[::2, ::2], mosaic[1::2, 1::2] = light[0, ::2, ::2], light[2, 1::2, 1::2]
+    mosaic = mosaic + np.sqrt(noise[0] * mosaic + noise[1]) * drawn.standard_normal(mosaic.shape)
+    mosaic += 0.4 * noise[1] ** 0.5 * drawn.standard_normal((len(mosaic), 1))
+    counts = Counts((65535 * mosaic).clip(0, 65535).astype(np.uint16))
+    to_camera = tuple(tuple(row) for row in np.linalg.inv(REC709_TO_XYZ).tolist())
+    neutral, black = (1.0, 1.0, 1.0), (0.0,) * 4
+    return raw_light(
+        Raw(counts, "RGGB", black, 65535, 1000.0, 0.0, 100, neutral, to_camera, (noise,) * 3, "", "", ""), UNCUT
+    )
+
+
+def before_srgb(name: str, params: list[list[float]]) -> Tensor:
+    """A step of the mosaic or of linear light, after that against row noise, then the exposure."""
+    names = [name] if name == "row_noise" else ["row_noise", name]
+    entries = [*map(Entry.model_validate, names), Entry.model_validate({"exposure": {"plane": "linear"}})]
+    pipeline, light = Pipeline(steps=tuple(entries)), dark_raw()
+    values = pipeline.base(light).clone()
+    at = [place for place, which in enumerate(pipeline.names) if which.startswith(f"{name}.")]
+    values[0, at] = torch.tensor([number for numbers in params for number in numbers], dtype=torch.float32)
+    return pipeline(light, values)
+
+
 def draw(name: str, step: Step) -> Path:
     """One step at five settings, side by side."""
     image = subject(name)
@@ -70,7 +108,8 @@ def draw(name: str, step: Step) -> Path:
         values = [torch.tensor([numbers]) for numbers in params]
         for spec, value in zip(step.specs, values, strict=True):
             spec.check(value)
-        shown = step(image, *values)[0].clamp(0, 1).permute(1, 2, 0).numpy()
+        developed = step(image, *values) if step.plane == "srgb" else before_srgb(name, params)
+        shown = developed[0].clamp(0, 1).permute(1, 2, 0).numpy()
         place.imshow(shown, interpolation="nearest")
         place.set_title(caption, fontsize=9)
         place.set_axis_off()
@@ -83,6 +122,6 @@ def draw(name: str, step: Step) -> Path:
 
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
-    for label in Entry.model_fields:
+    for label in sys.argv[1:] or Entry.model_fields:
         written = draw(label, Entry.model_validate(label).step)
         print(f"{written}: {written.stat().st_size / 1000:.0f} kB")
