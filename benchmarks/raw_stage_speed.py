@@ -2,8 +2,8 @@
 
     python benchmarks/raw_stage_speed.py [--device cuda] [--threads 1] [--repeat 3]
 
-The least of the repetitions, in float32 and under bfloat16 autocast, and of the whole with what the device prefers. On a CPU processor seconds beside wall time: on a
-busy machine the former are what to read.
+The least of the repetitions, in float32 and under bfloat16 autocast, and of the whole with what the device prefers. On
+a CPU processor seconds beside wall time: on a busy machine the former are what to read.
 """
 
 import argparse
