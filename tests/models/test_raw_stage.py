@@ -183,7 +183,7 @@ def test_files_that_claim_too_much_or_hold_no_numbers_are_refused(tmp_path):
     write_tensors(file, tensors, metadata)
     with pytest.raises(ValueError, match=r"weights\.safetensors: tensor last\.bias: holds NaN"):
         load_stage(file)
-    with pytest.raises(ValueError, match="'tunde': no file; expected faithful, tuned or weights"):
+    with pytest.raises(ValueError, match="'tunde': no file; expected faithful, tuned, tuned-low-light or weights"):
         load_stage("tunde")
     assert train_raw_stage.main(["--recipe", "tuned", "--out", str(tmp_path / "out")]) == 1
     assert RAW_STAGES == ("faithful", "tuned", "tuned-low-light")
