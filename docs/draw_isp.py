@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from isp_sim.isp.develop import UNCUT
-from isp_sim.isp.pipeline import Entry, Pipeline
+from isp_sim.isp.pipeline import Entry, Pipeline, load_pipeline
 from isp_sim.isp.raw_light import RawLight, raw_light
 from isp_sim.isp.steps import Step
 from isp_sim.raw import Raw
@@ -24,6 +24,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 HERE = Path(__file__).resolve().parent / "isp"
+RAW_STEPS = HERE.parents[1] / "models" / "recipes" / "pipeline-raw.yaml"
 
 SETTINGS: dict[str, list[tuple[str, list[list[float]]]]] = {
     "exposure": [(f"×{gain:g}", [[gain]]) for gain in (0.25, 0.5, 1, 2, 4)],
@@ -90,10 +91,11 @@ def dark_raw(level: float = 0.01) -> RawLight:
 
 
 def before_srgb(name: str, params: list[list[float]]) -> Tensor:
-    """A step of the mosaic or of linear light, after that against row noise, then the exposure."""
-    names = [name] if name == "row_noise" else ["row_noise", name]
-    entries = [*map(Entry.model_validate, names), Entry.model_validate({"exposure": {"plane": "linear"}})]
-    pipeline, light = Pipeline(steps=tuple(entries)), dark_raw()
+    """A step of the mosaic or of linear light, after those before it in `RAW_STEPS`, then the exposure."""
+    listed = load_pipeline(RAW_STEPS).steps
+    last = [entry.name for entry in listed].index(name)
+    pipeline = Pipeline(steps=(*listed[: last + 1], Entry.model_validate({"exposure": {"plane": "linear"}})))
+    light = dark_raw()
     values = pipeline.base(light).clone()
     at = [place for place, which in enumerate(pipeline.names) if which.startswith(f"{name}.")]
     values[0, at] = torch.tensor([number for numbers in params for number in numbers], dtype=torch.float32)
@@ -103,7 +105,7 @@ def before_srgb(name: str, params: list[list[float]]) -> Tensor:
 def draw(name: str, step: Step) -> Path:
     """One step at five settings, side by side."""
     image = subject(name)
-    figure, places = plt.subplots(1, 5, figsize=(11, 2.85), dpi=110)
+    figure, places = plt.subplots(1, 5, figsize=(11, 3.05), dpi=110)
     for place, (caption, params) in zip(places, SETTINGS[name], strict=True):
         values = [torch.tensor([numbers]) for numbers in params]
         for spec, value in zip(step.specs, values, strict=True):
@@ -115,7 +117,7 @@ def draw(name: str, step: Step) -> Path:
         place.set_axis_off()
     figure.tight_layout(pad=0.4)
     path = HERE / f"{name}.jpg"
-    figure.savefig(path, pil_kwargs={"quality": 88})
+    figure.savefig(path, pil_kwargs={"quality": 50 if name == "row_noise" else 88})  # noise takes many bytes
     plt.close(figure)
     return path
 
