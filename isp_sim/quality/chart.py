@@ -86,6 +86,10 @@ class Quality(NamedTuple):
     grain: float
     flare: float
 
+    def known(self) -> dict[str, float | None]:
+        """By name, None for NaN, which JSON does not have."""
+        return {name: None if math.isnan(value) else value for name, value in self._asdict().items()}
+
 
 def measure(
     pictures: Sequence[Float[np.ndarray, "height width 3"]], layout: ChartLayout,

@@ -240,6 +240,7 @@ def test_a_rectangle_outside_is_told_and_a_black_picture_has_no_figures(chart):
     found = measure([np.zeros((300, 480, 3))], layout, luma(scene.radiance))
     assert np.isnan([found.snr_db, found.mtf50, found.texture, found.flare]).all() and found.dynamic_range_ev == 0
     assert found.delta_e > 20
+    assert found.known()["flare"] is None and found.known()["delta_e"] == found.delta_e
 
 
 def test_the_chart_is_the_same_always_and_its_leaves_fill_their_range():
