@@ -71,10 +71,10 @@ class Quality(NamedTuple):
         dynamic_range_ev: between the lightest and the darkest grey of an SNR of 1.
         mtf50: of the edges, cycles/px; of those that are not clipped.
         overshoot: of the edges, over their step.
-        texture: acutance of the dead leaves' response.
+        texture: acutance of the dead leaves' response; of those that are not clipped.
         delta_e: mean ΔE2000 of the colours, brightness matched.
         grain: mean frequency of the flat's noise, cycles/px; white noise has 0.25.
-        flare: light in the trap over its surround's.
+        flare: light in the trap over its surround's; NaN where the greys do not tell the trap's.
     """
 
     snr_db: float
@@ -85,6 +85,10 @@ class Quality(NamedTuple):
     delta_e: float
     grain: float
     flare: float
+
+    def known(self) -> dict[str, float | None]:
+        """By name, None for NaN, which JSON does not have."""
+        return {name: None if math.isnan(value) else value for name, value in self._asdict().items()}
 
 
 def measure(
@@ -117,7 +121,7 @@ def measure(
         dynamic_range_ev=reach,
         mtf50=_mean([one.mtf50 for one in edges]),
         overshoot=_mean([one.overshoot for one in edges]),
-        texture=_mean(_textures(light, layout, reference)),
+        texture=_mean(_textures(mean, light, layout, reference)),
         delta_e=_colour(mean, layout),
         grain=_mean([noise_power_spectrum(luma(part(one, layout.flat))).mean_frequency for one in pictures])
         if layout.flat
@@ -194,10 +198,11 @@ def _edge(plane: np.ndarray) -> EdgeResponse | None:
         return None
 
 
-def _textures(light: np.ndarray, layout: ChartLayout, reference: np.ndarray | None) -> list[float]:
+def _textures(mean: np.ndarray, light: np.ndarray, layout: ChartLayout, reference: np.ndarray | None) -> list[float]:
     if reference is None:
         return []
-    return [acutance(texture_response(part(light, one), part(reference, one))) for one in layout.textures]
+    shown = [one for one in layout.textures if not _clipped(mean, layout, one)]
+    return [acutance(texture_response(part(light, one), part(reference, one))) for one in shown]
 
 
 def _colour(mean: np.ndarray, layout: ChartLayout) -> float:
@@ -210,5 +215,8 @@ def _colour(mean: np.ndarray, layout: ChartLayout) -> float:
 def _flare(light: np.ndarray, layout: ChartLayout) -> float:
     if not (layout.trap and layout.surround):
         return NAN
-    field = float(part(light, layout.surround).mean())
-    return veiling_glare(float(part(light, layout.trap).mean()), field) if field > 0 else NAN
+    trap, field = (float(part(light, one).mean()) for one in (layout.trap, layout.surround))
+    darkest = min((one.light for one in layout.greys), default=0.0)
+    if trap < -darkest or field <= 0:  # the curve's dark end does not tell how black the trap is
+        return NAN
+    return veiling_glare(trap, field)

@@ -151,8 +151,7 @@ def _write(
         html_report.picture(_curves(pictures, where, reference), "what the figures are taken from"),
         html_report.text(words),
     ]
-    known = {name: None if math.isnan(value) else value for name, value in found._asdict().items()}
-    write_atomically(out / "quality.json", json.dumps(known, indent=1).encode())
+    write_atomically(out / "quality.json", json.dumps(found.known(), indent=1).encode())
     write_atomically(out / "quality.html", html_report.page(title, blocks))
     return out / "quality.html"
 

@@ -109,7 +109,7 @@ def run_goals(tuning: Tuning) -> tuple[dict[str, Point], Path]:
     points, judge = judge_points(tuning, candidates, evaluations, held, workers)
     record = {
         name: {"settings": one.settings, "oks": one.verdict.oks, "gain": one.verdict.gain, "error": one.verdict.error}
-        | {"pck": one.pck, "quality": one.quality._asdict(), "searched": asdict(one.searched)}
+        | {"pck": one.pck, "quality": one.quality.known(), "searched": asdict(one.searched)}
         for name, one in points.items()
     }
     write_atomically(tuning.out / TUNED, json.dumps(record, indent=1).encode())

@@ -17,8 +17,9 @@ from isp_sim.isp.params import ParamSpec
 from isp_sim.raw_files import libraw
 from models.tuning.tunable import Setting, TunableParameter
 
-DEMOSAICS = ("LINEAR", "VNG", "PPG", "AHD", "DCB", "DHT", "AAHD")
-"""From the plain to the edge-directed; those that need LibRaw's GPL packs are not among them."""
+DEMOSAICS = ("LINEAR", "VNG", "PPG", "AHD", "DCB")
+"""From the plain to the edge-directed; those that need LibRaw's GPL packs are not among them. Nor are DHT and AAHD:
+after wavelet denoising they give stripes and false colours (LibRaw's issue 683, closed as not planned)."""
 FBDD = {
     "off": rawpy.FBDDNoiseReductionMode.Off,
     "light": rawpy.FBDDNoiseReductionMode.Light,

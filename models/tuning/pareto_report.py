@@ -77,7 +77,7 @@ def plot(evaluations: Sequence[Evaluation], goals: Sequence[Goal], points: Mappi
     down = [goals[0].value(one) for one in evaluations]
     for axes, goal in zip(grid, others, strict=False):
         along = np.array([goal.value(one) for one in evaluations])
-        axes.plot(along[~best], np.array(down)[~best], ".", color="0.8", markersize=4, label="beaten in every goal")
+        axes.plot(along[~best], np.array(down)[~best], ".", color="0.8", markersize=4, label="beaten by another")
         axes.plot(along[best], np.array(down)[best], ".", color="0.35", markersize=5, label="front of all goals")
         for colour, (name, one) in enumerate(points.items()):
             place = goal.value(one.searched), goals[0].value(one.searched)

@@ -177,6 +177,20 @@ def test_an_edge_whose_light_side_is_clipped_has_no_sharpness():
     soft = gaussian_filter(np.asarray(scene.radiance, float), (1.5, 1.5, 0))
     assert measure([soft], layout).mtf50 == pytest.approx(0.1227, rel=0.01)
     assert np.isnan(measure([np.minimum(soft, 0.5)], layout).mtf50)
+    reference = luma(scene.radiance)
+    assert np.isnan(measure([np.minimum(soft, 0.5)], layout, reference).texture)  # its leaves reach 0.75
+    assert 0.2 < measure([np.minimum(soft, 0.9)], layout, reference).texture < 0.6
+
+
+def test_a_trap_blacker_than_the_greys_tell_has_no_flare():
+    """Two darkest greys all but alike: what lies below them is any light."""
+    scene = quality_chart(300, 480, "D65")
+    layout = ChartLayout.model_validate(scene.labels["layout"]).model_copy(update={"colours": ()})
+    light = np.asarray(scene.radiance, float)
+    assert measure([light], layout).flare == pytest.approx(0, abs=1e-6)
+    x, y, width, height = layout.greys[-2].rectangle
+    light[y : y + height, x : x + width] = 1.0001 * layout.greys[-1].light
+    assert np.isnan(measure([light], layout).flare)
 
 
 @pytest.fixture(scope="module")
@@ -224,8 +238,9 @@ def test_a_rectangle_outside_is_told_and_a_black_picture_has_no_figures(chart):
     with pytest.raises(ValueError, match=r"rectangle \[470, 0, 20, 20\]: expected one within 480×300 px"):
         measure([scene.radiance], ChartLayout(edges=((470, 0, 20, 20),)))
     found = measure([np.zeros((300, 480, 3))], layout, luma(scene.radiance))
-    assert np.isnan([found.snr_db, found.mtf50, found.flare]).all() and found.dynamic_range_ev == 0
-    assert found.texture == 0 and found.delta_e > 20
+    assert np.isnan([found.snr_db, found.mtf50, found.texture, found.flare]).all() and found.dynamic_range_ev == 0
+    assert found.delta_e > 20
+    assert found.known()["flare"] is None and found.known()["delta_e"] == found.delta_e
 
 
 def test_the_chart_is_the_same_always_and_its_leaves_fill_their_range():
