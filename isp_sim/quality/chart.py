@@ -35,6 +35,8 @@ Rectangle = tuple[int, int, int, int]
 NAN = float("nan")
 MID_GREY = 0.18
 """Light of the grey at which SNR is stated."""
+BELOW_BLACK = 0.01
+"""Share of its surround's light by which a trap may seem blacker than black: beyond it, the curve is too flat there."""
 
 
 class Grey(Model):
@@ -216,7 +218,6 @@ def _flare(light: np.ndarray, layout: ChartLayout) -> float:
     if not (layout.trap and layout.surround):
         return NAN
     trap, field = (float(part(light, one).mean()) for one in (layout.trap, layout.surround))
-    darkest = min((one.light for one in layout.greys), default=0.0)
-    if trap < -darkest or field <= 0:  # the curve's dark end does not tell how black the trap is
+    if field <= 0 or trap < -BELOW_BLACK * field:
         return NAN
     return veiling_glare(trap, field)
