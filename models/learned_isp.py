@@ -49,6 +49,12 @@ def work(args: argparse.Namespace) -> int:
         raise ValueError("--weights brings its own pipeline: leave out --pipeline")
     if args.out and not args.out.resolve().parent.is_dir():
         raise ValueError(f"--out {args.out}: its folder does not exist")
+    if args.settings and (args.weights or args.pipeline):
+        raise ValueError(
+            f"--settings {args.settings}: are of the ISP that --isp names; leave out --weights and --pipeline"
+        )
+    if args.isp and not args.settings:
+        raise ValueError(f"--isp {args.isp}: develops with its settings; expected --settings as well")
     if args.settings:
         return developed_by(args.settings, args.isp, args.image, args.out)
     import torch

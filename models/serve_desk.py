@@ -47,6 +47,8 @@ def work(args: argparse.Namespace) -> int:
     Raises:
         ValueError, OSError: bad input; one sentence.
     """
+    if not 0 <= args.port < 2**16:
+        raise ValueError(f"--port {args.port}: expected 0 … 65535")
     from models.runs.desk import Desk, open_desk
 
     server = open_desk(Desk(**vars(args)))

@@ -90,7 +90,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """The page, to whoever has the token in its address."""
-        address = urlsplit(self.path)
+        try:
+            address = urlsplit(self.path)
+        except ValueError:  # such as a bracket that is not closed
+            self._refuse(HTTPStatus.BAD_REQUEST, "expected an address")
+            return
         if not self._known_host() or not self._knows(parse_qs(address.query).get("token", [""])[0]):
             self._refuse(HTTPStatus.FORBIDDEN, "open the address that isp-sim desk printed, with its token")
         elif address.path != "/":
@@ -107,7 +111,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """A question of the page's."""
         length = self.headers.get("Content-Length", "")
-        if not (length.isascii() and length.isdigit() and int(length) <= LARGEST):
+        if not (length.isascii() and length.isdigit() and len(length) < 9 and int(length) <= LARGEST):
             self.close_connection = True
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected a body of at most {LARGEST} bytes")
             return

@@ -369,3 +369,11 @@ class Talking(InProcess):
         print("developing")
         os.write(1, b"loudly")
         return super().develop(raw, settings)
+
+
+def test_bits_of_low_light_that_a_packed_raw_leaves_out_are_told_once(capsys):
+    messages._warn_of_loss.cache_clear()
+    messages._warn_of_loss("raw12", 65520, 4)
+    messages._warn_of_loss("raw12", 65520, 4)
+    told = capsys.readouterr().err
+    assert told.count("leaves out the lowest 4 bits of raws whose white is 65520") == 1

@@ -348,6 +348,19 @@ def test_the_page_needs_the_token_and_asks_for_nothing_outside(server):
     assert "http://" not in text.replace("http://127.0.0.1", "") and "https://" not in text and "{{" not in text
 
 
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        ("GET http://[/?token=1 HTTP/1.0\r\n\r\n", b"400"),
+        ("POST /api/shots HTTP/1.0\r\nContent-Length: " + "9" * 5000 + "\r\n\r\n", b"413"),
+    ],
+)
+def test_a_request_that_python_cannot_read_is_answered(server, request_, status):
+    with socket.create_connection((server.server_address[0], server.server_address[1]), timeout=10) as line:
+        line.sendall(request_.encode())
+        assert status in line.makefile("rb").readline()
+
+
 def test_it_listens_on_loopback_alone(server):
     assert server.server_address[0] == "127.0.0.1"
     with socket.socket() as other, pytest.raises(OSError):

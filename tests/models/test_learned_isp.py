@@ -161,3 +161,15 @@ def test_the_same_weights_are_the_same_bytes_in_every_process(tmp_path):
     with safe_open(tmp_path / "w.safetensors", "pt") as stored:
         assert stored.metadata() == {"a": "1", "z": "ä"}
         assert all(torch.equal(stored.get_tensor(name), value) for name, value in tensors.items())
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--isp", "libraw"], "--isp libraw: develops with its settings; expected --settings as well"),
+        (["--settings", "a.yaml", "--pipeline", "b.yaml"], "leave out --weights and --pipeline"),
+    ],
+)
+def test_options_that_would_be_dropped_are_refused(capsys, more, said):
+    assert main(["picture.png", *more]) == 1
+    assert said in capsys.readouterr().err

@@ -17,6 +17,8 @@ import binascii
 import hashlib
 import json
 import re
+import sys
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
@@ -191,6 +193,16 @@ def parsed(text: bytes) -> dict[str, Any]:
     return json_object(text, f"{text[:60]!r}")
 
 
+@cache
+def _warn_of_loss(how: str, white_dn: int, lost: int) -> None:
+    """Once for each kind of raw: low light lies in the lowest bits."""
+    print(
+        f"note: raw: {how} leaves out the lowest {lost} bits of raws whose white is {white_dn}, where low light lies; "
+        "raw16 and dng keep them",
+        file=sys.stderr,
+    )
+
+
 def of_raw(path: Path, how: RawFormat) -> tuple[dict[str, Any], bytes]:
     """A raw file as a message without its content, and the content.
 
@@ -201,6 +213,8 @@ def of_raw(path: Path, how: RawFormat) -> tuple[dict[str, Any], bytes]:
         return {"format": how}, path.read_bytes()
     raw, bits = read_dng(path), int(how[3:])
     lost = max(0, raw.white_level_dn.bit_length() - bits)
+    if lost:
+        _warn_of_loss(how, raw.white_level_dn, lost)
     raw = shifted(raw, -lost)
     height, width = raw.counts.shape
     said = RawFields.model_validate(raw, from_attributes=True).model_dump(mode="json")
