@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -25,13 +26,14 @@ class Presets:
         bench: whose settings these are.
         folder: is made when the first is saved.
         given: files of settings to begin with, see `found_settings`.
+        search: options of `isp-sim tune` that make its search one of this desk: network, data.
 
     Raises:
         ValueError: a given file cannot be used.
     """
 
-    def __init__(self, bench: Workbench, folder: Path, given: list[Path]) -> None:
-        self._bench, self._folder = bench, folder
+    def __init__(self, bench: Workbench, folder: Path, given: list[Path], search: Sequence[str] = ()) -> None:
+        self._bench, self._folder, self._search = bench, folder, search
         self._given: dict[str, Settings] = {}
         for path in given:
             found = found_settings(path, bench.isp_name, bench.isp.parameters)
@@ -103,7 +105,7 @@ class Presets:
         settings, isp = shlex.quote(str(folder / SETTINGS)), shlex.quote(self._bench.isp_name)
         commands = [
             f"isp-sim develop {shlex.quote(str(raw))} --isp {isp} --settings {settings} --out picture.png",
-            f"isp-sim tune --isp {isp} --start {settings}",
+            " ".join([f"isp-sim tune --isp {isp} --start {settings}", *map(shlex.quote, self._search)]),
         ]
         if rig:
             commands.append(f"isp-sim generate --rig {shlex.quote(str(folder / RIG))} --out out/moved")

@@ -69,7 +69,9 @@ def open_desk(desk: Desk) -> DeskServer:
     shots, reshooting = _shots(desk)
     bench = Workbench(isp, desk.isp, recogniser, shots, desk.out / "scratch", reshooting)
     bench.warm_up()
-    return DeskServer(Api(bench, Presets(bench, desk.out / "presets", desk.settings), desk.pose), desk.port)
+    search = ["--pose", desk.pose, *(["--data", str(desk.data)] if desk.data else ["--rig", desk.rig])]
+    presets = Presets(bench, desk.out / "presets", desk.settings, search)
+    return DeskServer(Api(bench, presets, desk.pose), desk.port)
 
 
 def _shots(desk: Desk) -> tuple[tuple[DeskShot, ...], Reshooting | str]:

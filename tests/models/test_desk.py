@@ -428,6 +428,8 @@ def test_a_saved_file_gives_the_same_picture_by_the_command(server, tmp_path, ca
     assert (read_picture(tmp_path / "a.png")[y : y + height, x : x + width] == shown).all()
     kept = told(server, "/api/presets")
     assert kept["lifted"]["settings"] == settings
+    (search,) = (command for command in saved["commands"] if command.startswith("isp-sim tune "))
+    assert "--pose movenet-lightning" in search and "--data " in search  # what the desk shows is what is searched for
     assert yaml.safe_load(Path(saved["files"][1]).read_text())["steps"][0] == {
         "exposure": {"plane": "srgb", "per_channel": False}
     }
