@@ -15,8 +15,8 @@ from models.data.samples import PairSample
 from models.detector.batches import boxes_in_window
 from models.detector.losses import detection_losses, targets
 from models.isp.learned import LearnedIsp
-from models.isp.learner import Input, LowLightBatch, taken_by
-from models.isp.table import Method
+from models.isp.learner import Input, LowLightBatch
+from models.isp.table import Method, developed
 from models.recognisers.detection import Detection
 from models.recognisers.person_detector import PersonDetector, seen_size
 from models.scoring.average_precision import Protocol, figure
@@ -83,8 +83,7 @@ def compare_boxes(
     isp = isp.to(device).eval()
     rows = {method: Poses() for method in (Method.NONE, Method.MEAN_SCALED, Method.LEARNED)}
     for shot in samples:
-        with torch.inference_mode():
-            lit = isp(taken_by(isp.pipeline, shot, what, device))[0].permute(1, 2, 0).cpu().numpy()
+        lit = developed(isp, shot, what, device)
         images = (normalise(shot.low_light, "none"), normalise(shot.low_light, "mean-0.4"), lit)
         for poses, image in zip(rows.values(), images, strict=True):
             found = [Detection.nowhere(box) for box in detector.find_in(image)]

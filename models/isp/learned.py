@@ -92,16 +92,15 @@ class LearnedIsp(nn.Module):
             size: (height, width) of a crop.
             generator: for the predictor's crops and dropout.
         """
-        numbers = [number for number, people in enumerate(affines) for _ in people]
         if self.predictor is None or not self.per_person:
+            numbers = [number for number, people in enumerate(affines) for _ in people]
             return self.of_pictures(pictures, exposures, generator)[numbers]
-        known = evidence_of(pictures, exposures)[numbers] if self.predictor.informed else None
+        known = evidence_of(pictures, exposures) if self.predictor.informed else None
         parts = [
-            person_seen(as_picture(picture), affine, size, CROP)
-            for picture, people in zip(pictures, affines, strict=True)
-            for affine in people
+            [person_seen(seen, affine, size, CROP) for affine in people]
+            for seen, people in zip(map(as_picture, pictures), affines, strict=True)
         ]
-        return self.predictor.each([pictures[number] for number in numbers], generator, known, parts)
+        return self.predictor.each(pictures, generator, known, parts)
 
     def explain(self, image: Tensor | RawLight, values: Tensor) -> list[Table]:
         """A table of the parameters for each image, beside where they start and their ranges."""

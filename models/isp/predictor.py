@@ -93,12 +93,13 @@ class Predictor(nn.Module):
 
     def each(
         self, images: Sequence[Tensor | RawLight], generator: torch.Generator | None = None,
-        known: Tensor | None = None, parts: Sequence[Tensor] | None = None,
+        known: Tensor | None = None, parts: Sequence[Sequence[Tensor]] | None = None,
     ) -> Tensor:  # fmt: skip
         """As `forward`, of batches that differ in size, one after the other: `(all images, size)`.
 
-        A predictor that looks at the whole picture cannot take batches of different sizes. Where `parts` are given, it
-        sees these instead, each the part of an image that somebody is in: the start is still the image's.
+        A predictor that looks at the whole picture cannot take batches of different sizes. Where `parts` are given,
+        those of each image (then not a batch) that somebody is in, it sees these instead, and gives values for each:
+        the start, and what is known, are still the image's.
         """
         crop = self.training_crop if self.training else self.crop
         if generator is None and (self.training or crop == "random"):
@@ -109,7 +110,11 @@ class Predictor(nn.Module):
         seen = [as_picture(image) for image in images]
         means = torch.cat([picture.mean(dim=(1, 2, 3), keepdim=True) for picture in seen])
         gain = TARGET_MEAN / means.clamp_min(1e-6)
-        features = self._features(torch.cat([_cropped(one, crop, generator) for one in parts or seen]), gain)
+        if parts is not None:
+            numbers = [number for number, own in enumerate(parts) for _ in own]
+            base, gain, seen = base[numbers], gain[numbers], [part for own in parts for part in own]
+            known = None if known is None else known[numbers]
+        features = self._features(torch.cat([_cropped(one, crop, generator) for one in seen]), gain)
         if self.training:
             kept = torch.rand(features.shape, generator=generator) >= DROPOUT
             features = features * (kept.to(features) / (1 - DROPOUT))

@@ -6,19 +6,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 from isp_sim.files import write_atomically
-from isp_sim.progress import Progress
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
 from models.choices import GOALS as NAMES
-from models.runs.tuning import DEFAULTS, TUNED, Tuning, check_network, checked_workers, identity, shots_of
+from models.runs.tuning import DEFAULTS, TUNED, Tuning, check_network, checked_workers, identity, searched, shots_of
 from models.scoring.average_precision import Protocol
 from models.tuning.charts import shoot_chart
 from models.tuning.goals import GOALS, Goal, GoalSearch, chosen
 from models.tuning.judge import Judge, Task, judging
 from models.tuning.loading import load_isp
-from models.tuning.loop import known, tune
+from models.tuning.loop import known
 from models.tuning.pareto_report import Point, write_report
-from models.tuning.record import Evaluation, Record, open_folder
+from models.tuning.record import Evaluation, open_folder
 from models.tuning.shots import RawShot
 from models.tuning.tunable import BlackBoxIsp, Settings, defaults
 from models.tuning.verdict import judge_all, poses_of, verdicts
@@ -48,22 +47,11 @@ def rig_of(tuning: Tuning) -> Rig:
 def search_goals(
     tuning: Tuning, isp: BlackBoxIsp, goals: tuple[Goal, ...], learn: tuple[RawShot, ...], workers: int
 ) -> list[Evaluation]:
-    """Every evaluation of the search, those of its record first.
-
-    Raises:
-        ValueError: the record holds more than are asked for.
-    """
+    """Every evaluation of the search; see `searched`."""
     chart = shoot_chart(rig_of(tuning), tuning.out / "chart", SEARCHED)
     task = Task(tuning.isp, tuning.pose, tuning.device, tuning.flip, learn, chart=chart)
-    record = Record(tuning.out / "goals.jsonl")
-    if len(record.lines) > tuning.evaluations:
-        raise ValueError(
-            f"--evaluations {tuning.evaluations}: {record.path} holds {len(record.lines)} already; expected as many or "
-            "more"
-        )
     search = GoalSearch(isp.parameters, goals, tuning.seed)
-    with judging(task, workers) as judges, Progress("evaluations", tuning.evaluations, len(record.lines)) as progress:
-        return tune(search, record, judges, learn, tuning.evaluations, progress.reach)
+    return searched(tuning, search, task, "goals.jsonl", "evaluations", workers)
 
 
 def judge_points(
@@ -80,10 +68,10 @@ def judge_points(
     points = {}
     for name, settings in candidates.items():
         quality = chart.quality(judge.isp.develop, settings, tuning.isp)
-        searched = known(evaluations, settings)
-        assert searched is not None
+        trial = known(evaluations, settings)
+        assert trial is not None
         pck = poses_of(seen[name], held).pck()["LL-A"]
-        points[name] = Point(settings, found[name], pck, quality, searched, tuple(seen[name]))
+        points[name] = Point(settings, found[name], pck, quality, trial, tuple(seen[name]))
     return points, judge
 
 

@@ -22,7 +22,7 @@ from models.tuning.loop import best, tune
 from models.tuning.pipeline import PipelineIsp
 from models.tuning.record import Evaluation, Record, open_folder
 from models.tuning.report import examples, write_report
-from models.tuning.search import CmaSearch, GradientSearch, Search
+from models.tuning.search import CmaSearch, GradientSearch, Proposer, Search
 from models.tuning.settings_file import read_settings
 from models.tuning.shots import RawShot, digest, read_shots, shoot
 from models.tuning.tunable import BlackBoxIsp, Settings, defaults
@@ -146,21 +146,37 @@ def search_all(
             CmaSearch(isp.parameters, tuning.seed, start) if kind == "cma" else GradientSearch(isp.parameters, start)
         )
         task = Task(tuning.isp, tuning.pose, tuning.device, tuning.flip, learn, gradients=kind == "gradient")
-        record = Record(tuning.out / f"{kind}.jsonl")
-        if len(record.lines) > tuning.evaluations:
-            raise ValueError(
-                f"--evaluations {tuning.evaluations}: {record.path} holds {len(record.lines)} already; "
-                "expected as many or more"
-            )
         name = SEARCHES[kind]
-        with (
-            judging(task, workers) as judges,
-            Progress(f"evaluations of {name}", tuning.evaluations, len(record.lines)) as progress,
-        ):
-            evaluations[name] = tune(search, record, judges, learn, tuning.evaluations, progress.reach)
+        evaluations[name] = searched(tuning, search, task, f"{kind}.jsonl", f"evaluations of {name}", workers)
         found[f"{name}, best trial"] = best(evaluations[name]).settings
         found[f"{name}, centre"] = search.centre()
     return evaluations, found
+
+
+def searched(
+    tuning: Tuning, search: Proposer, task: Task, file: str, words: str, workers: int
+) -> list[Evaluation]:  # fmt: skip
+    """Every evaluation of one search, those of its record first.
+
+    Args:
+        tuning: how many evaluations, and in which folder.
+        search: proposes settings.
+        task: what they are judged on.
+        file: of the record, in the folder.
+        words: of the progress.
+        workers: processes.
+
+    Raises:
+        ValueError: the record holds more than are asked for.
+    """
+    record = Record(tuning.out / file)
+    if len(record.lines) > tuning.evaluations:
+        raise ValueError(
+            f"--evaluations {tuning.evaluations}: {record.path} holds {len(record.lines)} already; "
+            "expected as many or more"
+        )
+    with judging(task, workers) as judges, Progress(words, tuning.evaluations, len(record.lines)) as progress:
+        return tune(search, record, judges, task.shots, tuning.evaluations, progress.reach)
 
 
 def judge_found(

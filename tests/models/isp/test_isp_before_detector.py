@@ -1,5 +1,7 @@
 """An ISP before a frozen detector: boxes as it sees them, gradients to the predictor, a training and its table."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ import torch
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import JOINTS, Person
 from models import train_isp
-from models.data.samples import PairSample
+from models.data.samples import Exposure, PairSample
 from models.isp.detector_learner import DetectorIspLearner, boxes_seen, compare_boxes
 from models.isp.learned import LearnedIsp
 from models.isp.learner import LowLightPictures
@@ -84,3 +86,10 @@ def test_bad_arguments_get_one_sentence(tmp_path, capsys):
         assert train_isp.main(["--device", "cpu", "--out", str(tmp_path / "out"), *more]) == 1
         said = capsys.readouterr().err
         assert told in said and "Traceback" not in said and not (tmp_path / "out").exists()
+
+
+def test_its_table_tells_an_informed_predictor_the_exposure():
+    predictor = Predictor(Pipeline(), torch.Generator().manual_seed(0), "thumbnail", "thumbnail", informed=True)
+    shot = replace(crowd(), exposure=Exposure(2000.0, 12.0))
+    rows = compare_boxes(LearnedIsp(predictor, Pipeline()), load_detector(side=320), "picture", [shot])
+    assert len(rows[Method.LEARNED]) == 4
