@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from rich.console import Console
 
-from isp_sim.isp import non_local, raw_operators
+from isp_sim.isp import illuminant, non_local, raw_operators
 from isp_sim.isp.develop import UNCUT
 from isp_sim.isp.raw_light import RawLight, raw_light
 from isp_sim.isp.row_noise import noise_spread, row_offsets
@@ -83,6 +83,16 @@ def of_mosaic(raw: RawLight) -> list[Rival]:
     def opencv() -> object:
         return [cv2.fastNlMeansDenoising(code, None, 10, 3, 7) for code in codes]
 
+    neutral = 1 / raw.develop.gains
+
+    def balanced() -> object:
+        light = illuminant.estimate(illuminant.thumbnail(raw.mosaic, "RGGB"), neutral, "learned")
+        return raw_operators.auto_white_balance(raw.mosaic, one, light, neutral, "RGGB")
+
+    def grey_world() -> object:
+        small = cv2.resize(tiles, None, fx=0.1, fy=0.1, interpolation=cv2.INTER_AREA)
+        return cv2.multiply(tiles, (small.mean() / small.mean(axis=(0, 1))).tolist())
+
     scaled = "OpenCV addWeighted (the sum alone)"
     return [
         Rival("row_noise", rows, "NumPy row medians (no neighbours)", lambda: plane - np.median(plane, 1)[:, None]),
@@ -95,6 +105,7 @@ def of_mosaic(raw: RawLight) -> list[Rival]:
             scaled,
             lambda: cv2.addWeighted(plane, 1.1, plane, 0.0, -1e-3),
         ),
+        Rival("auto_white_balance", balanced, "OpenCV resize and multiply (grey world)", grey_world),
     ]
 
 

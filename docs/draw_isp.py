@@ -48,6 +48,7 @@ SETTINGS: dict[str, list[tuple[str, list[list[float]]]]] = {
     "row_noise": [(f"×{amount:g}", [[amount]]) for amount in (0, 0.5, 1, 1.25, 1.5)],
     "denoising": [(f"{amount:g} σ", [[amount]]) for amount in (0.05, 0.2, 0.5, 1, 3)],
     "black_point": [(f"{amount:+g}", [[amount]]) for amount in (-0.5, 0, 0.3, 0.6, 0.9)],
+    "auto_white_balance": [(f"strength {amount:g}", [[amount]]) for amount in (0, 0.4, 0.8, 1, 1.4)],
     "chroma_denoising": [(f"{amount:g} of luma", [[amount]]) for amount in (0.01, 0.1, 0.3, 1, 10)],
     "desaturation": [(f"{amount:g} σ", [[amount]]) for amount in (0.01, 0.3, 1, 3, 100)],
 }
@@ -74,10 +75,10 @@ def subject(name: str) -> Tensor:
     return image
 
 
-def dark_raw(level: float = 0.01) -> RawLight:
+def dark_raw(level: float = 0.01, colour: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> RawLight:
     """The chart as a raw of a camera whose RGB is Rec. 709's: noise of pixels and rows, clipped at black."""
     noise, drawn = (2e-4, 4e-6), np.random.default_rng(0)
-    light = level * srgb_decode(chart())[0].numpy()
+    light = level * srgb_decode(chart())[0].numpy() * np.array(colour).reshape(3, 1, 1)
     mosaic = light[1].copy()
     mosaic[::2, ::2], mosaic[1::2, 1::2] = light[0, ::2, ::2], light[2, 1::2, 1::2]
     mosaic = mosaic + np.sqrt(noise[0] * mosaic + noise[1]) * drawn.standard_normal(mosaic.shape)
@@ -93,9 +94,10 @@ def dark_raw(level: float = 0.01) -> RawLight:
 def before_srgb(name: str, params: list[list[float]]) -> Tensor:
     """A step of the mosaic or of linear light, after those before it in `RAW_STEPS`, then the exposure."""
     listed = load_pipeline(RAW_STEPS).steps
-    last = [entry.name for entry in listed].index(name)
-    pipeline = Pipeline(steps=(*listed[: last + 1], Entry.model_validate({"exposure": {"plane": "linear"}})))
-    light = dark_raw()
+    names = [entry.name for entry in listed]
+    before = listed[: names.index(name) + 1] if name in names else (Entry.model_validate(name),)
+    pipeline = Pipeline(steps=(*before, Entry.model_validate({"exposure": {"plane": "linear"}})))
+    light = dark_raw(0.3, (1.0, 0.66, 0.36)) if name == "auto_white_balance" else dark_raw()
     values = pipeline.base(light).clone()
     at = [place for place, which in enumerate(pipeline.names) if which.startswith(f"{name}.")]
     values[0, at] = torch.tensor([number for numbers in params for number in numbers], dtype=torch.float32)

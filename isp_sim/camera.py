@@ -5,11 +5,12 @@ from typing import NamedTuple, Protocol
 import numba
 import numpy as np
 import torch
+from jaxtyping import Float32
 
-from isp_sim import optics, readout, sensor, streams
+from isp_sim import light, optics, readout, sensor, streams
 from isp_sim.parallel_rows import in_rows
 from isp_sim.raw import Raw
-from isp_sim.rig import Arm, Rig
+from isp_sim.rig import Arm, Light, Rig
 from isp_sim.transfer import REC709_TO_XYZ
 from isp_sim.units import Counts, Photons, Radiance
 
@@ -124,6 +125,7 @@ class SimulatedArm:
         serial: of the camera; its fixed maps belong to it.
         light: photons a perfect diffuser on axis sends to a pixel each µs, before the splitter.
         next_frame: key of the next frame's random numbers; each grab counts its shot up.
+        start_s: when the next frame's exposure begins, in the time of the rig's light.
     """
 
     def __init__(self, rig: Rig, arm: Arm, device: str = "cpu") -> None:
@@ -134,6 +136,7 @@ class SimulatedArm:
         self._at_white: Photons | None = None
         self.light = 0.0
         self.next_frame = Frame(0, 0, 0)
+        self.start_s = 0.0
 
     def look_at(self, image: Radiance) -> None:
         """Put a scene before the arm; set `light` and `next_frame` before the first grab.
@@ -167,6 +170,8 @@ class SimulatedArm:
         """Take the next frame; see `Camera.grab`."""
         frame, self.next_frame = self.next_frame, self.next_frame._replace(shot=self.next_frame.shot + 1)
         photons = Photons(self.sight * np.float32(self.light * exposure_us))
+        if self.rig.light is not None:
+            photons *= self._levels(self.rig.light, exposure_us, len(photons))[:, None, None]
         key = streams.key_words(*frame, self.serial)
         height, width = photons.shape[:2]
         chip = sensor.numbers(self.sensor, exposure_us, self.rig.temperature_c.value)
@@ -182,6 +187,12 @@ class SimulatedArm:
             counts = capture_torch(photons, maps, lines, chip, out, key, self.binning, self.device)
         provenance: dict[str, object] = {"rig": self.rig.name, **frame._asdict()}
         return self.describe(counts, exposure_us, gain_db, provenance)
+
+    def _levels(self, lamps: Light, exposure_us: float, rows: int) -> Float32[np.ndarray, " rows"]:
+        """The light on each row while it is exposed; a frame lies in the middle of the sensor's rows."""
+        of_row = self.sensor.row_time_us.value * self.binning if self.sensor.row_time_us else 0.0
+        start_s = self.start_s + (self.rig.height_px - rows) // 2 * of_row * 1e-6
+        return light.row_levels(lamps, start_s, exposure_us, rows, of_row)
 
     def _region(self, height: int, width: int) -> sensor.FixedMaps:
         """The fixed maps of the centred region, its corner on an even pixel so that the tile stays."""

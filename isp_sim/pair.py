@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Float64
 
-from isp_sim import optics, rectify
+from isp_sim import light, optics, rectify
 from isp_sim.camera import Frame, SimulatedArm
 from isp_sim.isp.codes import srgb_codes
 from isp_sim.isp.develop import develop_raw
@@ -79,8 +79,8 @@ class DualCamera:
         """
         planes = self.place_planes(scene)
         for shot in shots:
-            light = self.prepare(scene, shot, seed)
-            yield self._pair(scene, shot, light, planes)
+            photons_per_us = self.prepare(scene, shot, seed)
+            yield self._pair(scene, shot, photons_per_us, planes)
 
     def prepare(self, scene: Scene, shot: Shot, seed: int) -> float:
         """Put a shot's light before both arms, and the key of its noise: the next grab of either takes it.
@@ -104,18 +104,20 @@ class DualCamera:
             self._metered = (scene, *base)
         if scene.during is not None:
             self._look_at(scene.during(shot.exposure_us * 1e-6))
+        start_s = light.any_moment(self.rig.light, seed, shot.scene, shot.number)
         for arm in (self.well_lit, self.low_light):
             arm.light, arm.next_frame = self._light, Frame(seed, shot.scene, shot.number)
+            arm.start_s = start_s
         return self._light
 
     def _look_at(self, radiance: Radiance) -> None:
         """Put light before both arms; they keep their own of it."""
         pitch_um = self.rig.sensor.pixel_pitch_um.value * self.rig.binning
-        image = optics.through_lens(radiance, self.rig.lens, pitch_um)
+        image = optics.through_lens(light.coloured(radiance, self.rig.light), self.rig.lens, pitch_um)
         for arm in (self.well_lit, self.low_light):
             arm.look_at(image)
 
-    def _pair(self, scene: Scene, shot: Shot, light: float, planes: dict[str, np.ndarray]) -> Pair:
+    def _pair(self, scene: Scene, shot: Shot, photons_per_us: float, planes: dict[str, np.ndarray]) -> Pair:
         bright = self.well_lit.grab(shot.exposure_us, shot.well_lit_gain_db)
         dark = self.low_light.grab(shot.exposure_us, shot.low_light_gain_db)
         height, width = dark.counts.shape
@@ -132,7 +134,7 @@ class DualCamera:
             crop=box,
             low_to_well=arms.low_to_well,
             people=rectify.people_on(scene.people, self._on_low_light(height, width), box),
-            photons_per_us_at_white=light,
+            photons_per_us_at_white=photons_per_us,
             labels=scene.labels,
             planes=planes,
         )

@@ -4,10 +4,11 @@ Reading the files, with line numbers in the complaints, is `isp_sim.rigfile`.
 """
 
 import math
+from itertools import pairwise
 from typing import Annotated, Generic, Literal, Self, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 Value = TypeVar("Value")
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -91,6 +92,8 @@ class Sensor(Model):
         hot_pixels_per_million, hot_pixel_e_per_s: their density; mean of their (exponential) extra current.
         black_bias_dn: constant offset of each pixel of the 2×2 tile that the nominal black level does not
             know; the developing subtracts the nominal level alone.
+        row_time_us: each row's exposure begins so much after that of the row above (rolling shutter); absent or 0,
+            all begin at once (global shutter).
         shot_noise: light comes in whole photons; `false` only in an ideal sensor, whose electrons are means.
     """
 
@@ -126,6 +129,12 @@ class Sensor(Model):
     column_noise: Figure[NoiseLaw]
     periodic_noise: Figure[PeriodicNoise]
     black_bias_dn: Figure[tuple[Finite, Finite, Finite, Finite]]
+    row_time_us: Figure[NonNegative] | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, fields: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Without what it does not have: rigs keep the digests they had before there was such a part."""
+        return {name: value for name, value in fields(self).items() if name != "row_time_us" or value is not None}
 
     @model_validator(mode="after")
     def _black_fits_the_adc(self) -> Self:
@@ -177,6 +186,36 @@ class BeamSplitter(Model):
         for band, out in zip("RGB", np.add(self.transmittance.value, self.reflectance.value), strict=True):
             if out > 1 + 1e-9:
                 raise ValueError(f"transmittance + reflectance of {band} is {out:.3f}, expected at most 1")
+        return self
+
+
+class Flicker(Model):
+    """Lamps on alternating current: light `1 + depth·cos(2π·frequency·t)`, twice the mains' frequency."""
+
+    frequency_hz: Figure[Positive]
+    depth: Figure[Share]
+
+
+class Light(Model):
+    """What the scene's light does beyond the scene's own radiance; see `isp_sim.light`.
+
+    Attributes:
+        colour: linear Rec. 709 of the light on a white, its largest 1; cameras go on stating daylight's neutral.
+        flicker: of its lamps.
+        level: `[[s, share], …]`, rising in time: straight lines between, the ends go on. Of a sequence's time.
+    """
+
+    colour: Figure[PerBand] | None = None
+    flicker: Flicker | None = None
+    level: Figure[Annotated[tuple[tuple[Finite, Positive], ...], Field(min_length=1)]] | None = None
+
+    @model_validator(mode="after")
+    def _time_rises(self) -> Self:
+        moments = [moment for moment, _ in self.level.value] if self.level else []
+        if any(after <= before for before, after in pairwise(moments)):
+            raise ValueError(f"level's moments are {moments}: expected rising seconds")
+        if self.colour and max(self.colour.value) != 1:
+            raise ValueError(f"colour is {list(self.colour.value)}: expected its largest to be 1")
         return self
 
 
@@ -250,6 +289,7 @@ class Rig(Model):
         meter_target: mean 8-bit level to which the well-lit arm's meter brings its picture.
         resampling: how the low-light picture is warped onto the well-lit one.
         extends: another rig file this one starts from.
+        light: what the scene's light does; absent, it is daylight that stays as it is.
     """
 
     name: Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
@@ -267,6 +307,12 @@ class Rig(Model):
     well_lit: Arm
     low_light: Arm
     schedule: Schedule
+    light: Light | None = None
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, fields: SerializerFunctionWrapHandler) -> dict[str, object]:
+        """Without what it does not have: rigs keep the digests they had before there was such a part."""
+        return {name: value for name, value in fields(self).items() if name != "light" or value is not None}
 
     @model_validator(mode="after")
     def _fits_the_sensor(self) -> Self:

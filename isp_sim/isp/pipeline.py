@@ -58,6 +58,7 @@ class Entry(Model):
     row_noise: raw_steps.RowNoise | None = None
     denoising: raw_steps.Denoising | None = None
     black_point: raw_steps.BlackPoint | None = None
+    auto_white_balance: raw_steps.AutoWhiteBalance | None = None
     chroma_denoising: raw_steps.ChromaDenoising | None = None
     desaturation: raw_steps.Desaturation | None = None
 
@@ -124,7 +125,8 @@ class Pipeline(Model):
                     f"expected the order {', '.join(PLANES)}"
                 )
         for place, entry in enumerate(listed):
-            rescaling = (one.name for one in listed[:place] if isinstance(one.step, steps.ColourStep))
+            earlier = (one for one in listed[:place] if one.step.plane == entry.step.plane)
+            rescaling = (one.name for one in earlier if one.step.rescales)
             if entry.step.knows_noise and (first := next(rescaling, None)):
                 raise ValueError(f"{entry.name} compares light with the raw's noise; expected it before {first}")
         return listed

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from isp_sim.isp.develop import DevelopParams, develop_linear, from_metadata, unclipped_srgb
+from isp_sim.isp.illuminant import thumbnail
 from isp_sim.isp.row_noise import noise_spread, row_offsets
 from isp_sim.raw import Raw, normalise
 from isp_sim.rig import Isp
@@ -26,6 +27,7 @@ class RawLight:
         rows: `(batch, 1, height, 1)`, what each row is read too high (`isp_sim.isp.row_noise`).
         spread: `(batch, 1, 1, 1)`, standard deviation of a typical pixel's noise, as the picture shows it.
         mean: `(batch, 1, 1, 1)`, of the mosaic.
+        thumbnail: camera RGB of blocks, `(batch, 3, rows, columns)` (`isp_sim.isp.illuminant`).
     """
 
     mosaic: Mosaic
@@ -34,6 +36,7 @@ class RawLight:
     rows: Tensor
     spread: Tensor
     mean: Tensor
+    thumbnail: Tensor
 
     @property
     def size(self) -> tuple[int, int]:
@@ -74,7 +77,8 @@ def raw_light(raw: Raw, isp: Isp, device: torch.device | str = "cpu") -> RawLigh
     spread = noise_spread(mosaic)
     noise = torch.tensor(raw.noise_profile, dtype=torch.float32, device=device)[None]
     mean = mosaic.mean().view(1, 1, 1, 1)
-    return RawLight(mosaic, from_metadata(raw, isp, str(device)), noise, row_offsets(mosaic, spread), spread, mean)
+    rows, small = row_offsets(mosaic, spread), thumbnail(mosaic, raw.cfa)
+    return RawLight(mosaic, from_metadata(raw, isp, str(device)), noise, rows, spread, mean, small)
 
 
 def as_picture(image: Tensor | RawLight) -> Tensor:

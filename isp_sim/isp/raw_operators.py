@@ -38,6 +38,27 @@ def black_point(mosaic: Mosaic, share: Tensor, spread: Tensor, mean: Tensor) -> 
     return Mosaic((mosaic - shift) / (1 - of_mean))
 
 
+BALANCE = ParamSpec("strength", 0.0, 1.5, 1.0, "linear", "", "power of the estimated light's gains")
+
+
+def auto_white_balance(mosaic: Mosaic, strength: Tensor, light: Tensor, neutral: Tensor, cfa: str) -> Mosaic:
+    """Balance by the light that the raw shows: `m·g_c^s`, `g_c ∝ n_c/e_c`, the smallest gain 1.
+
+    Developing then multiplies by `1/n_c`, so that at s = 1 what is neutral under the light e becomes grey.
+
+    Args:
+        mosaic: `(batch, 1, height, width)`.
+        strength: s, `(batch, 1)`; 0 leaves the neutral that the raw states.
+        light: e, `(batch, 3)`, camera RGB of the estimated light.
+        neutral: n, `(batch, 3)` or `(1, 3)`, camera RGB of white as the raw states it.
+        cfa: colours of the 2×2 tile, row by row.
+    """
+    gains = neutral / light
+    gains = (gains / gains.amin(dim=1, keepdim=True)) ** strength
+    tile = gains[:, ["RGB".index(colour) for colour in cfa]]
+    return Mosaic(F.pixel_shuffle(F.pixel_unshuffle(mosaic, 2) * tile[..., None, None], 2))
+
+
 COARSE = 4
 """Pixels each way that become one where a step needs surroundings only."""
 

@@ -2,9 +2,10 @@
 
 from typing import Literal
 
+import torch
 from pydantic import Field
 
-from isp_sim.isp import non_local, raw_operators
+from isp_sim.isp import illuminant, non_local, raw_operators
 from isp_sim.isp.raw_light import RawLight
 from isp_sim.isp.steps import Step
 
@@ -15,6 +16,7 @@ class RowNoise(Step):
     plane: Literal["mosaic"] = "mosaic"
     operator = staticmethod(raw_operators.without_rows)
     param_specs = (raw_operators.ROWS,)
+    knows_noise = True
 
     def known(self, raw: RawLight) -> dict[str, object]:
         """Offsets, found in the whole picture."""
@@ -27,6 +29,7 @@ class Denoising(Step):
     plane: Literal["mosaic"] = "mosaic"
     operator = staticmethod(non_local.denoise)
     param_specs = (non_local.STRENGTH,)
+    knows_noise = True
     levels: int = Field(3, ge=1, le=5)
 
     @property
@@ -55,10 +58,28 @@ class BlackPoint(Step):
     plane: Literal["mosaic"] = "mosaic"
     operator = staticmethod(raw_operators.black_point)
     param_specs = (raw_operators.BLACK,)
+    knows_noise = True
 
     def known(self, raw: RawLight) -> dict[str, object]:
         """Noise and mean of the whole picture."""
         return {"spread": raw.spread, "mean": raw.mean}
+
+
+class AutoWhiteBalance(Step):
+    """Gains by the light's colour, estimated in the whole raw."""
+
+    plane: Literal["mosaic"] = "mosaic"
+    operator = staticmethod(raw_operators.auto_white_balance)
+    param_specs = (raw_operators.BALANCE,)
+    rescales = True
+    method: illuminant.Method = "learned"
+
+    def known(self, raw: RawLight) -> dict[str, object]:
+        """The light and the neutral that the raw states."""
+        neutral = 1 / raw.develop.gains
+        with torch.no_grad():
+            light = illuminant.estimate(raw.thumbnail, neutral, self.method)
+        return {"light": light, "neutral": neutral, "cfa": raw.develop.cfa}
 
 
 class ChromaDenoising(Step):

@@ -31,6 +31,7 @@ class Step(Model):
         param_specs: specs of the function's parameters, in their order.
         grid: a region's borders lie at multiples of so many pixels, so that its blocks are the whole picture's.
         knows_noise: whether it compares with the raw's noise, which nothing may have rescaled.
+        rescales: whether it does that.
     """
 
     plane: Plane
@@ -38,6 +39,7 @@ class Step(Model):
     param_specs: ClassVar[tuple[ParamSpec, ...]]
     grid: ClassVar[int] = 1
     knows_noise: ClassVar[bool] = False
+    rescales: ClassVar[bool] = False
 
     @property
     def specs(self) -> tuple[ParamSpec, ...]:
@@ -78,6 +80,7 @@ class ColourStep(Step):
     """A step of three channels, in sRGB unless it is put on linear light."""
 
     plane: Literal["linear", "srgb"] = "srgb"
+    rescales = True
 
 
 class ChannelStep(ColourStep):

@@ -15,7 +15,7 @@ from isp_sim.transfer import REC709_TO_XYZ
 from isp_sim.units import Counts, Mosaic
 
 WHOLE = (
-    "row_noise", "denoising", "black_point", "chroma_denoising", "desaturation", {"exposure": {"plane": "linear"}},
+    "row_noise", "denoising", "black_point", "auto_white_balance", "chroma_denoising", "desaturation", {"exposure": {"plane": "linear"}},
     {"local_tone": {"plane": "linear"}}, "gamma",
 )  # fmt: skip
 SLOPE, OFFSET = 2e-4, 1e-6
@@ -52,7 +52,7 @@ def a_raw(height=96, width=128, seed=0, level=0.02):
 
 def in_double(raw):
     develop = replace(raw.develop, gains=raw.develop.gains.double(), matrix=raw.develop.matrix.double())
-    parts = {name: getattr(raw, name).double() for name in ("mosaic", "noise", "rows", "spread", "mean")}
+    parts = {name: getattr(raw, name).double() for name in ("mosaic", "noise", "rows", "spread", "mean", "thumbnail")}
     return replace(raw, develop=develop, **parts)
 
 
@@ -225,8 +225,8 @@ def test_every_step_runs_on_another_device(name):
     meta = torch.device("meta")
     there = RawLight(
         Mosaic(light.mosaic.to(meta)),
-        light.develop,
-        *(getattr(light, n).to(meta) for n in ("noise", "rows", "spread", "mean")),
+        replace(light.develop, gains=light.develop.gains.to(meta), matrix=light.develop.matrix.to(meta)),
+        *(getattr(light, n).to(meta) for n in ("noise", "rows", "spread", "mean", "thumbnail")),
     )
     params = [torch.tensor([spec.initial]).to(meta) for spec in step.specs]
     assert step(image.to(meta), *params, raw=there).device == meta
