@@ -91,7 +91,7 @@ def of_mosaic(raw: RawLight) -> list[Rival]:
 
     def grey_world() -> object:
         small = cv2.resize(tiles, None, fx=0.1, fy=0.1, interpolation=cv2.INTER_AREA)
-        return cv2.multiply(tiles, (small.mean() / small.mean(axis=(0, 1))).tolist())
+        return cv2.multiply(tiles, (small.mean() / small.mean(axis=(0, 1))).reshape(4, 1).astype(np.float64))
 
     scaled = "OpenCV addWeighted (the sum alone)"
     return [

@@ -3,11 +3,10 @@
     python benchmarks/white_balance.py PHOTOGRAPHS... [--shots 3]
     python benchmarks/white_balance.py --train DATASET [--out isp_sim/isp/illuminant.safetensors]
 
-The first shoots charts and photographs (PHOTOGRAPHS: a folder whose last ones are not in DATASET) with exlpose-small under lights
+The first shoots charts and the last photographs of a folder, which are not in DATASET, with exlpose-small under lights
 that no training saw, and prints for both arms the mean and its interval over scenes: the neutral that the raw states,
-and every method. Of a low-light frame
-all is judged that the arm shows, noise too. The second learns the filter: thumbnails of a data set's raws under drawn
-lights, and charts. Ten minutes, three of training.
+and every method. Of a low-light frame all is judged that the arm shows, noise too. The second learns the filter:
+thumbnails of a data set's raws under drawn lights, and charts. A minute, and two of training.
 """
 
 import argparse
@@ -22,7 +21,6 @@ from safetensors.torch import save_file
 
 from isp_sim.camera import SimulatedArm
 from isp_sim.dng import read_dng
-from isp_sim.isp.develop import UNCUT
 from isp_sim.isp.illuminant import BIN, BINS, METHODS, WEIGHTS, angular_error_deg, estimate, learned, thumbnail
 from isp_sim.pair import DualCamera
 from isp_sim.raw import Raw, normalise
@@ -160,7 +158,9 @@ def show(title: str, errors: dict[str, list[list[float]]]) -> None:
         low, high = np.quantile(means[drawn].mean(axis=1), (0.025, 0.975))
         every = np.sort(np.concatenate(of_scenes))
         worst = every[len(every) * 3 // 4 :].mean()
-        table.add_row(*key.split("/"), f"{means.mean():.2f}", f"{low:.2f} … {high:.2f}", f"{np.median(every):.2f}", f"{worst:.2f}")
+        table.add_row(
+            *key.split("/"), f"{means.mean():.2f}", f"{low:.2f} … {high:.2f}", f"{np.median(every):.2f}", f"{worst:.2f}"
+        )
     Console(width=110).print(table)
 
 

@@ -22,11 +22,21 @@ def coloured(radiance: Radiance, light: Light | None) -> Radiance:
     return Radiance(radiance * np.array(light.colour.value, np.float32))
 
 
-def any_moment(light: Light | None, seed: int, scene: int, shot: int) -> float:
-    """When a shot begins that is of no sequence, s: anywhere in a period of the flicker."""
-    if light is None or light.flicker is None:
-        return 0.0
-    return float(streams.generator(seed, scene, shot, "flicker").uniform(0, 1 / light.flicker.frequency_hz.value))
+def begins(light: Light | None, at_s: float | None, seed: int, scene: int, shot: int) -> float:
+    """When a shot's exposure begins in the time of the light, s: anywhere in a period of the flicker.
+
+    Args:
+        light: the rig's.
+        at_s: of a sequence's frame: so long after its first, whose moment is drawn; None: each shot's is.
+        seed: of the run.
+        scene: its number.
+        shot: its number within the scene.
+    """
+    drawn = 0.0
+    if light is not None and light.flicker is not None:
+        stream = streams.generator(seed, scene, shot if at_s is None else 0, "flicker")
+        drawn = float(stream.uniform(0, 1 / light.flicker.frequency_hz.value))
+    return drawn + (at_s or 0.0)
 
 
 def row_levels(
@@ -62,4 +72,6 @@ def _until(light: Light, moments: Float64[np.ndarray, " n"]) -> Float64[np.ndarr
     place = np.clip(np.searchsorted(times, within, side="right") - 1, 0, len(times) - 1)
     since = within - times[place]
     inside = steps[place] + since * (shares[place] + np.interp(within, times, shares)) / 2
-    return np.asarray(inside + np.minimum(moments - times[0], 0) * shares[0] + np.maximum(moments - times[-1], 0) * shares[-1])
+    return np.asarray(
+        inside + np.minimum(moments - times[0], 0) * shares[0] + np.maximum(moments - times[-1], 0) * shares[-1]
+    )

@@ -125,6 +125,7 @@ class PairRecord(Record):
     base_gain_db: float
     well_lit_gain_db: float
     low_light_gain_db: float
+    at_s: float | None = None
     key: dict[str, Any] = {}
     photons_per_us_at_white: float | None = None
     onto: ArmName

@@ -1,19 +1,22 @@
 """Two arms, one scene → a pair: both raws as captured, both pictures on the low-light arm's pixels, labels on them."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float64
 
 from isp_sim import light, optics, rectify
+from isp_sim.auto_exposure import ExposureControl, Setting
 from isp_sim.camera import Frame, SimulatedArm
 from isp_sim.isp.codes import srgb_codes
 from isp_sim.isp.develop import develop_raw
 from isp_sim.metering import meter
 from isp_sim.raw import Raw
 from isp_sim.rectify import ArmMap, ArmName, Box
-from isp_sim.rig import Rig
+from isp_sim.rig import AutoExposure, Rig
 from isp_sim.scenes import Person, Scene
 from isp_sim.schedule import Shot
 from isp_sim.units import Picture, Radiance
@@ -58,6 +61,30 @@ class Pair:
         return ArmMap(self.low_to_well, (height, width))
 
 
+STRIP_S = 2e-3
+"""Rows that a rolling shutter exposes within it see one moment of the scene."""
+STRIPS = 16
+"""More are not rendered."""
+
+
+def seen_while_open(scene: Scene, exposure_us: float, rig: Rig) -> Radiance:
+    """The scene's mean radiance while the shutter is open; a rolling one opens later on lower rows.
+
+    The moment of the labels is the middle row's. Rows are taken together in at most 16 strips.
+    """
+    if scene.during is None:
+        return scene.radiance
+    rows = scene.radiance.shape[0]
+    of_row_s = rig.sensor.row_time_us.value * rig.binning * 1e-6 if rig.sensor.row_time_us else 0.0
+    strips = min(max(1, math.ceil(rows * of_row_s / STRIP_S)), STRIPS)
+    borders = [round(rows * n / strips) for n in range(strips + 1)]
+    parts = []
+    for top, bottom in pairwise(borders):
+        after_s = ((top + bottom) / 2 - rows / 2) * of_row_s
+        parts.append(scene.during(exposure_us * 1e-6, after_s)[top:bottom])
+    return Radiance(np.concatenate(parts) if strips > 1 else parts[0])
+
+
 class DualCamera:
     """The rig: both arms behind one lens."""
 
@@ -82,13 +109,37 @@ class DualCamera:
             photons_per_us = self.prepare(scene, shot, seed)
             yield self._pair(scene, shot, photons_per_us, planes)
 
-    def prepare(self, scene: Scene, shot: Shot, seed: int) -> float:
+    def film(self, scene: Scene, shots: Iterable[Shot], seed: int, rule: AutoExposure | None = None) -> Iterator[Pair]:
+        """Frames of one moving scene, one pair at a time.
+
+        Args:
+            scene: metered as it is at the beginning.
+            shots: with their moments, the same base and ratio (`isp_sim.schedule.sequence_shots`).
+            seed: of the run.
+            rule: exposure follows what the well-lit arm shows; None: it stays.
+        """
+        control: ExposureControl | None = None
+        for shot in shots:
+            if rule is not None and control is None:
+                most = self.rig.sensor.max_gain_db.value - 20 * math.log10(shot.ratio)
+                start = Setting(round(shot.base_exposure_us), shot.base_gain_db)
+                control = ExposureControl(rule, self.well_lit, start, most)
+            taken = control.setting.on(shot) if control else shot
+            moment = scene.at(taken.at_s) if scene.at and taken.at_s else scene
+            photons_per_us = self.prepare(scene, taken, seed, moment)
+            pair = self._pair(moment, taken, photons_per_us, self.place_planes(moment))
+            if control:
+                control.look_at(pair.well_lit_raw)
+            yield pair
+
+    def prepare(self, scene: Scene, shot: Shot, seed: int, moment: Scene | None = None) -> float:
         """Put a shot's light before both arms, and the key of its noise: the next grab of either takes it.
 
         Args:
             scene: what stands before the lens; metered when it, or the shot's base, is another than before.
             shot: its exposure, its scene's base, its number.
             seed: of the run.
+            moment: the scene when the shot is taken, if that is later.
 
         Returns:
             The scene's light, photons per µs of a perfect diffuser.
@@ -102,9 +153,10 @@ class DualCamera:
             self._look_at(scene.radiance)
             self._light = meter(self.well_lit, scene, shot)
             self._metered = (scene, *base)
-        if scene.during is not None:
-            self._look_at(scene.during(shot.exposure_us * 1e-6))
-        start_s = light.any_moment(self.rig.light, seed, shot.scene, shot.number)
+        seen = moment or scene
+        if seen is not scene or seen.during is not None:
+            self._look_at(seen_while_open(seen, shot.exposure_us, self.rig))
+        start_s = light.begins(self.rig.light, shot.at_s, seed, shot.scene, shot.number)
         for arm in (self.well_lit, self.low_light):
             arm.light, arm.next_frame = self._light, Frame(seed, shot.scene, shot.number)
             arm.start_s = start_s

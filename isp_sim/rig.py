@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Annotated, Generic, Literal, Self, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Value = TypeVar("Value")
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -129,12 +129,7 @@ class Sensor(Model):
     column_noise: Figure[NoiseLaw]
     periodic_noise: Figure[PeriodicNoise]
     black_bias_dn: Figure[tuple[Finite, Finite, Finite, Finite]]
-    row_time_us: Figure[NonNegative] | None = None
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, fields: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Without what it does not have: rigs keep the digests they had before there was such a part."""
-        return {name: value for name, value in fields(self).items() if name != "row_time_us" or value is not None}
+    row_time_us: Figure[NonNegative] | None = Field(None, exclude_if=_is_absent)
 
     @model_validator(mode="after")
     def _black_fits_the_adc(self) -> Self:
@@ -219,6 +214,22 @@ class Light(Model):
         return self
 
 
+class AutoExposure(Model):
+    """How the well-lit arm's exposure follows the light of a sequence; see `isp_sim.auto_exposure`.
+
+    Attributes:
+        delay_frames: what a frame asks for holds from so many frames later on.
+        speed: share of the way, in ln light, that one answer goes.
+        longest_us: no exposure is longer; beyond it gain rises.
+        flicker_hz: of the lamps; exposures of a period and more are whole periods.
+    """
+
+    delay_frames: Annotated[int, Field(ge=1, le=30)] = 2
+    speed: Annotated[float, Field(gt=0, le=1)] = 1.0
+    longest_us: Annotated[float, Field(ge=1, le=1e6)] = 30_000.0
+    flicker_hz: Positive | None = None
+
+
 class NdFilter(Model):
     """Neutral density filter: transmittance of R, G, B and of the near infrared, where such filters leak."""
 
@@ -290,6 +301,7 @@ class Rig(Model):
         resampling: how the low-light picture is warped onto the well-lit one.
         extends: another rig file this one starts from.
         light: what the scene's light does; absent, it is daylight that stays as it is.
+        auto_exposure: how exposure follows the light of a sequence, where it does.
     """
 
     name: Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
@@ -307,12 +319,8 @@ class Rig(Model):
     well_lit: Arm
     low_light: Arm
     schedule: Schedule
-    light: Light | None = None
-
-    @model_serializer(mode="wrap")
-    def _as_before(self, fields: SerializerFunctionWrapHandler) -> dict[str, object]:
-        """Without what it does not have: rigs keep the digests they had before there was such a part."""
-        return {name: value for name, value in fields(self).items() if name != "light" or value is not None}
+    light: Light | None = Field(None, exclude_if=_is_absent)
+    auto_exposure: AutoExposure | None = Field(None, exclude_if=_is_absent)
 
     @model_validator(mode="after")
     def _fits_the_sensor(self) -> Self:

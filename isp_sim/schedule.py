@@ -39,6 +39,7 @@ class Shot:
         well_lit_gain_db, low_light_gain_db: gains.
         number: of the shot within its scene; keys its random numbers.
         night: built-in scenes are at night.
+        at_s: of a sequence: when it is taken, in the time of the scene and of the rig's light.
     """
 
     scene: int
@@ -54,6 +55,7 @@ class Shot:
     low_light_gain_db: float
     number: int = 0
     night: bool = False
+    at_s: float | None = None
 
     @property
     def daylight(self) -> float:
@@ -123,6 +125,21 @@ def scene_shots(schedule: Schedule, scene: int, stream: np.random.Generator) -> 
         )
         for number, ratio in enumerate(mix.ratios)
     ]
+
+
+def sequence_shots(schedule: Schedule, scene: int, frames: int, fps: float, stream: np.random.Generator) -> list[Shot]:
+    """Frames of one scene, one after the other: a base and one of its ratios, drawn, the same for all of them.
+
+    Args:
+        schedule: the rig's.
+        scene: its number.
+        frames: how many.
+        fps: frames a second.
+        stream: keyed (seed, scene).
+    """
+    shots = scene_shots(schedule, scene, stream)
+    first = replace(shots[int(stream.integers(len(shots)))], number=0)
+    return [replace(first, number=n, frame=f"{n:06d}", at_s=n / fps) for n in range(frames)]
 
 
 def some_of(shots: list[Shot], count: int | None, stream: np.random.Generator) -> list[Shot]:

@@ -21,6 +21,8 @@ WEIGHTS = Path(__file__).with_name("illuminant.safetensors")
 """Of `learned`; `benchmarks/white_balance.py --train` made them."""
 ACROSS = 96
 """Cells of a thumbnail along its longer side, at most."""
+ENOUGH = 8
+"""Tiles of a block each way; of more, which a large sensor has, some are left out."""
 CLIPPED = 0.98
 """A tile with a pixel above it tells nothing of colour."""
 NORM = 6
@@ -38,7 +40,10 @@ def thumbnail(mosaic: Mosaic, cfa: str) -> Tensor:
         mosaic: `(batch, 1, height, width)`, even sides.
         cfa: colours of the 2×2 tile, row by row.
     """
-    tiles = F.pixel_unshuffle(mosaic.detach(), 2)
+    light = mosaic.detach()
+    side = math.ceil(max(light.shape[2:]) / 2 / ACROSS)
+    skip = 2 * max(1, side // ENOUGH)
+    tiles = torch.cat([light[..., y::skip, x::skip] for y in (0, 1) for x in (0, 1)], dim=1)
     side = math.ceil(max(tiles.shape[2:]) / ACROSS)
     block = (min(side, tiles.shape[2]), min(side, tiles.shape[3]))
     counts = (tiles.amax(dim=1, keepdim=True) < CLIPPED).to(tiles.dtype)
@@ -72,7 +77,7 @@ def estimate(light: Tensor, neutral: Tensor, method: Method) -> Tensor:
     stated = neutral.expand_as(power)
     seen = light.amin(dim=1).amax(dim=(1, 2)) > 0
     power = torch.where(seen[:, None], power, stated)
-    return power / power.norm(dim=1, keepdim=True)
+    return F.normalize(power, dim=1)
 
 
 def _edges(light: Tensor) -> Tensor:
@@ -120,7 +125,8 @@ def chroma_scores(light: Tensor, neutral: Tensor, weights: dict[str, Tensor]) ->
     maps = [histogram(part) for part in (balanced, _edges(balanced))]
     wave = torch.fft.rfft2(torch.stack(maps, dim=1))
     summed = (wave * torch.fft.rfft2(weights["filters"])).sum(dim=1)
-    return torch.fft.irfft2(summed, s=(BINS, BINS)) + weights["bias"]
+    scores: Tensor = torch.fft.irfft2(summed, s=(BINS, BINS)) + weights["bias"]
+    return scores
 
 
 def histogram(balanced: Tensor) -> Tensor:

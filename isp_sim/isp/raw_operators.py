@@ -55,8 +55,10 @@ def auto_white_balance(mosaic: Mosaic, strength: Tensor, light: Tensor, neutral:
     """
     gains = neutral / light
     gains = (gains / gains.amin(dim=1, keepdim=True)) ** strength
-    tile = gains[:, ["RGB".index(colour) for colour in cfa]]
-    return Mosaic(F.pixel_shuffle(F.pixel_unshuffle(mosaic, 2) * tile[..., None, None], 2))
+    tile = gains[:, ["RGB".index(colour) for colour in cfa]].view(-1, 1, 1, 2, 1, 2)
+    rows, columns = mosaic.shape[2] // 2, mosaic.shape[3] // 2
+    balanced = mosaic.reshape(-1, 1, rows, 2, columns, 2) * tile
+    return Mosaic(balanced.view(-1, 1, 2 * rows, 2 * columns))
 
 
 COARSE = 4

@@ -80,8 +80,9 @@ class Scene:
         white_lx: illuminance under which a perfect diffuser has radiance 1, if that is known; nothing is metered then.
         planes: maps of the radiance's size, by the name of the folder they are written to: `semantic` (uint8 class),
             `instances` (uint16, 0 nobody), `depth` (uint16, mm, 0 unknown). Values are never interpolated.
-        during: the mean radiance over an exposure of so many seconds, about the moment of `radiance` and the labels;
-            absent where nothing moves.
+        during: the mean radiance over an exposure of so many seconds, so many seconds after the moment of `radiance`
+            and the labels (its middle); absent where nothing moves while the shutter is open.
+        at: the scene so many seconds later; absent where nothing moves.
     """
 
     name: str
@@ -91,7 +92,8 @@ class Scene:
     metered: bool = True
     white_lx: float | None = None
     planes: dict[str, np.ndarray] = field(default_factory=dict)
-    during: Callable[[float], Radiance] | None = None
+    during: Callable[[float, float], Radiance] | None = None
+    at: Callable[[float], "Scene"] | None = None
 
 
 class SceneSource(Protocol):

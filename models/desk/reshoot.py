@@ -6,10 +6,11 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from isp_sim import optics
+from isp_sim import light, optics
 from isp_sim.camera import Frame, SimulatedArm
 from isp_sim.choices import BUILT_IN, FROZEN, Orientation
 from isp_sim.manifest import PairRecord
+from isp_sim.pair import seen_while_open
 from isp_sim.raw import Raw
 from isp_sim.rigfile import from_json, load_rig
 from isp_sim.scenes.sources import open_scenes
@@ -65,7 +66,7 @@ class Reshooting:
         )  # fmt: skip
         self._moving = samples != FROZEN
         self._arm = SimulatedArm(self.rig, self.rig.low_light)
-        self._before: OrderedDict[tuple[int, float], SimulatedArm] = OrderedDict()
+        self._before: OrderedDict[tuple[int, float, float | None], SimulatedArm] = OrderedDict()
 
     def raw(self, record: PairRecord, settings: RigSettings) -> Raw:
         """A shot of the folder, by the moved rig.
@@ -85,17 +86,20 @@ class Reshooting:
         arm = self._arm_before(record, exposure_us)
         arm.light = record.photons_per_us_at_white * settings.light * filter_factor(self.rig, settings)
         arm.sensor = sensor_with(self.rig.sensor, settings)
-        arm.next_frame = Frame(self.seed, record.scene_number, int(record.key["shot"]))
+        number = int(record.key["shot"])
+        arm.next_frame = Frame(self.seed, record.scene_number, number)
+        arm.start_s = light.begins(self.rig.light, record.at_s, self.seed, record.scene_number, number)
         return arm.grab(exposure_us, gain_db(self.rig, record.low_light_gain_db, settings))
 
     def _arm_before(self, record: PairRecord, exposure_us: float) -> SimulatedArm:
         """The arm before a shot's scene; where people move, each exposure sees another mean of it."""
-        key = record.scene_number, exposure_us if self._moving else 0.0
+        key = record.scene_number, exposure_us if self._moving else 0.0, record.at_s
         if key not in self._before:
             night = self.rig.schedule.night
             daylight = 0.0 if night else SUNLIT_BASE_US / (record.base_exposure_us * 10 ** (record.base_gain_db / 20))
             scene = self.scenes.scene(record.scene_number % len(self.scenes), daylight)
-            radiance = scene.radiance if scene.during is None else scene.during(exposure_us * 1e-6)
+            moment = scene.at(record.at_s) if scene.at and record.at_s else scene
+            radiance = light.coloured(seen_while_open(moment, exposure_us, self.rig), self.rig.light)
             arm = copy.copy(self._arm)  # shares the fixed maps
             pitch_um = self.rig.sensor.pixel_pitch_um.value * self.rig.binning
             arm.look_at(optics.through_lens(radiance, self.rig.lens, pitch_um))

@@ -87,7 +87,9 @@ def test_balanced_grey_is_grey_at_full_strength_and_nothing_changes_at_none():
 
 
 def test_what_compares_with_noise_comes_before():
-    with pytest.raises(ValueError, match="denoising compares light with the raw's noise; expected it before auto_white"):
+    with pytest.raises(
+        ValueError, match="denoising compares light with the raw's noise; expected it before auto_white"
+    ):
         Pipeline(steps=tuple(Entry.model_validate(name) for name in ("auto_white_balance", "denoising")))
 
 
@@ -108,7 +110,10 @@ def test_a_chart_under_tungsten_becomes_neutral():
     raw, true = tungsten_chart()
     neutral = torch.tensor([raw.neutral])
     small = thumbnail(normalise(raw.counts, raw.black_level_dn, raw.white_level_dn), raw.cfa)
-    stated, found = angular_error_deg(neutral, true).item(), angular_error_deg(estimate(small, neutral, "learned"), true)
+    stated, found = (
+        angular_error_deg(neutral, true).item(),
+        angular_error_deg(estimate(small, neutral, "learned"), true),
+    )
     assert stated > 10 and found.item() <= 1.0
     pipeline, light = Pipeline(steps=(Entry.model_validate("auto_white_balance"),)), raw_light(raw, UNCUT)
     picture = pipeline(light, pipeline.base(light))

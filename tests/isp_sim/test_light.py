@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import yaml
 
-from isp_sim.light import any_moment, row_levels
+from isp_sim.light import begins, row_levels
 from isp_sim.pair import DualCamera
 from isp_sim.rig import Figure, Light, Rig
 from isp_sim.rigfile import load_rig
@@ -54,10 +54,12 @@ def test_a_row_sees_the_mean_of_the_level(begin):
 
 def test_moments_are_drawn_within_a_period_and_belong_to_the_shot():
     flickering = light_of(frequency=120.0)
-    moments = [any_moment(flickering, 1, 2, shot) for shot in range(200)]
-    assert 0 <= min(moments) and max(moments) < 1 / 120 and len(set(moments)) == 200
-    assert moments[3] == any_moment(flickering, 1, 2, 3)
-    assert any_moment(None, 1, 2, 3) == any_moment(light_of(colour=[1, 1, 1]), 1, 2, 3) == 0.0
+    moments = [begins(flickering, None, 1, 2, shot) for shot in range(200)]
+    assert min(moments) >= 0 and max(moments) < 1 / 120 and len(set(moments)) == 200
+    assert moments[3] == begins(flickering, None, 1, 2, 3)
+    assert begins(None, None, 1, 2, 3) == begins(light_of(colour=[1, 1, 1]), None, 1, 2, 3) == 0.0
+    # A sequence's frames keep the phase of its first.
+    assert [begins(flickering, n / 25, 1, 2, n) for n in (0, 3)] == [moments[0], moments[0] + 3 / 25]
 
 
 def rolling(frequency, depth):
@@ -74,7 +76,7 @@ def test_both_arms_show_the_same_bands():
     shot = drawn_shots(rig.schedule, 0, 0, 1)[0]
     shot = type(shot)(**{**vars(shot), "exposure_us": 2000, "base_exposure_us": 2000.0, "base_gain_db": 0.0})
     camera.prepare(scene, shot, 5)
-    start_s = any_moment(rig.light, 5, shot.scene, shot.number)
+    start_s = begins(rig.light, None, 5, shot.scene, shot.number)
     rows = np.arange(rig.height_px)
     due = 1 + 0.5 * np.sinc(0.2) * np.cos(2 * np.pi * 100 * (start_s + rows * 40e-6 * rig.binning + 1e-3))
     centre = slice(rig.width_px // 2 - 8, rig.width_px // 2 + 8)

@@ -217,7 +217,7 @@ def test_people_move_while_the_shutter_is_open():
     assert moving.people == still.people
     assert moving.radiance.tobytes() == still.radiance.tobytes()
     assert still.during is None
-    changed = [(np.abs(moving.during(t) - still.radiance).max(axis=2) > 1e-3).mean() for t in (0.2, 0.02, 0.0)]
+    changed = [(np.abs(moving.during(t, 0.0) - still.radiance).max(axis=2) > 1e-3).mean() for t in (0.2, 0.02, 0.0)]
     assert 0.6 > changed[0] > changed[1] > changed[2] == 0
     velocity = np.array([person["joint_velocity_m_per_s"] for person in still.labels["people"]])
     assert np.linalg.norm(velocity, axis=2).max() > 0.5
@@ -227,10 +227,10 @@ def test_each_shot_is_blurred_over_its_own_exposure(ideal):
     """A square that runs 1 px/ms: the trail's length is the exposure's, the light it brings is not changed by it."""
     rig = ideal.model_copy(update={"height_px": 64, "width_px": 96})
 
-    def during(exposure_s):
+    def during(exposure_s, after_s=0.0):
         light = np.full((64, 96, 3), 0.02, np.float32)
         for n in range(64):
-            left = round(48 + 1000 * ((n + 0.5) / 64 - 0.5) * exposure_s) - 4
+            left = round(48 + 1000 * (after_s + ((n + 0.5) / 64 - 0.5) * exposure_s)) - 4
             light[28:36, left : left + 8] += 0.1 / 64
         return light
 

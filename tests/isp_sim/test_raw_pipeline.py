@@ -15,8 +15,8 @@ from isp_sim.transfer import REC709_TO_XYZ
 from isp_sim.units import Counts, Mosaic
 
 WHOLE = (
-    "row_noise", "denoising", "black_point", "auto_white_balance", "chroma_denoising", "desaturation", {"exposure": {"plane": "linear"}},
-    {"local_tone": {"plane": "linear"}}, "gamma",
+    "row_noise", "denoising", "black_point", "auto_white_balance", "chroma_denoising", "desaturation",
+    {"exposure": {"plane": "linear"}}, {"local_tone": {"plane": "linear"}}, "gamma",
 )  # fmt: skip
 SLOPE, OFFSET = 2e-4, 1e-6
 

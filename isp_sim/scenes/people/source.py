@@ -83,8 +83,11 @@ class People:
         """
         if not 0 <= index < SCENES:
             raise IndexError(f"scene {index}: expected 0 … {SCENES - 1}")
-        layout = lay_out(self._seed, index, daylight, behind=self._behind(index))
-        rendered, bodies = picture(layout, *self._size, 0.0)
+        return self._at(index, lay_out(self._seed, index, daylight, behind=self._behind(index)), 0.0)
+
+    def _at(self, index: int, layout: Layout, time_s: float) -> Scene:
+        """A layout's scene at a moment."""
+        rendered, bodies = picture(layout, *self._size, time_s)
         camera = layout.view(*self._size)
         found = [
             labels.person(n, joints, labels.depths_under_skin(mesh, joints, one.build, camera), camera, rendered)
@@ -97,7 +100,8 @@ class People:
             labels=facts(layout, [n for n, person in enumerate(found, start=1) if person is not None]),
             planes=labels.planes(rendered),
             white_lx=layout.white_lx or None,
-            during=functools.partial(self._during, layout) if self._samples > FROZEN else None,
+            during=functools.partial(self._during, layout, time_s) if self._samples > FROZEN else None,
+            at=functools.partial(self._at, index, layout),
         )
 
     @property
@@ -112,11 +116,11 @@ class People:
             return None
         return backdrop.load(self._backgrounds[int(stream.integers(len(self._backgrounds)))], stream)
 
-    def _during(self, layout: Layout, exposure_s: float) -> Radiance:
-        """Mean of the sub-frames, each at the middle of its share of the exposure."""
+    def _during(self, layout: Layout, time_s: float, exposure_s: float, after_s: float) -> Radiance:
+        """Mean of the sub-frames about a moment, each at the middle of its share of the exposure."""
         mean = np.zeros((*self._size, 3), np.float32)
         for n in range(self._samples):
-            moment = ((n + 0.5) / self._samples - 0.5) * exposure_s
+            moment = time_s + after_s + ((n + 0.5) / self._samples - 0.5) * exposure_s
             mean += picture(layout, *self._size, moment)[0].radiance / np.float32(self._samples)
         return Radiance(mean)
 

@@ -5,6 +5,7 @@ rendered figures; joint limits (`skeleton.LIMITS`) hold whatever is drawn. What 
 for the right one: who reaches leans to that side (`spine_side` below 0), who telephones bends the head to it.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +82,8 @@ SHARES = {
 PACE_M_PER_S = {"walking": (1.3, 0.2), "running": (2.8, 0.4)}
 """Speed; walking within the comfortable 1.27 to 1.46 m/s of Bohannon, Age and Ageing 26 (1997), spread and running
 assumed."""
+SWING = 2 * math.pi * 0.9
+"""Radians a second of a limb's swing: a stride of walking takes 1.1 s. Assumed for every pose."""
 STRIDE_M = {"walking": 1.45, "running": 2.3}
 """Two steps. Assumed, as the angles of `gait`."""
 
@@ -104,8 +107,9 @@ class Pose:
     pace_m_per_s: float = 0.0
 
     def at(self, time_s: float) -> dict[str, float]:
-        """Angles a little before or after, within the limits."""
-        return {name: _limited(name, value + time_s * self.rates[name]) for name, value in self.angles.items()}
+        """Angles before or after, within the limits: `a + rate/ω·sin(ω·t)`, so that limbs swing about the pose."""
+        swing_s = math.sin(SWING * time_s) / SWING
+        return {name: _limited(name, value + swing_s * self.rates[name]) for name, value in self.angles.items()}
 
 
 def draw_pose(name: str, stream: np.random.Generator) -> Pose:
