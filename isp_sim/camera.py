@@ -169,9 +169,12 @@ class SimulatedArm:
             return None
         height, width = self.rig.height_px, self.rig.width_px
         even = self._lit(Radiance(np.ones((height, width, 3), np.float32)))
-        down, across, nodes = positions(height, height), positions(width, width), self._shading.shape[1:]
-        light = [fitted(even[..., band], down, across, nodes) for band in range(3)]
-        return edge_to_edge([light[band].max() / light[band] for band in map("RGB".index, self.sensor.cfa)])
+        down, across = positions(height, height), positions(width, width)
+        rows, columns = (
+            2 * nodes - 1 for nodes in self._shading.shape[1:]
+        )  # reciprocals bend where shares are straight
+        gains = [fitted(even[..., band].max() / even[..., band], down, across, (rows, columns)) for band in range(3)]
+        return edge_to_edge([gains[band] for band in map("RGB".index, self.sensor.cfa)])
 
     @property
     def sight(self) -> Photons:
