@@ -19,6 +19,7 @@ COMMANDS = {
     "calibrate sensor": ("calibration.sensor", "flats and darks → a sensor file (EMVA 1288)"),
     "calibrate colour": ("calibration.colour", "a ColorChecker → white balance and colour matrix"),
     "calibrate geometry": ("calibration.geometry", "a still scene or a chessboard → the arms' geometry"),
+    "calibrate faults": ("calibration.faults", "flats and darks → lens shading, defective pixels, libcamera tuning"),
     "calibrate filter": ("calibration.filter", "pairs at known exposures → ND filter and beam splitter"),
     "calibrate published": ("calibration.published", "published noise tables and spectra → sensor files"),
     "train-isp": ("models.train_isp", "an ISP before a frozen pose network"),

@@ -9,8 +9,9 @@ from jaxtyping import Float32
 
 from isp_sim import light, optics, readout, sensor, streams
 from isp_sim.parallel_rows import in_rows
-from isp_sim.raw import Raw
+from isp_sim.raw import Defects, Raw, defects_within
 from isp_sim.rig import Arm, Light, Rig
+from isp_sim.shading import Shading, edge_to_edge, fitted, positions
 from isp_sim.transfer import REC709_TO_XYZ
 from isp_sim.units import Counts, Photons, Radiance
 
@@ -132,7 +133,10 @@ class SimulatedArm:
         self.rig, self.arm, self.device, self.serial = rig, arm, device, arm.serial
         self.sensor, self.binning = rig.sensor, rig.binning
         self.view = optics.view(arm, rig.beam_splitter, rig.nd_filter, rig.lens, rig.sensor, rig.binning)
-        self.maps = sensor.fixed_maps(rig.sensor, arm.serial, rig.height_px * rig.binning, rig.width_px * rig.binning)
+        size = rig.height_px * rig.binning, rig.width_px * rig.binning
+        self.maps = sensor.fixed_maps(rig.sensor, arm.serial, *size, arm.defects.value if arm.defects else None)
+        self._shading = optics.shading_at(arm.shading.value, optics.D65_K) if arm.shading else None
+        self._gains = self._known_gains()
         self._at_white: Photons | None = None
         self.light = 0.0
         self.next_frame = Frame(0, 0, 0)
@@ -153,7 +157,27 @@ class SimulatedArm:
                 f"a scene of {width}×{height} px: rig {self.rig.name} takes even sizes up to "
                 f"{self.rig.width_px}×{self.rig.height_px}"
             )
-        self._at_white = optics.photons_at_sensor(image, self.view, 1.0)
+        self._at_white = self._lit(image)
+
+    def _lit(self, image: Radiance) -> Photons:
+        """Mean photons of each pixel before an image, shading included."""
+        photons = optics.photons_at_sensor(image, self.view, 1.0)
+        if self._shading is None:
+            return photons
+        return optics.shaded(photons, self._shading, (self.rig.height_px, self.rig.width_px))
+
+    def _known_gains(self) -> Shading | None:
+        """What undoes the fall-off of an evenly lit frame, cos⁴ included; None: the rig states no shading."""
+        if self._shading is None:
+            return None
+        height, width = self.rig.height_px, self.rig.width_px
+        even = self._lit(Radiance(np.ones((height, width, 3), np.float32)))
+        down, across = positions(height, height), positions(width, width)
+        rows, columns = (
+            2 * nodes - 1 for nodes in self._shading.shape[1:]
+        )  # reciprocals bend where shares are straight
+        gains = [fitted(even[..., band].max() / even[..., band], down, across, (rows, columns)) for band in range(3)]
+        return edge_to_edge([gains[band] for band in map("RGB".index, self.sensor.cfa)])
 
     @property
     def sight(self) -> Photons:
@@ -194,11 +218,14 @@ class SimulatedArm:
         start_s = self.start_s + (self.rig.height_px - rows) // 2 * of_row * 1e-6
         return light.row_levels(lamps, start_s, exposure_us, rows, of_row)
 
+    def _corner(self, height: int, width: int) -> tuple[int, int]:
+        """Top and left of the centred region, frame pixels: even ones, so that the tile stays."""
+        return (self.rig.height_px - height) // 4 * 2, (self.rig.width_px - width) // 4 * 2
+
     def _region(self, height: int, width: int) -> sensor.FixedMaps:
-        """The fixed maps of the centred region, its corner on an even pixel so that the tile stays."""
+        """The fixed maps of the centred region."""
         n = self.binning
-        top = (self.rig.height_px - height) // 4 * 2 * n
-        left = (self.rig.width_px - width) // 4 * 2 * n
+        top, left = (n * start for start in self._corner(height, width))
         at = (slice(top, top + height * n), slice(left, left + width * n))
         maps = self.maps
         return sensor.FixedMaps(maps.gain[at], maps.offset_e[at], maps.hot_e_per_s[at])
@@ -219,7 +246,8 @@ class SimulatedArm:
 
     def describe(self, counts: Counts, exposure_us: float, gain_db: float, provenance: dict[str, object]) -> Raw:
         """Counts with the metadata of this camera at this setting."""
-        chip = self.sensor
+        chip, frame = self.sensor, (self.rig.height_px, self.rig.width_px)
+        top, left = self._corner(*counts.shape)
         black = chip.black_level_dn.value * self.binning**2  # the nominal one: a camera does not know its own bias
         return Raw(
             counts=counts,
@@ -236,6 +264,25 @@ class SimulatedArm:
             model=chip.model,
             serial=self.serial,
             provenance=provenance,
+            shading=self._gains and self._gains.of_part(top, left, counts.shape, frame),
+            defects=defects_within(self._known_defects(), top, left, *counts.shape),
+        )
+
+    def _known_defects(self) -> Defects:
+        """Frame pixels that a listed defect is part of: with binning n, one of n×n of a colour."""
+        if self.arm.defects is None:
+            return ()
+        known, n, (height, width) = self.arm.defects.value, self.binning, (self.rig.height_px, self.rig.width_px)
+
+        def of_frame(at: int) -> int:
+            return at // (2 * n) * 2 + at % 2
+
+        pixels = sorted({(of_frame(y), of_frame(x)) for x, y in known.pixels})
+        rows, columns = ({of_frame(at) for at in lines} for lines in (known.dead_rows, known.dead_columns))
+        return (
+            *((y, x, y + 1, x + 1) for y, x in pixels),
+            *((y, 0, y + 1, width) for y in sorted(rows)),
+            *((0, x, height, x + 1) for x in sorted(columns)),
         )
 
     def noise_profile(self, gain_db: float) -> tuple[float, float]:

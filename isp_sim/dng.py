@@ -20,8 +20,11 @@ import numpy as np
 import tifffile
 from tifffile import DATATYPE as TYPE
 
+from isp_sim.dng_opcodes import LISTS, defects_of, opcode_lists, shading_of
+from isp_sim.dng_tags import D65, ISO_SHORT_MAX, black_level, iso_of, noise_profile, numbers, xyz_to_camera
 from isp_sim.files import write_atomically
-from isp_sim.raw import Raw, turned
+from isp_sim.raw import Defects, Raw, defects_within, turned
+from isp_sim.shading import Shading
 from isp_sim.units import Counts
 
 # What tifffile logs of a damaged file stands in our sentence, too; without a handler it would go to stderr before it.
@@ -30,16 +33,11 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 _TILES = {"RGGB": b"\0\1\1\2", "BGGR": b"\2\1\1\0", "GRBG": b"\1\0\2\1", "GBRG": b"\1\2\0\1"}
 """The four Bayer tiles as CFAPattern: 0 red, 1 green, 2 blue, row by row (TIFF/EP, ISO 12234-2)."""
 
-_CFA, _LINEAR_RAW, _D65, _RECOMMENDED_EXPOSURE_INDEX = 32803, 34892, 21, 2
-"""Values of PhotometricInterpretation, of Exif's LightSource and of Exif's SensitivityType."""
+_CFA, _LINEAR_RAW, _RECOMMENDED_EXPOSURE_INDEX = 32803, 34892, 2
+"""Values of PhotometricInterpretation and of Exif's SensitivityType."""
 
 _FLIPS = {2: 1, 3: 3, 4: 2, 5: 4, 6: 6, 7: 7, 8: 5}
 """Orientation as `isp_sim.raw.turned` takes it."""
-
-_ISO_SHORT_MAX = 65535
-"""Exif 2.3: PhotographicSensitivity has 16 bits; at its top, RecommendedExposureIndex has the ISO.
-
-LibRaw looks there for Sony and Canon only: to it, another maker's ISO ends at 65535."""
 
 _OTHERS_ISO_AT_0DB = 100
 """Assumed of a DNG that is not ours: no DNG tag holds the ISO at 0 dB, and 100 is the usual base ISO."""
@@ -100,7 +98,7 @@ def read_dng(path: Path, upright: bool = True) -> Raw:
     A tag of our file that was edited wins over the note in ImageDescription. In a file that is not ours, the
     gain is `20·log10(ISO / 100)` dB, the neutral is scaled to a maximum of 1, and what is absent is the DNG
     default: black 0 DN, white 65535 DN; `()` for the noise profile, `""` for names. The mosaic is cut to
-    ActiveArea; opcode lists are ignored.
+    ActiveArea; of opcode lists, defective pixels and GainMaps are read, the rest is ignored.
 
     Args:
         path: an uncompressed 16-bit Bayer DNG.
@@ -225,12 +223,13 @@ def _extratags(raw: Raw) -> list[tuple[Any, ...]]:
         ("BlackLevel", TYPE.RATIONAL, 4, ours["BlackLevel"]),
         ("WhiteLevel", TYPE.LONG, 1, int(raw.white_level_dn)),
         ("ColorMatrix1", TYPE.SRATIONAL, 9, ours["ColorMatrix1"]),
-        ("CalibrationIlluminant1", TYPE.SHORT, 1, _D65),
+        ("CalibrationIlluminant1", TYPE.SHORT, 1, D65),
         ("AsShotNeutral", TYPE.RATIONAL, 3, ours["AsShotNeutral"]),
     ]
     tags += [(tag, TYPE.ASCII, 0, ours[tag]) for tag in ("Make", "Model", "CameraSerialNumber")]
     if raw.noise_profile:
         tags.append(("NoiseProfile", TYPE.DOUBLE, 6, tuple(map(float, chain(*raw.noise_profile)))))
+    tags += [(name, TYPE.UNDEFINED, len(content), content) for name, content in opcode_lists(raw).items()]
     return [(*tag, True) for tag in tags]
 
 
@@ -239,7 +238,7 @@ def _exif_ifd(raw: Raw, offset: int) -> bytes:
     iso = int(raw.iso)
     entries = [  # tag, type, count, value; ExposureTime has no room for its value and points behind the IFD
         (33434, TYPE.RATIONAL, 1, struct.pack("<I", offset + 2 + 12 * 5 + 4)),
-        (34855, TYPE.SHORT, 1, struct.pack("<H", min(iso, _ISO_SHORT_MAX))),  # PhotographicSensitivity
+        (34855, TYPE.SHORT, 1, struct.pack("<H", min(iso, ISO_SHORT_MAX))),  # PhotographicSensitivity
         (34864, TYPE.SHORT, 1, struct.pack("<H", _RECOMMENDED_EXPOSURE_INDEX)),  # SensitivityType
         (34866, TYPE.LONG, 1, struct.pack("<I", iso)),  # RecommendedExposureIndex
         (36864, TYPE.UNDEFINED, 4, b"0230"),  # ExifVersion
@@ -293,22 +292,23 @@ def _parse(content: bytes) -> tuple[dict[str, Any], Counts]:
 
 def _decode(tags: dict[str, Any], counts: Counts, orientation: int) -> Raw:
     """The frame as the tags describe it, turned, and as the note does where a tag only rounds it."""
-    if "ActiveArea" in tags:
-        top, left, bottom, right = tags["ActiveArea"]
-        counts = Counts(np.ascontiguousarray(counts[top:bottom, left:right]))
+    stored = counts
+    top, left, bottom, right = tags.get("ActiveArea", (0, 0, *stored.shape[:2]))
+    counts = Counts(np.ascontiguousarray(stored[top:bottom, left:right]))
     if counts.ndim != 2 or counts.size == 0:
         raise ValueError(f"{' × '.join(map(str, counts.shape))} pixels; expected height × width")
+    shading, defects = _opcodes(tags, stored, top, left, counts.shape)
     cfa = next((cfa for cfa, pattern in _TILES.items() if pattern == tags.get("CFAPattern")), None)
     if cfa is None:
         raise ValueError(f"CFAPattern is {tags.get('CFAPattern')}; expected {', '.join(_TILES)}")
-    iso, neutral = _iso(tags), _numbers(tags, "AsShotNeutral", 3)
+    iso, neutral = iso_of(tags), numbers(tags, "AsShotNeutral", 3)
     if min(neutral) <= 0:
         raise ValueError(f"AsShotNeutral is {neutral}; expected numbers above 0")
     fields: dict[str, Any] = {
-        "black_level_dn": _black_level(tags),
+        "black_level_dn": black_level(tags),
         "neutral": tuple(share / max(neutral) for share in neutral),
-        "xyz_to_camera": _xyz_to_camera(tags),
-        "exposure_us": _numbers(tags, "ExposureTime", 1)[0] * 1e6,
+        "xyz_to_camera": xyz_to_camera(tags),
+        "exposure_us": numbers(tags, "ExposureTime", 1)[0] * 1e6,
         "gain_db": 20 * math.log10(max(iso, 1) / _OTHERS_ISO_AT_0DB),
         **{field: tags.get(_NOTED[field], "") for field in ("make", "model", "serial")},
         **_noted(tags),
@@ -318,8 +318,21 @@ def _decode(tags: dict[str, Any], counts: Counts, orientation: int) -> Raw:
         raise ValueError(f"WhiteLevel is {white}; expected above BlackLevel, {fields['black_level_dn']}")
     if not math.isfinite(fields["gain_db"]):
         raise ValueError(f"ImageDescription notes gain_db = {fields['gain_db']}; expected a finite number")
-    raw = Raw(counts, cfa, white_level_dn=white, iso=iso, noise_profile=_noise_profile(tags), **fields)
+    fields |= {"iso": iso, "noise_profile": noise_profile(tags), "shading": shading, "defects": defects}
+    raw = Raw(counts, cfa, white_level_dn=white, **fields)
     return turned(raw, _FLIPS.get(orientation, 0))
+
+
+def _opcodes(
+    tags: dict[str, Any], stored: np.ndarray, top: int, left: int, shape: tuple[int, int]
+) -> tuple[Shading | None, Defects]:
+    """What the opcode lists say of the mosaic within ActiveArea."""
+    first, second = (tags.get(name) for name in LISTS)
+    for name, content in zip(LISTS, (first, second), strict=True):
+        if content is not None and not isinstance(content, bytes):
+            raise ValueError(f"{name} is {str(content)[:40]}; expected bytes")
+    defects = defects_of(first, stored) if first else ()
+    return shading_of(second, *shape) if second else None, defects_within(defects, top, left, *shape)
 
 
 def _noted(tags: dict[str, Any]) -> dict[str, Any]:
@@ -340,55 +353,3 @@ def _noted(tags: dict[str, Any]) -> dict[str, Any]:
 def _tuples(value: Any) -> Any:
     """JSON's lists as the tuples they were."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
-
-
-def _numbers(tags: dict[str, Any], name: str, count: int) -> tuple[float, ...]:
-    """A tag of `count` numbers or, as tifffile gives ratios, of `count` numerators and denominators."""
-    value = tags.get(name)
-    flat = value if isinstance(value, tuple) else (value,)
-    if len(flat) == 2 * count and all(flat[1::2]):
-        flat = tuple(above / below for above, below in zip(flat[::2], flat[1::2], strict=True))
-    if value is None or len(flat) != count:
-        found = "missing or cut off" if value is None else value
-        raise ValueError(f"{name} is {found}; expected {count} number(s)")
-    return tuple(map(float, flat))
-
-
-def _iso(tags: dict[str, Any]) -> int:
-    """Exif's ISO; RecommendedExposureIndex where 16 bits do not hold it."""
-    iso = tags.get("PhotographicSensitivity", tags.get("ISOSpeedRatings"))
-    if iso == _ISO_SHORT_MAX:
-        iso = tags.get("RecommendedExposureIndex", iso)
-    if not isinstance(iso, int):
-        found = "missing or cut off" if iso is None else iso
-        raise ValueError(f"PhotographicSensitivity is {found}; expected one whole number")
-    return iso
-
-
-def _black_level(tags: dict[str, Any]) -> tuple[float, ...]:
-    """BlackLevel of each pixel of the 2×2 tile, row by row, DN."""
-    dim = tags.get("BlackLevelRepeatDim", (1, 1))
-    rows, columns = dim if isinstance(dim, tuple) else (1, 1)  # a lone 1 stands in some files
-    if not {rows, columns} <= {1, 2}:
-        raise ValueError(f"BlackLevelRepeatDim is {(rows, columns)}; expected 1 or 2 rows and columns")
-    levels = _numbers({"BlackLevel": (0,) * rows * columns} | tags, "BlackLevel", rows * columns)
-    return tuple(np.broadcast_to(np.reshape(levels, (rows, columns)), (2, 2)).ravel().tolist())
-
-
-def _xyz_to_camera(tags: dict[str, Any]) -> tuple[tuple[float, ...], ...]:
-    """The ColorMatrix of D65."""
-    found = {number: tags.get(f"CalibrationIlluminant{number}") for number in (1, 2, 3)}
-    for number, illuminant in found.items():
-        if illuminant == _D65:
-            flat = _numbers(tags, f"ColorMatrix{number}", 9)
-            return flat[:3], flat[3:6], flat[6:]
-    raise ValueError(f"CalibrationIlluminant1 is {found[1]}; expected a ColorMatrix for {_D65} (D65)")
-
-
-def _noise_profile(tags: dict[str, Any]) -> tuple[tuple[float, float], ...]:
-    """(S, O) of R, G and B; a single pair counts for all; `()` if the file has none."""
-    flat = tags.get("NoiseProfile", ())
-    if len(flat) not in (0, 2, 6):
-        raise ValueError(f"NoiseProfile has {len(flat)} numbers; expected 2 or 6")
-    pairs = tuple(zip(flat[::2], flat[1::2], strict=True))
-    return pairs * 3 if len(pairs) == 1 else pairs

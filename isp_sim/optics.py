@@ -20,8 +20,10 @@ from jaxtyping import Float32, Float64
 from scipy.signal import fftconvolve
 from scipy.special import j1
 
+from isp_sim.faults import ShadingTables
 from isp_sim.parallel_rows import in_rows
 from isp_sim.rig import Arm, BeamSplitter, Geometry, Lens, NdFilter, Sensor
+from isp_sim.shading import interpolated, positions
 from isp_sim.transfer import REC709_LUMA
 from isp_sim.units import Photons, Radiance
 
@@ -243,6 +245,33 @@ def photons_at_sensor(radiance: Radiance, view: View, photons_at_white: float) -
         photons,
     )
     return Photons(photons)
+
+
+D65_K = 6504.0
+"""Colour temperature of the white that scenes are lit with."""
+
+
+def shading_at(tables: ShadingTables, colour_temperature_k: float) -> Float64[np.ndarray, "3 rows columns"]:
+    """An arm's tables of R, G and B under a light: straight lines over 1/T between the nearest two; the ends go on."""
+    planes = np.array([[table.red, table.green, table.blue] for table in tables])
+    mired = np.array([-1e6 / table.colour_temperature_k for table in tables])
+    at = float(np.interp(-1e6 / colour_temperature_k, mired, np.arange(len(tables))))
+    below = min(int(at), max(len(tables) - 2, 0))
+    above = min(below + 1, len(tables) - 1)
+    return np.asarray(planes[below] + (at - below) * (planes[above] - planes[below]))
+
+
+def shaded(photons: Photons, tables: Float64[np.ndarray, "3 rows columns"], frame: tuple[int, int]) -> Photons:
+    """Photons that the arm's shading lets through: each band by its own table.
+
+    Args:
+        photons: of the frame, or of a part in its middle.
+        tables: of R, G and B, see `isp_sim.faults.ShadingTable`.
+        frame: height and width of the arm's frame.
+    """
+    down, across = (positions(n, whole) for n, whole in zip(photons.shape[:2], frame, strict=True))
+    share = np.stack([interpolated(table, down, across) for table in tables], axis=2)
+    return Photons(photons * share.astype(np.float32))
 
 
 def to_sensor(points: Float64[np.ndarray, "n 2"], view: View, height: int, width: int) -> Float64[np.ndarray, "n 2"]:

@@ -7,8 +7,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 
+from isp_sim.shading import Shading
 from isp_sim.units import Counts, Mosaic
+
+Defects = tuple[tuple[int, int, int, int], ...]
+"""Rectangles of defective pixels: top, left, bottom, right, the last two beyond them."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class Raw:
         model: camera model.
         serial: the camera's serial number; fixed maps belong to it.
         provenance: everything else that is known of the shot, JSON-able.
+        shading: gains that undo the lens's shading, where the camera knows them (DNG GainMap).
+        defects: the pixels that the camera knows to be defective (DNG FixBadPixelsList).
     """
 
     counts: Counts
@@ -46,6 +53,8 @@ class Raw:
     model: str
     serial: str
     provenance: dict[str, object] = field(default_factory=dict)
+    shading: Shading | None = None
+    defects: Defects = ()
 
 
 def cropped(raw: Raw, left: int, top: int, width: int, height: int) -> Raw:
@@ -57,7 +66,28 @@ def cropped(raw: Raw, left: int, top: int, width: int, height: int) -> Raw:
     if left % 2 or top % 2:
         raise ValueError(f"crop at ({left}, {top}): expected an even column and row, else the tile is another")
     counts = raw.counts[top : top + height // 2 * 2, left : left + width // 2 * 2]
-    return replace(raw, counts=Counts(np.ascontiguousarray(counts)))
+    return replace(
+        raw,
+        counts=Counts(np.ascontiguousarray(counts)),
+        shading=raw.shading and raw.shading.of_part(top, left, counts.shape, raw.counts.shape),
+        defects=defects_within(raw.defects, top, left, *counts.shape),
+    )
+
+
+def defects_within(defects: Defects, top: int, left: int, height: int, width: int) -> Defects:
+    """Defects of a part of the frame, in its own rows and columns."""
+    moved = ((y0 - top, x0 - left, y1 - top, x1 - left) for y0, x0, y1, x1 in defects)
+    cut = ((max(y0, 0), max(x0, 0), min(y1, height), min(x1, width)) for y0, x0, y1, x1 in moved)
+    return tuple((y0, x0, y1, x1) for y0, x0, y1, x1 in cut if y0 < y1 and x0 < x1)
+
+
+def defect_mask(defects: Defects, height: int, width: int) -> Bool[np.ndarray, "height width"]:
+    """Which pixels of a frame are listed."""
+    edges = np.zeros((height + 1, width + 1), np.int32)
+    corners = np.array(defects, np.int64).reshape(-1, 4).T
+    for rows, columns, sign in ((0, 1, 1), (0, 3, -1), (2, 1, -1), (2, 3, 1)):
+        np.add.at(edges, (corners[rows], corners[columns]), sign)
+    return np.asarray(edges.cumsum(axis=0).cumsum(axis=1)[:-1, :-1] > 0)
 
 
 def normalise(counts: Counts, black_level_dn: tuple[float, float, float, float], white_level_dn: float) -> Mosaic:
@@ -100,4 +130,15 @@ def turned(raw: Raw, flip: int) -> Raw:
         counts=Counts(turn(raw.counts)),
         cfa="".join(raw.cfa[place] for place in places),
         black_level_dn=(black[0], black[1], black[2], black[3]),
+        shading=raw.shading and raw.shading.turned(flip, places.tolist()),
+        defects=tuple(_turned_rectangle(one, flip, height, width) for one in raw.defects),
     )
+
+
+def _turned_rectangle(one: tuple[int, int, int, int], flip: int, height: int, width: int) -> tuple[int, int, int, int]:
+    top, left, bottom, right = one
+    if flip & 2:
+        top, bottom = height - bottom, height - top
+    if flip & 1:
+        left, right = width - right, width - left
+    return (left, top, right, bottom) if flip & 4 else (top, left, bottom, right)

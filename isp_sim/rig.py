@@ -10,6 +10,8 @@ from typing import Annotated, Generic, Literal, Self, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from isp_sim.faults import DefectDensities, DefectList, ShadingTables
+
 Value = TypeVar("Value")
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -44,6 +46,11 @@ class Figure(Model, Generic[Value]):
 
 NOT_STATED = Figure[NonNegative](value=0.0, status="assumed", source="not stated in the sensor file: none")
 """What a sensor file that says nothing of fixed rows and columns means: it has none."""
+
+
+def _is_absent(value: object) -> bool:
+    """Faults that a file does not have are not written: rigs keep the digests that they had before there were any."""
+    return value is None
 
 
 class NoiseSegment(Model):
@@ -90,6 +97,7 @@ class Sensor(Model):
             square. `row_noise` and `column_noise` are the temporal ones, new in every frame.
         prnu_percent, prnu_row_percent, prnu_column_percent: likewise of the fixed gains, PRNU.
         hot_pixels_per_million, hot_pixel_e_per_s: their density; mean of their (exponential) extra current.
+        defects: pixels and lines that see no light; absent: none.
         black_bias_dn: constant offset of each pixel of the 2×2 tile that the nominal black level does not
             know; the developing subtracts the nominal level alone.
         row_time_us: each row's exposure begins so much after that of the row above (rolling shutter); absent or 0,
@@ -119,6 +127,7 @@ class Sensor(Model):
     dsnu_column_e: Figure[NonNegative] = NOT_STATED
     hot_pixels_per_million: Figure[NonNegative]
     hot_pixel_e_per_s: Figure[NonNegative]
+    defects: Figure[DefectDensities] | None = Field(None, exclude_if=_is_absent)
     adc_bits: Figure[Annotated[int, Field(ge=8, le=16)]]
     black_level_dn: Figure[NonNegative]
     gain_dn_per_e: Figure[Positive]
@@ -263,13 +272,21 @@ class Isp(Model):
 
 
 class Arm(Model):
-    """One arm of the rig: a camera by serial number, its path, its place, its ISP."""
+    """One arm of the rig: a camera by serial number, its path, its place, its ISP.
+
+    Attributes:
+        shading: light lost beside the lens's cos⁴; its raws carry the gains that undo both. Absent: none is lost.
+        defects: the camera's defective pixels, and no others: nothing is drawn; its raws list them. Absent: they are
+            drawn as the sensor says, and nobody knows them.
+    """
 
     serial: Annotated[str, Field(min_length=1)]
     path: Literal["transmitted", "reflected"]
     nd_filter: bool
     geometry: Geometry
     isp: Isp
+    shading: Figure[ShadingTables] | None = Field(None, exclude_if=_is_absent)
+    defects: Figure[DefectList] | None = Field(None, exclude_if=_is_absent)
 
 
 class Mix(Model):
@@ -332,6 +349,14 @@ class Rig(Model):
             needed, there = getattr(self, side) * self.binning, getattr(self.sensor, side).value
             if needed > there:
                 raise ValueError(f"{side} × binning is {needed}: the sensor has {there} pixels")
+        return self
+
+    @model_validator(mode="after")
+    def _defects_lie_in_the_frame(self) -> Self:
+        height, width = self.height_px * self.binning, self.width_px * self.binning
+        for name, arm in (("well_lit", self.well_lit), ("low_light", self.low_light)):
+            if arm.defects and (place := arm.defects.value.outside(height, width)):
+                raise ValueError(f"{name}.defects has a pixel at {place}: the frame before binning is {width}×{height}")
         return self
 
     @model_validator(mode="after")

@@ -19,6 +19,7 @@ from jaxtyping import Float32
 from torch import Tensor
 
 from isp_sim import streams
+from isp_sim.faults import DefectList
 from isp_sim.parallel_rows import in_rows
 from isp_sim.rig import Sensor
 from isp_sim.units import Electrons, Photons
@@ -52,8 +53,8 @@ class FixedMaps:
     """What is the same in every frame of one camera, drawn once from its serial number.
 
     Attributes:
-        gain: 1 + PRNU, float32 `(height, width)`.
-        offset_e: DSNU, e⁻; added at readout.
+        gain: 1 + PRNU, float32 `(height, width)`; 0 where no light is seen.
+        offset_e: DSNU, e⁻; added at readout. The charge of a stuck pixel is in it.
         hot_e_per_s: extra dark current of hot pixels, e⁻/s; zero elsewhere.
     """
 
@@ -62,7 +63,7 @@ class FixedMaps:
     hot_e_per_s: Float32[np.ndarray, "height width"]
 
 
-def fixed_maps(sensor: Sensor, serial: str, height: int, width: int) -> FixedMaps:
+def fixed_maps(sensor: Sensor, serial: str, height: int, width: int, listed: DefectList | None = None) -> FixedMaps:
     """The maps of the camera `serial`; the same on every machine.
 
     DSNU and PRNU are pixel, row and column parts (EMVA 1288 release 4), each Gaussian with its own σ:
@@ -74,19 +75,60 @@ def fixed_maps(sensor: Sensor, serial: str, height: int, width: int) -> FixedMap
         serial: the camera; each has maps of its own.
         height: of the sensor in its own rows, before binning.
         width: likewise in its columns.
+        listed: its defects, hot pixels among them; absent: they are drawn.
     """
     shape = (height, width)
     gain_percent = (sensor.prnu_percent.value, sensor.prnu_row_percent.value, sensor.prnu_column_percent.value)
     offset_e = (sensor.dsnu_e.value, sensor.dsnu_row_e.value, sensor.dsnu_column_e.value)
-    hot_stream = streams.generator(0, serial, "hot pixels")
-    hot = np.zeros(shape, np.float32)
-    count = hot_stream.binomial(hot.size, min(1.0, sensor.hot_pixels_per_million.value * 1e-6))
-    where = hot_stream.choice(hot.size, size=count, replace=False)
-    hot.ravel()[where] = hot_stream.exponential(sensor.hot_pixel_e_per_s.value, size=count)
-    return FixedMaps(
+    maps = FixedMaps(
         gain=np.float32(1) + _nonuniformity(serial, "prnu", shape, *(percent / 100 for percent in gain_percent)),
         offset_e=_nonuniformity(serial, "dsnu", shape, *offset_e),
-        hot_e_per_s=hot,
+        hot_e_per_s=_hot_pixels(sensor, serial, shape) if listed is None else np.zeros(shape, np.float32),
+    )
+    defects = drawn_defects(sensor, serial, height, width) if listed is None else listed
+    for x, y in defects.dead:
+        maps.gain[y, x] = 0
+    for x, y, share in defects.stuck:
+        maps.gain[y, x], maps.offset_e[y, x] = 0, share * sensor.full_well_e.value
+    for x, y, e_per_s in defects.hot:
+        maps.hot_e_per_s[y, x] = e_per_s
+    maps.gain[list(defects.dead_rows)] = 0
+    maps.gain[:, list(defects.dead_columns)] = 0
+    return maps
+
+
+def _hot_pixels(sensor: Sensor, serial: str, shape: tuple[int, int]) -> Float32[np.ndarray, "height width"]:
+    """A camera's hot pixels: exponential extra currents, e⁻/s."""
+    stream = streams.generator(0, serial, "hot pixels")
+    hot = np.zeros(shape, np.float32)
+    count = stream.binomial(hot.size, min(1.0, sensor.hot_pixels_per_million.value * 1e-6))
+    where = stream.choice(hot.size, size=count, replace=False)
+    hot.ravel()[where] = stream.exponential(sensor.hot_pixel_e_per_s.value, size=count)
+    return hot
+
+
+def drawn_defects(sensor: Sensor, serial: str, height: int, width: int) -> DefectList:
+    """The dead and stuck pixels and dead lines of the camera `serial`, as `sensor.defects` says; no hot ones."""
+    if sensor.defects is None:
+        return DefectList()
+    many, pixels = sensor.defects.value, height * width
+
+    def places(kind: str, per_million: float) -> tuple[np.random.Generator, list[tuple[int, int]]]:
+        stream = streams.generator(0, serial, kind)
+        where = stream.choice(pixels, size=stream.binomial(pixels, per_million * 1e-6), replace=False)
+        return stream, [(int(at % width), int(at // width)) for at in where]
+
+    def lines(kind: str, count: int, of: int) -> tuple[int, ...]:
+        return tuple(sorted(streams.generator(0, serial, kind).choice(of, size=min(count, of), replace=False).tolist()))
+
+    _, dead = places("dead pixels", many.dead_per_million)
+    stream, stuck = places("stuck pixels", many.stuck_per_million)
+    shares = stream.uniform(size=len(stuck)).tolist()
+    return DefectList(
+        dead=tuple(dead),
+        stuck=tuple((x, y, share) for (x, y), share in zip(stuck, shares, strict=True)),
+        dead_rows=lines("dead rows", many.dead_rows, height),
+        dead_columns=lines("dead columns", many.dead_columns, width),
     )
 
 

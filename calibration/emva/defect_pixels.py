@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import stats
 
 from calibration.emva.confidence import CONFIDENCE, Estimate
@@ -27,6 +28,25 @@ class HotPixels:
     brightest: tuple[tuple[int, int], ...]
 
 
+def extra_current(
+    short: Image, long: Image, seconds: float, k: float, noise_dn: float
+) -> tuple[NDArray[np.floating], float]:
+    """By how much each pixel's dark signal grows faster than the others', e⁻/s, and from where on a pixel is hot.
+
+    Args:
+        short: mean image of darks.
+        long: the same, exposed longer, at the same gain.
+        seconds: how much longer the second was exposed.
+        k: system gain, DN/e⁻.
+        noise_dn: standard deviation of the difference of the two for ordinary pixels.
+    """
+    extra = (long - short) / (k * seconds)
+    extra = extra - np.median(extra)
+    # Noise has a left tail too, hot pixels have none: heavy tails show there how far they reach. A tail that falls as
+    # x^-4, which is heavier than any read noise here, has 3/3^4 = 0.04 pixels beyond three times its third.
+    return extra, max(HOT_SIGMA * noise_dn / (k * seconds), -3 * float(np.partition(extra.ravel(), 2)[2]))
+
+
 def hot_pixels(short: Image, long: Image, seconds: float, k: float, full_e: float, noise_dn: float) -> HotPixels:
     """Pixels whose dark signal grows faster than the rest's.
 
@@ -42,11 +62,7 @@ def hot_pixels(short: Image, long: Image, seconds: float, k: float, full_e: floa
         full_e: electrons at which a pixel is saturated.
         noise_dn: standard deviation of the difference of the two for ordinary pixels.
     """
-    extra = (long - short) / (k * seconds)
-    extra = extra - np.median(extra)
-    # Noise has a left tail too, hot pixels have none: heavy tails show there how far they reach. A tail that falls as
-    # x^-4, which is heavier than any read noise here, has 3/3^4 = 0.04 pixels beyond three times its third.
-    threshold = max(HOT_SIGMA * noise_dn / (k * seconds), -3 * float(np.partition(extra.ravel(), 2)[2]))
+    extra, threshold = extra_current(short, long, seconds, k, noise_dn)
     hot = extra > threshold
     found, size = int(hot.sum()), extra.size
     tail = (1 - CONFIDENCE) / 2

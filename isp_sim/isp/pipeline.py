@@ -55,9 +55,11 @@ class Entry(Model):
     sharpening: steps.Sharpening | None = None
     saturation: steps.Saturation | None = None
     local_tone: steps.LocalTone | None = None
+    defects: raw_steps.Defects | None = None
     row_noise: raw_steps.RowNoise | None = None
     denoising: raw_steps.Denoising | None = None
     black_point: raw_steps.BlackPoint | None = None
+    lens_shading: raw_steps.LensShading | None = None
     auto_white_balance: raw_steps.AutoWhiteBalance | None = None
     chroma_denoising: raw_steps.ChromaDenoising | None = None
     desaturation: raw_steps.Desaturation | None = None

@@ -1,6 +1,6 @@
 """A raw as a pipeline takes it whose steps begin before sRGB: the mosaic, how it is developed, what is known of it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from torch import Tensor
 from isp_sim.isp.develop import DevelopParams, develop_linear, from_metadata, unclipped_srgb
 from isp_sim.isp.illuminant import thumbnail
 from isp_sim.isp.row_noise import noise_spread, row_offsets
-from isp_sim.raw import Raw, normalise
+from isp_sim.raw import Raw, defect_mask, normalise
 from isp_sim.rig import Isp
 from isp_sim.units import LinearRgb, Mosaic, Srgb
 
@@ -28,6 +28,8 @@ class RawLight:
         spread: `(batch, 1, 1, 1)`, standard deviation of a typical pixel's noise, as the picture shows it.
         mean: `(batch, 1, 1, 1)`, of the mosaic.
         thumbnail: camera RGB of blocks, `(batch, 3, rows, columns)` (`isp_sim.isp.illuminant`).
+        gains: `(batch or 1, 1, height, width)`, what undoes the lens's shading; None: the raw does not say.
+        listed: likewise, bool: pixels that the camera knows to be defective; None: it knows of none.
     """
 
     mosaic: Mosaic
@@ -37,6 +39,8 @@ class RawLight:
     spread: Tensor
     mean: Tensor
     thumbnail: Tensor
+    gains: Tensor | None = field(default=None, kw_only=True)
+    listed: Tensor | None = field(default=None, kw_only=True)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -46,7 +50,8 @@ class RawLight:
     def region(self, rows: slice, columns: slice) -> "RawLight":
         """A part that begins and ends at even rows and columns; what was measured stays."""
         part = self.mosaic[:, :, rows, columns].contiguous()
-        return replace(self, mosaic=Mosaic(part), rows=self.rows[:, :, rows])
+        gains, listed = (plane if plane is None else plane[:, :, rows, columns] for plane in (self.gains, self.listed))
+        return replace(self, mosaic=Mosaic(part), rows=self.rows[:, :, rows], gains=gains, listed=listed)
 
     def light(self) -> LinearRgb:
         """Developed with no step in between: linear Rec. 709."""
@@ -77,8 +82,19 @@ def raw_light(raw: Raw, isp: Isp, device: torch.device | str = "cpu") -> RawLigh
     spread = noise_spread(mosaic)
     noise = torch.tensor(raw.noise_profile, dtype=torch.float32, device=device)[None]
     mean = mosaic.mean().view(1, 1, 1, 1)
-    rows, small = row_offsets(mosaic, spread), thumbnail(mosaic, raw.cfa)
-    return RawLight(mosaic, from_metadata(raw, isp, str(device)), noise, rows, spread, mean, small)
+    gains = torch.from_numpy(raw.shading.over(height, width)) if raw.shading else None
+    listed = torch.from_numpy(defect_mask(raw.defects, height, width)) if raw.defects else None
+    return RawLight(
+        mosaic,
+        from_metadata(raw, isp, str(device)),
+        noise,
+        row_offsets(mosaic, spread),
+        spread,
+        mean,
+        thumbnail(mosaic, raw.cfa),
+        gains=gains if gains is None else gains[None, None].to(device),
+        listed=listed if listed is None else listed[None, None].to(device),
+    )
 
 
 def as_picture(image: Tensor | RawLight) -> Tensor:

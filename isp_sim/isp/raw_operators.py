@@ -3,6 +3,7 @@
 As those of `isp_sim.isp.operators`.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -36,6 +37,24 @@ def black_point(mosaic: Mosaic, share: Tensor, spread: Tensor, mean: Tensor) -> 
     of_mean = share[..., None, None] * spread / (spread + mean.clamp_min(1e-9))
     shift = of_mean * mean.clamp_min(0)
     return Mosaic((mosaic - shift) / (1 - of_mean))
+
+
+SHADING = ParamSpec("strength", 0.0, 1.5, 1.0, "linear", "×", "share of the lens's fall-off that is made up for")
+
+
+def lens_shading(mosaic: Mosaic, strength: Tensor, gains: Tensor | None) -> Mosaic:
+    """Light that the lens kept from a pixel, made up for: `m·(1 + s·(g − 1))`; without gains the mosaic stays.
+
+    Args:
+        mosaic: `(batch, 1, height, width)`.
+        strength: s, `(batch, 1)`.
+        gains: g, `(batch or 1, 1, height, width)`, as the raw states them.
+    """
+    return (
+        mosaic
+        if gains is None
+        else Mosaic(mosaic * torch.addcmul(1 - strength[..., None, None], strength[..., None, None], gains))
+    )
 
 
 BALANCE = ParamSpec("strength", 0.0, 1.5, 1.0, "linear", "", "power of the estimated light's gains")

@@ -5,9 +5,41 @@ from typing import Literal
 import torch
 from pydantic import Field
 
-from isp_sim.isp import illuminant, non_local, raw_operators
+from isp_sim.isp import defects, illuminant, non_local, raw_operators
 from isp_sim.isp.raw_light import RawLight
 from isp_sim.isp.steps import Step
+
+
+class Defects(Step):
+    """Mends defective pixels, listed or found."""
+
+    plane: Literal["mosaic"] = "mosaic"
+    operator = staticmethod(defects.mended)
+    param_specs = (defects.THRESHOLD,)
+    knows_noise = True
+    listed: bool = True
+
+    @property
+    def halo(self) -> int:
+        """Neighbours of a colour, and of a cluster's rim."""
+        return defects.HALO
+
+    def known(self, raw: RawLight) -> dict[str, object]:
+        """NoiseProfile, tile and the list, if it counts."""
+        return {"noise": raw.noise, "cfa": raw.develop.cfa, "listed": raw.listed if self.listed else None}
+
+
+class LensShading(Step):
+    """Makes up for the light that the lens loses towards the corners."""
+
+    plane: Literal["mosaic"] = "mosaic"
+    operator = staticmethod(raw_operators.lens_shading)
+    param_specs = (raw_operators.SHADING,)
+    rescales = True
+
+    def known(self, raw: RawLight) -> dict[str, object]:
+        """The raw's gains."""
+        return {"gains": raw.gains}
 
 
 class RowNoise(Step):

@@ -27,7 +27,7 @@ class Step(Model):
 
     Attributes:
         plane: it acts on.
-        operator: its function of `isp_sim.isp.operators`, `raw_operators` or `non_local`.
+        operator: its function of `isp_sim.isp.operators`, `raw_operators`, `defects` or `non_local`.
         param_specs: specs of the function's parameters, in their order.
         grid: a region's borders lie at multiples of so many pixels, so that its blocks are the whole picture's.
         knows_noise: whether it compares with the raw's noise, which nothing may have rescaled.

@@ -1,0 +1,122 @@
+"""Defective pixels of a mosaic: the listed, and those that stand out of their neighbours' range by more than noise.
+
+A pixel p is compared with the eight nearest of its colour, whose largest is M, smallest m:
+
+    d = max(p − M, m − p)/σ,    σ² = S·max(M, 0) + O + (c·(M − m))²
+    w = 1 where listed, else clamp(d − t + ½, 0, 1)
+    p ← p + w·(r − p)
+
+S and O are the NoiseProfile's. r is the mean of the more alike pair of opposite neighbours, so that edges go on. Listed
+pixels are mended first, from neighbours that are not listed, diagonal pairs included; of clusters, the rim first.
+"""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from isp_sim.isp.params import ParamSpec
+from isp_sim.units import Mosaic
+
+THRESHOLD = ParamSpec("threshold", 1.0, 100.0, 8.0, "log", "σ", "beyond its neighbours' range, a pixel is defective")
+CONTRAST = 0.25
+"""c: the share of the neighbours' range that counts as noise, so that detail is no defect."""
+BAND = 32
+"""Rows of a colour's plane at a time: what is made of them stays in the processor's cache."""
+PASSES = 4
+"""A cluster is mended so many pixels of a colour deep from each side."""
+HALO = 2 * (PASSES + 1)
+"""Pixels beyond a pixel that the step looks at."""
+_PAIRS = ((0, 1), (1, 0), (1, 1), (1, -1))
+"""Of opposite neighbours: rows and columns of the colour's own plane to one of them."""
+
+
+def mended(mosaic: Mosaic, threshold: Tensor, noise: Tensor, cfa: str, listed: Tensor | None = None) -> Mosaic:
+    """The mosaic without defective pixels; see the module.
+
+    Ordinary pixels stay to the bit. Gradients reach the mosaic, and the threshold where w is between 0 and 1.
+
+    Args:
+        mosaic: `(batch, 1, height, width)`, even sides of 8 and more.
+        threshold: t, `(batch, 1)`.
+        noise: `(batch, 3, 2)`, S and O of R, G, B.
+        cfa: colours of the 2×2 tile, row by row.
+        listed: `(batch or 1, 1, height, width)`, bool; None: no list.
+    """
+    if listed is not None and listed.any():
+        mosaic = fill(mosaic, listed.expand_as(mosaic))
+    wide = F.pad(F.pixel_unshuffle(mosaic, 2), (1, 1, 1, 1), mode="reflect")
+    of_pixel = noise[:, ["RGB".index(colour) for colour in cfa], :, None, None]
+    rows = wide.shape[2] - 2
+    bands = [
+        _band(wide[:, :, top : min(top + BAND, rows) + 2], threshold[..., None, None], of_pixel)
+        for top in range(0, rows, BAND)
+    ]
+    return Mosaic(F.pixel_shuffle(torch.cat(bands, dim=2), 2))
+
+
+def _band(wide: Tensor, threshold: Tensor, noise: Tensor) -> Tensor:
+    """Some rows of the colours' planes; `wide` has one pixel more on each side."""
+    tile = wide[:, :, 1:-1, 1:-1]
+    lowest, highest = (_farthest(wide, which) for which in (torch.minimum, torch.maximum))
+    deviation = CONTRAST * (highest - lowest)
+    variance = torch.addcmul(noise[:, :, 1] + 1e-20, noise[:, :, 0], highest.clamp_min(0)).addcmul(deviation, deviation)
+    beyond = torch.maximum(tile - highest, lowest - tile)
+    doubt = torch.addcmul(0.5 - threshold, beyond, variance.rsqrt()).clamp(0, 1)
+    return torch.lerp(tile, _between(wide), doubt)
+
+
+def _farthest(wide: Tensor, which: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """Smallest or largest of each pixel's eight neighbours: of the two above and below, of the columns beside."""
+    above_below = which(wide[:, :, :-2], wide[:, :, 2:])
+    column = which(above_below, wide[:, :, 1:-1])
+    return which(above_below[..., 1:-1], which(column[..., :-2], column[..., 2:]))
+
+
+def _between(wide: Tensor) -> Tensor:
+    """Mean of the more alike two of opposite neighbours: left and right, or above and below."""
+    left, right = wide[:, :, 1:-1, :-2], wide[:, :, 1:-1, 2:]
+    above, below = wide[:, :, :-2, 1:-1], wide[:, :, 2:, 1:-1]
+    along = (left - right).abs() < (above - below).abs()
+    return torch.where(along, left + right, above + below) / 2
+
+
+def fill(mosaic: Mosaic, listed: Tensor) -> Mosaic:
+    """Listed pixels, each from the most alike two opposite neighbours that are not listed, else from those there are.
+
+    Only they are touched: the others' number does not count. A pixel without any neighbour waits for the next pass;
+    what is left after `PASSES` stays as it is.
+
+    Args:
+        mosaic: `(batch, 1, height, width)`.
+        listed: likewise, bool.
+    """
+    height, width = mosaic.shape[2:]
+    bad, image, y, x = (part for part in (listed.clone(), *listed.nonzero()[:, [0, 2, 3]].unbind(1)))
+    for _ in range(PASSES):
+        if not len(y):
+            break
+        values, known = [], []
+        for down, across in (*_PAIRS, *((-a, -b) for a, b in _PAIRS)):
+            row, column = y + 2 * down, x + 2 * across
+            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+            at = image, torch.zeros_like(y), row.clamp(0, height - 1), column.clamp(0, width - 1)
+            values.append(mosaic[at])
+            known.append(inside & ~bad[at])
+        value, found = _from_neighbours(torch.stack(values), torch.stack(known))
+        here = image[found], torch.zeros_like(y[found]), y[found], x[found]
+        mosaic = Mosaic(mosaic.index_put(here, value[found]))
+        bad[here] = False
+        image, y, x = image[~found], y[~found], x[~found]
+    return mosaic
+
+
+def _from_neighbours(values: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+    """Of `(8, n)` neighbours, the second four opposite the first: values of n pixels, and which have any."""
+    one, other = values.chunk(2)
+    both = known[:4] & known[4:]
+    apart = torch.where(both, (one - other).abs(), torch.inf)
+    alike = ((one + other) / 2).gather(0, apart.argmin(dim=0, keepdim=True))[0]
+    mean = (values * known).sum(dim=0) / known.sum(dim=0).clamp_min(1)
+    return torch.where(both.any(dim=0), alike, mean), known.any(dim=0)
