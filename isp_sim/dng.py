@@ -87,11 +87,7 @@ def write_dng(path: Path, raw: Raw) -> None:
         ValueError: a field does not fit a DNG; nothing is written.
         OSError: the disk refused; the error names `path`.
     """
-    try:
-        content = _encode(raw)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    write_atomically(path, content)
+    write_atomically(path, encode_dng(raw, path))
 
 
 def read_dng(path: Path, upright: bool = True) -> Raw:
@@ -114,7 +110,11 @@ def read_dng(path: Path, upright: bool = True) -> Raw:
             was expected.
         OSError: the file cannot be read.
     """
-    content = path.read_bytes()
+    return decode_dng(path.read_bytes(), path, upright)
+
+
+def decode_dng(content: bytes, path: object, upright: bool = True) -> Raw:
+    """As `read_dng`, of a file's content; `path` names it in the sentence."""
     try:
         tags, counts = _parse(content)
         return _decode(tags, counts, tags.get("Orientation", 1) if upright else 1)
@@ -148,6 +148,14 @@ def misread(page: Any, tags: dict[str, Any], size: int) -> str | None:
     if not isinstance(dim, tuple) and dim != 1:
         return f"BlackLevelRepeatDim is {dim}; expected rows and columns"
     return None
+
+
+def encode_dng(raw: Raw, path: object) -> memoryview:
+    """A raw frame as the content of a DNG. Raises as `write_dng`; `path` names the file in the sentence."""
+    try:
+        return _encode(raw)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _encode(raw: Raw) -> memoryview:
