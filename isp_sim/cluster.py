@@ -23,6 +23,8 @@ TASKS_UNDER_WAY = 2
 """For each thread of a worker: one that is done and one that waits."""
 LEAST_UNDER_WAY = 8
 """Where workers are still to come."""
+ANSWERS_WITHIN = "10s"
+"""A scheduler does, or is not there."""
 RETRIES = 2
 """Of a task whose file could not be written."""
 
@@ -60,7 +62,7 @@ def _client(address: str, workers: int) -> "Iterator[Client]":
         from distributed import Client, LocalCluster
     except ImportError as fault:
         raise ValueError(f"--cluster {address}: needs dask: pip install 'isp-sim[cluster]' ({fault})") from None
-    with dask.config.set({"distributed.comm.timeouts.connect": "10s"}), contextlib.ExitStack() as stack:
+    with dask.config.set({"distributed.comm.timeouts.connect": ANSWERS_WITHIN}), contextlib.ExitStack() as stack:
         try:
             if address == LOCAL:
                 cluster = LocalCluster(

@@ -1,10 +1,12 @@
 """A run carried out: its batches shared out over processes, pairs written one by one."""
 
+import contextlib
 import functools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import torch
@@ -98,18 +100,23 @@ class PairWriter:
             raise ValueError(f"scene {task.scene} of {self.spec.scenes}: {fault}") from None
 
 
-def pairs_written(spec: RunSpec, work: list[Batch], cluster: str | None) -> Iterator[int]:
-    """Numbers of pairs as they are written: in this process, in spawned ones, or on a cluster's."""
+@contextlib.contextmanager
+def shared_out(spec: RunSpec, cluster: str | None) -> Iterator[Callable[[list[Batch]], Iterator[int]]]:
+    """What carries batches out, in this process, in spawned ones or on a cluster, and gives counts of written pairs.
+
+    Raises:
+        ValueError: nobody answers at the cluster's address.
+    """
+    if cluster is None and spec.workers == 1:
+        yield lambda work: (1 for writer in [PairWriter(spec)] for batch in work for _ in writer.written(batch))
+        return
+    processes: Any
     if cluster is not None:
-        with clustered(cluster, spec.workers, functools.partial(PairWriter, spec, 1)) as carry_out_batches:
-            yield from (count for _, count in carry_out_batches(work))
-    elif spec.workers == 1:
-        writer = PairWriter(spec)
-        for batch in work:
-            yield from (1 for _ in writer.written(batch))
+        processes = clustered(cluster, spec.workers, functools.partial(PairWriter, spec, 1))
     else:
-        with spawned(spec.workers, functools.partial(PairWriter, spec)) as carry_out_batches:
-            yield from (count for _, count in carry_out_batches(work))
+        processes = spawned(spec.workers, functools.partial(PairWriter, spec))
+    with processes as carry_out_batches:
+        yield lambda work: (count for _, count in carry_out_batches(work))
 
 
 def carry_out(
@@ -133,10 +140,11 @@ def carry_out(
     output, work = output_of(spec), batches(spec, shots)
     total = sum(len(batch.pairs) for batch in work)
     among = {number for batch in work for number in batch.pairs} if spec.part else None
-    done = output.open(spec, resume, among)
-    with Progress("pairs", total, len(done)) as progress:
-        for count in pairs_written(spec, left(spec, work, done), cluster):
-            progress.advance(count)
+    with shared_out(spec, cluster) as written:
+        done = output.open(spec, resume, among)
+        with Progress("pairs", total, len(done)) as progress:
+            for count in written(left(spec, work, done)):
+                progress.advance(count)
     if spec.part:
         return output, None
     count = output.count()

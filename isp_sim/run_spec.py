@@ -101,3 +101,8 @@ class RunSpec:
 def digest(*texts: str) -> str:
     """BLAKE2b-128 of lines of text, hexadecimal."""
     return hashlib.blake2b("\n".join(texts).encode(errors="surrogateescape"), digest_size=16).hexdigest()
+
+
+def in_folders(identity: dict[str, object]) -> dict[str, object]:
+    """What `run.json` would keep of the same run with its pairs in folders."""
+    return {name: value for name, value in identity.items() if name not in ("format", "pairs_a_shard")}
