@@ -4,8 +4,8 @@ samples/s of a training from folders and from shards.
     python benchmarks/scale.py codecs|growth|long|training [--rig exlpose] [--count N] [--workers N] [--out FOLDER]
 
 codecs: one scene's pairs, each picture and raw encoded without loss in several ways. growth: whole runs with one and
-two workers, from the first pair to the last; then what 64 cores would make of it. long: `--count` pairs into shards, the
-memory of all its processes every few seconds. training: crops of one epoch from the same pairs, in files and shards.
+two workers, from the first pair to the last; then what 64 cores would make of it. long: `--count` pairs into shards,
+the memory of all its processes every few seconds. training: crops of one epoch from the same pairs, files and shards.
 """
 
 import argparse

@@ -102,9 +102,6 @@ def read_dng(path: Path, upright: bool = True) -> Raw:
         path: an uncompressed 16-bit Bayer DNG.
         upright: turn the mosaic as Orientation says, as pictures are; else its rows are the sensor's.
 
-    Returns:
-        The frame.
-
     Raises:
         ValueError: no DNG, a truncated one, or a tag is missing or not supported; names file, tag and what
             was expected.
@@ -151,16 +148,12 @@ def misread(page: Any, tags: dict[str, Any], size: int) -> str | None:
 
 
 def encode_dng(raw: Raw, path: object) -> memoryview:
-    """A raw frame as the content of a DNG. Raises as `write_dng`; `path` names the file in the sentence."""
+    """The file's bytes: IFD0 and mosaic, then the Exif IFD, to which IFD0 is made to point. Raises as `write_dng`."""
     try:
-        return _encode(raw)
+        _check(raw)
+        tags = _extratags(raw)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def _encode(raw: Raw) -> memoryview:
-    """The file's bytes: IFD0 and mosaic, then the Exif IFD, to which IFD0 is made to point."""
-    _check(raw)
     noted = {field: getattr(raw, field) for field in (*_NOTED, "gain_db", "provenance")}
     stream = io.BytesIO()
     tifffile.imwrite(
@@ -171,7 +164,7 @@ def _encode(raw: Raw) -> memoryview:
         software="isp-sim",
         description=json.dumps({"isp_sim": 1, **noted}, default=float),
         metadata=None,
-        extratags=_extratags(raw),
+        extratags=tags,
     )
     offset = stream.seek(0, io.SEEK_END)
     stream.write(_exif_ifd(raw, offset))

@@ -56,17 +56,8 @@ def work(args: argparse.Namespace) -> int:
 def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
     cores = len(os.sched_getaffinity(0))
     workers = args.workers if args.workers is not None else (cores if args.device == "cpu" else 1)
-    for name, value in (
-        ("workers", workers),
-        ("count", args.count),
-        ("scene-count", args.scene_count),
-        ("pairs-a-shard", args.pairs_a_shard),
-    ):
-        if value is not None and not 1 <= value <= MOST:
-            raise ValueError(f"--{name} {value}: expected a whole number from 1 to {MOST}")
+    _check_numbers(args, workers)
     _check_output(args, workers)
-    if args.shots_per_scene is not None and (args.shots_per_scene < 1 or args.schedule):
-        raise ValueError("--shots-per-scene takes whole numbers from 1, and no --schedule, which lists its own shots")
     import torch
 
     from isp_sim.photo_pairs.pairs import photo_shots
@@ -109,6 +100,15 @@ def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
         part=args.part,
     )
     return (spec if args.cluster is None else spec.anywhere), shots
+
+
+def _check_numbers(args: argparse.Namespace, workers: int) -> None:
+    names = ("count", "scene_count", "pairs_a_shard")
+    for name, value in (("workers", workers), *((name, getattr(args, name)) for name in names)):
+        if value is not None and not 1 <= value <= MOST:
+            raise ValueError(f"--{name.replace('_', '-')} {value}: expected a whole number from 1 to {MOST}")
+    if args.shots_per_scene is not None and (args.shots_per_scene < 1 or args.schedule):
+        raise ValueError("--shots-per-scene takes whole numbers from 1, and no --schedule, which lists its own shots")
 
 
 def _check_output(args: argparse.Namespace, workers: int) -> None:
