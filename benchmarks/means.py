@@ -26,12 +26,12 @@ from rich.console import Console
 from rich.table import Table
 
 from isp_sim import readout, sensor
+from isp_sim.batches import tasks
 from isp_sim.metering import level
 from isp_sim.pair import DualCamera
 from isp_sim.progress import track
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
-from isp_sim.run import tasks
 from isp_sim.run_summary import PUBLISHED_MEANS
 from isp_sim.scenes import Scene, SceneSource
 from isp_sim.scenes.people.source import People

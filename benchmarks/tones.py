@@ -17,11 +17,11 @@ from means import DATA, source_of
 from rich.console import Console
 
 from isp_sim import optics, readout, sensor
+from isp_sim.batches import tasks
 from isp_sim.metering import meter
 from isp_sim.pair import DualCamera
 from isp_sim.progress import track
 from isp_sim.rigfile import load_rig
-from isp_sim.run import tasks
 from isp_sim.scenes import Scene
 from isp_sim.schedule import Shot, replay
 from isp_sim.tables import terminal_table

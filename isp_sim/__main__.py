@@ -14,6 +14,7 @@ import isp_sim
 
 COMMANDS = {
     "generate": ("isp_sim.generate", "a rig and scenes → aligned low-light / well-lit pairs"),
+    "unpack": ("isp_sim.unpack", "pairs in tar shards → the same in folders"),
     "grab": ("capture.grab", "two cameras and a schedule → a session of raw pairs"),
     "align": ("capture.align", "captures of a two-camera rig → aligned pairs"),
     "calibrate sensor": ("calibration.sensor", "flats and darks → a sensor file (EMVA 1288)"),

@@ -9,6 +9,13 @@ DEFAULT_COUNT = 20
 FROZEN = 1
 """Sub-frames of a picture in which nobody moves."""
 
+PAIRS_A_SHARD = 64
+"""About 1 GB at 1920×1200, and 40 s of a core's work that a stopped worker loses."""
+
+Format = Literal["folder", "webdataset"]
+"""Of a data set on disk."""
+RawFormat = Literal["none", "dng", "npz"]
+"""Of both arms' raws in a data set."""
 Subset = Literal["train", "test"]
 """What a data set is for. ExLPose's test set is split by gain, its training set is not."""
 Orientation = Literal["upright", "stored"]

@@ -1,13 +1,12 @@
 """A picture of a data set that a person can judge: pairs side by side, the dark arm also lifted, poses drawn."""
 
-from pathlib import Path
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
-from isp_sim.dataset import write_png
-from isp_sim.manifest import PairRecord, read_manifest
-from isp_sim.picture_files import read_picture
+from isp_sim.manifest import PairRecord
+from isp_sim.picture_files import png
 from isp_sim.scenes import SKELETON, Person
 from isp_sim.units import Picture
 
@@ -15,24 +14,26 @@ TILE_WIDTH = 480
 ROWS = 6
 
 
-def contact_sheet(folder: Path, rows: int = ROWS) -> Path:
-    """Draw `contact_sheet.png` into a closed data set: well-lit, low-light as it is, low-light brought to a
-    mean of 0.4 (Lee et al.'s input scaling), a row a pair, pairs spread evenly over the run.
+def contact_sheet(
+    pictures: Callable[[int], tuple[PairRecord, Picture, Picture]], count: int, rows: int = ROWS
+) -> bytes:
+    """Pairs spread evenly over a run, a row a pair: well-lit, low-light as it is, low-light brought to a mean of 0.4
+    (Lee et al.'s input scaling).
+
+    Args:
+        pictures: place in the run → its record, well-lit and low-light picture.
+        count: of pairs in the run.
+        rows: of the sheet, at most.
 
     Returns:
-        The picture's path.
+        The content of a PNG file.
     """
-    records = list(read_manifest(folder))
-    places = np.unique(np.linspace(0, len(records) - 1, min(rows, len(records))).astype(int))
-    chosen = [records[i] for i in places]
-    sheet = np.vstack([_row(folder, record) for record in chosen])
-    path = folder / "contact_sheet.png"
-    write_png(path, sheet)
-    return path
+    places = np.unique(np.linspace(0, count - 1, min(rows, count)).astype(int))
+    sheet = np.vstack([_row(*pictures(int(place))) for place in places])
+    return png(sheet[..., ::-1], "contact sheet")
 
 
-def _row(folder: Path, record: PairRecord) -> Picture:
-    well, low = (read_picture(folder / name) for name in (record.bright, record.dark))
+def _row(record: PairRecord, well: Picture, low: Picture) -> Picture:
     gain = 0.4 / np.maximum(low.reshape(-1, 3).mean(axis=0) / 255, 1e-6)
     lifted = np.clip(low * gain, 0, 255).astype(np.uint8)
     captions = (

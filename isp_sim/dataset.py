@@ -1,7 +1,7 @@
 """ExLPose's layout on disk: write it pair by pair, close it, read it back.
 
     bright/  dark/        8-bit sRGB PNG on the low-light arm's pixels, ExLPose's file names
-    raw/                  DNG of both arms as captured, neither warped nor cropped
+    raw/                  DNG (or .npz) of both arms as captured, neither warped nor cropped
     Annotations/, annotations/   COCO JSON in the files that loaders open (isp_sim/annotation_files.py)
     semantic/  instances/  depth/   maps on the pictures, where the scenes have them: class, person, mm; PNG
     manifest.jsonl        every true parameter and key of every shot, a line a pair (`isp_sim.manifest`)
@@ -11,22 +11,24 @@ While a run goes on, `.pairs/` holds the manifest lines of finished pairs: a pai
 files, so whatever has a line is whole. Closing the run gathers them.
 """
 
+import contextlib
+import itertools
 import json
-import math
 import shutil
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import yaml
 
 from isp_sim.annotation_files import ANNOTATION_FOLDERS, write_annotations
-from isp_sim.dng import write_dng
+from isp_sim.choices import RawFormat, Subset
 from isp_sim.files import lock, refuse_other, remove_remnants, write_atomically
-from isp_sim.manifest import FILE, PairRecord, PersonRecord, from_line, read_manifest, shot_fields, to_line
+from isp_sim.manifest import FILE, PairRecord, from_line, read_manifest, to_line
 from isp_sim.pair import Pair
-from isp_sim.run_spec import RunSpec
-from isp_sim.schedule import split_of
+from isp_sim.pair_files import encoded, record_of
+from isp_sim.picture_files import png, read_picture
+from isp_sim.run_spec import ABSENT, RunSpec
 from isp_sim.units import Picture
 
 FOLDERS = ("bright", "dark", "raw", *ANNOTATION_FOLDERS, ".pairs")
@@ -35,13 +37,24 @@ PLANES = ("semantic", "instances", "depth")
 
 
 class DatasetWriter:
-    """Writes pairs into a folder; what a killed run finished is kept and skipped."""
+    """Writes pairs into a folder; what a killed run finished is kept and skipped.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Args:
+        folder: of the data set.
+        raw: what the raws of `write`'s pairs are kept as.
+    """
 
-    def open(self, spec: RunSpec, resume: bool) -> set[int]:
+    def __init__(self, folder: Path, raw: RawFormat = "dng") -> None:
+        self.folder, self._raw = folder, raw
+
+    def open(self, spec: RunSpec, resume: bool, among: Collection[int] | None = None) -> set[int]:
         """Make or re-enter the folder.
+
+        Args:
+            spec: of the run.
+            resume: whether it may be there.
+            among: numbers of the pairs that are asked about, by a part of a run, which shares the folder; None: the
+                whole run, which has it for itself.
 
         Returns:
             Numbers of the pairs that are already whole.
@@ -49,23 +62,35 @@ class DatasetWriter:
         Raises:
             ValueError: the folder holds something else, or the same run and not `resume`.
         """
-        self._subset = spec.subset
-        identity = spec.identity
-        refuse_other(self.folder, "run.json", identity, "run", resume)
+        shared = among is not None
+        refuse_other(self.folder, "run.json", spec.choices, "run", resume or shared, absent=ABSENT)
+        text = yaml.safe_dump(spec.rig.model_dump(mode="json"), sort_keys=False, width=110)
+        self.enter(spec.identity, text.encode(), spec.subset, shared)
+        if among is None:
+            return self._whole_pairs(spec.count)
+        if (self.folder / FILE).exists():
+            raise ValueError(f"{self.folder}: this run is finished; a part (--part) has nothing to add to it")
+        return {number for number in among if self._is_whole(_pair_file(self.folder, number))}
+
+    def enter(self, identity: dict[str, object], rig_yaml: bytes, subset: Subset, shared: bool = False) -> None:
+        """Make the folder and what stands in it before the first pair.
+
+        Raises:
+            ValueError: another process is writing there.
+        """
+        self._subset = subset
         self.folder.mkdir(parents=True, exist_ok=True)
-        lock(self.folder)
+        lock(self.folder, shared)
         # First: with it the folder is ours, whatever fails next.
         write_atomically(self.folder / "run.json", json.dumps(identity, indent=1).encode())
         for name in FOLDERS:
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-            remove_remnants(self.folder / name)
-        for name in PLANES:
-            if (self.folder / name).is_dir():
-                remove_remnants(self.folder / name)
-        remove_remnants(self.folder)
-        text = yaml.safe_dump(spec.rig.model_dump(mode="json"), sort_keys=False, width=110)
-        write_atomically(self.folder / "rig.yaml", text.encode())
-        return self._whole_pairs(spec.count)
+            if name != "raw" or self._raw != "none":
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+        if not shared:
+            for name in ("", *FOLDERS, *PLANES):
+                if (self.folder / name).is_dir():
+                    remove_remnants(self.folder / name)
+        write_atomically(self.folder / "rig.yaml", rig_yaml)
 
     def _whole_pairs(self, count: int) -> set[int]:
         """Numbers of the pairs whose files are all there; a closed run that lacks some is opened again.
@@ -86,29 +111,40 @@ class DatasetWriter:
             manifest.unlink()
         whole = set()
         for path in pairs.glob("*.json"):
-            record = _read_record(path)
-            if all((self.folder / name).is_file() and (self.folder / name).stat().st_size for name in record.files):
+            if self._is_whole(path):
                 whole.add(int(path.stem))
             else:
                 path.unlink()
         return whole
 
+    def _is_whole(self, line: Path) -> bool:
+        if not line.is_file():
+            return False
+        files = [self.folder / name for name in _read_record(line).files]
+        return all(file.is_file() and file.stat().st_size for file in files)
+
+    @contextlib.contextmanager
+    def batch(self, number: int) -> Iterator[Callable[[int, Pair], None]]:
+        """What writes pairs (number in the run, pair) of a batch; each is there as soon as it is written."""
+        yield self.write
+
     def write(self, number: int, pair: Pair) -> None:
-        """Write one pair: two PNG, two DNG, the planes, then its manifest line.
+        """Write one pair: two PNG, the raws, the planes, then its manifest line.
 
         Args:
             number: of the pair in the run, from 0; its image id is one more.
             pair: what the rig gave.
         """
-        bright, dark = pair.shot.file_name("bright"), pair.shot.file_name("dark")
-        write_png(self.folder / "bright" / bright, pair.well_lit)
-        write_png(self.folder / "dark" / dark, pair.low_light)
-        write_dng(self.folder / "raw" / Path(bright).with_suffix(".dng").name, pair.well_lit_raw)
-        write_dng(self.folder / "raw" / Path(dark).with_suffix(".dng").name, pair.low_light_raw)
-        for name, plane in pair.planes.items():
+        record = record_of(number, pair, self._raw)
+        self.write_files(number, record, encoded(pair, record).items())
+
+    def write_files(self, number: int, record: PairRecord, files: Iterable[tuple[str, bytes | memoryview]]) -> None:
+        """Write one pair's files, (name in the record, content), then its manifest line."""
+        for name in record.planes:
             (self.folder / name).mkdir(exist_ok=True)
-            write_plane(self.folder / name / bright, plane)
-        self.record(number, record_of(number, pair))
+        for name, content in files:
+            write_atomically(self.folder / name, content)
+        self.record(number, record)
 
     def record(self, number: int, record: PairRecord) -> None:
         """Note that a pair's files are whole.
@@ -136,6 +172,20 @@ class DatasetWriter:
         for name in ("run.json", "rig.yaml"):
             (self.folder / name).unlink(missing_ok=True)
 
+    def records(self) -> Iterator[PairRecord]:
+        """Of a closed run, in the order of the pairs' numbers."""
+        return read_manifest(self.folder)
+
+    def pictures(self, place: int) -> tuple[PairRecord, Picture, Picture]:
+        """A pair of a closed run by its place in it: its record, well-lit and low-light picture."""
+        record = next(itertools.islice(read_manifest(self.folder), place, None))
+        return record, read_picture(self.folder / record.bright), read_picture(self.folder / record.dark)
+
+    def keep(self, name: str, content: bytes) -> str:
+        """Write a file about a closed run beside its pairs; gives its path."""
+        write_atomically(self.folder / name, content)
+        return str(self.folder / name)
+
     def close(self) -> None:
         """Gather the manifest and the annotation files; may be called again after a kill at any moment."""
         pairs = sorted((self.folder / ".pairs").glob("*.json"))
@@ -160,43 +210,8 @@ def write_png(path: Path, picture: Picture) -> None:
 
 def write_plane(path: Path, plane: np.ndarray) -> None:
     """Write a map of 8 or 16 bits, or three of them in the order B, G, R."""
-    whole, data = cv2.imencode(".png", plane)
-    if not whole:
-        raise OSError(f"{path}: could not be encoded as PNG")
-    write_atomically(path, data.tobytes())
+    write_atomically(path, png(plane, path))
 
 
 def _read_record(path: Path) -> PairRecord:
     return from_line(path.read_bytes(), str(path))
-
-
-def record_of(number: int, pair: Pair) -> PairRecord:
-    """A simulated pair's line of the manifest; people cut to less than a pixel are left out."""
-    shot = pair.shot
-    height, width = pair.well_lit.shape[:2]
-    frame_height, frame_width = pair.low_light_raw.counts.shape
-    light = pair.photons_per_us_at_white
-    return PairRecord(
-        id=number + 1,
-        bright=f"bright/{shot.file_name('bright')}",
-        dark=f"dark/{shot.file_name('dark')}",
-        raw_bright=f"raw/{Path(shot.file_name('bright')).stem}.dng",
-        raw_dark=f"raw/{Path(shot.file_name('dark')).stem}.dng",
-        scene=pair.scene,
-        split=split_of(shot.well_lit_gain_db),
-        width=width,
-        height=height,
-        frame_width=frame_width,
-        frame_height=frame_height,
-        **shot_fields(shot),
-        key=pair.well_lit_raw.provenance,
-        photons_per_us_at_white=light if math.isfinite(light) else None,
-        onto=pair.onto,
-        crop=pair.crop,
-        low_to_well=pair.low_to_well.tolist(),
-        mean_well_lit=float(np.mean(pair.well_lit)),
-        mean_low_light=float(np.mean(pair.low_light)),
-        people=tuple(PersonRecord.of(p) for p in pair.people if p.bbox[2] >= 1 and p.bbox[3] >= 1),
-        planes={name: f"{name}/{shot.file_name('bright')}" for name in pair.planes},
-        labels=pair.labels,
-    )

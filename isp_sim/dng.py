@@ -85,11 +85,7 @@ def write_dng(path: Path, raw: Raw) -> None:
         ValueError: a field does not fit a DNG; nothing is written.
         OSError: the disk refused; the error names `path`.
     """
-    try:
-        content = _encode(raw)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    write_atomically(path, content)
+    write_atomically(path, encode_dng(raw, path))
 
 
 def read_dng(path: Path, upright: bool = True) -> Raw:
@@ -104,15 +100,16 @@ def read_dng(path: Path, upright: bool = True) -> Raw:
         path: an uncompressed 16-bit Bayer DNG.
         upright: turn the mosaic as Orientation says, as pictures are; else its rows are the sensor's.
 
-    Returns:
-        The frame.
-
     Raises:
         ValueError: no DNG, a truncated one, or a tag is missing or not supported; names file, tag and what
             was expected.
         OSError: the file cannot be read.
     """
-    content = path.read_bytes()
+    return decode_dng(path.read_bytes(), path, upright)
+
+
+def decode_dng(content: bytes, path: object, upright: bool = True) -> Raw:
+    """As `read_dng`, of a file's content; `path` names it in the sentence."""
     try:
         tags, counts = _parse(content)
         return _decode(tags, counts, tags.get("Orientation", 1) if upright else 1)
@@ -148,9 +145,13 @@ def misread(page: Any, tags: dict[str, Any], size: int) -> str | None:
     return None
 
 
-def _encode(raw: Raw) -> memoryview:
-    """The file's bytes: IFD0 and mosaic, then the Exif IFD, to which IFD0 is made to point."""
-    _check(raw)
+def encode_dng(raw: Raw, path: object) -> memoryview:
+    """The file's bytes: IFD0 and mosaic, then the Exif IFD, to which IFD0 is made to point. Raises as `write_dng`."""
+    try:
+        _check(raw)
+        tags = _extratags(raw)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
     noted = {field: getattr(raw, field) for field in (*_NOTED, "gain_db", "provenance")}
     stream = io.BytesIO()
     tifffile.imwrite(
@@ -161,7 +162,7 @@ def _encode(raw: Raw) -> memoryview:
         software="isp-sim",
         description=json.dumps({"isp_sim": 1, **noted}, default=float),
         metadata=None,
-        extratags=_extratags(raw),
+        extratags=tags,
     )
     offset = stream.seek(0, io.SEEK_END)
     stream.write(_exif_ifd(raw, offset))

@@ -3,8 +3,10 @@
 import fcntl
 import json
 import os
+import secrets
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 TEMPORARY = ".part-"
@@ -26,7 +28,7 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
     Raises:
         OSError: the disk is full, the folder is read-only …; the error names `path`.
     """
-    part = path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
+    part = path.with_name(f"{TEMPORARY}{secrets.token_hex(4)}-{path.name}")  # machines share folders, and numbers
     try:
         part.write_bytes(data)
         os.replace(part, path)
@@ -39,8 +41,12 @@ def write_atomically(path: Path, data: bytes | memoryview) -> None:
         raise
 
 
-def lock(folder: Path) -> None:
+def lock(folder: Path, shared: bool = False) -> None:
     """Take a folder for this process until it ends, however it does; no file is left of that.
+
+    Args:
+        folder: that is there.
+        shared: others may take it so, too.
 
     Raises:
         ValueError: another process has it.
@@ -49,7 +55,7 @@ def lock(folder: Path) -> None:
         return
     held = os.open(folder, os.O_RDONLY)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(held, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(held)
         raise ValueError(f"{folder}: another process is writing here; wait for it or give --out") from None
@@ -117,7 +123,13 @@ def json_object(text: str | bytes, where: object) -> dict[str, Any]:
 
 
 def refuse_other(
-    folder: Path, record: str, identity: Mapping[str, object], kind: str, resume: bool, alone: bool = True
+    folder: Path,
+    record: str,
+    identity: Mapping[str, object],
+    kind: str,
+    resume: bool,
+    alone: bool = True,
+    absent: Mapping[str, object] = MappingProxyType({}),
 ) -> None:
     """See that a folder is not there yet, is empty, or holds what shall go on in it.
 
@@ -128,6 +140,7 @@ def refuse_other(
         kind: of thing, for the sentence: "run".
         resume: whether it may go on.
         alone: whether nothing else may lie there but hidden files.
+        absent: what fields mean that the record does not have.
 
     Raises:
         ValueError: it holds something else, or the same and `resume` is not set.
@@ -138,12 +151,29 @@ def refuse_other(
         if alone and folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir()):
             raise ValueError(f"{folder}: not empty and no {kind} of this program; give --out an empty folder")
         return
-    there = read_json(folder / record)
+    refuse_different({**absent, **read_json(folder / record)}, identity, str(folder), record, kind)
+    if not resume:
+        raise ValueError(f"{folder}: holds this same {kind}; add --resume to finish it")
+
+
+def refuse_different(
+    there: Mapping[str, object], identity: Mapping[str, object], where: str, record: str, kind: str
+) -> None:
+    """See that what lies in a folder is what shall go on in it.
+
+    Args:
+        there: what its record says.
+        identity: what that must be, JSON-able.
+        where: the folder, for the sentence.
+        record: the file in it that says so.
+        kind: of thing.
+
+    Raises:
+        ValueError: a field is another.
+    """
     for field, value in json.loads(json.dumps(identity)).items():
         if there.get(field) != value:
             found, expected = (repr(one)[:80] for one in (there.get(field), value))
             raise ValueError(
-                f"{folder}: holds a {kind} with {field} = {found}, not {expected} ({record}); give --out another folder"
+                f"{where}: holds a {kind} with {field} = {found}, not {expected} ({record}); give --out another folder"
             )
-    if not resume:
-        raise ValueError(f"{folder}: holds this same {kind}; add --resume to finish it")

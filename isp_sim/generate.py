@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from isp_sim.choices import BUILT_IN, DEFAULT_COUNT
 from isp_sim.command_line import run
 from isp_sim.generate_options import parser
+from isp_sim.stores import remote
 
 if TYPE_CHECKING:
     from isp_sim.photo_pairs.frames import PhotoFrames
@@ -34,27 +35,29 @@ def work(args: argparse.Namespace) -> int:
     spec, shots = _prepare(args)
     from rich.console import Console
 
-    from isp_sim.manifest import read_manifest
     from isp_sim.rig import Rig
     from isp_sim.run import carry_out
-    from isp_sim.run_summary import means_table, summary
+    from isp_sim.run_summary import RunFigures, means_table, summary
 
-    sheet = carry_out(spec, shots, args.resume)
-    records = list(read_manifest(spec.out))
+    output, sheet = carry_out(spec, shots, args.resume, args.cluster)
+    if sheet is None:
+        print(
+            f"part {args.part[0]} of {args.part[1]} is done; when all are, end the run with --resume instead of --part"
+        )
+        return 0
+    figures = RunFigures.of(output.records())
     if isinstance(spec.rig, Rig):
-        Console().print(means_table(records))
-    print(summary(records, spec.out, sheet, "scene" if spec.scenes in BUILT_IN else "photograph"))
+        Console().print(means_table(figures))
+    kind = "scene" if spec.scenes in BUILT_IN else "photograph"
+    print(summary(figures, remote(spec.out) or str(spec.out), sheet, kind, spec.format == "webdataset"))
     return 0
 
 
 def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
     cores = len(os.sched_getaffinity(0))
     workers = args.workers if args.workers is not None else (cores if args.device == "cpu" else 1)
-    for name, value in (("workers", workers), ("count", args.count), ("scene-count", args.scene_count)):
-        if value is not None and not 1 <= value <= MOST:
-            raise ValueError(f"--{name} {value}: expected a whole number from 1 to {MOST}")
-    if args.shots_per_scene is not None and (args.shots_per_scene < 1 or args.schedule):
-        raise ValueError("--shots-per-scene takes whole numbers from 1, and no --schedule, which lists its own shots")
+    _check_numbers(args, workers)
+    _check_output(args, workers)
     import torch
 
     from isp_sim.photo_pairs.pairs import photo_shots
@@ -91,8 +94,34 @@ def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
         annotations=args.annotations,
         skip_unusable=args.skip_unusable,
         workers=workers,
+        format=args.format,
+        raw=args.raw,
+        pairs_a_shard=args.pairs_a_shard,
+        part=args.part,
     )
-    return spec, shots
+    return (spec if args.cluster is None else spec.anywhere), shots
+
+
+def _check_numbers(args: argparse.Namespace, workers: int) -> None:
+    names = ("count", "scene_count", "pairs_a_shard")
+    for name, value in (("workers", workers), *((name, getattr(args, name)) for name in names)):
+        if value is not None and not 1 <= value <= MOST:
+            raise ValueError(f"--{name.replace('_', '-')} {value}: expected a whole number from 1 to {MOST}")
+    if args.shots_per_scene is not None and (args.shots_per_scene < 1 or args.schedule):
+        raise ValueError("--shots-per-scene takes whole numbers from 1, and no --schedule, which lists its own shots")
+
+
+def _check_output(args: argparse.Namespace, workers: int) -> None:
+    """Where the pairs go and who makes them must fit together."""
+    place = remote(args.out) if args.out else None
+    if place and args.format != "webdataset":
+        raise ValueError(f"--out {place}: --format {args.format} writes to a disk; expected --format webdataset")
+    if place and place.startswith("memory:") and (workers > 1 or args.cluster):
+        raise ValueError(f"--out {place}: lives in one process; expected --workers 1, without --cluster")
+    if args.part and args.cluster:
+        raise ValueError("--part: shares out a run where there is no cluster; expected one of --part and --cluster")
+    if args.cluster and args.device != "cpu":
+        raise ValueError(f"--cluster: runs on CPUs; expected --device cpu, not {args.device}")
 
 
 def _scenes(args: argparse.Namespace, rig: "Rig", shots: "list[Shot]") -> "SceneSource":

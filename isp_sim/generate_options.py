@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from isp_sim.choices import DEFAULT_COUNT, FROZEN, Orientation, Subset
+from isp_sim.choices import DEFAULT_COUNT, FROZEN, PAIRS_A_SHARD, Format, Orientation, RawFormat, Subset
 
 
 def parser(prog: str = "python -m isp_sim.generate") -> argparse.ArgumentParser:
@@ -46,6 +46,8 @@ def parser(prog: str = "python -m isp_sim.generate") -> argparse.ArgumentParser:
     _add_backgrounds(parser)
     _add_shots(parser)
     _add_run(parser)
+    _add_output(parser)
+    _add_machines(parser)
     return parser
 
 
@@ -105,7 +107,6 @@ def _add_shots(parser: argparse.ArgumentParser) -> None:
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
     """Where and how the run goes, beside what it shoots."""
-    parser.add_argument("--out", type=Path, help="folder of the data set [out/<rig's name>]")
     parser.add_argument(
         "--split",
         dest="subset",
@@ -114,7 +115,6 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="names the annotation files ExLPose_train_* or ExLPose_test_*; it changes no picture: give the two other "
         "seeds or other photographs [%(default)s]",
     )
-    parser.add_argument("--workers", type=int, help="processes; the result does not depend on it [number of cores]")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where the arms run [%(default)s]")
     parser.add_argument(
         "--skip-unusable",
@@ -122,3 +122,61 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="leave out scenes that cannot be read or metered, instead of stopping",
     )
     parser.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    """Where the pairs go, and as what."""
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder of the data set; with --format webdataset any address that fsspec opens, as s3://bucket/run "
+        "[out/<rig's name>]",
+    )
+    parser.add_argument(
+        "--format",
+        default="folder",
+        choices=get_args(Format),
+        help="folder: a file for each picture; webdataset: tar shards, for many pairs (docs/scale.md) [%(default)s]",
+    )
+    parser.add_argument(
+        "--pairs-a-shard",
+        type=int,
+        default=PAIRS_A_SHARD,
+        metavar="N",
+        help="at most so many pairs in a shard; a scene's pairs stay together [%(default)s]",
+    )
+    parser.add_argument(
+        "--raw",
+        default="dng",
+        choices=get_args(RawFormat),
+        help="both arms' raws: DNG, which any raw developer opens, compressed .npz, or none [%(default)s]",
+    )
+
+
+def _add_machines(parser: argparse.ArgumentParser) -> None:
+    """Who carries the run out."""
+    parser.add_argument("--workers", type=int, help="processes; the result does not depend on it [number of cores]")
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="share the work out over a Dask cluster: tcp://host:8786 of its scheduler, a scheduler file, or local, "
+        "which starts one with --workers processes (docs/scale.md)",
+    )
+    parser.add_argument(
+        "--part",
+        type=part,
+        metavar="I/N",
+        help="do only the I-th of N parts of the run, as 2/3; when all are done, --resume without --part ends it",
+    )
+
+
+def part(text: str) -> tuple[int, int]:
+    """`2/3` as (2, 3).
+
+    Raises:
+        argparse.ArgumentTypeError: not I/N with 1 ≤ I ≤ N.
+    """
+    first, slash, last = text.partition("/")
+    if not (slash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected I/N with I from 1 to N, as 2/3")
+    return int(first), int(last)

@@ -36,7 +36,11 @@ def read_picture(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
     """
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
-    content = path.read_bytes()
+    return decode_picture(path.read_bytes(), path, flags)
+
+
+def decode_picture(content: bytes, path: object, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
+    """As `read_picture`, of a file's content; `path` names it in the sentence."""
     profile = _check_header(path, content)
     try:
         codes = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
@@ -48,11 +52,11 @@ def read_picture(path: Path, flags: int = cv2.IMREAD_COLOR) -> np.ndarray:
     return _in_srgb(path, codes, profile) if profile and flags in (cv2.IMREAD_COLOR, ANY_DEPTH) else codes
 
 
-def _unreadable(path: Path) -> ValueError:
+def _unreadable(path: object) -> ValueError:
     return ValueError(f"{path}: not a readable picture of 8 or 16 bits: empty, truncated, damaged or of another format")
 
 
-def _check_header(path: Path, content: bytes) -> bytes:
+def _check_header(path: object, content: bytes) -> bytes:
     """A picture's ICC profile, empty without one; raises as `read_picture`, before anything is decoded."""
     try:
         with warnings.catch_warnings():
@@ -70,7 +74,7 @@ def _check_header(path: Path, content: bytes) -> bytes:
     return profile or b""
 
 
-def _in_srgb(path: Path, codes: np.ndarray, profile: bytes) -> np.ndarray:
+def _in_srgb(path: object, codes: np.ndarray, profile: bytes) -> np.ndarray:
     """Codes of an ICC profile's colours as sRGB, relative colorimetric; those of sRGB stay as they are.
 
     Raises:
@@ -135,6 +139,18 @@ def read_floats(path: Path) -> Float32[np.ndarray, "height width 3"]:
     if light is None or light.dtype != np.float32:
         raise ValueError(f"{path}: not a whole OpenEXR or Radiance picture of floats")
     return np.ascontiguousarray(light[..., ::-1])
+
+
+def png(plane: np.ndarray, path: object) -> bytes:
+    """A map of 8 or 16 bits, or three of them in the order B, G, R, as the content of a PNG file.
+
+    Raises:
+        OSError: it cannot be encoded; `path` names it in the sentence.
+    """
+    whole, data = cv2.imencode(".png", plane)
+    if not whole:
+        raise OSError(f"{path}: could not be encoded as PNG")
+    return data.tobytes()
 
 
 def jpeg(picture: UInt8[np.ndarray, "height width 3"], quality: int = 88) -> bytes:

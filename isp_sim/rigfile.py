@@ -57,6 +57,12 @@ def load_rig(name: str | Path) -> Rig:
     return _validate(Rig, document, origins, path)
 
 
+def rig_of_yaml(content: bytes, where: str) -> Rig:
+    """A rig that stands whole in the text of a YAML file. Raises as `load_rig`; `where` names the file."""
+    document, origins = _parse(content, Path(where))
+    return _validate(Rig, document, origins, Path(where))
+
+
 def load_sensor(name: str | Path) -> Sensor:
     """Read a sensor file: a path, or the name of one that comes with the package. Raises as `load_rig`."""
     return load_yaml(Sensor, _find(str(name), rigs_folder() / "sensors", beside=None))
@@ -109,9 +115,14 @@ def _find(name: str, folder: Path, beside: Path | None) -> Path:
 
 
 def _read(path: Path) -> tuple[dict[str, object], dict[Keys, _Origin]]:
-    """A YAML mapping and the line of every key in it."""
+    """A YAML file's mapping and the line of every key in it."""
+    return _parse(path.read_bytes(), path)
+
+
+def _parse(content: bytes, path: Path) -> tuple[dict[str, object], dict[Keys, _Origin]]:
+    """As `_read`, of a file's content."""
     try:
-        loader = yaml.SafeLoader(path.read_text(encoding="utf-8"))
+        loader = yaml.SafeLoader(content.decode())
         node = loader.get_single_node()
         found = list(itertools.islice(_walk(node, ()), MOST_VALUES + 1)) if node is not None else []
         if len(found) > MOST_VALUES:

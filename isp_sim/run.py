@@ -1,15 +1,18 @@
-"""A run carried out: its shots shared out over processes, pairs written to disk one by one."""
+"""A run carried out: its batches shared out over processes, pairs written one by one."""
 
+import contextlib
 import functools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import torch
 
+from isp_sim.batches import Batch, Task, batches, left
+from isp_sim.cluster import clustered
 from isp_sim.contact_sheet import contact_sheet
 from isp_sim.dataset import DatasetWriter
 from isp_sim.pair import DualCamera, Pair
@@ -20,24 +23,10 @@ from isp_sim.progress import Progress
 from isp_sim.run_spec import RunSpec
 from isp_sim.scenes.sources import open_scenes
 from isp_sim.schedule import Shot
+from isp_sim.shard_writer import ShardWriter
 from isp_sim.workers import spawned
 
-
-@dataclass(frozen=True)
-class Task:
-    """The shots of one scene that are still to do: (number of the pair in the run, shot)."""
-
-    scene: int
-    shots: tuple[tuple[int, Shot], ...]
-
-
-def tasks(shots: Sequence[Shot], done: set[int]) -> list[Task]:
-    """What is left to do, by scene; a scene's light and geometry are computed once for all its shots."""
-    by_scene: dict[int, list[tuple[int, Shot]]] = {}
-    for number, shot in enumerate(shots):
-        if number not in done:
-            by_scene.setdefault(shot.scene, []).append((number, shot))
-    return [Task(scene, tuple(left)) for scene, left in by_scene.items()]
+Output = DatasetWriter | ShardWriter
 
 
 def pair_maker(spec: RunSpec) -> Callable[[int, list[Shot]], Iterator[Pair]]:
@@ -61,77 +50,105 @@ def pair_maker(spec: RunSpec) -> Callable[[int, list[Shot]], Iterator[Pair]]:
     return lambda scene, shots: camera.shoot(scenes.scene(scene % len(scenes), shots[0].daylight), shots, spec.seed)
 
 
-class PairWriter:
-    """A process's own rig and scenes, and the folder their pairs are written to."""
+def output_of(spec: RunSpec) -> Output:
+    """Where a run's pairs are written to."""
+    return ShardWriter(spec.out, spec.raw) if spec.format == "webdataset" else DatasetWriter(spec.out, spec.raw)
 
-    def __init__(self, spec: RunSpec) -> None:
-        threads = max(1, len(os.sched_getaffinity(0)) // spec.workers)
-        torch.set_num_threads(threads)
-        cv2.setNumThreads(threads)
+
+class PairWriter:
+    """A process's own rig and scenes, and where their pairs are written to.
+
+    Args:
+        spec: of the run.
+        threads: of this process; None: its share of the cores.
+    """
+
+    def __init__(self, spec: RunSpec, threads: int | None = None) -> None:
+        count = threads or max(1, len(os.sched_getaffinity(0)) // spec.workers)
+        torch.set_num_threads(count)
+        cv2.setNumThreads(count)
         self.spec = spec
         self.pairs = pair_maker(spec)
-        self.writer = DatasetWriter(spec.out)
+        self.output = output_of(spec)
 
-    def __call__(self, task: Task) -> list[int]:
-        """Make and write a scene's pairs; gives their numbers."""
-        return list(self.written(task))
+    def __call__(self, batch: Batch) -> int:
+        """Make and write a batch's pairs; gives how many they are."""
+        return sum(1 for _ in self.written(batch))
 
-    def written(self, task: Task) -> Iterator[int]:
-        """Make and write a scene's pairs; yields each pair's number when it is on disk.
+    def written(self, batch: Batch) -> Iterator[int]:
+        """Make and write a batch's pairs; yields each pair's number when it is written.
 
         Raises:
-            ValueError: the scene cannot be used, and such scenes are not to be skipped.
+            ValueError: a scene cannot be used, and such scenes are not to be skipped.
         """
-        try:
-            yield from self._written(task)
-        except ValueError as fault:
-            if not self.spec.skip_unusable:
-                raise
-            print(f"left out: {fault}", file=sys.stderr)
+        with self.output.batch(batch.number) as write:
+            for task in batch.scenes:
+                try:
+                    yield from self._written(task, write)
+                except ValueError as fault:
+                    if not self.spec.skip_unusable:
+                        raise
+                    print(f"left out: {fault}", file=sys.stderr)
 
-    def _written(self, task: Task) -> Iterator[int]:
+    def _written(self, task: Task, write: Callable[[int, Pair], None]) -> Iterator[int]:
         pairs = self.pairs(task.scene, [shot for _, shot in task.shots])  # what fails here names its file
         try:
             for (number, _), pair in zip(task.shots, pairs, strict=True):
-                self.writer.write(number, pair)
+                write(number, pair)
                 yield number
         except ValueError as fault:
             raise ValueError(f"scene {task.scene} of {self.spec.scenes}: {fault}") from None
 
 
-def pairs_written(spec: RunSpec, work: list[Task]) -> Iterator[int]:
-    """Every pair's number as it lands on disk, from this process or from spawned ones."""
-    if spec.workers == 1:
-        writer = PairWriter(spec)
-        for task in work:
-            yield from writer.written(task)
+@contextlib.contextmanager
+def shared_out(spec: RunSpec, cluster: str | None) -> Iterator[Callable[[list[Batch]], Iterator[int]]]:
+    """What carries batches out, in this process, in spawned ones or on a cluster, and gives counts of written pairs.
+
+    Raises:
+        ValueError: nobody answers at the cluster's address.
+    """
+    if cluster is None and spec.workers == 1:
+        yield lambda work: (1 for writer in [PairWriter(spec)] for batch in work for _ in writer.written(batch))
         return
-    with spawned(spec.workers, functools.partial(PairWriter, spec)) as carry_out_tasks:
-        for _, numbers in carry_out_tasks(work):
-            yield from numbers
+    processes: Any
+    if cluster is not None:
+        processes = clustered(cluster, spec.workers, functools.partial(PairWriter, spec, 1))
+    else:
+        processes = spawned(spec.workers, functools.partial(PairWriter, spec))
+    with processes as carry_out_batches:
+        yield lambda work: (count for _, count in carry_out_batches(work))
 
 
-def carry_out(spec: RunSpec, shots: Sequence[Shot], resume: bool) -> Path:
-    """Shoot a whole run and close it.
+def carry_out(
+    spec: RunSpec, shots: Sequence[Shot], resume: bool, cluster: str | None = None
+) -> tuple[Output, str | None]:
+    """Shoot a whole run and close it, or a part of it.
 
     Args:
         spec: of the run.
         shots: as `isp_sim.run_plan.plan` or `isp_sim.photo_pairs.pairs.photo_shots` gives them.
         resume: go on with a run that was stopped.
+        cluster: on which it is carried out, see `isp_sim.cluster`; None: on this machine.
 
     Returns:
-        The contact sheet's path.
+        The data set, and the contact sheet's path; None after a part, which leaves the run open.
 
     Raises:
         ValueError: bad input, or a folder that holds another run.
         OSError: the disk is full or read-only, or a worker was killed; what is done stays and `resume` goes on.
     """
-    writer = DatasetWriter(spec.out)
-    done = writer.open(spec, resume)
-    with Progress("pairs", len(shots), len(done)) as progress:
-        for _ in pairs_written(spec, tasks(shots, done)):
-            progress.advance()
-    if not writer.count():
+    output, work = output_of(spec), batches(spec, shots)
+    total = sum(len(batch.pairs) for batch in work)
+    among = {number for batch in work for number in batch.pairs} if spec.part else None
+    with shared_out(spec, cluster) as written:
+        done = output.open(spec, resume, among)
+        with Progress("pairs", total, len(done)) as progress:
+            for count in written(left(spec, work, done)):
+                progress.advance(count)
+    if spec.part:
+        return output, None
+    count = output.count()
+    if not count:
         raise ValueError(f"{spec.out}: none of the {len(shots)} pairs could be made; see what was left out")
-    writer.close()
-    return contact_sheet(spec.out)
+    output.close()
+    return output, output.keep("contact_sheet.png", contact_sheet(output.pictures, count))

@@ -1,7 +1,8 @@
 """What a finished run reports: how much it made of how much, who is labelled, and how bright it is."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from rich.table import Table
 
@@ -12,44 +13,73 @@ PUBLISHED_MEANS = {"LL-N": 3.2, "LL-H": 1.4, "LL-E": 0.9, "LL-A": 2.0, "WL": 90.
 """Mean 8-bit intensity of ExLPose's test splits (Lee et al., CVPR 2023, Table 1)."""
 
 
-def means_table(records: Sequence[PairRecord]) -> Table:
+@dataclass
+class RunFigures:
+    """Sums over a data set's pairs, whatever their number.
+
+    Attributes:
+        pairs: by split; LL-A and WL are all.
+        levels: sums of the mean 8-bit levels, likewise.
+        people: labelled ones, by scene.
+    """
+
+    pairs: Counter[str] = field(default_factory=Counter)
+    levels: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PUBLISHED_MEANS, 0.0))
+    people: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: Iterable[PairRecord]) -> "RunFigures":
+        """Taken in one pass."""
+        figures = cls()
+        for record in records:
+            for split in (record.split, "LL-A", "WL"):
+                figures.pairs[split] += 1
+                figures.levels[split] += record.mean_well_lit if split == "WL" else record.mean_low_light
+            figures.people[record.scene] = sum(person.labelled for person in record.persons)
+        return figures
+
+
+def means_table(figures: RunFigures) -> Table:
     """Mean 8-bit intensity of a data set's pairs by split, beside the published ones."""
-    scenes = len({record.scene for record in records})
     rows = []
     for split, published in PUBLISHED_MEANS.items():
-        chosen = [record for record in records if split in ("LL-A", "WL", record.split)]
-        means = [record.mean_well_lit if split == "WL" else record.mean_low_light for record in chosen]
-        if means:
-            mean = sum(means) / len(means)
-            rows.append((split, len(means), f"{mean:.2f}", published, f"{mean / published:.2f}"))
+        if count := figures.pairs[split]:
+            mean = figures.levels[split] / count
+            rows.append((split, count, f"{mean:.2f}", published, f"{mean / published:.2f}"))
         else:
             rows.append((split, 0, "-", published, "-"))
-    title = f"mean 8-bit intensity over {_many(scenes, 'scene', 'scenes')}; ExLPose's are of 50"
+    title = f"mean 8-bit intensity over {_many(len(figures.people), 'scene', 'scenes')}; ExLPose's are of 50"
     return terminal_table(title, ("split", "pairs", "here", "ExLPose", "ratio"), rows)
 
 
-def summary(records: Sequence[PairRecord], folder: Path, sheet: Path, kind: str) -> str:
+def summary(figures: RunFigures, folder: str, sheet: str, kind: str, shards: bool) -> str:
     """How many pairs of how many scenes with how many labelled people lie in a data set, and what to do next.
 
     A photograph that was shot again as another scene counts once; so do the people in it.
 
     Args:
-        records: of the data set.
+        figures: of the data set.
         folder: where it lies.
         sheet: its contact sheet.
         kind: of what was shot: `photograph` or `scene`.
+        shards: whether it is in shards.
     """
-    people = {record.scene: sum(person.labelled for person in record.persons) for record in records}
+    people = figures.people
     labelled = sum(map(bool, people.values()))
     people_labelled = f"{_many(sum(people.values()), 'labelled person', 'labelled people')} in {labelled} of them"
     poses = "Annotations/ holds the poses, docs/loaders.md says for whom"
-    if not labelled:
-        people_labelled = "nobody in them is labelled"
+    if shards:
+        poses = "docs/scale.md says how they are read"
+    elif not labelled:
         poses = "Annotations/ lists the pictures without a pose (photographs take labels from --annotations)"
     of_what = _many(len(people), kind, f"{kind}s")
+    if not labelled:
+        people_labelled = "nobody in them is labelled"
+    files = "unpack them: isp-sim unpack" if shards else "open raw/*.dng in any raw developer"
+    pairs = _many(figures.pairs["WL"], "pair", "pairs")
     return (
-        f"{_many(len(records), 'pair', 'pairs')} of {of_what}, {people_labelled}, in {folder}, contact sheet {sheet}\n"
-        f"next: look at the contact sheet; open raw/*.dng in any raw developer; {poses}"
+        f"{pairs} of {of_what}, {people_labelled}, in {folder}, contact sheet {sheet}\n"
+        f"next: look at the contact sheet; {files}; {poses}"
     )
 
 

@@ -98,10 +98,11 @@ def open_source(args: argparse.Namespace) -> "PairSource":
 def _pairs(args: argparse.Namespace, raw: bool) -> "PairSource":
     from isp_sim.rigfile import load_rig
     from isp_sim.scenes.sources import open_scenes
-    from models.data.samples import FolderPairs, RigPairs
+    from models.data.samples import RigPairs
+    from models.data.shard_pairs import open_pairs
 
     if args.data:
-        return FolderPairs(args.data, labelled=True, raw=raw)
+        return open_pairs(args.data, labelled=True, raw=raw)
     rig = load_rig(args.rig)
     scenes = open_scenes(args.scenes, None, rig, args.seed)
     return RigPairs(rig, args.seed, min(args.count, len(scenes)), scenes, raw=raw)

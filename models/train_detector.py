@@ -52,7 +52,8 @@ def work(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from isp_sim.rigfile import load_rig
-    from models.data.samples import HeldPairs, JoinedPairs, PairSource, RigPairs
+    from models.data.samples import HeldPairs, PairSource, RigPairs
+    from models.data.shard_pairs import poses_of
     from models.engine.distributed import leads, pick_device
     from models.engine.training import print_result
     from models.runs.detector_training import train
@@ -62,7 +63,7 @@ def work(args: argparse.Namespace) -> int:
     rig = load_rig(args.rig)
     source: PairSource
     if args.data:
-        source = JoinedPairs.of_folders(args.data)
+        source = poses_of(args.data)
         about: dict[str, object] = {"data": [str(folder.resolve()) for folder in args.data]}
     else:
         source = HeldPairs(RigPairs(rig, args.seed, recipe.scenes))

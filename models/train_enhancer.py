@@ -65,20 +65,21 @@ def sources(
     """What to learn from, what judges, what SLLEN's segmenter learns from, and what all that is."""
     from isp_sim.rigfile import load_rig
     from isp_sim.scenes.people.semantics import CLASSES
-    from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs
+    from models.data.samples import HeldPairs, JoinedPairs, PairSource, RigPairs
+    from models.data.shard_pairs import open_pairs
     from models.enhance.voc import VocPictures
 
     rig = load_rig(args.rig)
     source: PairSource
     if args.data:
-        source = JoinedPairs([FolderPairs(folder, semantic=True) for folder in args.data])
+        source = JoinedPairs([open_pairs(folder, semantic=True) for folder in args.data])
         about: dict[str, object] = {"data": [str(folder.resolve()) for folder in args.data]}
     else:
         source = HeldPairs(RigPairs(rig, args.seed, recipe.scenes))
         about = {"data": f"rig {rig.name}, {recipe.scenes} built-in scenes"}
     judge: PairSource | None = None
     if args.judge:
-        judge = HeldPairs(FolderPairs(args.judge, semantic=True))
+        judge = HeldPairs(open_pairs(args.judge, semantic=True))
     elif recipe.judged_scenes:
         judge = HeldPairs(RigPairs(rig, args.seed + JUDGE_SEED, recipe.judged_scenes))
     semantic: PairSource | None = None

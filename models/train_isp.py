@@ -85,7 +85,8 @@ def recipe_from(args: argparse.Namespace) -> "IspRecipe":
 def sources(args: argparse.Namespace, recipe: "IspRecipe") -> "tuple[PairSource, PairSource, dict[str, object]]":
     """What to learn from, what to be judged on, and what the former is."""
     from isp_sim.rigfile import load_rig
-    from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs
+    from models.data.samples import HeldPairs, PairSource, RigPairs
+    from models.data.shard_pairs import open_pairs, poses_of
     from models.recognisers.loading import identity
 
     if args.judge and args.judge.resolve() in [folder.resolve() for folder in args.data or ()]:
@@ -108,13 +109,13 @@ def sources(args: argparse.Namespace, recipe: "IspRecipe") -> "tuple[PairSource,
 
     learn: PairSource
     if args.data:
-        learn = after(JoinedPairs.of_folders(args.data, developed, raw))
+        learn = after(poses_of(args.data, developed, raw))
         about["data"] = [str(folder.resolve()) for folder in args.data]
     else:
         learn = HeldPairs(after(shot(args.seed, LEARN_SCENES)))
         about["data"] = f"rig {rig.name}, {LEARN_SCENES} built-in scenes"
     if args.judge:
-        judged = FolderPairs(args.judge, pre_quantisation=developed, labelled=True, raw=raw)
+        judged = open_pairs(args.judge, pre_quantisation=developed, labelled=True, raw=raw)
         return learn, after(judged), about
     return learn, HeldPairs(after(shot(TEST_SEED, JUDGE_SCENES))), about
 

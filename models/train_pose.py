@@ -57,7 +57,8 @@ def work(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from isp_sim.rigfile import load_rig
-    from models.data.samples import FolderPairs, JoinedPairs, PairSource, RigPairs
+    from models.data.samples import PairSource, RigPairs
+    from models.data.shard_pairs import open_pairs, poses_of
     from models.engine.distributed import leads, pick_device
     from models.engine.training import print_result
     from models.engine.weights_file import digest
@@ -69,7 +70,7 @@ def work(args: argparse.Namespace) -> int:
     rig = load_rig(args.rig)
     source: PairSource
     if args.data:
-        source = JoinedPairs.of_folders(args.data, raw=staged)
+        source = poses_of(args.data, raw=staged)
         about: dict[str, object] = {"data": [str(folder.resolve()) for folder in args.data]}
     else:
         source, about = (
@@ -78,7 +79,7 @@ def work(args: argparse.Namespace) -> int:
         )
     judge: PairSource | None = None
     if args.judge:
-        judge = FolderPairs(args.judge, labelled=True, raw=staged)
+        judge = open_pairs(args.judge, labelled=True, raw=staged)
     elif recipe.validation_scenes:
         judge = RigPairs(rig, args.seed + JUDGE_SEED, recipe.validation_scenes, raw=staged)
     if staged:

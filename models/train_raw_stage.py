@@ -49,7 +49,8 @@ def work(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from isp_sim.rigfile import load_rig
-    from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs
+    from models.data.samples import HeldPairs, JoinedPairs, PairSource, RigPairs
+    from models.data.shard_pairs import open_pairs
     from models.engine.distributed import leads, pick_device
     from models.engine.training import load_recipe, print_result, with_options
     from models.engine.weights_file import digest
@@ -65,14 +66,14 @@ def work(args: argparse.Namespace) -> int:
     rig = load_rig(args.rig)
     source: PairSource
     if args.data:
-        source = JoinedPairs([FolderPairs(folder, labelled=args.pose is not None, raw=True) for folder in args.data])
+        source = JoinedPairs([open_pairs(folder, labelled=args.pose is not None, raw=True) for folder in args.data])
         about: dict[str, object] = {"data": [folder.name for folder in args.data]}
     else:
         source = HeldPairs(RigPairs(rig, args.seed, recipe.scenes, raw=True))
         about = {"data": f"rig {rig.name}, {recipe.scenes} built-in scenes"}
     judge: PairSource | None = None
     if args.judge:
-        judge = HeldPairs(FolderPairs(args.judge, raw=True))
+        judge = HeldPairs(open_pairs(args.judge, raw=True))
     elif recipe.judged_scenes:
         judge = HeldPairs(RigPairs(rig, args.seed + JUDGE_SEED, recipe.judged_scenes, raw=True))
     start = None

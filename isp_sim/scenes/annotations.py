@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from isp_sim.files import json_object
 from isp_sim.scenes import COCO_JOINTS, FACE, JOINTS, Person
@@ -72,7 +73,12 @@ def read_keypoint_file(path: Path) -> KeypointFile:
     Raises:
         ValueError: the file cannot be used; one sentence names up to five faults and counts the rest.
     """
-    document = _load(path)
+    return keypoint_document(json_object(path.read_bytes(), path), path)
+
+
+def keypoint_document(document: dict[str, Any], path: object) -> KeypointFile:
+    """As `read_keypoint_file`, of a file's content; `path` names it in the sentence."""
+    _check_lists(document, path)
     faults: list[str] = []
     notes: list[str] = []
     orders = _joint_orders(document, faults, notes)
@@ -125,15 +131,13 @@ def find_annotations(folder: Path) -> Path | None:
     return found[0] if found else None
 
 
-def _load(path: Path) -> dict[str, list[object]]:
-    document = json_object(path.read_bytes(), path)
+def _check_lists(document: dict[str, list[object]], path: object) -> None:
     expected = "expected a JSON object with the lists images and annotations"
     for field in ("images", "annotations"):
         if not isinstance(document.get(field), list):
             raise ValueError(f"{path} has no list {field}; {expected}")
     if not isinstance(document.setdefault("categories", []), list):
         raise ValueError(f"{path}: categories is {document['categories']!r}; expected a list")
-    return document
 
 
 def _record(value: object) -> dict[str, object]:

@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float32
 
 from isp_sim.annotation_files import ANNOTATIONS
-from isp_sim.dng import read_dng
 from isp_sim.isp.develop import UNCUT, develop_raw, unclipped_srgb
 from isp_sim.manifest import PairRecord, read_manifest
 from isp_sim.pair import DualCamera, Pair
+from isp_sim.pair_files import decode_raw
 from isp_sim.picture_files import read_picture
 from isp_sim.progress import track
 from isp_sim.raw import Raw, cropped
@@ -129,7 +129,7 @@ class FolderPairs:
         if not files:
             raise ValueError(f"{folder}: holds no {ANNOTATIONS}/*WL.json; expected ExLPose's layout")
         self.folder, self._semantic, self._raw = folder, semantic, raw
-        self._how = _how(load_rig(str(folder / "rig.yaml"))) if pre_quantisation else None
+        self._how = how_developed(load_rig(str(folder / "rig.yaml"))) if pre_quantisation else None
         self._records = {Path(one.dark).name: one for one in read_manifest(folder)} if pre_quantisation or raw else None
         partners = {shot_of(path.name): path.name for path in sorted((folder / "dark").glob("*.png"))}
         self._pairs: list[tuple[str, str, float, LabelledImage]] = []
@@ -167,15 +167,12 @@ class FolderPairs:
             record = self._records.get(dark)
             if record is None or record.raw_dark is None:
                 raise ValueError(f"{self.folder / 'manifest.jsonl'}: has no raw_dark for {dark}, expected its raw")
-            if not (self.folder / record.raw_dark).is_file():
-                raise ValueError(f"{self.folder / record.raw_dark}: no such file; expected the raw of {dark}")
-            whole = read_dng(self.folder / record.raw_dark)
-            if whole.counts.shape != (record.frame_height, record.frame_width):
-                height, width = whole.counts.shape
-                expected = f"expected {record.frame_width}×{record.frame_height} by manifest.jsonl"
-                raise ValueError(f"{self.folder / record.raw_dark}: {width}×{height} px; {expected}")
+            file = self.folder / record.raw_dark
+            if not file.is_file():
+                raise ValueError(f"{file}: no such file; expected the raw of {dark}")
+            whole = read_whole(file.read_bytes(), file, record)
             developed = before_8_bits(whole, *self._how, record) if self._how else None
-            raw = raw_of(whole, record, self.folder / record.raw_dark) if self._raw else None
+            raw = raw_of(whole, record, file) if self._raw else None
         split, classes, exposure = split_of(gain_db), self._classes(bright), Exposure.named(dark)
         return [PairSample(bright, low, well, image.people, split, developed, classes, raw, exposure)]
 
@@ -238,7 +235,7 @@ class RigPairs:
                 pair.well_lit,
                 pair.people,
                 split_of(pair.shot.well_lit_gain_db),
-                before_8_bits(pair.low_light_raw, *_how(rig), pair) if self.pre_quantisation else None,
+                before_8_bits(pair.low_light_raw, *how_developed(rig), pair) if self.pre_quantisation else None,
                 pair.planes.get("semantic"),
                 raw_of(pair.low_light_raw, pair, pair.scene) if self.raw else None,
                 Exposure(pair.low_light_raw.exposure_us, pair.low_light_raw.gain_db),
@@ -264,11 +261,6 @@ class JoinedPairs:
 
     def __init__(self, sources: Sequence[PairSource]) -> None:
         self._places = [(source, index) for source in sources for index in range(len(source))]
-
-    @classmethod
-    def of_folders(cls, folders: Sequence[Path], pre_quantisation: bool = False, raw: bool = False) -> "JoinedPairs":
-        """Folders to learn poses from, in this order; see `FolderPairs`."""
-        return cls([FolderPairs(one, pre_quantisation=pre_quantisation, labelled=True, raw=raw) for one in folders])
 
     def __len__(self) -> int:
         """Groups of all together."""
@@ -332,7 +324,7 @@ def uncut_in(folder: Path) -> Isp:
     return uncut(load_rig(str(file))) if file.is_file() else UNCUT
 
 
-def _how(rig: Rig) -> tuple[Isp, Resampling]:
+def how_developed(rig: Rig) -> tuple[Isp, Resampling]:
     """How a rig's low-light raws are developed with nothing cut, and resampled where the well-lit arm is kept."""
     return uncut(rig), rig.resampling
 
@@ -354,6 +346,20 @@ def before_8_bits(
     else:
         light = warp(light, pair.arm_map, pair.onto, pair.crop, resampling)
     return np.asarray(unclipped_srgb(LinearRgb(torch.from_numpy(light))))
+
+
+def read_whole(content: bytes, file: object, record: PairRecord) -> Raw:
+    """The low-light raw of a pair from its file's content, as captured.
+
+    Raises:
+        ValueError: it cannot be read, or is of another size than its record says; `file` names it in the sentence.
+    """
+    raw = decode_raw(content, str(file))
+    height, width = raw.counts.shape
+    if (height, width) != (record.frame_height, record.frame_width):
+        expected = f"expected {record.frame_width}×{record.frame_height} by its record"
+        raise ValueError(f"{file}: {width}×{height} px; {expected}")
+    return raw
 
 
 def raw_of(raw: Raw, pair: Pair | PairRecord, name: object) -> Raw:

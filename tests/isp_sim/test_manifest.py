@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from test_pair import person, shot, sized, texture
 
-from isp_sim.dataset import record_of
 from isp_sim.manifest import from_line, read_manifest, to_line
 from isp_sim.pair import DualCamera
+from isp_sim.pair_files import record_of
 from isp_sim.scenes import Scene
 
 

@@ -1,0 +1,178 @@
+"""Data sets as tar shards, for many pairs and any storage: the files of a pair under one key, and an index.
+
+    pairs-000000.tar     WebDataset's layout, uncompressed: 000000012.json, .dark.png, .bright.png, the scene's maps
+                         (.semantic.png …), .dark.dng, .bright.dng; the key is the pair's number in the run
+    pairs-000000.json    its index: where each file lies in the tar, its SHA-256, and the pair's record once more
+    run.json, rig.yaml   what identifies the run, and the rig as used
+    index.json           of all shards; its presence says that the run is finished
+
+A shard's index is written after its tar: what has one is whole. `.json` is the line of the manifest that the pair has
+in a folder (`isp_sim.dataset`), and the other files are the same bytes as there. A reader needs no index: the shards
+are plain tar files. `isp_sim.shard_writer` writes all this.
+"""
+
+import bisect
+import hashlib
+import itertools
+from collections import OrderedDict
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Literal
+
+from isp_sim.manifest import PairRecord, Record
+from isp_sim.rigfile import from_json
+from isp_sim.stores import Store
+
+INDEX = "index.json"
+SHARDS_HELD = 4
+"""Indexes of shards that a reader keeps in memory, about 0.5 MB each."""
+
+
+class Place(Record):
+    """Where a file lies in a tar: its first byte and its size, and the SHA-256 of its content."""
+
+    start: int
+    size: int
+    sha256: str
+
+
+class ShardPair(Record):
+    """A pair in a shard: its key there, its record, and the places of its files by what follows the key's point."""
+
+    key: str
+    record: PairRecord
+    files: dict[str, Place]
+
+
+class ShardIndex(Record):
+    """A shard: its tar's size and SHA-256, and its pairs in their order."""
+
+    version: Literal[1] = 1
+    tar: str
+    bytes: int
+    sha256: str
+    pairs: tuple[ShardPair, ...]
+
+
+class ShardLine(Record):
+    """A shard in the run's index."""
+
+    tar: str
+    pairs: int
+    bytes: int
+    sha256: str
+
+
+class RunIndex(Record):
+    """All shards of a finished run."""
+
+    version: Literal[1] = 1
+    pairs: int
+    shards: tuple[ShardLine, ...]
+
+
+def members(record: PairRecord) -> dict[str, str]:
+    """A pair's files in a folder by what follows their key's point in a shard; what trainings read comes first."""
+    named = {"dark.png": record.dark, "bright.png": record.bright}
+    named |= {f"{name}.png": file for name, file in record.planes.items()}
+    for arm, file in (("dark", record.raw_dark), ("bright", record.raw_bright)):
+        if file is not None:
+            named[f"{arm}.{file.rpartition('.')[2]}"] = file
+    return named
+
+
+def shard_name(number: int) -> str:
+    """Of a shard, without `.tar` or `.json`."""
+    return f"pairs-{number:06d}"
+
+
+class Shards:
+    """A finished run in shards, to read any pair of: a group's files lie side by side, so one read gives them.
+
+    Args:
+        address: of its folder.
+
+    Raises:
+        ValueError: it has no index: no run in shards, or not a finished one; or the index is damaged.
+    """
+
+    def __init__(self, address: str | Path) -> None:
+        self.store = Store(address)
+        try:
+            content = self.store.read(INDEX)
+        except FileNotFoundError:
+            raise ValueError(f"{self.store}: has no {INDEX}; expected a finished run of --format webdataset") from None
+        self.index = from_json(RunIndex, content, f"{self.store}/{INDEX}")
+        self._ends = list(itertools.accumulate(line.pairs for line in self.index.shards))
+        self._held: OrderedDict[int, ShardIndex] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Pairs of all shards."""
+        return self._ends[-1] if self._ends else 0
+
+    def shard(self, number: int) -> ShardIndex:
+        """A shard's index, by its place in the run's.
+
+        Raises:
+            ValueError: it is missing or damaged.
+        """
+        if number not in self._held:
+            self._held[number] = read_index(self.store, self.index.shards[number].tar)
+            if len(self._held) > SHARDS_HELD:
+                self._held.popitem(last=False)
+        self._held.move_to_end(number)
+        return self._held[number]
+
+    def pair(self, place: int) -> tuple[str, ShardPair]:
+        """The name of a pair's tar, and the pair, by its place in the run."""
+        number = bisect.bisect_right(self._ends, place)
+        index = self.shard(number)
+        return index.tar, index.pairs[place - (self._ends[number] - len(index.pairs))]
+
+    def records(self) -> Iterator[PairRecord]:
+        """Of every pair, in the order of their numbers."""
+        for number in range(len(self.index.shards)):
+            for pair in self.shard(number).pairs:
+                yield pair.record
+
+    def files(self, tar: str, pair: ShardPair, names: Collection[str], check: bool = False) -> dict[str, bytes]:
+        """The content of some of a pair's files, in one read.
+
+        Args:
+            tar: its tar's name.
+            pair: of that.
+            names: of files, as `members` has them; those that it lacks are left out.
+            check: whether the digests must agree.
+
+        Raises:
+            ValueError: the tar is missing or shorter than its index says, or a digest is another.
+        """
+        places = {name: pair.files[name] for name in names if name in pair.files}
+        if not places:
+            return {}
+        first = min(place.start for place in places.values())
+        last = max(place.start + place.size for place in places.values())
+        try:
+            content = self.store.read(tar, first, last)
+        except FileNotFoundError:
+            raise ValueError(f"{self.store}/{tar}: no such file; its index is there") from None
+        if len(content) < last - first:
+            raise ValueError(f"{self.store}/{tar}: truncated: {pair.key} should end at byte {last}")
+        found = {name: content[one.start - first : one.start - first + one.size] for name, one in places.items()}
+        for name, one in places.items():
+            if check and hashlib.sha256(found[name]).hexdigest() != one.sha256:
+                raise ValueError(f"{self.store}/{tar}: {pair.key}.{name} is damaged: its SHA-256 is not the index's")
+        return found
+
+
+def read_index(store: Store, tar: str) -> ShardIndex:
+    """The index of a shard, by the name of its tar.
+
+    Raises:
+        ValueError: it is missing or damaged.
+    """
+    name = tar.removesuffix(".tar") + ".json"
+    try:
+        return from_json(ShardIndex, store.read(name), f"{store}/{name}")
+    except FileNotFoundError:
+        raise ValueError(f"{store}/{name}: no such file; expected the index of {tar}") from None
