@@ -56,10 +56,14 @@ def batches(spec: RunSpec, shots: Sequence[Shot]) -> list[Batch]:
 
 
 def left(spec: RunSpec, work: Sequence[Batch], done: Collection[int]) -> list[Batch]:
-    """What of the work is still to do: of a folder the pairs that are not done, of shards those that lack a pair."""
+    """What of the work is still to do: of a folder the pairs that are not done, or their sequences; of shards those
+    that lack a pair.
+    """
     if spec.format == "webdataset":
         return [batch for batch in work if not all(number in done for number in batch.pairs)]
     undone = [[s for s in batch.scenes[0].shots if s[0] not in done] for batch in work]
+    if spec.frames is not None:  # each frame's exposure hangs on those before it
+        return [batch for batch, shots in zip(work, undone, strict=True) if shots]
     return [
         Batch(batch.number, (Task(batch.scenes[0].scene, tuple(shots)),))
         for batch, shots in zip(work, undone, strict=True)

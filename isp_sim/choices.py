@@ -6,6 +6,8 @@ BUILT_IN = ("people", "charts")
 """Scenes that are no path."""
 DEFAULT_COUNT = 20
 """Shots of a run for which no number is given."""
+FPS = 25.0
+"""Frames a second of a sequence."""
 FROZEN = 1
 """Sub-frames of a picture in which nobody moves."""
 

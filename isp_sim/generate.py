@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isp_sim.choices import BUILT_IN, DEFAULT_COUNT
+from isp_sim.choices import BUILT_IN, DEFAULT_COUNT, FPS
 from isp_sim.command_line import run
 from isp_sim.generate_options import parser
 from isp_sim.stores import remote
@@ -57,6 +57,7 @@ def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
     cores = len(os.sched_getaffinity(0))
     workers = args.workers if args.workers is not None else (cores if args.device == "cpu" else 1)
     _check_numbers(args, workers)
+    _check_sequence(args)
     _check_output(args, workers)
     import torch
 
@@ -73,7 +74,9 @@ def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
         source = _photo_frames(args, rig)
         shots = photo_shots(rig, len(source), DEFAULT_COUNT if args.count is None else args.count, args.seed)
     else:
-        shots = plan(rig, args.schedule, args.count, args.seed, args.shots_per_scene, args.scene_count)
+        shots = plan(
+            rig, args.schedule, args.count, args.seed, args.shots_per_scene, args.scene_count, args.frames, args.fps
+        )
         source = _scenes(args, rig, shots)
     spec = RunSpec(
         rig_json=rig.model_dump_json(),
@@ -94,6 +97,9 @@ def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
         annotations=args.annotations,
         skip_unusable=args.skip_unusable,
         workers=workers,
+        frames=args.frames,
+        fps=args.fps,
+        auto_exposure=args.auto_exposure,
         format=args.format,
         raw=args.raw,
         pairs_a_shard=args.pairs_a_shard,
@@ -103,12 +109,23 @@ def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
 
 
 def _check_numbers(args: argparse.Namespace, workers: int) -> None:
-    names = ("count", "scene_count", "pairs_a_shard")
+    names = ("count", "scene_count", "pairs_a_shard", "frames")
     for name, value in (("workers", workers), *((name, getattr(args, name)) for name in names)):
         if value is not None and not 1 <= value <= MOST:
             raise ValueError(f"--{name.replace('_', '-')} {value}: expected a whole number from 1 to {MOST}")
     if args.shots_per_scene is not None and (args.shots_per_scene < 1 or args.schedule):
         raise ValueError("--shots-per-scene takes whole numbers from 1, and no --schedule, which lists its own shots")
+
+
+def _check_sequence(args: argparse.Namespace) -> None:
+    """What only a sequence has, and what it does not have."""
+    if args.frames is None:
+        if args.auto_exposure or args.fps != FPS:
+            raise ValueError("--auto-exposure and --fps: belong to sequences; expected --frames N beside them")
+    elif args.schedule or args.shots_per_scene is not None:
+        raise ValueError("--frames: a sequence keeps one shot of its scene; expected no --schedule or --shots-per-scene")
+    elif not 0.01 <= args.fps <= 100_000:
+        raise ValueError(f"--fps {args.fps}: expected a number from 0.01 to 100000")
 
 
 def _check_output(args: argparse.Namespace, workers: int) -> None:
@@ -172,7 +189,7 @@ def _print_doubts(photos: "Photos", shots: "list[Shot]", skip_unusable: bool) ->
 def _photo_frames(args: argparse.Namespace, rig: "PhotoPairRig") -> "PhotoFrames":
     from isp_sim.photo_pairs.frames import PhotoFrames
 
-    for name in ("schedule", "annotations", "shots_per_scene", "scene_count", "labels_orientation", "backgrounds"):
+    for name in ("schedule", "annotations", "shots_per_scene", "scene_count", "labels_orientation", "backgrounds", "frames"):
         if getattr(args, name) is not None:
             raise ValueError(
                 f"--{name.replace('_', '-')}: rig {rig.name} makes its pairs from raw files and takes none"

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from isp_sim.choices import DEFAULT_COUNT, FROZEN, PAIRS_A_SHARD, Format, Orientation, RawFormat, Subset
+from isp_sim.choices import FPS, DEFAULT_COUNT, FROZEN, PAIRS_A_SHARD, Format, Orientation, RawFormat, Subset
 
 
 def parser(prog: str = "python -m isp_sim.generate") -> argparse.ArgumentParser:
@@ -90,6 +90,18 @@ def _add_shots(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="photographs or scenes to use instead, each with all its shots or --shots-per-scene of them; beyond their "
         "number, photographs come again with other exposures",
+    )
+    parser.add_argument(
+        "--frames",
+        type=int,
+        metavar="N",
+        help="shoot sequences of N frames instead of single shots: of each scene one base and ratio, people walk on",
+    )
+    parser.add_argument("--fps", type=float, default=FPS, help="frames of a sequence a second [%(default)s]")
+    parser.add_argument(
+        "--auto-exposure",
+        action="store_true",
+        help="exposure and gain of a sequence follow its light, as the rig's auto_exposure says [they stay]",
     )
     parser.add_argument("--shots-per-scene", type=int, help="of a scene's shots take so many, drawn [all, 3 to 5]")
     parser.add_argument(

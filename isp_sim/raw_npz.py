@@ -6,12 +6,14 @@ import io
 import json
 import zipfile
 import zlib
+from dataclasses import asdict
 from dataclasses import fields as fields_of
 from typing import Any
 
 import numpy as np
 
 from isp_sim.raw import Raw
+from isp_sim.shading import Shading
 from isp_sim.units import Counts
 
 MOST_PIXELS = 500_000_000
@@ -21,10 +23,15 @@ MOST_PIXELS = 500_000_000
 def encode_npz(raw: Raw) -> bytes:
     """A raw frame as the content of an .npz, `counts` (uint16) and `fields` (JSON); the same frame, the same bytes."""
     rest = {field.name: getattr(raw, field.name) for field in fields_of(raw) if field.name != "counts"}
-    text = json.dumps(rest, default=float).encode()
+    text = json.dumps(rest, default=_plain).encode()
     stream = io.BytesIO()
     np.savez_compressed(stream, counts=raw.counts, fields=np.frombuffer(text, np.uint8))
     return stream.getvalue()
+
+
+def _plain(value: object) -> object:
+    """What JSON does not know: a `Shading` as its fields, NumPy's numbers."""
+    return asdict(value) if isinstance(value, Shading) else float(value)  # type: ignore[arg-type]
 
 
 def decode_npz(content: bytes, name: object) -> Raw:
@@ -53,6 +60,8 @@ def decode_npz(content: bytes, name: object) -> Raw:
 
 def _frozen(field: str, value: object) -> object:
     """JSON's lists as a frame's tuples; provenance is JSON's own."""
+    if field == "shading" and isinstance(value, dict):
+        return Shading(**{name: _frozen(name, part) for name, part in value.items()})  # type: ignore[arg-type]
     if field == "provenance" or not isinstance(value, list):
         return value
     return tuple(_frozen(field, one) for one in value)

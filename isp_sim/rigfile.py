@@ -50,10 +50,17 @@ def load_rig(name: str | Path) -> Rig:
     path = _find(str(name), rigs_folder(), beside=None)
     document, origins = _read_extended(path)
     named = document.get("sensor")
+    own = named if isinstance(named, dict) and isinstance(named.get("extends"), str) else {}
+    if own:
+        named, own = own["extends"], {name: part for name, part in own.items() if name != "extends"}
     if isinstance(named, str):
         # A sensor that is not found stays a name, and is reported with the file's other faults.
         with contextlib.suppress(FileNotFoundError):
+            written = {keys: origin for keys, origin in origins.items() if keys[:1] == ("sensor",)}
             _graft(document, origins, "sensor", _find(named, rigs_folder() / "sensors", path))
+            if own:
+                document["sensor"] = _overlay(document["sensor"], own, ("sensor",), [])  # type: ignore[arg-type]
+                origins |= written
     return _validate(Rig, document, origins, path)
 
 

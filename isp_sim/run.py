@@ -20,6 +20,7 @@ from isp_sim.photo_pairs.frames import PhotoFrames
 from isp_sim.photo_pairs.pairs import photo_pairs
 from isp_sim.photo_pairs.rig import PhotoPairRig
 from isp_sim.progress import Progress
+from isp_sim.rig import AutoExposure
 from isp_sim.run_spec import RunSpec
 from isp_sim.scenes.sources import open_scenes
 from isp_sim.schedule import Shot
@@ -47,7 +48,15 @@ def pair_maker(spec: RunSpec) -> Callable[[int, list[Shot]], Iterator[Pair]]:
         Path(spec.backgrounds) if spec.backgrounds else None,
         spec.backgrounds_share,
     )
-    return lambda scene, shots: camera.shoot(scenes.scene(scene % len(scenes), shots[0].daylight), shots, spec.seed)
+
+    def pairs_of(scene: int, shots: list[Shot]) -> Iterator[Pair]:
+        before = scenes.scene(scene % len(scenes), shots[0].daylight)
+        if spec.frames is None:
+            return camera.shoot(before, shots, spec.seed)
+        rule = rig.auto_exposure or AutoExposure() if spec.auto_exposure else None
+        return camera.film(before, shots, spec.seed, rule)
+
+    return pairs_of
 
 
 def output_of(spec: RunSpec) -> Output:
@@ -142,8 +151,9 @@ def carry_out(
     among = {number for batch in work for number in batch.pairs} if spec.part else None
     with shared_out(spec, cluster) as written:
         done = output.open(spec, resume, among)
-        with Progress("pairs", total, len(done)) as progress:
-            for count in written(left(spec, work, done)):
+        todo = left(spec, work, done)
+        with Progress("pairs", total, total - sum(len(batch.pairs) for batch in todo)) as progress:
+            for count in written(todo):
                 progress.advance(count)
     if spec.part:
         return output, None

@@ -1,13 +1,14 @@
 """Which shots a run makes: replayed from a CSV, or drawn from the rig's schedule."""
 
 import itertools
+import math
 from dataclasses import replace
 from pathlib import Path
 
 from isp_sim import streams
-from isp_sim.choices import DEFAULT_COUNT
+from isp_sim.choices import DEFAULT_COUNT, FPS
 from isp_sim.rig import Rig, Schedule
-from isp_sim.schedule import Shot, replay, scene_shots, some_of
+from isp_sim.schedule import Shot, replay, scene_shots, sequence_shots, some_of
 
 
 def plan(
@@ -17,6 +18,8 @@ def plan(
     seed: int,
     shots_per_scene: int | None = None,
     scene_count: int | None = None,
+    frames: int | None = None,
+    fps: float = FPS,
 ) -> list[Shot]:
     """Every shot of a run: replayed from a CSV, or drawn from the rig.
 
@@ -27,11 +30,17 @@ def plan(
         seed: of the run.
         shots_per_scene: how many of a scene's shots are taken, drawn from them; None takes all.
         scene_count: of scenes, each with all the shots it has here; without `count`.
+        frames: of each scene's sequence, instead of single shots; without `count` and `scene_count` of one scene.
+        fps: frames a second.
 
     Raises:
         ValueError: two shots would have one file name, or a gain is beyond the sensor.
     """
-    if schedule is not None:
+    if frames is not None:
+        scene_count = scene_count or math.ceil((count or frames) / frames)
+        sequences = (drawn_sequence(rig.schedule, scene, seed, frames, fps) for scene in range(scene_count))
+        shots = list(itertools.islice(itertools.chain.from_iterable(sequences), count))
+    elif schedule is not None:
         listed = replay(schedule)
         shots = [
             replace(shot, night=rig.schedule.night)
@@ -53,6 +62,11 @@ def plan(
             raise ValueError(f"{schedule or rig.name}: {name} asks more gain than the sensor's {top} dB")
         names.add(name)
     return shots
+
+
+def drawn_sequence(schedule: Schedule, scene: int, seed: int, frames: int, fps: float) -> list[Shot]:
+    """A scene's frames in a run: see `isp_sim.schedule.sequence_shots`."""
+    return sequence_shots(schedule, scene, frames, fps, streams.generator(seed, scene, "schedule"))
 
 
 def drawn_shots(schedule: Schedule, scene: int, seed: int, count: int | None) -> list[Shot]:

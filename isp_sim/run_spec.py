@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from isp_sim.choices import BUILT_IN, FROZEN, PAIRS_A_SHARD, Format, Orientation, RawFormat, Subset
+from isp_sim.choices import BUILT_IN, FPS, FROZEN, PAIRS_A_SHARD, Format, Orientation, RawFormat, Subset
 from isp_sim.manifest import VERSION
 from isp_sim.photo_pairs.rig import PhotoPairRig, any_rig_of
 from isp_sim.rig import Rig
@@ -13,7 +13,10 @@ from isp_sim.stores import remote
 
 CARRIES_OUT = ("rig_json", "out", "annotations", "skip_unusable", "workers", "part")
 """Fields that are not in `run.json`: no byte of a pair depends on them (of the rig it keeps name and digest)."""
-ABSENT: dict[str, object] = {"linear": False, "format": "folder", "raw": "dng", "pairs_a_shard": PAIRS_A_SHARD}
+ABSENT: dict[str, object] = {
+    "linear": False, "format": "folder", "raw": "dng", "pairs_a_shard": PAIRS_A_SHARD, "frames": None, "fps": FPS,
+    "auto_exposure": False,
+}  # fmt: skip
 """What fields mean that are not in `run.json`, as in runs from before there was such a choice."""
 
 
@@ -36,6 +39,9 @@ class RunSpec:
         linear: the pictures hold linear light.
         backgrounds: folder of pictures behind built-in people; None: built-in worlds.
         backgrounds_share: of the scenes that have one.
+        frames: of each scene's sequence; None: single shots.
+        fps: frames a second.
+        auto_exposure: the sequence's exposure follows its light; see `isp_sim.auto_exposure`.
         format: of the data set: files in folders, or tar shards (`isp_sim.shards`).
         raw: of both arms' raws; `none` leaves them out.
         pairs_a_shard: at most, but a scene's pairs stay together.
@@ -61,6 +67,9 @@ class RunSpec:
     linear: bool = False
     backgrounds: str | None = None
     backgrounds_share: float = 1.0
+    frames: int | None = None
+    fps: float = FPS
+    auto_exposure: bool = False
     format: Format = "folder"
     raw: RawFormat = "dng"
     pairs_a_shard: int = PAIRS_A_SHARD

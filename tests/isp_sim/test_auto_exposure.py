@@ -1,13 +1,16 @@
 """Exposure that follows the light of a sequence, and the frames of a scene that moves."""
 
 import itertools
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from isp_sim import streams
 from isp_sim.auto_exposure import ExposureControl, Setting, exposure_factor, setting_of
+from isp_sim.generate import main
 from isp_sim.pair import DualCamera, seen_while_open
 from isp_sim.rig import AutoExposure, Figure, Light
 from isp_sim.rigfile import load_rig
@@ -168,3 +171,35 @@ def test_a_rolling_shutter_leans_what_runs():
     rows_ms = 0.5 * rolling.binning * (np.arange(64) - 31.5)
     assert np.abs(np.array(centres) - 42.5 - rows_ms).max() <= 1.5 + 64 / 16 / 2 * 0.5 * rolling.binning
     assert seen_while_open(scene, 100.0, plain).tobytes() == during(0.0, 0.0).tobytes()
+
+
+def made(out, *more):
+    arguments = f"--rig exlpose-small --scenes charts --frames 3 --fps 20 --auto-exposure --workers 1 --seed 3 --out {out}"
+    assert main([*arguments.split(), *more]) == 0
+    return {path.relative_to(out): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
+
+
+def test_the_command_films_and_a_stopped_sequence_ends_with_the_same_bytes(tmp_path, capsys):
+    whole = made(tmp_path / "a", "--scene-count", "2")
+    lines = [json.loads(line) for line in whole[Path("manifest.jsonl")].splitlines()]
+    assert [line["at_s"] for line in lines] == [0.0, 0.05, 0.1] * 2
+    assert json.loads(whole[Path("run.json")])["frames"] == 3
+    made(tmp_path / "b", "--scene-count", "2")
+    for name in ("dark", "raw"):  # the second frame of the second scene is lost
+        lost = next(path for path in (tmp_path / "b" / name).iterdir() if "vid000001" in path.name and "_000001" in path.name)
+        lost.unlink()
+    assert made(tmp_path / "b", "--scene-count", "2", "--resume") == whole
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--auto-exposure"], "belong to sequences; expected --frames N"),
+        (["--frames", "2", "--shots-per-scene", "1"], "expected no --schedule or --shots-per-scene"),
+        (["--frames", "2", "--fps", "0"], "expected a number from 0.01"),
+        (["--frames", "0"], "--frames 0: expected a whole number from 1"),
+    ],
+)
+def test_sequences_that_cannot_be_are_refused(options, told, tmp_path, capsys):
+    assert main(["--rig", "exlpose-small", "--out", str(tmp_path / "x"), *options]) != 0
+    assert told in capsys.readouterr().err and not (tmp_path / "x").exists()
