@@ -1,5 +1,6 @@
 """A camera gives raw frames; the simulated one calls the stages in the light's order."""
 
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import numba
@@ -8,6 +9,7 @@ import torch
 from jaxtyping import Float32
 
 from isp_sim import light, optics, readout, sensor, streams
+from isp_sim.companding import companded, table_of
 from isp_sim.parallel_rows import in_rows
 from isp_sim.raw import Defects, Raw, defects_within
 from isp_sim.rig import Arm, Light, Rig
@@ -141,6 +143,7 @@ class SimulatedArm:
         self.light = 0.0
         self.next_frame = Frame(0, 0, 0)
         self.start_s = 0.0
+        self._table = table_of(rig.sensor.companding.value) if rig.sensor.companding else None
 
     def look_at(self, image: Radiance) -> None:
         """Put a scene before the arm; set `light` and `next_frame` before the first grab.
@@ -210,7 +213,10 @@ class SimulatedArm:
         else:
             counts = capture_torch(photons, maps, lines, chip, out, key, self.binning, self.device)
         provenance: dict[str, object] = {"rig": self.rig.name, **frame._asdict()}
-        return self.describe(counts, exposure_us, gain_db, provenance)
+        raw = self.describe(counts, exposure_us, gain_db, provenance)
+        if self._table is None:
+            return raw
+        return replace(raw, counts=companded(counts, self._table), linearization=tuple(self._table.tolist()))
 
     def _levels(self, lamps: Light, exposure_us: float, rows: int) -> Float32[np.ndarray, " rows"]:
         """The light on each row while it is exposed; a frame lies in the middle of the sensor's rows."""

@@ -12,7 +12,7 @@ import math
 import struct
 from collections.abc import Iterable
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy as np
 import tifffile
 from tifffile import DATATYPE as TYPE
 
+from isp_sim.companding import codes_of
 from isp_sim.dng_opcodes import LISTS, defects_of, opcode_lists, shading_of
 from isp_sim.dng_tags import D65, ISO_SHORT_MAX, black_level, iso_of, noise_profile, numbers, xyz_to_camera
 from isp_sim.files import write_atomically
@@ -62,7 +63,6 @@ _ONLY = {
     "SamplesPerPixel": 1,
     "CFARepeatPatternDim": (2, 2),
     "CFALayout": 1,
-    "LinearizationTable": "none",
     "BlackLevelDeltaH": "none",
     "BlackLevelDeltaV": "none",
 }
@@ -94,7 +94,7 @@ def read_dng(path: Path, upright: bool = True) -> Raw:
     A tag of our file that was edited wins over the note in ImageDescription. In a file that is not ours, the
     gain is `20·log10(ISO / 100)` dB, the neutral is scaled to a maximum of 1, and what is absent is the DNG
     default: black 0 DN, white 65535 DN; `()` for the noise profile, `""` for names. The mosaic is cut to
-    ActiveArea; of opcode lists, defective pixels and GainMaps are read, the rest is ignored.
+    ActiveArea, companded codes are made linear; of opcode lists, defective pixels and GainMaps are read, the rest is ignored.
 
     Args:
         path: an uncompressed 16-bit Bayer DNG.
@@ -156,7 +156,7 @@ def encode_dng(raw: Raw, path: object) -> memoryview:
     stream = io.BytesIO()
     tifffile.imwrite(
         stream,
-        raw.counts,
+        codes_of(raw.counts, np.array(raw.linearization, np.uint16)) if raw.linearization else raw.counts,
         byteorder="<",
         photometric="cfa",
         software="isp-sim",
@@ -178,6 +178,12 @@ def _check(raw: Raw) -> None:
     counts = raw.counts
     if counts.dtype != np.uint16 or counts.ndim != 2 or counts.size == 0:
         raise ValueError(f"counts are {counts.dtype} {counts.shape}; expected uint16 (height, width)")
+    if raw.linearization:
+        table = np.array(raw.linearization)
+        if len(table) < 2 or not (np.diff(table) > 0).all() or table[0] < 0 or table[-1] > 65535:
+            raise ValueError("linearization: expected counts from 0 to 65535 that rise from code to code")
+        if not np.isin(counts, table).all():
+            raise ValueError("counts have values that linearization does not give; see isp_sim.companding.companded")
     if raw.cfa not in _TILES:
         raise ValueError(f"cfa is {raw.cfa!r}; expected one of {', '.join(_TILES)}")
     for field, low, high in (("white_level_dn", 1, 65535), ("iso", 0, 2**32 - 1)):
@@ -230,6 +236,8 @@ def _extratags(raw: Raw) -> list[tuple[Any, ...]]:
     tags += [(tag, TYPE.ASCII, 0, ours[tag]) for tag in ("Make", "Model", "CameraSerialNumber")]
     if raw.noise_profile:
         tags.append(("NoiseProfile", TYPE.DOUBLE, 6, tuple(map(float, chain(*raw.noise_profile)))))
+    if raw.linearization:
+        tags.append(("LinearizationTable", TYPE.SHORT, len(raw.linearization), raw.linearization))
     tags += [(name, TYPE.UNDEFINED, len(content), content) for name, content in opcode_lists(raw).items()]
     return [(*tag, True) for tag in tags]
 
@@ -298,6 +306,9 @@ def _decode(tags: dict[str, Any], counts: Counts, orientation: int) -> Raw:
     counts = Counts(np.ascontiguousarray(stored[top:bottom, left:right]))
     if counts.ndim != 2 or counts.size == 0:
         raise ValueError(f"{' × '.join(map(str, counts.shape))} pixels; expected height × width")
+    table = tuple(np.ravel(tags.get("LinearizationTable", ())).tolist())
+    if table:
+        counts = _linear(counts, table)
     shading, defects = _opcodes(tags, stored, top, left, counts.shape)
     cfa = next((cfa for cfa, pattern in _TILES.items() if pattern == tags.get("CFAPattern")), None)
     if cfa is None:
@@ -319,7 +330,14 @@ def _decode(tags: dict[str, Any], counts: Counts, orientation: int) -> Raw:
         raise ValueError(f"WhiteLevel is {white}; expected above BlackLevel, {fields['black_level_dn']}")
     if not math.isfinite(fields["gain_db"]):
         raise ValueError(f"ImageDescription notes gain_db = {fields['gain_db']}; expected a finite number")
-    fields |= {"iso": iso, "noise_profile": noise_profile(tags), "shading": shading, "defects": defects}
+    rises = all(before < after for before, after in pairwise(table))  # else no code can be told from its count
+    fields |= {
+        "iso": iso,
+        "linearization": table if rises else (),
+        "noise_profile": noise_profile(tags),
+        "shading": shading,
+        "defects": defects,
+    }
     raw = Raw(counts, cfa, white_level_dn=white, **fields)
     return turned(raw, _FLIPS.get(orientation, 0))
 
@@ -334,6 +352,13 @@ def _opcodes(
             raise ValueError(f"{name} is {str(content)[:40]}; expected bytes")
     defects = defects_of(first, stored) if first else ()
     return shading_of(second, *shape) if second else None, defects_within(defects, top, left, *shape)
+
+
+def _linear(codes: Counts, table: tuple[int, ...]) -> Counts:
+    """Codes through LinearizationTable; those beyond its end are its last."""
+    if len(table) < 2 or min(table) < 0 or max(table) > 65535:
+        raise ValueError("LinearizationTable is damaged; expected 2 and more numbers from 0 to 65535")
+    return Counts(np.array(table, np.uint16)[np.minimum(codes, len(table) - 1)])
 
 
 def _noted(tags: dict[str, Any]) -> dict[str, Any]:

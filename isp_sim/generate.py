@@ -123,7 +123,9 @@ def _check_sequence(args: argparse.Namespace) -> None:
         if args.auto_exposure or args.fps != FPS:
             raise ValueError("--auto-exposure and --fps: belong to sequences; expected --frames N beside them")
     elif args.schedule or args.shots_per_scene is not None:
-        raise ValueError("--frames: a sequence keeps one shot of its scene; expected no --schedule or --shots-per-scene")
+        raise ValueError(
+            "--frames: a sequence keeps one shot of its scene; expected no --schedule or --shots-per-scene"
+        )
     elif not 0.01 <= args.fps <= 100_000:
         raise ValueError(f"--fps {args.fps}: expected a number from 0.01 to 100000")
 
@@ -189,7 +191,15 @@ def _print_doubts(photos: "Photos", shots: "list[Shot]", skip_unusable: bool) ->
 def _photo_frames(args: argparse.Namespace, rig: "PhotoPairRig") -> "PhotoFrames":
     from isp_sim.photo_pairs.frames import PhotoFrames
 
-    for name in ("schedule", "annotations", "shots_per_scene", "scene_count", "labels_orientation", "backgrounds", "frames"):
+    for name in (
+        "schedule",
+        "annotations",
+        "shots_per_scene",
+        "scene_count",
+        "labels_orientation",
+        "backgrounds",
+        "frames",
+    ):
         if getattr(args, name) is not None:
             raise ValueError(
                 f"--{name.replace('_', '-')}: rig {rig.name} makes its pairs from raw files and takes none"

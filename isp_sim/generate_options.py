@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from isp_sim.choices import FPS, DEFAULT_COUNT, FROZEN, PAIRS_A_SHARD, Format, Orientation, RawFormat, Subset
+from isp_sim.choices import DEFAULT_COUNT, FPS, FROZEN, PAIRS_A_SHARD, Format, Orientation, RawFormat, Subset
 
 
 def parser(prog: str = "python -m isp_sim.generate") -> argparse.ArgumentParser:

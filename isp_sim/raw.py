@@ -37,6 +37,8 @@ class Raw:
         provenance: everything else that is known of the shot, JSON-able.
         shading: gains that undo the lens's shading, where the camera knows them (DNG GainMap).
         defects: the pixels that the camera knows to be defective (DNG FixBadPixelsList).
+        linearization: of a camera that sends companded codes, the count of each; a file keeps the codes (DNG
+            LinearizationTable). `counts` are linear.
     """
 
     counts: Counts
@@ -55,6 +57,7 @@ class Raw:
     provenance: dict[str, object] = field(default_factory=dict)
     shading: Shading | None = None
     defects: Defects = ()
+    linearization: tuple[int, ...] = ()
 
 
 def cropped(raw: Raw, left: int, top: int, width: int, height: int) -> Raw:

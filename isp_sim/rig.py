@@ -8,8 +8,9 @@ from itertools import pairwise
 from typing import Annotated, Generic, Literal, Self, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from isp_sim.companding import Knots, checked_knots
 from isp_sim.faults import DefectDensities, DefectList, ShadingTables
 
 Value = TypeVar("Value")
@@ -100,6 +101,8 @@ class Sensor(Model):
         defects: pixels and lines that see no light; absent: none.
         black_bias_dn: constant offset of each pixel of the 2×2 tile that the nominal black level does not
             know; the developing subtracts the nominal level alone.
+        companding: knots `[code, count]` of what the camera sends, from [0, 0] to its frame's white level (after
+            binning); absent: it sends the counts.
         row_time_us: each row's exposure begins so much after that of the row above (rolling shutter); absent or 0,
             all begin at once (global shutter).
         shot_noise: light comes in whole photons; `false` only in an ideal sensor, whose electrons are means.
@@ -138,6 +141,7 @@ class Sensor(Model):
     column_noise: Figure[NoiseLaw]
     periodic_noise: Figure[PeriodicNoise]
     black_bias_dn: Figure[tuple[Finite, Finite, Finite, Finite]]
+    companding: Figure[Annotated[Knots, AfterValidator(checked_knots)]] | None = Field(None, exclude_if=_is_absent)
     row_time_us: Figure[NonNegative] | None = Field(None, exclude_if=_is_absent)
 
     @model_validator(mode="after")
@@ -349,6 +353,13 @@ class Rig(Model):
             needed, there = getattr(self, side) * self.binning, getattr(self.sensor, side).value
             if needed > there:
                 raise ValueError(f"{side} × binning is {needed}: the sensor has {there} pixels")
+        return self
+
+    @model_validator(mode="after")
+    def _codes_reach_white(self) -> Self:
+        top = self.sensor.white_level_dn * self.binning**2
+        if self.sensor.companding and (last := self.sensor.companding.value[-1][1]) != top:
+            raise ValueError(f"sensor.companding ends at {last} DN: expected {top}, the frame's white level")
         return self
 
     @model_validator(mode="after")

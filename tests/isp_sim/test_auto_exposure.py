@@ -174,7 +174,9 @@ def test_a_rolling_shutter_leans_what_runs():
 
 
 def made(out, *more):
-    arguments = f"--rig exlpose-small --scenes charts --frames 3 --fps 20 --auto-exposure --workers 1 --seed 3 --out {out}"
+    arguments = (
+        f"--rig exlpose-small --scenes charts --frames 3 --fps 20 --auto-exposure --workers 1 --seed 3 --out {out}"
+    )
     assert main([*arguments.split(), *more]) == 0
     return {path.relative_to(out): path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
 
@@ -186,7 +188,9 @@ def test_the_command_films_and_a_stopped_sequence_ends_with_the_same_bytes(tmp_p
     assert json.loads(whole[Path("run.json")])["frames"] == 3
     made(tmp_path / "b", "--scene-count", "2")
     for name in ("dark", "raw"):  # the second frame of the second scene is lost
-        lost = next(path for path in (tmp_path / "b" / name).iterdir() if "vid000001" in path.name and "_000001" in path.name)
+        lost = next(
+            path for path in (tmp_path / "b" / name).iterdir() if "vid000001" in path.name and "_000001" in path.name
+        )
         lost.unlink()
     assert made(tmp_path / "b", "--scene-count", "2", "--resume") == whole
 
