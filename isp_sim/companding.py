@@ -31,7 +31,7 @@ def checked_knots(knots: Knots) -> Knots:
 def table_of(knots: Knots) -> Table:
     """Linear count of every code."""
     codes, linear = zip(*knots, strict=True)
-    return np.round(np.interp(np.arange(codes[-1] + 1), codes, linear)).astype(np.uint16)
+    return np.asarray(np.round(np.interp(np.arange(codes[-1] + 1), codes, linear)).astype(np.uint16))
 
 
 def codes_of(counts: Counts, table: Table) -> Counts:

@@ -94,7 +94,7 @@ def read_dng(path: Path, upright: bool = True) -> Raw:
     A tag of our file that was edited wins over the note in ImageDescription. In a file that is not ours, the
     gain is `20·log10(ISO / 100)` dB, the neutral is scaled to a maximum of 1, and what is absent is the DNG
     default: black 0 DN, white 65535 DN; `()` for the noise profile, `""` for names. The mosaic is cut to
-    ActiveArea, companded codes are made linear; of opcode lists, defective pixels and GainMaps are read, the rest is ignored.
+    ActiveArea, companded codes are made linear; of opcode lists, defective pixels and GainMaps are read.
 
     Args:
         path: an uncompressed 16-bit Bayer DNG.

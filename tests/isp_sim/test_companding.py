@@ -97,7 +97,7 @@ def test_counts_between_the_table_s_are_not_written(tmp_path):
 def test_a_table_that_ends_before_white_is_refused():
     rig = companding_rig()
     short = Figure(value=KNOTS[:-1], status="assumed", source="a test")
-    with pytest.raises(ValueError, match="sensor.companding ends at 4608 DN: expected 65520"):
+    with pytest.raises(ValueError, match=r"sensor\.companding ends at 4608 DN: expected 65520"):
         type(rig).model_validate(
             {**rig.model_dump(), "sensor": {**rig.sensor.model_dump(), "companding": short.model_dump()}}
         )
