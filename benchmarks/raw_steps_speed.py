@@ -18,11 +18,12 @@ import torch
 import torch.nn.functional as F
 from rich.console import Console
 
-from isp_sim.isp import illuminant, non_local, raw_operators
+from isp_sim.isp import defects, illuminant, non_local, raw_operators
 from isp_sim.isp.develop import UNCUT
 from isp_sim.isp.raw_light import RawLight, raw_light
 from isp_sim.isp.row_noise import noise_spread, row_offsets
 from isp_sim.raw import Raw
+from isp_sim.shading import edge_to_edge
 from isp_sim.tables import terminal_table
 from isp_sim.transfer import REC709_TO_XYZ
 from isp_sim.units import Counts
@@ -106,6 +107,62 @@ def of_mosaic(raw: RawLight) -> list[Rival]:
             lambda: cv2.addWeighted(plane, 1.1, plane, 0.0, -1e-3),
         ),
         Rival("auto_white_balance", balanced, "OpenCV resize and multiply (grey world)", grey_world),
+    ]
+
+
+def of_faults(raw: RawLight) -> list[Rival]:
+    """Defects, and the lens's shading from its tables."""
+    drawn = np.random.default_rng(1)
+    planes = [np.ascontiguousarray(p) for p in F.pixel_unshuffle(raw.mosaic, 2)[0].numpy()]
+    listed = torch.from_numpy(drawn.random((HEIGHT, WIDTH)) < 1e-3)[None, None]
+    masks = [np.ascontiguousarray(m) for m in F.pixel_unshuffle(listed.to(torch.uint8), 2)[0].numpy()]
+    codes = [(plane / plane.max() * 255).clip(0, 255).astype(np.uint8) for plane in planes]
+    tables = [(1 + drawn.random((25, 33))).astype(np.float32) for _ in range(4)]
+    shading, threshold, one = edge_to_edge(tables), torch.tensor([[8.0]]), torch.tensor([[1.0]])
+
+    def found() -> object:
+        return defects.mended(raw.mosaic, threshold, raw.noise, "RGGB")
+
+    def medians() -> object:
+        mended = []
+        for plane in planes:
+            median = cv2.medianBlur(plane, 3)
+            mended.append(np.where(cv2.absdiff(plane, median) > 0.05, median, plane))
+        return mended
+
+    def kornia_median() -> object:
+        from kornia.filters import median_blur
+
+        tile = F.pixel_unshuffle(raw.mosaic, 2)
+        median = median_blur(tile, 3)
+        return torch.where((tile - median).abs() > 0.05, median, tile)
+
+    def resized() -> object:
+        gains = [cv2.resize(table, (WIDTH // 2, HEIGHT // 2), interpolation=cv2.INTER_LINEAR) for table in tables]
+        return [cv2.multiply(plane, gain) for plane, gain in zip(planes, gains, strict=True)]
+
+    def from_tables() -> object:
+        gains = torch.from_numpy(shading.over(HEIGHT, WIDTH))[None, None]
+        return raw_operators.lens_shading(raw.mosaic, one, gains)
+
+    even = torch.from_numpy(shading.over(HEIGHT, WIDTH))[None, None]
+    plane, gain = raw.mosaic[0, 0].numpy(), even[0, 0].numpy()
+    return [
+        Rival("defects, no list", found, "kornia median_blur (one threshold for all)", kornia_median),
+        Rival("defects, no list", found, "OpenCV medianBlur (the same, no gradient)", medians),
+        Rival(
+            "defects, 1 ‰ listed, alone",
+            lambda: defects.fill(raw.mosaic, listed),
+            "OpenCV inpaint (8 bits)",
+            lambda: [cv2.inpaint(code, mask, 3, cv2.INPAINT_TELEA) for code, mask in zip(codes, masks, strict=True)],
+        ),
+        Rival(
+            "lens_shading",
+            lambda: raw_operators.lens_shading(raw.mosaic, one, even),
+            "OpenCV multiply (no strength)",
+            lambda: cv2.multiply(plane, gain),
+        ),
+        Rival("lens_shading, from tables", from_tables, "OpenCV resize, multiply (planes apart)", resized),
     ]
 
 
@@ -193,7 +250,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     cv2.setNumThreads(given.threads)
     raw = dark_raw()
-    rows = [line(rival, given.repeat) for rival in (*of_mosaic(raw), *of_light(raw))]
+    rows = [line(rival, given.repeat) for rival in (*of_faults(raw), *of_mosaic(raw), *of_light(raw))]
     title = f"{WIDTH}×{HEIGHT}, float32, {given.threads} threads, ms"
     Console(width=140).print(terminal_table(title, ("step", "ours", "nearest", "theirs", "ratio", "of CPU time"), rows))
 

@@ -25,6 +25,7 @@ from isp_sim.files import write_atomically
 from isp_sim.rectify import ArmName
 from isp_sim.rig import Arm, Rig
 from isp_sim.rigfile import load_rig
+from isp_sim.shading import interpolated
 from isp_sim.units import Radiance
 
 NODES = (13, 17)
@@ -246,11 +247,10 @@ def page_blocks(found: Faults) -> list[str]:
 
 def _shading_plot(found: Faults) -> Figure:
     plot = new_figure(height=3.6)
-    axes = plot.subplots(1, len(found.whole), sharey=True, squeeze=False)[0]
+    axes, at = plot.subplots(1, len(found.whole), sharey=True, squeeze=False)[0], np.linspace(0, 1, 101)
     for place, (temperature, tables) in zip(axes, sorted(found.whole.items()), strict=True):
         for table, pixel in zip(tables, ("R", "G1", "B"), strict=True):
-            diagonal = cv2.resize(table, (101, 101), interpolation=cv2.INTER_LINEAR).diagonal()
-            place.plot(np.linspace(-1, 1, 101), diagonal, color=COLOURS[pixel], label=pixel[0])
+            place.plot(2 * at - 1, interpolated(table, at, at).diagonal(), color=COLOURS[pixel], label=pixel[0])
         place.set(title=f"{temperature:g} K", xlabel="half diagonals", ylim=(0, 1.02))
     axes[0].set_ylabel("share of the brightest")
     axes[0].legend(frameon=False)

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from calibration.arms import Array
 from isp_sim.shading import fitted, interpolated, positions
 
-ROUNDS = 4
-"""Of fitting and leaving out: a dead line pulls less at each."""
 ORDINARY = 0.2
-"""A pixel that differs from the fit by more than this share is left out."""
+"""A pixel that differs from the median of 5×5 of its colour by more than this share is left out."""
+ROUNDS = 3
+"""Of fitting with what was fitted in place of what is left out."""
 
 
 def shading_tables(flat: Array, cfa: str, nodes: tuple[int, int], lens: Array | None = None) -> list[Array]:
@@ -46,14 +47,14 @@ def _at(size: tuple[int, ...], place: int) -> tuple[slice, slice, Array, Array]:
 
 
 def plane_table(light: Array, place: int, nodes: tuple[int, int]) -> Array:
-    """The table that comes nearest to one place's pixels, those that are far from it left out."""
+    """The table that comes nearest to one place's pixels, defective ones left out."""
     rows, columns, down, across = _at(light.shape, place)
     plane = light[rows, columns]
-    used = plane
+    around = cv2.medianBlur(plane.astype(np.float32), 5)
+    ordinary = np.abs(plane - around) <= ORDINARY * np.abs(around)
+    table = fitted(np.where(ordinary, plane, around), down, across, nodes)
     for _ in range(ROUNDS):
-        table = fitted(used, down, across, nodes)
-        smooth = interpolated(table, down, across)
-        used = np.where(np.abs(plane - smooth) <= ORDINARY * smooth, plane, smooth)
+        table = fitted(np.where(ordinary, plane, interpolated(table, down, across)), down, across, nodes)
     return table
 
 

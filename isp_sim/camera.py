@@ -17,6 +17,9 @@ from isp_sim.shading import Shading, edge_to_edge, fitted, positions
 from isp_sim.transfer import REC709_TO_XYZ
 from isp_sim.units import Counts, Photons, Radiance
 
+GAIN_CELLS = 16
+"""Down and across, at least, between the nodes of the gains that a raw carries."""
+
 
 class Camera(Protocol):
     """Anything that takes a frame: the simulated arm, an emulator, a device.
@@ -176,9 +179,8 @@ class SimulatedArm:
         height, width = self.rig.height_px, self.rig.width_px
         even = self._lit(Radiance(np.ones((height, width, 3), np.float32)))
         down, across = positions(height, height), positions(width, width)
-        rows, columns = (
-            2 * nodes - 1 for nodes in self._shading.shape[1:]
-        )  # reciprocals bend where shares are straight
+        # Reciprocals bend where shares are straight, and cos⁴ bends: each cell of the table becomes two and more.
+        rows, columns = ((n - 1) * max(2, -(-GAIN_CELLS // (n - 1))) + 1 for n in self._shading.shape[1:])
         gains = [fitted(even[..., band].max() / even[..., band], down, across, (rows, columns)) for band in range(3)]
         return edge_to_edge([gains[band] for band in map("RGB".index, self.sensor.cfa)])
 

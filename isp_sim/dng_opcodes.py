@@ -47,8 +47,20 @@ class GainMap(NamedTuple):
 
 
 def opcode_lists(raw: Raw) -> dict[str, bytes]:
-    """OpcodeList1 and OpcodeList2 of a frame, those that are not empty."""
-    lists = {}
+    """OpcodeList1 and OpcodeList2 of a frame, those that are not empty.
+
+    Raises:
+        ValueError: defects that the frame does not have, gains that are not finite and above 0.
+    """
+    lists, (height, width) = {}, raw.counts.shape
+    for top, left, bottom, right in raw.defects:
+        if not (0 <= top < bottom <= height and 0 <= left < right <= width):
+            expected = f"expected top, left, bottom, right within {height} × {width}"
+            raise ValueError(f"defects has {(top, left, bottom, right)}; {expected}")
+    if raw.shading is not None and not all(
+        0 < gain < math.inf for table in raw.shading.gains for row in table for gain in row
+    ):
+        raise ValueError("shading has gains that are not finite and above 0; expected such")
     if raw.defects:
         lists["OpcodeList1"] = _list([(_LIST, _bad_pixels(raw.defects, raw.cfa))])
     if raw.shading is not None:

@@ -39,8 +39,9 @@ class Shading:
         rows, columns = (positions(n, n) for n in (height, width))
         for place, table in enumerate(self.gains):
             at = rows[place // 2 :: 2], columns[place % 2 :: 2]
-            down, across = (hat(*one) for one in zip(at, np.shape(table), self.origin, self.spacing, strict=True))
-            plane[place // 2 :: 2, place % 2 :: 2] = down @ np.array(table) @ across.T
+            grid = zip(at, np.shape(table), self.origin, self.spacing, strict=True)
+            down, across = (hat(*one).astype(np.float32) for one in grid)
+            plane[place // 2 :: 2, place % 2 :: 2] = down @ (np.array(table, np.float32) @ across.T)
         return plane
 
     def of_part(self, top: int, left: int, part: tuple[int, int], frame: tuple[int, int]) -> "Shading":

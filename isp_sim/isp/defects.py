@@ -13,7 +13,6 @@ pixels are mended first, from neighbours that are not listed, diagonal pairs inc
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from isp_sim.isp.params import ParamSpec
@@ -22,8 +21,8 @@ from isp_sim.units import Mosaic
 THRESHOLD = ParamSpec("threshold", 1.0, 100.0, 8.0, "log", "σ", "beyond its neighbours' range, a pixel is defective")
 CONTRAST = 0.25
 """c: the share of the neighbours' range that counts as noise, so that detail is no defect."""
-BAND = 32
-"""Rows of a colour's plane at a time: what is made of them stays in the processor's cache."""
+BAND = 128
+"""Rows at a time, an even number: what is made of them stays in the processor's cache."""
 PASSES = 4
 """A cluster is mended so many pixels of a colour deep from each side."""
 HALO = 2 * (PASSES + 1)
@@ -46,38 +45,42 @@ def mended(mosaic: Mosaic, threshold: Tensor, noise: Tensor, cfa: str, listed: T
     """
     if listed is not None and listed.any():
         mosaic = fill(mosaic, listed.expand_as(mosaic))
-    wide = F.pad(F.pixel_unshuffle(mosaic, 2), (1, 1, 1, 1), mode="reflect")
-    of_pixel = noise[:, ["RGB".index(colour) for colour in cfa], :, None, None]
-    rows = wide.shape[2] - 2
+    wide = torch.cat([mosaic[..., 2:4], mosaic, mosaic[..., -4:-2]], dim=3)  # the next tile's, also at the border
+    wide = torch.cat([wide[:, :, 2:4], wide, wide[:, :, -4:-2]], dim=2)
+    of_place = noise[:, ["RGB".index(colour) for colour in cfa]].view(-1, 1, 1, 2, 1, 2, 2)
+    limit = threshold[..., None, None] - 0.5
+    rows = mosaic.shape[2]
     bands = [
-        _band(wide[:, :, top : min(top + BAND, rows) + 2], threshold[..., None, None], of_pixel)
+        _band(wide[:, :, top : min(top + BAND, rows) + 4], limit, of_place[..., 0], of_place[..., 1])
         for top in range(0, rows, BAND)
     ]
-    return Mosaic(F.pixel_shuffle(torch.cat(bands, dim=2), 2))
+    return Mosaic(torch.cat(bands, dim=2))
 
 
-def _band(wide: Tensor, threshold: Tensor, noise: Tensor) -> Tensor:
-    """Some rows of the colours' planes; `wide` has one pixel more on each side."""
-    tile = wide[:, :, 1:-1, 1:-1]
+def _band(wide: Tensor, limit: Tensor, slope: Tensor, offset: Tensor) -> Tensor:
+    """Some rows of a mosaic, an even number; `wide` has two pixels more on each side, S and O are of a tile."""
+    pixel = wide[:, :, 2:-2, 2:-2]
     lowest, highest = (_farthest(wide, which) for which in (torch.minimum, torch.maximum))
+    batch, _, rows, columns = pixel.shape
+    by_tile = highest.clamp_min(0).view(batch, 1, rows // 2, 2, columns // 2, 2)
+    variance = torch.addcmul(offset + 1e-20, slope, by_tile).view(batch, 1, rows, columns)
     deviation = CONTRAST * (highest - lowest)
-    variance = torch.addcmul(noise[:, :, 1] + 1e-20, noise[:, :, 0], highest.clamp_min(0)).addcmul(deviation, deviation)
-    beyond = torch.maximum(tile - highest, lowest - tile)
-    doubt = torch.addcmul(0.5 - threshold, beyond, variance.rsqrt()).clamp(0, 1)
-    return torch.lerp(tile, _between(wide), doubt)
+    beyond = torch.maximum(pixel - highest, lowest - pixel)
+    doubt = torch.addcmul(-limit, beyond, variance.addcmul(deviation, deviation).rsqrt()).clamp(0, 1)
+    return torch.lerp(pixel, _between(wide), doubt)
 
 
 def _farthest(wide: Tensor, which: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Smallest or largest of each pixel's eight neighbours: of the two above and below, of the columns beside."""
-    above_below = which(wide[:, :, :-2], wide[:, :, 2:])
-    column = which(above_below, wide[:, :, 1:-1])
-    return which(above_below[..., 1:-1], which(column[..., :-2], column[..., 2:]))
+    above_below = which(wide[:, :, :-4], wide[:, :, 4:])
+    column = which(above_below, wide[:, :, 2:-2])
+    return which(above_below[..., 2:-2], which(column[..., :-4], column[..., 4:]))
 
 
 def _between(wide: Tensor) -> Tensor:
     """Mean of the more alike two of opposite neighbours: left and right, or above and below."""
-    left, right = wide[:, :, 1:-1, :-2], wide[:, :, 1:-1, 2:]
-    above, below = wide[:, :, :-2, 1:-1], wide[:, :, 2:, 1:-1]
+    left, right = wide[:, :, 2:-2, :-4], wide[:, :, 2:-2, 4:]
+    above, below = wide[:, :, :-4, 2:-2], wide[:, :, 4:, 2:-2]
     along = (left - right).abs() < (above - below).abs()
     return torch.where(along, left + right, above + below) / 2
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 from fuzzing import Command, Subject
 from whole_files import KNOWN_RECIPES, RIG, SEARCH, training
 
@@ -20,6 +21,7 @@ from calibration.filter_ratios import read_pairs
 from calibration.spectral import rec709_to_camera
 from capture.captures import find_pairs
 from isp_sim.dng import read_dng
+from isp_sim.dng_opcodes import defects_of, shading_of
 from isp_sim.isp.pipeline import load_pipeline
 from isp_sim.manifest import read_manifest
 from isp_sim.photo_pairs.frames import open_frame
@@ -61,6 +63,7 @@ def subjects(root: Path) -> list[Subject | Command]:
             "rig.yaml": load_any_rig,
             RIG: load_rig,
             "own.yaml": load_sensor,
+            "faulty.yaml": load_rig,
             "photo.yaml": load_any_rig,
             "shots.csv": replay,
         },
@@ -125,6 +128,14 @@ def _opened(path: Path) -> Any:
     return list(session.frames), [source.read() for each in session.frames.values() for source in each]
 
 
+def _opcodes(path: Path, read: Callable[[bytes], Any]) -> Any:
+    """An opcode list, as `read_dng` reads it: it names the file."""
+    try:
+        return read(path.read_bytes())
+    except ValueError as fault:
+        raise ValueError(f"{path}: {fault}") from None
+
+
 def _records(folder: Path) -> Any:
     records = list(read_manifest(folder))
     free = {"labels": {}, "key": {}}  # which hold anything
@@ -156,6 +167,20 @@ def _others(root: Path) -> list[Subject]:
         Subject("calibration: raw", raws, "flats/bright0.dng", "tiff", _opened),
         Subject("map", root / "pictures", "8.png", "png", lambda f: read_picture(f / "8.png", cv2.IMREAD_UNCHANGED)),
         Subject("DNG", dngs, "own.dng", "tiff", lambda f: read_dng(f / "own.dng")),
+        Subject(
+            "defects",
+            dngs,
+            "OpcodeList1.bin",
+            "binary",
+            lambda f: _opcodes(f / "OpcodeList1.bin", lambda some: defects_of(some, np.zeros((96, 128)))),
+        ),
+        Subject(
+            "shading",
+            dngs,
+            "OpcodeList2.bin",
+            "binary",
+            lambda f: _opcodes(f / "OpcodeList2.bin", lambda some: shading_of(some, 96, 128)),
+        ),
         Subject("raw", dngs, "own.dng", "tiff", lambda f: open_raw(f / "own.dng"), True),
         Subject("raw, LibRaw", dngs, "own.dng", "tiff", lambda f: through_libraw(f / "own.dng"), True),
         Subject("raw as a scene", dngs, "own.dng", "tiff", lambda f: Raws(f / "own.dng", 96, 128).scene(0)),

@@ -4,7 +4,9 @@ import json
 import os
 import random
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,8 +18,10 @@ from torch import nn
 import capture.grab
 import isp_sim.generate
 from isp_sim.dng import read_dng, write_dng
+from isp_sim.dng_opcodes import opcode_lists
 from isp_sim.isp.pipeline import Pipeline
 from isp_sim.rigfile import load_rig, rigs_folder
+from isp_sim.shading import edge_to_edge
 from models.engine.training import RECIPES, Recipe, Training
 from models.enhance.networks.sdag import Sdag, Stem
 from models.enhance.weights import build, save_enhancer, save_sdag
@@ -75,9 +79,23 @@ def _rigs(folder: Path) -> None:
     (folder / "rig.yaml").write_text(yaml.safe_dump(tiny | {"sensor": "own.yaml"}, sort_keys=False))
     shutil.copy(sensor, folder / "own.yaml")
     shutil.copy(rigs_folder() / "gladnet.yaml", folder / "photo.yaml")
+    (folder / "faulty.yaml").write_text(yaml.safe_dump(_with_faults(tiny), sort_keys=False))
     head = "session,place,scene,frame,exposure_ratio,exposure_us,bright_gain_db,dark_gain_db\n"
     rows = "".join(f"0101,place,{n},0000{n},{n}.5,{n}000,1{n}.5,{n}\n" for n in range(1, 4))
     (folder / "shots.csv").write_text(head + rows)
+
+
+def _with_faults(rig: dict[str, Any]) -> dict[str, Any]:
+    """A rig with shading and listed defects."""
+    about = {"status": "assumed", "source": "made here"}
+    tables = [
+        {"colour_temperature_k": t, **{c: [[0.5, 0.75], [0.75, 1.0]] for c in ("red", "green", "blue")}}
+        for t in (3000, 6500)
+    ]
+    listed = {"dead": [[1, 2]], "stuck": [[3, 4, 0.5]], "hot": [[5, 6, 700.0]], "dead_rows": [7], "dead_columns": []}
+    faults = {"shading": {"value": tables, **about}, "defects": {"value": listed, **about}}
+    many = {"value": {"dead_per_million": 100, "dead_rows": 1}, **about}
+    return rig | {"well_lit": rig["well_lit"] | faults, "sensor": rig["sensor"] | {"defects": many}}
 
 
 def _run(root: Path) -> None:
@@ -201,7 +219,10 @@ def _raws(root: Path) -> None:
     folder = root / "dngs"
     folder.mkdir()
     raw = read_dng(sorted((root / "run" / "raw").glob("*bright*"))[0])
+    raw = replace(raw, shading=edge_to_edge([np.full((3, 4), 1.5)] * 4), defects=((2, 3, 3, 4), (8, 0, 9, 128)))
     write_dng(folder / "own.dng", raw)
+    for name, content in opcode_lists(raw).items():
+        (folder / f"{name}.bin").write_bytes(content)
     raw.counts.astype("<u2").tofile(folder / "mosaic.raw")
     about = yaml.safe_load(next((rigs_folder() / "mosaics").glob("*rggb.yaml")).read_text())
     height, width = raw.counts.shape
