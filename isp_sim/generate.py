@@ -64,7 +64,6 @@ def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
     from isp_sim.photo_pairs.pairs import photo_shots
     from isp_sim.photo_pairs.rig import PhotoPairRig, load_any_rig
     from isp_sim.run_plan import plan
-    from isp_sim.run_spec import RunSpec, digest
 
     if args.device != "cpu" and not torch.cuda.is_available():
         raise ValueError(f"--device {args.device}: torch finds no CUDA device here; expected cpu")
@@ -78,13 +77,22 @@ def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
             rig, args.schedule, args.count, args.seed, args.shots_per_scene, args.scene_count, args.frames, args.fps
         )
         source = _scenes(args, rig, shots)
-    spec = RunSpec(
+    spec = _spec(args, rig, source, len(shots), workers)
+    return (spec if args.cluster is None else spec.anywhere), shots
+
+
+def _spec(
+    args: argparse.Namespace, rig: "Rig | PhotoPairRig", source: "SceneSource | PhotoFrames", count: int, workers: int
+) -> "RunSpec":
+    from isp_sim.run_spec import RunSpec, digest
+
+    return RunSpec(
         rig_json=rig.model_dump_json(),
         seed=args.seed,
         scenes=args.scenes,
         scene_files=digest(*(str(path) for path in getattr(source, "files", ()))),
         schedule=digest(args.schedule.read_text(encoding="utf-8-sig")) if args.schedule else None,
-        count=len(shots),
+        count=count,
         device=args.device,
         motion_samples=args.motion_samples,
         shots_per_scene=args.shots_per_scene,
@@ -105,7 +113,6 @@ def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
         pairs_a_shard=args.pairs_a_shard,
         part=args.part,
     )
-    return (spec if args.cluster is None else spec.anywhere), shots
 
 
 def _check_numbers(args: argparse.Namespace, workers: int) -> None:
