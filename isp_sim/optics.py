@@ -195,26 +195,24 @@ def _collect(start, stop, image, numbers, bands, photons):  # type: ignore[no-un
     height, width = photons.shape[:2]
     rows, columns = image.shape[:2]
     for y in range(start, stop):
-        light = np.zeros(3)
         for x in range(width):
             px, py, stretch = _seen(x - (width - 1) / 2, y - (height - 1) / 2, numbers)
             r2 = px * px + py * py
             sx, sy = px * stretch + (columns - 1) / 2, py * stretch + (rows - 1) / 2
             x0, y0 = math.floor(sx), math.floor(sy)
             wx, wy = catmull_rom(sx - x0), catmull_rom(sy - y0)
-            light[:] = 0.0
+            red = green = blue = 0.0
             for j in range(4):
-                row = min(max(y0 - 1 + j, 0), rows - 1)
+                row, down = min(max(y0 - 1 + j, 0), rows - 1), wy[j]
                 for i in range(4):
-                    column = min(max(x0 - 1 + i, 0), columns - 1)
-                    weight = wy[j] * wx[i]
-                    light[0] += weight * image[row, column, 0]
-                    light[1] += weight * image[row, column, 1]
-                    light[2] += weight * image[row, column, 2]
+                    column, weight = min(max(x0 - 1 + i, 0), columns - 1), down * wx[i]
+                    red += weight * image[row, column, 0]
+                    green += weight * image[row, column, 1]
+                    blue += weight * image[row, column, 2]
             cosine2 = numbers.focal_px * numbers.focal_px / (numbers.focal_px * numbers.focal_px + r2)
             fall = cosine2 * cosine2
             for c in range(3):
-                total = bands[c, 0] * light[0] + bands[c, 1] * light[1] + bands[c, 2] * light[2]
+                total = bands[c, 0] * red + bands[c, 1] * green + bands[c, 2] * blue
                 photons[y, x, c] = max(total * fall, 0.0)
 
 
