@@ -14,6 +14,7 @@ from isp_sim.choices import BUILT_IN, DEFAULT_COUNT, FPS
 from isp_sim.command_line import run
 from isp_sim.generate_options import parser
 from isp_sim.stores import remote
+from isp_sim.workers import prepare
 
 if TYPE_CHECKING:
     from isp_sim.photo_pairs.frames import PhotoFrames
@@ -59,6 +60,8 @@ def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
     _check_numbers(args, workers)
     _check_sequence(args)
     _check_output(args, workers)
+    if workers > 1 and args.cluster is None:
+        prepare("isp_sim.run")  # imports what workers need while this process plans
     import torch
 
     from isp_sim.photo_pairs.pairs import photo_shots

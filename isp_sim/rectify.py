@@ -83,6 +83,12 @@ def mapped(x, y, m, k1, k2, radius2):  # type: ignore[no-untyped-def]
     return (m[0] * x + m[1] * y + m[2]) / depth, (m[3] * x + m[4] * y + m[5]) / depth
 
 
+@numba.njit(nogil=True, inline="always")
+def _across(image, y, x0, x1, x2, x3, c, w):  # type: ignore[no-untyped-def]
+    """Four pixels of a row, weighted and added in their order."""
+    return w[0] * image[y, x0, c] + w[1] * image[y, x1, c] + w[2] * image[y, x2, c] + w[3] * image[y, x3, c]
+
+
 @numba.njit(nogil=True, cache=True)
 def _warp_rows(start, stop, image, m, bend, unbend, radius2, left, top, cubic, out):  # type: ignore[no-untyped-def]
     """Every pixel of `out` from the point of `image` (both `(height, width, channels)`) that the map takes it to.
@@ -90,7 +96,6 @@ def _warp_rows(start, stop, image, m, bend, unbend, radius2, left, top, cubic, o
     Coordinates stay in double precision (OpenCV rounds them to 1/32 px). Beyond the rim its pixels go on.
     """
     rows, columns, channels = image.shape
-    first, taps = (0, 4) if cubic else (1, 2)
     for i in range(start, stop):
         for j in range(out.shape[1]):
             x, y = j + left - (columns - 1) / 2, i + top - (rows - 1) / 2
@@ -103,17 +108,22 @@ def _warp_rows(start, stop, image, m, bend, unbend, radius2, left, top, cubic, o
             u, v = x + (columns - 1) / 2, y + (rows - 1) / 2
             x0, y0 = math.floor(u), math.floor(v)
             fx, fy = u - x0, v - y0
-            wx = catmull_rom(fx) if cubic else (0.0, 1.0 - fx, fx, 0.0)
-            wy = catmull_rom(fy) if cubic else (0.0, 1.0 - fy, fy, 0.0)
+            x1, x2 = min(max(x0, 0), columns - 1), min(max(x0 + 1, 0), columns - 1)
+            y1, y2 = min(max(y0, 0), rows - 1), min(max(y0 + 1, 0), rows - 1)
+            if not cubic:
+                for c in range(channels):
+                    upper = (1.0 - fx) * image[y1, x1, c] + fx * image[y1, x2, c]
+                    lower = (1.0 - fx) * image[y2, x1, c] + fx * image[y2, x2, c]
+                    out[i, j, c] = (1.0 - fy) * upper + fy * lower
+                continue
+            x0, x3 = min(max(x0 - 1, 0), columns - 1), min(max(x0 + 2, 0), columns - 1)
+            y0, y3 = min(max(y0 - 1, 0), rows - 1), min(max(y0 + 2, 0), rows - 1)
+            wx, wy = catmull_rom(fx), catmull_rom(fy)
             for c in range(channels):
-                total = 0.0
-                for r in range(first, first + taps):
-                    line = image[min(max(y0 - 1 + r, 0), rows - 1)]
-                    part = 0.0
-                    for s in range(first, first + taps):
-                        part += wx[s] * line[min(max(x0 - 1 + s, 0), columns - 1), c]
-                    total += wy[r] * part
-                out[i, j, c] = total
+                total = wy[0] * _across(image, y0, x0, x1, x2, x3, c, wx)
+                total += wy[1] * _across(image, y1, x0, x1, x2, x3, c, wx)
+                total += wy[2] * _across(image, y2, x0, x1, x2, x3, c, wx)
+                out[i, j, c] = total + wy[3] * _across(image, y3, x0, x1, x2, x3, c, wx)
 
 
 def warp(

@@ -1,8 +1,13 @@
-"""Spawned processes that share work out: each has an object of its own, which does one task after another."""
+"""Processes that share work out: each has an object of its own, which does one task after another.
+
+They are forked from a server that has imported what they need and done nothing else: a fork of this process would hang
+once LibRaw has developed, and a spawned one would import torch again, 2 s of a core each.
+"""
 
 import contextlib
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.forkserver
 import os
 import signal
 import threading
@@ -33,7 +38,8 @@ def spawned(
         A function: tasks → (number of the task, its result) as they are done, in any order. What a task raises comes
         out of it; OSError: a process was killed.
     """
-    context = multiprocessing.get_context("spawn")  # a forked child hangs once LibRaw has developed
+    prepare(getattr(start, "func", start).__module__)
+    context = multiprocessing.get_context("forkserver")
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start, initargs=(start,))
 
     def carry_out(tasks: Iterable[TaskT]) -> Iterator[tuple[int, ResultT]]:
@@ -56,6 +62,17 @@ def spawned(
         pool.shutdown(cancel_futures=True)
 
 
+def prepare(module: str) -> None:
+    """Start the server from which processes come, which imports a module while this process goes on.
+
+    Args:
+        module: that they need; the first call of a process decides.
+    """
+    multiprocessing.set_forkserver_preload([module])
+    with _left_alone_by_ctrl_c():
+        multiprocessing.forkserver.ensure_running()
+
+
 def _start(start: Callable[[], Callable[[Any], Any]]) -> None:
     global _do
     _end_with_parent()
@@ -67,7 +84,7 @@ def _work(task: Any) -> Any:
 
 
 def _end_with_parent() -> None:
-    """This spawned process ends with its parent, also when that was killed."""
+    """This process ends with its parent, also when that was killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -146,16 +146,26 @@ def test_killed_ten_times_and_resumed_equals_the_uninterrupted_run(asked, whole,
     assert tree(tmp_path / "run") == tree(whole)
 
 
+def workers_of(process: subprocess.Popen, count: int) -> list[int]:
+    """Numbers of its worker processes, when so many are there: children of the server it started."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        listed = subprocess.run(["ps", "-ww", "-eo", "pid=,ppid=,args="], capture_output=True, text=True)
+        rows = [line.split(maxsplit=2) for line in listed.stdout.splitlines() if "forkserver" in line]
+        servers = {pid for pid, parent, _ in rows if parent == str(process.pid)}
+        workers = [int(pid) for pid, parent, _ in rows if parent in servers]
+        if len(workers) >= count:
+            return workers
+        time.sleep(0.02)
+    return []
+
+
 @pytest.mark.slow
 def test_workers_end_with_a_killed_parent(asked, tmp_path):
     command = [sys.executable, "-m", "isp_sim.generate", *asked, "--out", str(tmp_path / "run"), "--workers", "2"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    children: list[int] = []
-    deadline = time.monotonic() + 120
-    while len(children) < 2 and time.monotonic() < deadline and process.poll() is None:
-        listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True)
-        children = [int(pid) for pid in listed.stdout.split()]
-        time.sleep(0.02)
+    children = workers_of(process, 2)
+    assert len(children) == 2
     process.kill()
     process.wait()
     deadline = time.monotonic() + 60
@@ -380,14 +390,7 @@ def test_a_photograph_too_small_to_see_is_named(asked, tmp_path, capsys, size):
 def test_a_killed_worker_is_told_in_a_sentence(asked, tmp_path):
     command = [sys.executable, "-m", "isp_sim.generate", *asked, "--out", str(tmp_path / "run"), "--workers", "2"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    children: list[int] = []
-    deadline = time.monotonic() + 120
-    while len(children) < 2 and time.monotonic() < deadline and process.poll() is None:
-        listed = subprocess.run(
-            ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(process.pid)], capture_output=True, text=True
-        )
-        children = [int(line.split()[0]) for line in listed.stdout.splitlines() if "spawn_main" in line]
-        time.sleep(0.02)
+    children = workers_of(process, 2)
     os.kill(children[0], signal.SIGKILL)
     error = process.communicate(timeout=120)[1]
     assert process.returncode == 1

@@ -106,7 +106,7 @@ def shadowed(nodes, triangles, ox, oy, oz, dx, dy, dz, reach):  # type: ignore[n
     ix, iy, iz = 1.0 / dx, 1.0 / dy, 1.0 / dz
     node, last = 0, len(nodes)
     while node < last:
-        if misses(nodes[node], ox, oy, oz, ix, iy, iz, reach):
+        if misses(nodes, node, ox, oy, oz, ix, iy, iz, reach):
             node = int(nodes[node, 6])
             continue
         leaf = int(nodes[node, 7])

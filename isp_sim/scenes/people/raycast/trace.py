@@ -6,6 +6,7 @@ import numba
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from isp_sim import streams  # noqa: F401  (names the cache of compiled kernels)
 from isp_sim.scenes.people.raycast.intersect import enter
 
 LEAF = 1  # solids in a leaf of the tree
@@ -63,12 +64,12 @@ def nearest(s, listed, near, start, stop, ox, oy, oz, dx, dy, dz, best, which): 
     return best, which
 
 
-@numba.njit(nogil=True, error_model="numpy")
-def misses(node, ox, oy, oz, ix, iy, iz, reach):  # type: ignore[no-untyped-def]
-    """Whether o … o + reach·d misses a node's box, the node's six first numbers; (ix, iy, iz) is 1/d."""
-    x0, x1 = (node[0] - ox) * ix, (node[3] - ox) * ix
-    y0, y1 = (node[1] - oy) * iy, (node[4] - oy) * iy
-    z0, z1 = (node[2] - oz) * iz, (node[5] - oz) * iz
+@numba.njit(nogil=True, error_model="numpy", inline="always")
+def misses(nodes, node, ox, oy, oz, ix, iy, iz, reach):  # type: ignore[no-untyped-def]
+    """Whether o … o + reach·d misses a node's box, the six first numbers of its row; (ix, iy, iz) is 1/d."""
+    x0, x1 = (nodes[node, 0] - ox) * ix, (nodes[node, 3] - ox) * ix
+    y0, y1 = (nodes[node, 1] - oy) * iy, (nodes[node, 4] - oy) * iy
+    z0, z1 = (nodes[node, 2] - oz) * iz, (nodes[node, 5] - oz) * iz
     enters = max(min(x0, x1), min(y0, y1), min(z0, z1), 0.0)
     return enters > min(max(x0, x1), max(y0, y1), max(z0, z1), reach)
 
@@ -79,7 +80,7 @@ def blocked(s, nodes, order, ox, oy, oz, dx, dy, dz, reach):  # type: ignore[no-
     ix, iy, iz = 1.0 / dx, 1.0 / dy, 1.0 / dz
     node, last = 0, len(nodes)
     while node < last:
-        if misses(nodes[node], ox, oy, oz, ix, iy, iz, reach):
+        if misses(nodes, node, ox, oy, oz, ix, iy, iz, reach):
             node = int(nodes[node, 6])
             continue
         first = int(nodes[node, 7])
@@ -90,7 +91,7 @@ def blocked(s, nodes, order, ox, oy, oz, dx, dy, dz, reach):  # type: ignore[no-
     return False
 
 
-@numba.njit(nogil=True, error_model="numpy")
+@numba.njit(nogil=True, error_model="numpy", cache=True)
 def seen(s, count, origin, points, slack, out):  # type: ignore[no-untyped-def]
     """For each point whether nothing stands more than `slack` (m) before it, seen from the origin."""
     for j in range(len(points)):
