@@ -1,7 +1,6 @@
 """A run carried out: its shots shared out over processes, pairs written to disk one by one."""
 
 import functools
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from isp_sim.progress import Progress
 from isp_sim.run_spec import RunSpec
 from isp_sim.scenes.sources import open_scenes
 from isp_sim.schedule import Shot
-from isp_sim.workers import spawned
+from isp_sim.workers import cores, spawned
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class PairWriter:
     """A process's own rig and scenes, and the folder their pairs are written to."""
 
     def __init__(self, spec: RunSpec) -> None:
-        threads = max(1, len(os.sched_getaffinity(0)) // spec.workers)
+        threads = max(1, cores() // spec.workers)
         torch.set_num_threads(threads)
         cv2.setNumThreads(threads)
         self.spec = spec

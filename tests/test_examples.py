@@ -1,5 +1,6 @@
-"""The examples run as they stand, on little."""
+"""The examples and the notebook run as they stand, on little."""
 
+import json
 import os
 import re
 import subprocess
@@ -35,3 +36,15 @@ def test_a_denoiser_learns_from_a_folder_of_photographs(photographs, tmp_path):
     first, last = (float(error) for error in re.findall(r"error ([\d.]+)", run.stdout))
     assert last < first - 5
     assert (tmp_path / "denoiser.safetensors").is_file()
+
+
+def test_the_notebook_runs(capsys, monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    cells = json.loads((ROOT / "docs" / "first-pair.ipynb").read_text(encoding="utf-8"))["cells"]
+    names: dict[str, object] = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    pair, printed = names["pair"], capsys.readouterr().out
+    assert f"{len(pair.people)} people" in printed
+    assert f"raw (1, 1, 128, 192); mean codes {255 * float(names['dark'].mean()):.1f}" in printed
