@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check fuzz bench docs clean
+.PHONY: demo test check fuzz bench docs pictures wheel-test clean
 
 demo: $(READY)  ## shoot a small data set with the ExLPose rig and say where it lies
 	rm -rf out/demo
@@ -24,6 +24,7 @@ fuzz: $(READY)  ## ten thousand damaged files through every reader; half an hour
 
 bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/low_light_speed.py
 	$(BIN)/python benchmarks/developing.py
 	$(BIN)/python benchmarks/dark_blocks.py
 	$(BIN)/python benchmarks/means.py
@@ -53,7 +54,13 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/desk.py # needs chromium and chromedriver
 	$(BIN)/python benchmarks/handedness.py # exits with 1 where the built-in people are mirrored
 
-docs: $(READY)  ## redraw the pictures in docs/
+docs: $(READY)  ## the site, in out/site; any warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build -q
+
+wheel-test: $(READY)  ## every command's smallest run from a wheel, in a bare environment and a foreign folder; minutes
+	$(BIN)/python benchmarks/wheel_commands.py
+
+pictures: $(READY)  ## redraw the pictures in docs/
 	$(BIN)/python docs/draw_architecture.py
 	$(BIN)/python docs/draw.py
 	$(BIN)/python docs/draw_people.py
@@ -68,7 +75,7 @@ $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=23.2"
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,bench,basler]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,bench,basler,docs,huggingface]"
 	touch $(READY)
 
 clean:

@@ -4,7 +4,6 @@ python -m calibration.sensor EMVA1288_Data.txt
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,10 +90,11 @@ def with_progress(session: "Session") -> "Results":
         ValueError: it cannot be calibrated; names the session.
     """
     from calibration.emva.characterise import calibrated
+    from isp_sim.workers import cores
 
     try:
         with Progress("frames", session.size) as progress:
-            return calibrated(session, min(4, len(os.sched_getaffinity(0))), progress.advance)
+            return calibrated(session, min(4, cores()), progress.advance)
     except ValueError as fault:
         raise ValueError(f"{session.path or session.name}: {fault}") from None
 

@@ -6,7 +6,6 @@ python -m capture.align CAPTURES --out out/aligned
 import argparse
 import itertools
 import math
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -129,7 +128,9 @@ def align(args: argparse.Namespace) -> "list[Outcome]":
         ValueError: bad input, or the output folder holds something else.
         OSError: the disk is full or read-only; what is done stays and `--resume` goes on.
     """
-    workers = args.workers if args.workers is not None else len(os.sched_getaffinity(0))
+    from isp_sim.workers import cores
+
+    workers = args.workers if args.workers is not None else cores()
     for option, value in (("--workers", workers), ("--summed", args.summed)):
         if value < 1:
             raise ValueError(f"{option} {value}: expected a whole number from 1")

@@ -1,4 +1,4 @@
-"""Redraw the pictures in docs/ and the README from the code: `python docs/draw.py` (or `make docs`)."""
+"""Redraw the pictures in docs/ and the README from the code: `python docs/draw.py` (or `make pictures`)."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Redraw docs/pictures/align.jpg: what capture.align does to a pair. `python docs/draw_capture.py` (or `make docs`)."""
+"""Redraw docs/pictures/align.jpg: capture.align on a pair. `python docs/draw_capture.py` (or `make pictures`)."""
 
 import tempfile
 from pathlib import Path

@@ -17,6 +17,7 @@ COMMANDS = {
     "unpack": ("isp_sim.unpack", "pairs in tar shards → the same in folders"),
     "grab": ("capture.grab", "two cameras and a schedule → a session of raw pairs"),
     "align": ("capture.align", "captures of a two-camera rig → aligned pairs"),
+    "export": ("isp_sim.export", "pairs → the layouts of YOLO, COCO, FiftyOne, Hugging Face, MMPose"),
     "calibrate sensor": ("calibration.sensor", "flats and darks → a sensor file (EMVA 1288)"),
     "calibrate colour": ("calibration.colour", "a ColorChecker → white balance and colour matrix"),
     "calibrate geometry": ("calibration.geometry", "a still scene or a chessboard → the arms' geometry"),

@@ -107,19 +107,43 @@ def capture_torch(
     binning: int,
     device: str,
 ) -> Counts:
-    """Photons → counts on a torch device: `capture`'s distributions, torch's numbers."""
+    """`capture_tensor` of arrays, on a torch device."""
     plane, gain, hot, offset = (
         torch.from_numpy(np.ascontiguousarray(a)).to(device)
         for a in (photons, maps.gain, maps.hot_e_per_s, maps.offset_e)
     )
-    height, width, n = *photons.shape[:2], binning
+    counts = capture_tensor(plane, (gain, hot, offset), lines, chip, out, key, binning)
+    return Counts(counts.cpu().numpy().astype(np.uint16))
+
+
+def capture_tensor(
+    photons: torch.Tensor,
+    maps: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
+    lines: readout.LineNoise,
+    chip: sensor.SensorNumbers,
+    out: readout.ReadoutNumbers,
+    key: tuple[int, int],
+    binning: int,
+) -> torch.Tensor:
+    """Photons → counts on the tensors' device: `capture`'s distributions, torch's numbers; int32 `(height, width)`.
+
+    Args:
+        photons: `(height, width, 3)`, of the frame's pixels.
+        maps: PRNU, hot pixels' e⁻/s and DSNU of the camera, `(height·n, width·n)`.
+        lines: the sensor's row and column noise.
+        chip: the sensor's numbers for the exposure.
+        out: the readout's numbers for the gain.
+        key: the frame's, for generators of its own.
+        binning: n.
+    """
+    device, (height, width), n = str(photons.device), photons.shape[:2], binning
+    gain, hot_e_per_s, offset_e = maps
     if n > 1:
-        tiles = plane.reshape(height // 2, 2, width // 2, 2, 3) / n**2
-        plane = tiles.repeat_interleave(n, 0).repeat_interleave(n, 2).reshape(height * n, width * n, 3)
-    electrons = sensor.expose_torch(plane, gain, hot, chip, streams.torch_generator(device, key, "electrons"))
-    counts = readout.digitise_torch(electrons, offset, lines, out, streams.torch_generator(device, key, "counts"))
-    total = counts.reshape(height // 2, n, 2, width // 2, n, 2).sum(dim=(1, 4)).reshape(height, width)
-    return Counts(total.cpu().numpy().astype(np.uint16))
+        tiles = photons.reshape(height // 2, 2, width // 2, 2, 3) / n**2
+        photons = tiles.repeat_interleave(n, 0).repeat_interleave(n, 2).reshape(height * n, width * n, 3)
+    electrons = sensor.expose_torch(photons, gain, hot_e_per_s, chip, streams.torch_generator(device, key, "electrons"))
+    counts = readout.digitise_torch(electrons, offset_e, lines, out, streams.torch_generator(device, key, "counts"))
+    return counts.reshape(height // 2, n, 2, width // 2, n, 2).sum(dim=(1, 4)).reshape(height, width)
 
 
 class SimulatedArm:
@@ -206,7 +230,7 @@ class SimulatedArm:
         chip = sensor.numbers(self.sensor, exposure_us, self.rig.temperature_c.value)
         out = readout.numbers(self.sensor, gain_db, self.serial)
         stream = streams.generator(*frame, self.serial, "line noise")
-        maps = self._region(height, width)
+        maps = self.region(height, width)
         lines = readout.line_noise(
             self.sensor, gain_db, self.serial, height * self.binning, width * self.binning, stream
         )
@@ -230,7 +254,7 @@ class SimulatedArm:
         """Top and left of the centred region, frame pixels: even ones, so that the tile stays."""
         return (self.rig.height_px - height) // 4 * 2, (self.rig.width_px - width) // 4 * 2
 
-    def _region(self, height: int, width: int) -> sensor.FixedMaps:
+    def region(self, height: int, width: int) -> sensor.FixedMaps:
         """The fixed maps of the centred region."""
         n = self.binning
         top, left = (n * start for start in self._corner(height, width))

@@ -22,3 +22,8 @@ Subset = Literal["train", "test"]
 """What a data set is for. ExLPose's test set is split by gain, its training set is not."""
 Orientation = Literal["upright", "stored"]
 """What labels mean: the picture as EXIF turns it, or the rows as the file stores them."""
+
+Format = Literal["yolo-pose", "coco", "fiftyone", "huggingface", "mmpose"]
+"""Layouts that `isp_sim.export` writes."""
+Arm = Literal["dark", "bright"]
+"""Folders of the arms' pictures."""

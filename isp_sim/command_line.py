@@ -16,6 +16,7 @@ from typing import Any
 from isp_sim import files, progress
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+POSIX = os.name == "posix"
 LONGEST = 1000
 """Characters of a line of a sentence: a file's own words may be in it, which may be a whole file."""
 IMPORTS = "<frozen importlib._bootstrap>"
@@ -72,10 +73,12 @@ def run(
         def ignored(what: "sys.UnraisableHookArgs") -> None:  # in a destructor: faults of a clean-up are not shown
             if what.exc_type is Stopped:  # it was lost there: once more, from outside
                 main = threading.main_thread().ident or 0
-                threading.Timer(0.01, signal.pthread_kill, (main, number)).start()
+                again = (signal.pthread_kill, (main, number)) if POSIX else (signal.raise_signal, (number,))
+                threading.Timer(0.01, *again).start()
 
         sys.unraisablehook = ignored
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's loaders raise there when their processes end
+        if POSIX:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's loaders raise there when their processes end
         for child in children:
             child.kill()  # its files appear whole or not at all
         raise Stopped

@@ -1,6 +1,5 @@
 """Files appear whole or not at all, and only in folders that are free for them."""
 
-import fcntl
 import json
 import os
 import secrets
@@ -8,6 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks: there nobody is kept from writing to one folder twice
+    fcntl = None  # type: ignore[assignment]
 
 TEMPORARY = ".part-"
 """How the name of a file that is still being written begins."""
@@ -51,7 +55,7 @@ def lock(folder: Path, shared: bool = False) -> None:
     Raises:
         ValueError: another process has it.
     """
-    if folder.resolve() in _locked:
+    if folder.resolve() in _locked or fcntl is None:
         return
     held = os.open(folder, os.O_RDONLY)
     try:

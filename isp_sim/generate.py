@@ -4,7 +4,6 @@ python -m isp_sim.generate --rig rigs/exlpose.yaml
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,8 +54,9 @@ def work(args: argparse.Namespace) -> int:
 
 
 def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
-    cores = len(os.sched_getaffinity(0))
-    workers = args.workers if args.workers is not None else (cores if args.device == "cpu" else 1)
+    from isp_sim.workers import cores
+
+    workers = args.workers if args.workers is not None else (cores() if args.device == "cpu" else 1)
     _check_numbers(args, workers)
     _check_sequence(args)
     _check_output(args, workers)

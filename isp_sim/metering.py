@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 
 from isp_sim import readout, sensor
 from isp_sim.camera import SimulatedArm
@@ -11,7 +12,7 @@ from isp_sim.isp.develop import balance, encode_srgb
 from isp_sim.isp.operators import colour_matrix
 from isp_sim.scenes import Scene
 from isp_sim.schedule import Shot
-from isp_sim.units import LinearRgb
+from isp_sim.units import LinearRgb, Srgb
 
 STRIDE_PX = 6
 """The meter looks at every sixth pixel each way."""
@@ -39,18 +40,12 @@ def meter(arm: SimulatedArm, scene: Scene, shot: Shot) -> float:
     """
     if scene.white_lx is not None:
         return photons_per_us(arm, scene.white_lx)
-    chip = sensor.numbers(arm.sensor, shot.base_exposure_us, arm.rig.temperature_c.value)
-    k = readout.system_gain(arm.sensor, shot.base_gain_db)
-    pixels = arm.binning**2
-    range_dn = pixels * (arm.sensor.white_level_dn - arm.sensor.black_level_dn.value)
-    share = np.array(chip.efficiency) * shot.base_exposure_us * k / range_dn  # of the range, per photon per µs
+    share, top, bias = at_base(arm, shot)
     full = float(WHITE_AT_FULL_SCALE / (share * arm.view.bands.sum(axis=1)).max())
     if not scene.metered:
         return full
     planes = arm.sight[::STRIDE_PX, ::STRIDE_PX]
     seen = torch.from_numpy((planes * share).astype(np.float32)).permute(2, 0, 1)[None]
-    bias = float(np.mean(arm.sensor.black_bias_dn.value)) * pixels / range_dn
-    top = min(1.0, pixels * chip.full_well_e * k / range_dn)
     target = arm.rig.meter_target.value
     low, high = math.log(full) - 14, math.log(full) + 14
 
@@ -65,6 +60,21 @@ def meter(arm: SimulatedArm, scene: Scene, shot: Shot) -> float:
     return math.exp((low + high) / 2)
 
 
+def at_base(arm: SimulatedArm, shot: Shot) -> tuple[Float64[np.ndarray, " 3"], float, float]:
+    """What the arm's range is at a shot's base exposure and gain, in shares of it.
+
+    Returns:
+        What one photon per µs gives R, G and B; where wells or ADC end; the bias of black.
+    """
+    chip = sensor.numbers(arm.sensor, shot.base_exposure_us, arm.rig.temperature_c.value)
+    k = readout.system_gain(arm.sensor, shot.base_gain_db)
+    pixels = arm.binning**2
+    range_dn = pixels * (arm.sensor.white_level_dn - arm.sensor.black_level_dn.value)
+    share = np.array(chip.efficiency) * shot.base_exposure_us * k / range_dn
+    bias = float(np.mean(arm.sensor.black_bias_dn.value)) * pixels / range_dn
+    return share, min(1.0, pixels * chip.full_well_e * k / range_dn), bias
+
+
 def photons_per_us(arm: SimulatedArm, lux: float) -> float:
     """Photons per µs on axis to a frame's pixel, before the splitter, of a perfect diffuser under so many lux:
     `E·A·n / (4 N²)`, E illuminance, A the pixel's area, n `PHOTONS_PER_LX`, N the f-number (far things, no loss).
@@ -74,12 +84,17 @@ def photons_per_us(arm: SimulatedArm, lux: float) -> float:
 
 
 def level(arm: SimulatedArm, exposed: torch.Tensor) -> float:
-    """Mean 8-bit level of a noise-free picture, from its camera RGB: cut, balance, mix, encode.
+    """Mean 8-bit level of a noise-free picture, see `noise_free`."""
+    return 255 * float(noise_free(arm, exposed).mean())
+
+
+def noise_free(arm: SimulatedArm, exposed: torch.Tensor) -> Srgb:
+    """A noise-free picture from its camera RGB at every pixel: cut, balance, mix, encode.
 
     Args:
         arm: whose colours.
         exposed: `(1, 3, height, width)`, share of the range.
     """
-    gains, matrix = (torch.from_numpy(a).float() for a in balance(arm.neutral, arm.xyz_to_camera))
+    gains, matrix = (torch.from_numpy(a).to(exposed) for a in balance(arm.neutral, arm.xyz_to_camera))
     balanced = (exposed.clamp(0, 1) * gains[:, None, None]).clamp_max(1.0)
-    return 255 * float(encode_srgb(colour_matrix(LinearRgb(balanced), matrix[None])).mean())
+    return encode_srgb(colour_matrix(LinearRgb(balanced), matrix[None]))

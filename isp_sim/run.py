@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from isp_sim.run_spec import RunSpec
 from isp_sim.scenes.sources import open_scenes
 from isp_sim.schedule import Shot
 from isp_sim.shard_writer import ShardWriter
-from isp_sim.workers import spawned
+from isp_sim.workers import cores, spawned
 
 Output = DatasetWriter | ShardWriter
 
@@ -73,7 +72,7 @@ class PairWriter:
     """
 
     def __init__(self, spec: RunSpec, threads: int | None = None) -> None:
-        count = threads or max(1, len(os.sched_getaffinity(0)) // spec.workers)
+        count = threads or max(1, cores() // spec.workers)
         torch.set_num_threads(count)
         cv2.setNumThreads(count)
         self.spec = spec

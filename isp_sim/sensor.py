@@ -193,7 +193,7 @@ def _normal_probability(k, mean):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(nogil=True, cache=True)
-def _poisson_remainder(mean, k, u, pixel, key0, key1):  # type: ignore[no-untyped-def]
+def poisson_remainder(mean, k, u, pixel, key0, key1):  # type: ignore[no-untyped-def]
     """The rare end of PD: accept k = ⌊normal⌋ if 1 − u is below Poisson/normal, else draw from what the Poisson
     law has in excess of the normal one, under a double-exponential hat; fresh words for each try.
     """
@@ -233,7 +233,7 @@ def _poisson_from_normal(mean, words, first_pixel, key0, key1, drawn):  # type: 
         normal[i] = k
     for i in range(count):
         if refused[i]:
-            normal[i] = _poisson_remainder(m[i], normal[i], u[i], first_pixel + where[i], key0, key1)
+            normal[i] = poisson_remainder(m[i], normal[i], u[i], first_pixel + where[i], key0, key1)
         drawn[where[i]] = normal[i]
 
 

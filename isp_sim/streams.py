@@ -21,7 +21,7 @@ if not numba.config.CACHE_DIR:
     # Numba renews a cached kernel when the kernel's own file changes, not when a function it inlines from
     # another file does. So the cache is named after all kernel sources together.
     _here = Path(__file__).parent
-    _stages = ("streams", "optics", "sensor", "readout", "camera", "isp/bilateral_numba")
+    _stages = ("streams", "optics", "sensor", "readout", "camera", "table_noise", "isp/bilateral_numba")
     _people = _here / "scenes" / "people"
     _drawn = (_people / "materials.py", _people / "shapes.py", *sorted((_people / "raycast").glob("*.py")))
     _kernels = b"".join(path.read_bytes() for path in (*(_here / f"{name}.py" for name in _stages), *_drawn))

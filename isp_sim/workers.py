@@ -24,6 +24,11 @@ TASKS_UNDER_WAY = 2
 _do: Callable[[Any], Any]
 
 
+def cores() -> int:
+    """How many cores this process may use; where the system does not say, how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @contextlib.contextmanager
 def spawned(
     count: int, start: Callable[[], Callable[[TaskT], ResultT]]

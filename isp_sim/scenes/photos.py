@@ -14,6 +14,7 @@ light: the photograph's own noise, sharpening and JPEG blocks, and the steps of 
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -27,6 +28,8 @@ from isp_sim.scenes.annotations import KeypointFile, LabelledImage, find_annotat
 from isp_sim.scenes.orientation import Header, meaning, read_header, turned
 from isp_sim.transfer import inverse_tone, srgb_decode
 from isp_sim.units import Radiance
+
+Light = TypeVar("Light", NDArray[np.floating], torch.Tensor)
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 LINEAR = (".tif", ".tiff", ".png", ".exr")
@@ -228,14 +231,14 @@ def to_light(codes: NDArray[np.integer], curve: CameraCurve) -> Radiance:
     return Radiance(light)
 
 
-def expand_highlights(value: NDArray[np.floating], curve: CameraCurve) -> NDArray[np.floating]:
+def expand_highlights(value: Light, curve: CameraCurve) -> Light:
     """What light a rolled-off value stood for: a clipped white is only a lower bound.
 
     `L = v` for `v ≤ k`, else `L = v + (2^N − 1)·t²` with `t = (v − k)/(1 − k)`, knee `k`, headroom `N` EV:
     value and slope are continuous at the knee, the curve rises throughout, and white becomes `2^N`.
     """
-    t = np.maximum(value - curve.knee, 0) / (1 - curve.knee)
-    return np.asarray(value + (2**curve.headroom_ev - 1) * t * t)
+    t = (value - curve.knee).clip(min=0) / (1 - curve.knee)
+    return value + (2**curve.headroom_ev - 1) * t * t
 
 
 def _look_up(table: NDArray[np.float64], codes: NDArray[np.integer]) -> NDArray[np.float32]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from isp_sim.files import write_atomically
 from isp_sim.progress import Progress
 from isp_sim.rigfile import load_rig
+from isp_sim.workers import cores
 from models.choices import BOARD, SEARCHES, TEST_SEED
 from models.engine.distributed import pick_device
 from models.recognisers.loading import identity as recogniser_identity
@@ -252,4 +252,4 @@ def checked_workers(tuning: Tuning, isp: BlackBoxIsp) -> int:
             raise ValueError(f"--{name} {getattr(tuning, name)}: expected a whole number from 1")
     if tuning.workers is not None and tuning.workers < 1:
         raise ValueError(f"--workers {tuning.workers}: expected a whole number from 1")
-    return tuning.workers or (1 if isinstance(isp, BoardIsp) else len(os.sched_getaffinity(0)))
+    return tuning.workers or (1 if isinstance(isp, BoardIsp) else cores())

@@ -102,7 +102,10 @@ class Link:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(grace_s)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            if hasattr(os, "killpg"):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            else:  # Windows, where it has no group of its own
+                self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdout, self._process.stderr):
             assert pipe is not None
