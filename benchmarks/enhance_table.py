@@ -34,9 +34,9 @@ from models.enhance.comparison import (
     inputs,
     of_isp,
 )
-from models.enhance.enhancer import CLASSICAL, Enhancer, load_enhancer
+from models.enhance.enhancer import CLASSICAL, Enhancer, load_enhancer, load_network_by_name
 from models.enhance.networks.sdag import Stem, stem_of
-from models.enhance.recipe import EnhancerRecipe, load_recipe
+from models.enhance.recipe import EnhancerRecipe, Frozen, load_recipe
 from models.enhance.weights import load_sdag
 from models.isp.learned import load_weights
 from models.recognisers.loading import load_recogniser
@@ -54,7 +54,7 @@ ABLATIONS = {
     "sllen without HSBAB": ("attention",),
     "sllen without RSAEB": ("modulation",),
     "plain U-Net": ("attention", "modulation", "fusion"),
-    "sllen not alternating": ("alternating",),
+    "sllen trained apart": ("alternating",),
 }
 GAIN_ASKED_DB = 4.0
 
@@ -145,16 +145,20 @@ def learned(
         return weights
     recipe = load_recipe(scale.recipe, model)
     training = recipe.training.model_copy(update={"seed": seed} | ({"epochs": scale.epochs} if scale.epochs else {}))
-    changes: dict[str, object] = {"training": training, "perceptual": recipe.perceptual and stem is not None}
+    changes: dict[str, object] = {"training": training}
     if bench.name == "gladnet":
         changes["scaling"] = "none"  # its pairs are as bright as the paper's
     recipe = EnhancerRecipe.model_validate(
         recipe.model_copy(update=changes | dict.fromkeys(without, False)).model_dump()
     )
     console.print(f"{bench.name}: {label}", highlight=False)
+    enhancer = None
+    if model == "sdag":  # it rebuilds what an enhancer of its own kind of input makes
+        enhancer, _, scaling = load_network_by_name("zero-dce")
+        recipe = recipe.model_copy(update={"scaling": scaling})
     train(
         model, recipe, bench.learn, None, folder, CPU, (folder / "checkpoint.safetensors").exists(),
-        {"data": bench.name}, console, load_sdag(guidance) if guidance else None, stem,
+        {"data": bench.name}, console, Frozen(load_sdag(guidance) if guidance else None, stem, enhancer),
     )  # fmt: skip
     return weights
 
