@@ -42,7 +42,7 @@ from models.isp.learned import load_weights
 from models.recognisers.loading import load_recogniser
 from models.recognisers.weights import SHIPPED, load_network
 from models.runs.enhancer_training import train
-from models.scoring.niqe import fit_pristine
+from models.scoring.niqe import published_pristine
 
 TRAIN_SEED, TEST_SEED = 0, 31
 SHOTS_A_SCENE = 4
@@ -258,7 +258,7 @@ def main() -> int:
         for bench in benches(given, scale):
             bench.out.mkdir(parents=True, exist_ok=True)
             compared = enhancers(bench, given, scale, stem, console)
-            pristine = fit_pristine(shot.well_lit for shot in shots(bench.learn))
+            pristine = published_pristine()
             judged = list(shots(bench.judge, shown=True))
             rows = compare_enhancers(compared, judged, pristine, recogniser if bench.semantic else None)
             title = f"{bench.name}: {len(judged)} held-out pairs, {given.scale}; learned from {len(bench.learn)} groups"

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from models.choices import SHIPPED_ENHANCERS
 from models.data.normalisation import NormalisationName, Picture, normalise
+from models.enhance.classical.dehazing import dehz
 from models.enhance.classical.histogram import clahe, gamma
 from models.enhance.classical.lime import lime
-from models.enhance.classical.retinex import multi_scale_retinex
+from models.enhance.classical.retinex import multi_scale_retinex, retinex_with_colour_restoration
 from models.enhance.tiles import Tileable, enhance_in_tiles
 from models.enhance.weights import load_enhancer_network
 from models.recognisers.plugins import from_factory, load_module
@@ -21,6 +22,8 @@ CLASSICAL: dict[str, Callable[[Picture], Picture]] = {
     "gamma": gamma,
     "clahe": clahe,
     "msr": multi_scale_retinex,
+    "msrcr": retinex_with_colour_restoration,
+    "dehz": dehz,
     "lime": lime,
 }
 """By the name that `--enhancer` takes."""
