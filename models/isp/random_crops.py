@@ -32,10 +32,11 @@ def random_crop_poses(
     Raises:
         ValueError: a predictor of each person's own parameters, or none: neither looks at a crop of the picture.
     """
-    if isp.predictor is None or isp.per_person:
+    predictor = isp.predictor
+    if predictor is None or isp.per_person:
         raise ValueError("random crops: expected a predictor of one setting a picture")
     device = next(recogniser.parameters()).device
-    isp, predictor = isp.to(device).eval(), isp.predictor
+    isp = isp.to(device).eval()
     kept, predictor.crop = predictor.crop, "random"
     found = [Poses() for _ in range(draws)]
     try:
