@@ -23,7 +23,7 @@ Subset = Literal["train", "test"]
 Orientation = Literal["upright", "stored"]
 """What labels mean: the picture as EXIF turns it, or the rows as the file stores them."""
 
-Format = Literal["yolo-pose", "coco", "fiftyone", "huggingface", "mmpose"]
+ExportFormat = Literal["yolo-pose", "coco", "fiftyone", "huggingface", "mmpose"]
 """Layouts that `isp_sim.export` writes."""
 Arm = Literal["dark", "bright"]
 """Folders of the arms' pictures."""

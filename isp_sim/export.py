@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from isp_sim.choices import Arm, Format
+from isp_sim.choices import Arm, ExportFormat
 from isp_sim.command_line import run
 
 
@@ -22,7 +22,7 @@ def parser(prog: str = "python -m isp_sim.export") -> argparse.ArgumentParser:
         "data=out/yolo/data.yaml",
     )
     parser.add_argument("data", type=Path, help="data set of isp-sim generate or isp-sim align")
-    parser.add_argument("--format", required=True, choices=get_args(Format), help="layout")
+    parser.add_argument("--format", required=True, choices=get_args(ExportFormat), help="layout")
     parser.add_argument("--out", type=Path, required=True, help="folder to write, empty or not there")
     parser.add_argument(
         "--arm", choices=get_args(Arm), default="dark", help="whose pictures; huggingface gets both [%(default)s]"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from isp_sim.annotation_files import MMPOSE, coco, coco17
-from isp_sim.choices import Arm, Format
+from isp_sim.choices import Arm, ExportFormat
 from isp_sim.files import write_atomically
 from isp_sim.manifest import PairRecord, PersonRecord, read_manifest
 from isp_sim.scenes import COCO_JOINTS, JOINTS
@@ -28,7 +28,7 @@ Part = tuple[str, list[PairRecord]]
 """`train` or `val`, and its pairs."""
 
 
-def export(folder: Path, out: Path, form: Format, arm: Arm = "dark", val_share: float = 0.2) -> int:
+def export(folder: Path, out: Path, form: ExportFormat, arm: Arm = "dark", val_share: float = 0.2) -> int:
     """Write a data set in another layout; pictures are hard links where the file system can.
 
     Args:
@@ -127,7 +127,7 @@ def _mirrored(joint: str) -> str:
     return {"left": f"right_{rest}", "right": f"left_{rest}"}.get(side, joint)
 
 
-def _coco(folder: Path, out: Path, parts: Sequence[Part], arm: Arm, form: Format) -> None:
+def _coco(folder: Path, out: Path, parts: Sequence[Part], arm: Arm, form: ExportFormat) -> None:
     """COCO keypoints; FiftyOne wants each part in a folder of its own, and file names relative to its `data`."""
     document_of = coco17 if _seventeen(parts) else coco
     for part, records in parts:

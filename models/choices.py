@@ -39,6 +39,11 @@ VARIANTS = (
 ENHANCERS = ("gladnet", "sllen", "zero-dce", "zero-dce++", "sci", "sdag")
 """Networks of `models.enhance.networks` that are trained."""
 SLLEN_PARTS = ("attention", "modulation", "fusion", "alternating")
+"""What `--without` leaves out: HSEB and HSBAB, RSAEB, FFB, learning in turn (SLLEN-4)."""
+SLLEN_LOSSES = ("perceptual", "distillation", "illumination", "gradient")
+"""Beside smooth L1: keys of `models.enhance.networks.sllen_losses.WEIGHTS`."""
+SHIPPED_ENHANCERS = ("zero-dce", "sci")
+"""Whose weights come with the package, in models/enhance/shipped."""
 DEPTHS = ("uint8", "uint16", "float32")
 """Of a board's picture: `models.tuning.boards.messages.DEPTHS`."""
 BOARD = "board"

@@ -56,6 +56,12 @@ def parser(prog: str = "python -m models.train_isp") -> argparse.ArgumentParser:
         default=0,
         help="steps of gradient refinement on each picture, a second oracle [%(default)s]",
     )
+    parser.add_argument(
+        "--random-crops",
+        type=int,
+        default=0,
+        help="score with so many random crops a shot, too; the paper: 3 [%(default)s]",
+    )
     add_trust(parser)
     add_training(parser, "weights, order, crops and scenes", "out/isp")
     return parser
@@ -167,6 +173,7 @@ def work(args: argparse.Namespace) -> int:
     from models.engine.training import CURVES
     from models.isp.fixed_settings import training_shots
     from models.isp.grid_search import GRID, QUICK_GRID
+    from models.isp.random_crops import random_crop_lines, random_crop_poses
     from models.isp.report import print_rows, scored, write_report
     from models.recognisers.loading import load_recogniser
     from models.runs.isp_training import WEIGHTS, judge, train
@@ -187,6 +194,12 @@ def work(args: argparse.Namespace) -> int:
     scores = scored(rows, Protocol(flip=args.flip, seed=args.seed))
     report = write_report(args.out, isp, recogniser, recipe.input, list(shots(judged)), scores)
     print_rows(scores, console)
+    if args.random_crops:
+        found = random_crop_poses(isp, recogniser, shots(judged), recipe.input, args.flip, args.random_crops)
+        lines = random_crop_lines(found, Protocol(flip=args.flip, seed=args.seed))
+        console.print(
+            f"learned, mean over {args.random_crops} random crops of each shot", *lines, sep="\n", highlight=False
+        )
     console.print(f"report {report}, weights {args.out / WEIGHTS}, curves {args.out / CURVES}", soft_wrap=True)
     picture = f"RAW.dng --rig {args.rig}" if recipe.input == "raw" else "PICTURE"
     console.print(f"next: isp-sim develop {picture} --weights {args.out / WEIGHTS} --explain", soft_wrap=True)

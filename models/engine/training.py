@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -37,7 +37,10 @@ class Recipe(BaseModel):
         learning_rate: Adam's, at its highest.
         weight_decay: added to the gradient of weights, not of biases and norms.
         decay: `steps` halves the rate every `halve_every` epochs; `cosine` brings it to 0 over all of them, after a
-            rise over the first twentieth.
+            rise over the first twentieth; `exponential` multiplies it by `factor^(steps / factor_steps)`.
+        factor, factor_steps: of that.
+        falls: so many whole falls at most, each at once after its `factor_steps`; 0: it falls evenly, without end.
+        average: decay of a moving average of the weights, which is judged and written in their place; 0: none.
         bf16: autocast to bfloat16.
         clip_norm: the gradient's norm is cut to this; 0 leaves it.
         seed: of everything that is drawn.
@@ -48,16 +51,23 @@ class Recipe(BaseModel):
     epochs: int = Field(32, ge=1)
     learning_rate: float = Field(5e-4, gt=0, le=1, allow_inf_nan=False)
     weight_decay: float = Field(1e-5, ge=0, le=1, allow_inf_nan=False)
-    decay: Literal["steps", "cosine", "constant"] = "steps"
+    decay: Literal["steps", "cosine", "exponential", "constant"] = "steps"
     halve_every: int = Field(6, ge=1)
+    factor: float = Field(0.5, gt=0, le=1, allow_inf_nan=False)
+    factor_steps: int = Field(100, ge=1)
+    falls: int = Field(0, ge=0)
+    average: float = Field(0.0, ge=0, lt=1, allow_inf_nan=False)
     bf16: bool = True
     clip_norm: float = Field(0.0, ge=0, allow_inf_nan=False)
     seed: int = 0
 
-    def rate(self, epoch: float) -> float:
-        """Learning rate at a moment, in epochs from the start."""
+    def rate(self, epoch: float, step: int = 0) -> float:
+        """Learning rate at a moment, in epochs and in steps from the start."""
         if self.decay == "constant":
             return self.learning_rate
+        if self.decay == "exponential":
+            passed = min(step // self.factor_steps, self.falls) if self.falls else step / self.factor_steps
+            return float(self.learning_rate * self.factor**passed)
         if self.decay == "steps":
             return self.learning_rate * 0.5 ** (int(epoch) // self.halve_every)
         rise = min(1.0, (epoch + 1e-3) / (0.05 * self.epochs))
@@ -147,6 +157,7 @@ class Training:
         decayed = [p for p in self._trained.values() if p.ndim >= 2]
         groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         self.optimiser = torch.optim.Adam(groups, lr=recipe.learning_rate, fused=True)
+        self.averaged = {n: p.detach().clone() for n, p in self._trained.items()} if recipe.average else {}
 
     def open(self, resume: bool) -> None:
         """Make the folder, or go on where it stopped.
@@ -190,22 +201,40 @@ class Training:
             self.processes.agree(self.module)
             self._seconds.append(f"{time.monotonic() - start:.2f}")
             self.module.eval()
-            row |= scores(epoch)
+            with self._average_in_place():
+                row |= scores(epoch)
             self.history.append(row)
             if self.processes.first:
                 self._save()
                 line = "  ".join(f"{k} {v:.4g}" for k, v in row.items())
                 console.print(f"{line}  seconds {self._seconds[-1]}", soft_wrap=True, highlight=False)
             self.processes.wait()
+        for name, value in self.averaged.items():
+            self._trained[name].data.copy_(value)
+
+    @contextmanager
+    def _average_in_place(self) -> Iterator[None]:
+        """The averaged weights for a while, where there are any."""
+        own = {name: self._trained[name].detach().clone() for name in self.averaged}
+        for name, value in self.averaged.items():
+            self._trained[name].data.copy_(value)
+        yield
+        for name, value in own.items():
+            self._trained[name].data.copy_(value)
+
+    @property
+    def steps(self) -> int:
+        """Taken so far; the optimiser counts them for each parameter that had a gradient."""
+        return max((int(state["step"]) for state in self.optimiser.state.values()), default=0)
 
     def _epoch(
         self, batches: Iterable[tuple[float, Any]], epoch: int, progress: Callable[[float], None]
     ) -> dict[str, float]:
         self.module.train()
         sums: dict[str, float] = {}
-        count, done = 0, 0.0
+        count, done, before = 0, 0.0, self.steps
         for count, (share, batch) in enumerate(self._while_all_have(batches), start=1):
-            rate = self.recipe.rate(epoch + (done + share) / 2)  # mid-batch: a cosine is 0 at both ends
+            rate = self.recipe.rate(epoch + (done + share) / 2, before + count - 1)  # mid-batch: a cosine ends at 0
             done = share
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
@@ -243,6 +272,8 @@ class Training:
         if self.recipe.clip_norm:
             nn.utils.clip_grad_norm_(self._trained.values(), self.recipe.clip_norm)
         self.optimiser.step()
+        for name, value_then in self.averaged.items():
+            value_then.lerp_(self._trained[name].detach(), 1 - self.recipe.average)
         return {"loss": value} | {name: float(term.detach()) for name, term in terms.items()}
 
     def _save(self) -> None:
@@ -251,6 +282,7 @@ class Training:
         for name, parameter in self._trained.items():
             for key, value in self.optimiser.state[parameter].items():
                 tensors[f"adam.{key}.{name}"] = torch.as_tensor(value)
+        tensors |= {f"average.{name}": value for name, value in self.averaged.items()}
         metadata = {"about": json.dumps(self.about), "history": json.dumps(self.history)}
         write_tensors(self.folder / CHECKPOINT, tensors, metadata)
         self._report()
@@ -268,6 +300,10 @@ class Training:
             moments = {k: tensors.get(f"adam.{k}.{name}") for k in ("step", "exp_avg", "exp_avg_sq")}
             if any(moment is not None for moment in moments.values()):
                 self.optimiser.state[parameter] = _moments(moments, name, parameter, file)
+        for name, value in self.averaged.items():
+            if f"average.{name}" not in tensors or tensors[f"average.{name}"].shape != value.shape:
+                raise ValueError(f"{file}: tensor average.{name}: expected shape {tuple(value.shape)}")
+            value.copy_(tensors[f"average.{name}"])
         try:
             self.history = _HISTORY.validate_json(metadata.get("history", ""))
         except ValidationError as fault:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -53,6 +54,27 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: stored.get_tensor(name) for name in stored.keys()}, stored.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError) as fault:
         raise ValueError(f"{path}: not a whole safetensors file: {fault}") from None
+
+
+def read_torch_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of a checkpoint in torch's own format, by torch's weights-only loader, which runs no code of the file.
+
+    A `state_dict` inside it is taken, and a `module.` before every name, which data parallelism puts there, removed.
+
+    Raises:
+        ValueError: no such file, or one that holds more than numbers, lists and dictionaries.
+    """
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as fault:  # a broken file makes the loader raise errors of a dozen kinds
+        why = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
+        raise ValueError(f"{path}: not a checkpoint of torch with weights alone: {why}") from None
+    if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
+        found = found["state_dict"]
+    if not isinstance(found, dict) or not found or not all(isinstance(t, Tensor) for t in found.values()):
+        raise ValueError(f"{path}: expected a dictionary of tensors, or one under state_dict")
+    before = "module." if all(name.startswith("module.") for name in found) else ""
+    return {name.removeprefix(before): tensor for name, tensor in found.items()}
 
 
 def described(metadata: Mapping[str, str], name: str, path: Path) -> dict[str, Any]:

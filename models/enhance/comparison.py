@@ -22,9 +22,9 @@ from models.scoring.poses import LOW_SPLITS, Poses
 NOT_ENHANCED, MEAN_SCALED = str(Method.NONE), str(Method.MEAN_SCALED)
 OURS = "learned ISP (Ono)"
 PLAIN, MATCHED = QualityProtocol(), QualityProtocol(mean_matched=True)
-MEASURES = ("PSNR", "SSIM", "PSNR matched", "SSIM matched", "NIQE own", "LOE", "CEIQ similarity", "CEIQ entropy")
+MEASURES = ("PSNR", "SSIM", "PSNR matched", "SSIM matched", "NIQE", "LOE", "CEIQ similarity", "CEIQ entropy")
 PROTOCOL = (
-    f"PSNR, SSIM: {PLAIN}; matched: {MATCHED}. NIQE own: pristine model fitted here, on well-lit training pictures. "
+    f"PSNR, SSIM: {PLAIN}; matched: {MATCHED}. NIQE: the published pristine model, bicubic halving. "
     "LOE: largest of RGB, shorter side 50 px, against the low-light input. CEIQ: two of its features, no score. "
     "PCK@0.2 of the torso, true boxes: the frozen network takes the enhanced picture, 8 bits, as its low-light input."
 )

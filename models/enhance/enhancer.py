@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.choices import SHIPPED_ENHANCERS
 from models.data.normalisation import NormalisationName, Picture, normalise
+from models.enhance.classical.dehazing import dehz
 from models.enhance.classical.histogram import clahe, gamma
 from models.enhance.classical.lime import lime
-from models.enhance.classical.retinex import multi_scale_retinex
+from models.enhance.classical.retinex import multi_scale_retinex, retinex_with_colour_restoration
 from models.enhance.tiles import Tileable, enhance_in_tiles
 from models.enhance.weights import load_enhancer_network
 from models.recognisers.plugins import from_factory, load_module
@@ -20,9 +22,13 @@ CLASSICAL: dict[str, Callable[[Picture], Picture]] = {
     "gamma": gamma,
     "clahe": clahe,
     "msr": multi_scale_retinex,
+    "msrcr": retinex_with_colour_restoration,
+    "dehz": dehz,
     "lime": lime,
 }
 """By the name that `--enhancer` takes."""
+SHIPPED = {name: Path(__file__).parent / "shipped" / f"{name}.safetensors" for name in SHIPPED_ENHANCERS}
+"""Small networks whose trained weights come with the package, by the name that `--enhancer` takes."""
 SIDE_MULTIPLE = 16
 """A third-party network gets sides of such multiples; U-Nets with up to four poolings take them."""
 
@@ -46,7 +52,7 @@ def load_enhancer(name: str | Path, device: torch.device | None = None) -> Enhan
     """An enhancer.
 
     Args:
-        name: `gamma`, `clahe`, `msr`, `lime`; weights that `models.train_enhancer` wrote (.safetensors); TorchScript
+        name: of `CLASSICAL` or of `SHIPPED`; weights that `models.train_enhancer` wrote (.safetensors); TorchScript
             (.pt) or an exported program (.pt2) of any make, sRGB `(1, 3, height, width)` in 0 … 1 to the same or to a
             tuple whose first it is; or `package.module:factory`, whose call gives an `Enhancer`.
         device: where networks run.
@@ -57,7 +63,7 @@ def load_enhancer(name: str | Path, device: torch.device | None = None) -> Enhan
     device = device or torch.device("cpu")
     if str(name) in CLASSICAL:
         return Enhancer(str(name), CLASSICAL[str(name)])
-    path = Path(name)
+    path = SHIPPED.get(str(name), Path(name))
     if path.suffix == ".safetensors":
         network, model, scaling = load_enhancer_network(path)
         return of_network(network.to(device), model, scaling)
@@ -66,9 +72,23 @@ def load_enhancer(name: str | Path, device: torch.device | None = None) -> Enhan
     if ":" in str(name):
         return from_factory(str(name), "--enhancer", Enhancer)
     raise ValueError(
-        f"--enhancer {name}: expected {', '.join(CLASSICAL)}, .safetensors, .pt (TorchScript), .pt2 (torch.export) or "
-        "module:factory"
+        f"--enhancer {name}: expected {', '.join((*CLASSICAL, *SHIPPED))}, .safetensors, .pt (TorchScript), .pt2 "
+        "(torch.export) or module:factory"
     )
+
+
+def load_network_by_name(name: str) -> tuple[Tileable, str, NormalisationName]:
+    """A network of ours by its shipped name or its file, with its kind and how it wants its input.
+
+    Raises:
+        ValueError: neither.
+    """
+    path = SHIPPED.get(name, Path(name))
+    if path.suffix != ".safetensors":
+        raise ValueError(
+            f"--enhancer {name}: expected {', '.join(SHIPPED)} or weights of train-enhancer (.safetensors)"
+        )
+    return load_enhancer_network(path)
 
 
 def of_network(network: Tileable, name: str, scaling: NormalisationName = "none") -> Enhancer:

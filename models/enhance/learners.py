@@ -1,6 +1,6 @@
 """Enhancers with their losses, as the training loop takes them: a batch in, weighted terms out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -96,21 +96,32 @@ class SciLearner(nn.Module):
 
 
 class SdagLearner(nn.Module):
-    """The guidance network on well-lit pictures.
+    """The guidance network on enhanced low-light pictures, or on well-lit ones.
 
     Args:
         network: its stem is frozen.
+        enhancer: frozen, held outside; None: the well-lit pictures are rebuilt.
         cosine: see `models.enhance.networks.sdag.likeness`.
     """
 
-    def __init__(self, network: Sdag, cosine: str = "channels") -> None:
+    def __init__(self, network: Sdag, enhancer: nn.Module | None = None, cosine: str = "batch") -> None:
         super().__init__()
         self.network, self.cosine = network, cosine
+        self._outside = (enhancer,)
 
     def losses(self, batch: PatchBatch) -> dict[str, Tensor]:
         """`rebuilt`, `degraded`, `ranking`."""
         drawn = streams.torch_generator("cpu", streams.key_words(batch.key[0], *batch.key[1:]), "sdag noise")
-        return sdag_losses(self.network, batch.well_lit, drawn, self.cosine)
+        return sdag_losses(self.network, self.rebuilt_from(batch.low_light, batch.well_lit), drawn, self.cosine)
+
+    def rebuilt_from(self, low_light: Tensor, well_lit: Tensor) -> Tensor:
+        """The pictures to rebuild: the low-light ones enhanced, or the well-lit ones."""
+        (enhancer,) = self._outside
+        if enhancer is None:
+            return well_lit
+        with torch.no_grad():
+            enhanced: Tensor = enhancer(low_light)
+        return enhanced.clamp(0, 1)
 
 
 @dataclass(frozen=True)
@@ -133,27 +144,33 @@ class SllenLearner(nn.Module):
         network: learns.
         gradient_level: E, the mean gradient of well-lit pictures.
         extract: the perceptual loss's frozen features, held outside; None leaves that loss out.
+        without: names of losses that are left out.
     """
 
     def __init__(
-        self, network: Sllen, gradient_level: float, extract: Callable[[Tensor], Tensor] | None = None
+        self,
+        network: Sllen,
+        gradient_level: float,
+        extract: Callable[[Tensor], Tensor] | None = None,
+        without: Sequence[str] = (),
     ) -> None:
         super().__init__()
-        self.network, self.gradient_level = network, gradient_level
+        self.network, self.gradient_level, self.without = network, gradient_level, frozenset(without)
         self._outside = (extract,)
 
     def losses(self, batch: SllenBatch) -> dict[str, Tensor]:
         """`segmentation` of the segmenter's patches; the five of the enhancer's."""
         terms: dict[str, Tensor] = {}
         if batch.segment is not None:
-            seen = self.network.segment(self.network.encode(batch.segment.low_light))
+            seen = self.network.segment(batch.segment.low_light, self.network.encode(batch.segment.low_light))
             terms["segmentation"] = sl.segmentation_loss(seen.logits, batch.segment.classes)
         return terms | (self._enhancing(batch.enhance) if batch.enhance is not None else {})
 
     def _enhancing(self, batch: PatchBatch) -> dict[str, Tensor]:
         network, (extract,) = self.network, self._outside
         levels = network.encode(batch.low_light)
-        found = network.enhance(levels, network.segment(levels) if network.parts.semantic else None)
+        semantic = network.parts.semantic
+        found = network.enhance(levels, network.segment(batch.low_light, levels) if semantic else None)
         with torch.no_grad():
             taught = network.encode(batch.well_lit)[-2::-1]
         terms = {
@@ -162,31 +179,30 @@ class SllenLearner(nn.Module):
             "illumination": sl.illumination_loss(batch.low_light, found.image),
             "gradient": sl.gradient_loss(found.image, self.gradient_level),
         }
-        if extract is not None:
+        if extract is not None and "perceptual" not in self.without:
             terms["perceptual"] = sl.perceptual_loss(found.image, batch.well_lit, extract)
-        return {name: sl.WEIGHTS[name] * term for name, term in terms.items()}
+        return {name: sl.WEIGHTS[name] * term for name, term in terms.items() if name not in self.without}
 
 
 def sllen_batches(
-    enhance: Patches, segment: Patches | None, alternating: bool
+    enhance: Patches, segment: Patches | None, apart: int = 0
 ) -> Callable[[int], Iterator[tuple[float, SllenBatch]]]:
-    """One batch for the segmenter, one for the enhancer, in turn; or both in one step; or the enhancer's alone.
+    """One batch for the segmenter, one for the enhancer, in turn; or one network after the other.
 
     Args:
         enhance: for the enhancer.
-        segment: for the segmenter; the shorter of both ends the epoch.
-        alternating: in turn.
+        segment: for the segmenter; the shorter of both ends the epoch; None: the enhancer's alone.
+        apart: first epoch of the enhancer, before which the segmenter learns alone (SLLEN-4); 0: in turn.
     """
 
     def epoch(number: int) -> Iterator[tuple[float, SllenBatch]]:
-        if segment is None:
+        if segment is None or 0 < apart <= number:
             yield from ((share, SllenBatch(batch, None)) for share, batch in enhance(number))
-            return
-        for (share, batch), (_, other) in zip(enhance(number), segment(number), strict=False):
-            if alternating:
+        elif apart:
+            yield from ((share, SllenBatch(None, batch)) for share, batch in segment(number))
+        else:
+            for (share, batch), (_, other) in zip(enhance(number), segment(number), strict=False):
                 yield share, SllenBatch(None, other)
                 yield share, SllenBatch(batch, None)
-            else:
-                yield share, SllenBatch(batch, other)
 
     return epoch

@@ -38,7 +38,7 @@ class Patches:
         batch: patches in one.
         each: patches of one picture.
         scaling: of the whole low-light picture, before the patch; what it lifts above white is cut.
-        seed: of order, places and mirrors.
+        seed: of order, places and turns.
         device: where the batches go.
         rank, processes: of a distributed training.
     """
@@ -61,7 +61,7 @@ class Patches:
             yield share, PatchBatch(low.to(self.device), well.to(self.device), classes.to(self.device), key)
 
     def patches(self, shot: PairSample, stream: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Patches of one shot: low-light, well-lit, classes, each mirrored or not on each axis.
+        """Patches of one shot: low-light, well-lit, classes, each mirrored and transposed in one of eight ways.
 
         Raises:
             ValueError: the picture is smaller than a patch.
@@ -76,8 +76,9 @@ class Patches:
             top, left = (int(stream.integers(n - self.side + 1)) for n in (height, width))
             at = (slice(top, top + self.side), slice(left, left + self.side))
             steps = tuple(int(step) for step in stream.choice((1, -1), 2))
+            axes = (0, 1) if stream.integers(2) else (1, 0)
             planes = (low[at].clip(0, 1), shot.well_lit[at] / np.float32(255), semantic[at])
             turned = [plane[:: steps[0], :: steps[1]] for plane in planes]
-            first = [np.ascontiguousarray(p.transpose(2, 0, 1), np.float32) for p in turned[:2]]
-            found.append((first[0], first[1], np.ascontiguousarray(turned[2])))
+            first = [np.ascontiguousarray(p.transpose(2, *axes), np.float32) for p in turned[:2]]
+            found.append((first[0], first[1], np.ascontiguousarray(turned[2].transpose(axes))))
         return found

@@ -1,6 +1,7 @@
 """The recipe of an enhancer's training, and the network with its losses that follows from it."""
 
 import itertools
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -47,12 +48,14 @@ class EnhancerRecipe(BaseModel):
         rgb_order: GLADNet's loss: the paper's weights, or reversed as in the released code.
         width: SLLEN's finest level.
         attention, modulation, fusion: whether SLLEN has HSEB and HSBAB, RSAEB, FFB.
-        alternating: SLLEN's segmenter and enhancer learn in turn, else in one step.
-        perceptual: whether SLLEN has its perceptual loss, for which a pose network is needed.
+        alternating: SLLEN's segmenter and enhancer share an encoder and learn in turn; else the segmenter, with its
+            own, learns through the first half of the epochs, then the enhancer (SLLEN-4).
+        without_losses: of SLLEN; with the perceptual one a pose network is needed.
         shrink: Zero-DCE++ finds its curves on a picture so many times smaller.
         sigma: of SCI's smoothness.
         guidance: weight of SDAG beside an enhancer's own losses.
-        cosine: SDAG's, over channels; the released code's over the batch.
+        rebuilds: what SDAG learns to rebuild: `enhanced` low-light pictures, or, ours, `well-lit` ones.
+        cosine: SDAG's: over the batch, as in the released code, or, ours, over channels.
         training: how long and how fast.
     """
 
@@ -71,11 +74,12 @@ class EnhancerRecipe(BaseModel):
     modulation: bool = True
     fusion: bool = True
     alternating: bool = True
-    perceptual: bool = True
+    without_losses: tuple[Literal["perceptual", "distillation", "illumination", "gradient"], ...] = ()
     shrink: int = Field(1, ge=1)
     sigma: float = Field(SIGMA, gt=0)
     guidance: float = Field(1.0, gt=0)
-    cosine: Literal["channels", "batch"] = "channels"
+    rebuilds: Literal["enhanced", "well-lit"] = "enhanced"
+    cosine: Literal["batch", "channels"] = "batch"
     training: Recipe = Recipe()
 
 
@@ -93,8 +97,29 @@ def load_recipe(name: str, model: str) -> EnhancerRecipe:
     return load_yaml(EnhancerRecipe, path)
 
 
-def new_network(model: str, recipe: EnhancerRecipe, stem: Stem | None) -> Tileable | Sdag:
-    """A model's network as the recipe wants it, with weights drawn by its seed."""
+@dataclass(frozen=True)
+class Frozen:
+    """Networks that a training looks through and leaves alone.
+
+    Attributes:
+        guidance: a trained SDAG, beside the losses of an enhancer without a target.
+        stem: of a recogniser; SDAG is made on it, SLLEN's perceptual loss looks through it.
+        enhancer: makes the pictures that SDAG rebuilds.
+    """
+
+    guidance: Sdag | None = None
+    stem: Stem | None = None
+    enhancer: Tileable | None = None
+
+    def to(self, device: torch.device) -> "Frozen":
+        """All of them there."""
+        return Frozen(*(part.to(device) if part is not None else None for part in vars(self).values()))
+
+
+def new_network(
+    model: str, recipe: EnhancerRecipe, stem: Stem | None = None, classes: int = len(CLASSES)
+) -> Tileable | Sdag:
+    """A model's network as the recipe wants it, with weights drawn by its seed; SLLEN's segmenter knows `classes`."""
     if model == "sdag":
         assert stem is not None
         with torch.random.fork_rng(devices=[]):
@@ -102,20 +127,20 @@ def new_network(model: str, recipe: EnhancerRecipe, stem: Stem | None) -> Tileab
             return Sdag(stem)
     settings: dict[str, object] = {}
     if model == "sllen":
-        settings = {"classes": len(CLASSES)} | {n: getattr(recipe, n) for n in ("width", *SLLEN_PARTS[:3])}
+        settings = {"classes": classes, "shared": recipe.alternating}
+        settings |= {n: getattr(recipe, n) for n in ("width", *SLLEN_PARTS[:3])}
     elif model == "zero-dce++":
         settings = {"shrink": recipe.shrink}
     return build(model, recipe.training.seed, **settings)
 
 
-def new_learner(
-    network: nn.Module, recipe: EnhancerRecipe, guidance: Guidance | None, stem: Stem | None, source: PairSource
-) -> Learner:
+def new_learner(network: nn.Module, recipe: EnhancerRecipe, frozen: Frozen, source: PairSource) -> Learner:
     """A network with its losses.
 
     Raises:
-        ValueError: guidance for a model that has a target.
+        ValueError: guidance for a model that has a target, or nothing that makes the pictures for SDAG.
     """
+    guidance = Guidance(frozen.guidance, recipe.guidance) if frozen.guidance is not None else None
     if isinstance(network, (ZeroDce, ZeroDcePlus)):
         return ZeroDceLearner(network, guidance)
     if isinstance(network, Sci):
@@ -125,9 +150,11 @@ def new_learner(
     if guidance is not None:
         raise ValueError("--guidance sdag: for --model zero-dce, zero-dce++ and sci, which have no target")
     if isinstance(network, Sdag):
-        return SdagLearner(network, recipe.cosine)
+        if recipe.rebuilds == "enhanced" and frozen.enhancer is None:
+            raise ValueError("--model sdag: rebuilds enhanced pictures; name the --enhancer that makes them")
+        return SdagLearner(network, frozen.enhancer if recipe.rebuilds == "enhanced" else None, recipe.cosine)
     if isinstance(network, Sllen):
-        return SllenLearner(network, gradient_level(source), stem if recipe.perceptual else None)
+        return SllenLearner(network, gradient_level(source), frozen.stem, recipe.without_losses)
     assert isinstance(network, GladNet)
     return GladNetLearner(network, RGB_WEIGHTS if recipe.rgb_order == "paper" else RGB_WEIGHTS[::-1])
 

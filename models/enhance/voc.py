@@ -13,6 +13,8 @@ from models.data.samples import PairSample
 from models.enhance.networks.sllen_losses import VOID
 
 PICTURES, MAPS = "JPEGImages", "SegmentationClass"
+VOC_CLASSES = 21
+"""VOC's own twenty and the background."""
 
 
 class VocPictures:
@@ -28,7 +30,7 @@ class VocPictures:
         ValueError: no picture with a map.
     """
 
-    def __init__(self, folder: Path, darken_ev: float = 0.0, classes: int = VOID) -> None:
+    def __init__(self, folder: Path, darken_ev: float = 0.0, classes: int = VOC_CLASSES) -> None:
         self.folder, self.darken_ev, self.classes = folder, darken_ev, classes
         stems = {path.stem: path for path in sorted((folder / PICTURES).glob("*")) if path.suffix in (".jpg", ".png")}
         maps = sorted((folder / MAPS).glob("*.png"))

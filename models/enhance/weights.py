@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -31,6 +31,10 @@ NETWORKS: dict[str, Callable[..., Tileable]] = {
 """Enhancers that learn, by the name that `models.train_enhancer --model` takes."""
 
 
+LARGEST_LAYER = 1_000_000
+"""Weights of a stem's layer."""
+
+
 class Settings(BaseModel):
     """What networks are built with, each with its own of these."""
 
@@ -42,6 +46,7 @@ class Settings(BaseModel):
     attention: bool = True
     modulation: bool = True
     fusion: bool = True
+    shared: bool = True
 
 
 class EnhancerMetadata(BaseModel):
@@ -55,9 +60,7 @@ class EnhancerMetadata(BaseModel):
 class SdagMetadata(BaseModel):
     """What a file says of its guidance network."""
 
-    channels: int = Field(ge=1, le=10_000)
-    kernel: int = Field(ge=1, le=100)
-    norm: bool
+    stem: list[Literal["Conv2d", "BatchNorm2d", "ReLU", "ReLU6"]] = Field(min_length=1, max_length=20)
     mean: tuple[Finite, Finite, Finite] = IMAGENET_MEAN
     std: tuple[Positive, Positive, Positive] = IMAGENET_STD
 
@@ -118,8 +121,7 @@ def load_enhancer_network(path: Path) -> tuple[Tileable, str, NormalisationName]
 
 def save_sdag(network: Sdag, path: Path, about: Mapping[str, object]) -> None:
     """Write a guidance network, its stem with it."""
-    conv = network.stem.conv
-    built = {"channels": conv.out_channels, "kernel": conv.kernel_size[0], "norm": network.stem.norm is not None}
+    built: dict[str, object] = {"stem": [type(layer).__name__ for layer in network.stem.layers]}
     built |= {name: getattr(network.stem, name).flatten().tolist() for name in ("mean", "std")}
     write_tensors(path, network.state_dict(), {"sdag": json.dumps(built), "about": json.dumps(about)})
 
@@ -132,10 +134,25 @@ def load_sdag(path: Path) -> Sdag:
     """
     tensors, about = _read(path, "sdag", SdagMetadata)
     with torch.random.fork_rng(devices=[]):
-        conv = nn.Conv2d(3, about.channels, about.kernel, padding=about.kernel // 2, bias="stem.conv.bias" in tensors)
-        network = Sdag(Stem(conv, nn.BatchNorm2d(about.channels) if about.norm else None, about.mean, about.std))
+        layers = nn.Sequential(*(_stem_layer(kind, n, tensors, path) for n, kind in enumerate(about.stem)))
+        network = Sdag(Stem(layers, about.mean, about.std))
     fill(network, tensors, path)
     return network.eval().requires_grad_(False)
+
+
+def _stem_layer(kind: str, number: int, tensors: Mapping[str, torch.Tensor], path: Path) -> nn.Module:
+    """One layer of a stem, of the shape that its tensors have."""
+    if kind.startswith("ReLU"):
+        return nn.ReLU() if kind == "ReLU" else nn.ReLU6()
+    name = f"stem.layers.{number}.weight"
+    weight = tensors.get(name)
+    if weight is None or weight.ndim != (4 if kind == "Conv2d" else 1) or weight.numel() > LARGEST_LAYER:
+        raise ValueError(f"{path}: tensor {name}: missing, or not of a {kind} of up to {LARGEST_LAYER} numbers")
+    if kind == "BatchNorm2d":
+        return nn.BatchNorm2d(len(weight))
+    outgoing, incoming, *kernel = weight.shape
+    bias = f"stem.layers.{number}.bias" in tensors
+    return nn.Conv2d(incoming, outgoing, kernel, padding=[side // 2 for side in kernel], bias=bias)  # type: ignore[arg-type]
 
 
 def _read(path: Path, kind: str, model: type[Metadata]) -> tuple[dict[str, torch.Tensor], Metadata]:

@@ -11,7 +11,7 @@ from isp_sim.rigfile import load_yaml
 from isp_sim.scenes import JOINTS
 from models.data.normalisation import LOW_LIGHT_MEAN, WELL
 from models.pose.losses import PoseOutput
-from models.recognisers import blazepose
+from models.recognisers import blazepose, exlpose
 from models.recognisers.movenet import KEYPOINTS, STRIDE, SizeName, load_movenet, shipped_weights
 from models.recognisers.plugins import from_factory, load_module
 from models.recognisers.pretrained import GROW, HeadsOutput, PretrainedPose
@@ -107,10 +107,10 @@ def load_recogniser(name: str | Path | None = None) -> Recogniser:
     """A frozen recogniser.
 
     Args:
-        name: weights of ours (.safetensors), TorchScript (.pt) or an exported program (.pt2) with its YAML beside it,
-            or `package.module:factory`, whose call gives a `Recogniser`; `movenet-thunder`, `movenet-lightning`,
-            `blazepose-full`: public ones; `well-lit`, see `well_lit_alone`; `low-light` or nothing: the shipped
-            low-light network.
+        name: weights of ours (.safetensors), ExLPose's released checkpoint (.pth.tar), TorchScript (.pt) or an
+            exported program (.pt2) with its YAML beside it, or `package.module:factory`, whose call gives a
+            `Recogniser`; `movenet-thunder`, `movenet-lightning`, `blazepose-full`: public ones; `well-lit`, see
+            `well_lit_alone`; `low-light` or nothing: the shipped low-light network.
 
     Raises:
         ValueError: none of these, or what is there cannot be used.
@@ -124,13 +124,15 @@ def load_recogniser(name: str | Path | None = None) -> Recogniser:
     path = SHIPPED if name in (None, LOW_LIGHT) else Path(str(name))
     if path.suffix == ".safetensors":
         return of_ours(load_network(path))
+    if path.suffix in exlpose.SUFFIXES:
+        return exlpose.load_exlpose(path)
     if path.suffix in (".pt", ".pt2"):
         return _third_party(path)
     if ":" in str(name):
         return _checked(from_factory(str(name), "--pose", Recogniser), name)
     raise ValueError(
-        f"--pose {name}: expected .safetensors, .pt (TorchScript), .pt2 (torch.export), module:factory, "
-        f"{', '.join(PUBLIC)}, {LOW_LIGHT} or {WELL_LIT}"
+        f"--pose {name}: expected .safetensors, .pth.tar (ExLPose's), .pt (TorchScript), .pt2 (torch.export), "
+        f"module:factory, {', '.join(PUBLIC)}, {LOW_LIGHT} or {WELL_LIT}"
     )
 
 

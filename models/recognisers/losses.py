@@ -16,8 +16,9 @@ SHARPNESS = 20.0
 def pose_loss(recogniser: Recogniser, crops: Tensor, joints: Tensor, kind: Loss) -> Tensor:
     """What the frozen network says of the joints it knows, against where they are; any recogniser has heatmaps.
 
-    `heatmaps`: mean over people of the squared error of their 8 hardest joints (as the network was trained). Where the
-    network is unsure, a fainter map has the smaller error, so an ISP can win by showing less.
+    `heatmaps`: mean over people of the squared error of their 8 hardest joints (as CPN was trained). Where the network
+    is unsure, a fainter map has the smaller error, so an ISP can win by showing less.
+    `all-heatmaps`: the same over all labelled joints (Ono et al., Eq. 4).
     `spatial-cross-entropy`: `−Σ_p t_p · ln softmax(20·h)_p` of each labelled joint, t the four pixels around it: what
     counts is how far a map's right place rises above all others (ours; a full peak rises by e²⁰).
     `decoded-cross-entropy`: `−Σ_p t_p · ln(s_p / Σ_q s_q)`, s what the network's own decoding takes the highest of: a
@@ -28,7 +29,7 @@ def pose_loss(recogniser: Recogniser, crops: Tensor, joints: Tensor, kind: Loss)
         recogniser: frozen; the gradient passes through it to the crops.
         crops: `(people, 3, height, width)`.
         joints: `(people, joints, 3)` in crop px.
-        kind: which of the three.
+        kind: which of them.
     """
     crops = crops.contiguous(memory_format=torch.channels_last)
     at = (joints[..., :2] - recogniser.first_px) / recogniser.stride
@@ -38,9 +39,14 @@ def pose_loss(recogniser: Recogniser, crops: Tensor, joints: Tensor, kind: Loss)
         said = compared(Heads(*(head.float() for head in seen))) if isinstance(seen, Heads) else recogniser(crops, LOW)
         return _cross_entropy(said.float().clamp_min(1e-8).log(), at, labels)
     maps = recogniser(crops, LOW).float()
-    if kind == "heatmaps":
-        return hardest_joints(maps, encode(at, labels, maps.shape[2], maps.shape[3], SIGMAS[-1]), labels)
+    if kind in ("heatmaps", "all-heatmaps"):
+        target = encode(at, labels, maps.shape[2], maps.shape[3], SIGMAS[-1])
+        return hardest_joints(maps, target, labels) if kind == "heatmaps" else _every_joint(maps, target, labels > 0)
     return _cross_entropy(SHARPNESS * maps, at, labels)
+
+
+def _every_joint(maps: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
+    return ((maps - target).square().mean(dim=(2, 3)) * labelled).sum() / labelled.sum().clamp_min(1)
 
 
 def _cross_entropy(logits: Tensor, at: Tensor, labels: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ Brightened = Literal["none", "imagenet"]
 Share = Annotated[float, Field(ge=0, le=2)]
 Decoding = Literal["quarter-pixel", "highest-pixel", "expectation"]
 """How a heatmap becomes a place; see `models.recognisers.decoding`."""
-Loss = Literal["heatmaps", "spatial-cross-entropy", "decoded-cross-entropy"]
+Loss = Literal["heatmaps", "all-heatmaps", "spatial-cross-entropy", "decoded-cross-entropy"]
 """What an ISP before a network learns from; see `models.recognisers.losses.pose_loss`."""
 Seen = Tensor | Heads | Landmarks
 """What a network makes of crops: heatmaps `(batch, joints, …)`, or what MoveNet or BlazePose says; joints in ExLPose's

@@ -1,5 +1,6 @@
 """A training of an enhancer: what `models.train_enhancer` does."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +14,37 @@ from models.data.samples import PairSource, shots
 from models.engine.distributed import Processes
 from models.engine.training import Batches, Training
 from models.enhance.enhancer import as_image, of_network
-from models.enhance.learners import Guidance, sllen_batches
-from models.enhance.networks.sdag import Sdag, Stem
+from models.enhance.learners import SdagLearner, sllen_batches
+from models.enhance.networks.sdag import Sdag
 from models.enhance.networks.sllen import Sllen
 from models.enhance.networks.sllen_losses import VOID
 from models.enhance.patches import Patches
-from models.enhance.recipe import EnhancerRecipe, new_learner, new_network
+from models.enhance.recipe import EnhancerRecipe, Frozen, Learner, new_learner, new_network
 from models.enhance.tiles import Tileable
+from models.enhance.voc import VOC_CLASSES
 from models.enhance.weights import save_enhancer, save_sdag
 from models.scoring.picture_quality import ClassOverlap, psnr_ssim
+
+
+@dataclass(frozen=True)
+class Semantic:
+    """What SLLEN's segmenter learns from instead of the pairs' own maps.
+
+    Attributes:
+        learn: low-light pictures with maps.
+        judge: of the same classes; its mean IoU is logged. None: nothing is.
+        classes: of the maps.
+    """
+
+    learn: PairSource
+    judge: PairSource | None = None
+    classes: int = VOC_CLASSES
 
 
 def train(
     model: str, recipe: EnhancerRecipe, source: PairSource, judge: PairSource | None, folder: Path,
     device: torch.device, resume: bool, about: dict[str, object], console: Console,
-    guidance: Sdag | None = None, stem: Stem | None = None, semantic: PairSource | None = None,
+    frozen: Frozen | None = None, semantic: Semantic | None = None,
 ) -> dict[str, float]:  # fmt: skip
     """Train and write `folder/weights.safetensors`.
 
@@ -41,8 +58,7 @@ def train(
         resume: go on with the checkpoint in the folder.
         about: what the source is; with the recipe it identifies the training.
         console: for progress.
-        guidance: a trained SDAG.
-        stem: of a frozen recogniser; SDAG is made on it, SLLEN's perceptual loss looks through it.
+        frozen: networks that it looks through.
         semantic: what SLLEN's segmenter learns from; None: the source's own maps.
 
     Returns:
@@ -53,20 +69,19 @@ def train(
         FloatingPointError: the loss is not a number.
     """
     processes = Processes.join(device)
-    guide = Guidance(guidance.to(device), recipe.guidance) if guidance is not None else None
-    stem = stem.to(device) if stem is not None else None
-    network = new_network(model, recipe, stem)
-    learner = new_learner(network, recipe, guide, stem, source)
+    frozen = (frozen or Frozen()).to(device)
+    network = new_network(model, recipe, frozen.stem, semantic.classes if semantic else len(CLASSES))
+    learner = new_learner(network, recipe, frozen, source)
     metadata = {"model": model} | {k: v for k, v in recipe.model_dump(mode="json").items() if k != "training"} | about
     training = Training(learner, learner.losses, recipe.training, folder, device, metadata, processes)
     training.open(resume)
-    batches = new_batches(model, recipe, source, semantic, device, processes)
+    batches = new_batches(model, recipe, source, semantic.learn if semantic else None, device, processes)
 
     def scores(epoch: int) -> dict[str, float]:
         due = (epoch + 1) % recipe.judge_every == 0 or epoch + 1 == recipe.training.epochs
         if judge is None or not due or not processes.first:
             return {}
-        return judged(network, recipe.scaling, judge)
+        return judged(learner, recipe.scaling, judge, semantic)
 
     training.run(batches, scores, console)
     if processes.first:
@@ -96,26 +111,42 @@ def new_batches(
         return own
     segmented = recipe.attention or recipe.modulation
     other = of(semantic or source, recipe.training.seed + 1) if segmented else None  # other pictures in a step
-    return sllen_batches(own, other, recipe.alternating)
+    return sllen_batches(own, other, 0 if recipe.alternating else (recipe.training.epochs + 1) // 2)
 
 
-def judged(network: Tileable | Sdag, scaling: NormalisationName, judge: PairSource) -> dict[str, float]:
+def judged(
+    learner: Learner, scaling: NormalisationName, judge: PairSource, semantic: Semantic | None = None
+) -> dict[str, float]:
     """Mean PSNR and SSIM of an enhancer, a segmenter's mean IoU, or how far SDAG's rebuilt pictures are."""
     found: dict[str, list[float]] = {}
+    network = learner.network
+    assert isinstance(network, (Tileable, Sdag))
     device = next(network.parameters()).device
-    if isinstance(network, Sdag):
+    if isinstance(learner, SdagLearner):
         with torch.inference_mode():
-            images = (as_image(shot.well_lit, "none", device) for shot in shots(judge))
-            return {"rebuilt apart": float(np.mean([float((network(one) - one).abs().mean()) for one in images]))}
-    overlap = ClassOverlap(len(CLASSES), VOID) if isinstance(network, Sllen) and network.parts.semantic else None
+            seen = (learner.rebuilt_from(as_image(s.low_light, scaling, device), as_image(s.well_lit, "none", device))
+                    for s in shots(judge))  # fmt: skip
+            return {"rebuilt apart": float(np.mean([float((network(one) - one).abs().mean()) for one in seen]))}
+    assert isinstance(network, Tileable)
     enhancer = of_network(network, "judged", scaling)
     for shot in shots(judge):
         psnr, ssim = psnr_ssim(enhancer.enhance(shot.low_light), shot.well_lit)
         found.setdefault("PSNR", []).append(psnr)
         found.setdefault("SSIM", []).append(ssim)
-        if overlap is not None and shot.semantic is not None and isinstance(network, Sllen):
-            true = torch.from_numpy(shot.semantic)
-            with torch.inference_mode():
-                overlap.add(network.classes(as_image(shot.low_light, scaling, device))[0], true)
     means = {name: float(np.mean(values)) for name, values in found.items()}
-    return means | ({"mIoU": overlap.value()} if overlap is not None else {})
+    maps = judge if semantic is None else semantic.judge
+    if isinstance(network, Sllen) and network.parts.semantic and maps is not None:
+        means["mIoU"] = mean_iou(network, scaling, maps)
+    return means
+
+
+def mean_iou(network: Sllen, scaling: NormalisationName, judge: PairSource) -> float:
+    """A segmenter's mean IoU over all pixels of low-light pictures that have a class, %."""
+    overlap = ClassOverlap(network.parts.classes, VOID)
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        for shot in shots(judge):
+            if shot.semantic is not None:
+                image = as_image(shot.low_light, scaling, device)
+                overlap.add(network.classes(image)[0].cpu(), torch.from_numpy(shot.semantic))
+    return overlap.value()

@@ -46,8 +46,9 @@ class IspRecipe(BaseModel):
         input: what it develops: `picture`, the 8-bit one (the paper's), or `raw`, before quantisation.
         start: where the predictor starts: `base`, each picture at a mean of 0.4 (the paper's), or `fixed`, the setting
             of a coarse grid that is best for `fixed_shots` training shots, one for all.
-        loss: `heatmaps` (the paper's) or `spatial-cross-entropy` (`places` in older files); see
-            `models.recognisers.losses.pose_loss`. None: what suits the network's maps, as it says itself.
+        loss: `all-heatmaps` (the paper's Eq. 4), `heatmaps` (the 8 hardest joints) or `spatial-cross-entropy`
+            (`places` in older files); see `models.recognisers.losses.pose_loss`. None: what suits the network's maps,
+            as it says itself.
         look: what the predictor sees of a picture in training: `random`, a 256×256 crop (the paper's), or `thumbnail`,
             the whole squeezed to 256×256, which also takes smaller pictures.
         informed: whether the predictor also sees exposure, gain, noise and a histogram (`models.isp.evidence`).

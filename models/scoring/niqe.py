@@ -1,11 +1,13 @@
 """NIQE (Mittal, Soundararajan & Bovik, IEEE SPL 2013): how far a picture's local statistics are from well-lit ones'.
 
-The variant: features and distance are the paper's; the pristine model is **fitted here**, on well-lit pictures that
-the caller names, so figures compare within one table, not with published ones. The half-size scale is an area mean.
+Features and distance are the paper's, the half-size scale is MATLAB's bicubic one. The pristine model is the published
+one, of the authors' 125 photographs (`published_pristine`), so figures compare with published ones; or one that is
+fitted on pictures that the caller names, and then they compare within one table alone.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from models.data.normalisation import Picture
+from models.engine.weights_file import read_tensors
 
 BLOCK_PX = 96
 """Side of a block at full size; half of it at the half size."""
@@ -21,6 +24,9 @@ SHARP_SHARE = 0.75
 FEATURES = 36
 _SHIFTS = ((0, 1), (1, 0), (1, 1), (1, -1))
 _SHAPES = np.arange(0.2, 10.001, 0.001)
+_AT = np.abs(np.arange(8) - 3.5) / 2
+_CUBIC = np.where(_AT <= 1, 1.5 * _AT**3 - 2.5 * _AT**2 + 1, -0.5 * _AT**3 + 2.5 * _AT**2 - 4 * _AT + 2)
+PUBLISHED = Path(__file__).parent / "niqe_pristine.safetensors"
 _RATIO = np.exp(2 * gammaln(2 / _SHAPES) - gammaln(1 / _SHAPES) - gammaln(3 / _SHAPES))
 
 Array = NDArray[np.float64]
@@ -39,6 +45,12 @@ class Pristine:
     mean: Array
     covariance: Array
     blocks: int
+
+
+def published_pristine() -> Pristine:
+    """The authors' own, of 125 photographs; `blocks` is 0, because they do not say how many there were."""
+    tensors, _ = read_tensors(PUBLISHED)
+    return Pristine(tensors["mean"].numpy(), tensors["covariance"].numpy(), 0)
 
 
 def fit_pristine(pictures: Iterable[Picture]) -> Pristine:
@@ -90,9 +102,16 @@ def block_features(picture: Picture) -> tuple[Array, Array]:
         scales.append(np.stack([_of_block(normed[y : y + side, x : x + side]) for y, x in places]))
         if scale == 1:
             sharpness = np.array([spread[y : y + side, x : x + side].mean() for y, x in places])
-        half = (grey.shape[1] // 2, grey.shape[0] // 2)
-        grey = np.asarray(cv2.resize(grey, half, interpolation=cv2.INTER_AREA), np.float64)
+        grey = halved(halved(grey).T).T
     return np.concatenate(scales, axis=1), sharpness
+
+
+def halved(plane: Array) -> Array:
+    """Every second row: Keys' cubic (a = −½) stretched to 8 rows, the rim mirrored, as MATLAB's `imresize(·, 0.5)`."""
+    taps = _CUBIC / _CUBIC.sum()
+    padded = np.pad(plane, ((3, 4), (0, 0)), mode="symmetric")
+    rows = plane.shape[0] // 2
+    return np.asarray(sum(tap * padded[n : n + 2 * rows : 2] for n, tap in enumerate(taps)), np.float64)
 
 
 def mscn(grey: Array) -> tuple[Array, Array]:

@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from models.enhance.classical import multigrid
+from models.enhance.classical.dehazing import dehz
 from models.enhance.classical.histogram import clahe, gamma
 from models.enhance.classical.lime import illumination, lime, weights
 from models.enhance.classical.multigrid import Grid, solve
-from models.enhance.classical.retinex import blur, multi_scale_retinex
+from models.enhance.classical.retinex import blur, multi_scale_retinex, retinex_with_colour_restoration
 from models.enhance.enhancer import CLASSICAL, Enhancer, load_enhancer
 from models.enhance.networks.sdag import Sdag, stem_of
 from models.enhance.weights import build, load_enhancer_network, load_sdag, save_enhancer, save_sdag
@@ -43,6 +44,23 @@ def test_a_dark_picture_becomes_brighter(name):
 def test_gamma_is_its_formula():
     picture = np.arange(256, dtype=np.uint8).reshape(16, 16)[..., None].repeat(3, axis=2)
     assert np.array_equal(gamma(picture, 0.5), np.rint(255 * np.sqrt(picture / 255)).astype(np.uint8))
+
+
+def test_dehz_is_its_formula():
+    """R = 205 beside an airlight of 255: t = 1 − 0.8·205/255 = 0.357, 2t² = 0.255; 255 − (50/−t + 255) = 196."""
+    picture = np.full((60, 60, 3), 50, np.uint8)
+    picture[:, :20] = 0
+    t = 2 * (1 - 0.8 * 205 / 255) ** 2
+    assert np.unique(dehz(picture)[:, 30:]).tolist() == [round(50 / t)]
+    assert np.unique(dehz(picture)[:, :20]).tolist() == [0]
+
+
+def test_colour_restoration_weighs_by_the_share_of_a_channel():
+    """Grey: C = 46·ln(125/3), the same everywhere, and the display takes it out: MSRCR of grey is MSR."""
+    grey = np.repeat(noise()[..., :1], 3, axis=2)
+    apart = retinex_with_colour_restoration(grey).astype(int) - multi_scale_retinex(grey)
+    assert np.abs(apart).max() <= 1
+    assert np.abs(retinex_with_colour_restoration(noise()).astype(int) - multi_scale_retinex(noise())).max() > 5
 
 
 def test_clahe_spreads_what_is_narrow():

@@ -56,7 +56,8 @@ def test_scis_fidelity_is_the_mean_square():
 
 
 def test_scis_smoothness_of_a_step_counts_the_pairs_across_it():
-    """A step of h between columns of a wide grey picture: in 5×5 a pixel sees over it 5·(1 + 2) pairs, both ways."""
+    """A step of h between columns of a wide grey picture, in all three channels: in 5×5 a pixel sees over it 5·(1 + 2)
+    pairs, both ways."""
     side, h = 64, 0.2
     light = torch.zeros(1, 3, side, side)
     light[..., side // 2 :] = h
@@ -64,7 +65,7 @@ def test_scis_smoothness_of_a_step_counts_the_pairs_across_it():
     found = sci.smooth_illumination_loss(image, light).item()
     wanted = 0.0
     for dx in (-2, -1, 1, 2):
-        wanted += 5 * abs(dx) * h / (side - abs(dx))  # |dx| columns of the side − |dx| that have a neighbour there
+        wanted += 5 * abs(dx) * 3 * h / (side - abs(dx))  # |dx| columns of the side − |dx| that have a neighbour there
     assert found == pytest.approx(wanted, rel=1e-5)
 
 
@@ -72,9 +73,11 @@ def test_scis_light_may_change_where_the_picture_does():
     light = torch.zeros(1, 3, 16, 16)
     light[..., 8:] = 0.2
     even = sci.smooth_illumination_loss(torch.full_like(light, 0.5), light)
-    edge = sci.smooth_illumination_loss((light > 0).float(), light)
+    edge = sci.smooth_illumination_loss((light > 0).float(), light, sigma=0.1)
     grey_step = math.exp(-((0.257 + 0.564 + 0.098) ** 2) / (2 * 0.1**2))  # Y of white; Cb and Cr of grey are near 0
     assert edge.item() == pytest.approx(even.item() * grey_step, rel=0.02, abs=1e-12)
+    released = sci.smooth_illumination_loss((light > 0).float(), light)  # σ of 10: no weight is below 0.995
+    assert released.item() == pytest.approx(even.item(), rel=0.005)
 
 
 def test_sci_weighs_fidelity_by_one_and_a_half_over_all_stages():
@@ -145,11 +148,26 @@ def test_sdags_terms_of_a_network_that_doubles():
     assert terms["ranking"].item() == pytest.approx(2 * sdag.MARGIN, abs=1e-4)
 
 
-def test_the_cosine_runs_over_channels_and_over_the_batch_only_if_named():
+def test_the_margin_holds_at_every_pixel_by_itself():
+    """A network that rebuilds the picture, and of its degraded ones the negative at half of the pixels: cosines of 1,
+    and of 1 and −1 by halves; each pixel's rank costs 0.5 or nothing, their mean 0.25, twice."""
+    image = flat(0.5, 0.5, 0.5)
+    half = torch.ones_like(image)
+    half[..., 16:] = -1
+
+    class Turned(nn.Module):
+        def forward(self, x):
+            return x if x is image else x * half
+
+    terms = sdag.sdag_losses(Turned(), image, torch.Generator().manual_seed(0))
+    assert terms["ranking"].item() == pytest.approx(2 * 0.25, abs=1e-3)
+
+
+def test_the_cosine_runs_over_the_batch_and_over_channels_only_if_named():
     image = torch.tensor([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])[:, :, None, None].expand(2, 3, 4, 4)
-    assert sdag.likeness(Mixed()(image), image).item() == 0
-    assert sdag.likeness(image, image).item() == pytest.approx(1)
-    released = sdag.likeness(image, image, "batch").item()
+    assert sdag.likeness(Mixed()(image), image, "channels").mean().item() == 0
+    assert sdag.likeness(image, image, "channels").mean().item() == pytest.approx(1)
+    released = sdag.likeness(image, image).mean().item()
     assert released == pytest.approx(1 / 3)  # two of three channels are black throughout the batch
     with pytest.raises(ValueError, match="channels or batch"):
         sdag.likeness(image, image, "pixels")

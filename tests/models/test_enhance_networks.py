@@ -11,7 +11,7 @@ from models.enhance.networks.gladnet import GladNet, pad_same, resize_nearest
 from models.enhance.networks.sci import Calibration, sci_losses, stages
 from models.enhance.networks.zero_dce import ZeroDcePlus, lift
 from models.enhance.tiles import enhance_in_tiles
-from models.enhance.weights import NETWORKS, build
+from models.enhance.weights import NETWORKS, build, load_sdag, save_sdag
 from models.pose.network import Cpn
 
 SETTINGS = {"sllen": {"classes": 5, "width": 4}}
@@ -43,7 +43,7 @@ def test_sdag_learns_176451_parameters_and_leaves_its_stem_and_the_pose_network_
     with torch.random.fork_rng(devices=[]):
         pose = Cpn("resnet50", lsbn=True)
         network = sdag.Sdag(sdag.stem_of(pose))
-    assert trainable(network) == 176_451
+    assert trainable(network) == 176_451 and sdag.SLOPE == 0.2 and sdag.CLAMP == 0.8
     before = {n: t.clone() for n, t in {**pose.state_dict(), **network.stem.state_dict(prefix="stem.")}.items()}
     optimiser = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], 1e-2)
     network.train()
@@ -63,6 +63,47 @@ def test_the_guidance_reaches_the_enhanced_picture_through_a_frozen_network():
     sdag.guidance_loss(image, network).backward()
     assert image.grad.abs().sum() > 0
     assert all(p.grad is None for p in network.parameters())
+
+
+def test_the_released_stem_is_vggs_first_two_convolutions_and_its_output_is_de_normalised(tmp_path):
+    """38,720 weights at the picture's size: 3·64·9 + 64 and 64·64·9 + 64; of torchvision's file of weights."""
+    generator = RNG().manual_seed(0)
+    shapes = {"features.0.weight": (64, 3, 3, 3), "features.0.bias": (64,)}
+    shapes |= {"features.2.weight": (64, 64, 3, 3), "features.2.bias": (64,), "classifier.6.bias": (7,)}
+    weights = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    torch.save(weights, tmp_path / "vgg16.pth")
+    stem = sdag.vgg_stem(tmp_path / "vgg16.pth")
+    assert sum(p.numel() for p in stem.parameters()) == 38_720
+    image = torch.rand(1, 3, 8, 9, generator=generator)
+    first = nn.functional.conv2d(
+        (image - stem.mean) / stem.std, weights["features.0.weight"], weights["features.0.bias"], padding=1
+    )
+    wanted = nn.functional.conv2d(first.relu(), weights["features.2.weight"], weights["features.2.bias"], padding=1)
+    assert torch.allclose(stem(image), wanted, atol=1e-4) and wanted.min() < 0  # no ReLU behind the second
+    network = sdag.Sdag(stem)
+    assert trainable(network) == 176_451
+    nn.init.zeros_(network.leave.weight), nn.init.zeros_(network.leave.bias)
+    assert torch.allclose(network(image), stem.mean.expand_as(image))
+    save_sdag(network, tmp_path / "sdag.safetensors", {})
+    assert torch.equal(load_sdag(tmp_path / "sdag.safetensors").stem(image), stem(image))
+    torch.save({"features.0.weight": torch.ones(2)}, tmp_path / "other.pth")
+    with pytest.raises(ValueError, match="expected torchvision's VGG16"):
+        sdag.vgg_stem(tmp_path / "other.pth")
+    (tmp_path / "no.pth").write_bytes(b"no checkpoint")
+    with pytest.raises(ValueError, match="weights alone"):
+        sdag.vgg_stem(tmp_path / "no.pth")
+
+
+def test_first_weights_are_drawn_as_released():
+    """Zero-DCE and SCI: N(0, 0.02²); SCI's 4 convolutions have 81 weights each, Zero-DCE's largest 9,216 …"""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        drawn = [build("zero-dce"), build("sci"), Calibration()]
+    for network in drawn:
+        flat = torch.cat([p.flatten() for p in network.parameters() if p.ndim == 4])
+        assert flat.std().item() == pytest.approx(0.02, rel=4 / (2 * len(flat)) ** 0.5)
+    for network in drawn[1:]:
+        assert all(not m.bias.any() for m in network.modules() if isinstance(m, (nn.Conv2d, nn.BatchNorm2d)))
 
 
 def test_an_invertible_block_can_be_undone():
@@ -152,10 +193,12 @@ def test_a_curve_of_one_doubles_what_is_dark_and_keeps_black_and_white():
 
 
 def test_sci_trains_three_stages_and_uses_one():
+    """Each stage divides the picture itself by its light, as the released cascade does."""
     network, calibration = build("sci"), Calibration()
     image = torch.rand(2, 3, 16, 16, generator=RNG().manual_seed(0))
     passed = stages(network, calibration, image)
     assert len(passed) == 3 and torch.equal(passed[0][0], image)
+    assert torch.allclose(passed[2][0], image + calibration((image / passed[1][1]).clamp(0, 1)), atol=1e-5)
     torch.stack(list(sci_losses(passed).values())).sum().backward()
     for module in (network, calibration):
         assert all(p.grad is not None and p.grad.isfinite().all() for p in module.parameters())
@@ -164,7 +207,7 @@ def test_sci_trains_three_stages_and_uses_one():
 def spoken(network):
     """A SLLEN whose segmenter has something to say, as after some training."""
     generator = RNG().manual_seed(5)
-    for last in (network.attend.join, *(m for one in network.modulate for m in (one.gamma, one.beta))):
+    for last in (network.attend.join, network.modulate.gamma, network.modulate.beta):
         last.weight.data.normal_(0, 0.1, generator=generator)
     return network
 
@@ -174,18 +217,18 @@ class TestSllen:
         network = build("sllen", classes=5, width=8)
         image = torch.rand(1, 3, 16, 16, generator=RNG().manual_seed(0))
         levels = network.encode(image)
-        seen = network.segment(levels)
-        other = seen._replace(logits=seen.logits.flip(1), features=tuple(f + 1 for f in seen.features))
+        seen = network.segment(image, levels)
+        other = seen._replace(logits=seen.logits.flip(1), embedded=seen.embedded + 1)
         assert torch.equal(network.enhance(levels, seen).image, network.enhance(levels, other).image)
         network.enhance(levels, seen).image.sum().backward()
         assert network.attend.join.weight.grad.abs().sum() > 0
-        assert all(one.gamma.weight.grad.abs().sum() > 0 for one in network.modulate)
+        assert network.modulate.gamma.weight.grad.abs().sum() > 0
 
     def test_the_enhancers_losses_stop_before_the_segmenter(self):
         network = spoken(build("sllen", classes=5, width=8))
         image = torch.rand(1, 3, 16, 16, generator=RNG().manual_seed(0))
         levels = network.encode(image)
-        network.enhance(levels, network.segment(levels)).image.sum().backward()
+        network.enhance(levels, network.segment(image, levels)).image.sum().backward()
         assert all(p.grad is None for p in [*network.segmenter.parameters(), *network.classify.parameters()])
         for part in (network.encoder, network.embed, network.attend, network.modulate, network.enhancer):
             assert sum(p.grad.abs().sum() for p in part.parameters()) > 0
@@ -193,14 +236,53 @@ class TestSllen:
     def test_the_segmenters_loss_leaves_the_enhancer_alone_but_reaches_the_shared_encoder(self):
         network = build("sllen", classes=5, width=8)
         image = torch.rand(1, 3, 16, 16, generator=RNG().manual_seed(0))
-        network.segment(network.encode(image)).logits.square().sum().backward()
+        network.segment(image, network.encode(image)).logits.square().sum().backward()
         assert all(p.grad is None for p in [*network.enhancer.parameters(), *network.embed.parameters()])
         assert all(p.grad is not None for p in network.encoder.parameters())
 
-    def test_without_its_own_parts_it_is_a_plain_unet(self):
-        network = build("sllen", classes=5, width=4, attention=False, modulation=False, fusion=False)
-        names = {name.split(".")[0] for name, _ in network.named_parameters()}
-        assert names == {"encoder", "enhancer", "leave"}
+    @pytest.mark.parametrize(
+        ("without", "lacks"),
+        [
+            ({}, {"own_encoder"}),
+            ({"attention": False}, {"own_encoder", "embed", "attend", "fuse"}),
+            ({"modulation": False}, {"own_encoder", "modulate", "fuse"}),
+            ({"fusion": False}, {"own_encoder", "fuse"}),
+            ({"shared": False}, set()),
+            (
+                {"attention": False, "modulation": False},
+                {"own_encoder", "inside", "segmenter", "classify", "embed", "attend", "modulate", "fuse"},
+            ),
+        ],
+    )
+    def test_the_ablations_lack_their_parts(self, without, lacks):
+        network = build("sllen", **({"classes": 5, "width": 4} | without))
+        parts = ("own_encoder", "inside", "segmenter", "classify", "embed", "attend", "modulate", "fuse")
+        assert {name for name in parts if getattr(network, name) is None} == lacks
+        image = torch.rand(1, 3, 16, 24, generator=RNG().manual_seed(0))
+        assert network.eval()(image).shape == image.shape
+
+    def test_both_branches_read_the_low_level_feature_side_by_side(self):
+        """At an eighth of the size, 8w wide: what goes into the fusion is what each branch makes of the encoder's last
+        level, neither of the other's."""
+        network = spoken(build("sllen", classes=5, width=8)).eval()
+        image = torch.rand(1, 3, 16, 24, generator=RNG().manual_seed(0))
+        levels = network.encode(image)
+        seen = network.segment(image, levels)
+        assert levels[-1].shape == seen.embedded.shape == (1, 64, 2, 3)
+        given = []
+        network.fuse.register_forward_hook(lambda _m, inputs, _o: given.extend(inputs))
+        network.enhance(levels, seen)
+        assert torch.equal(given[0], network.attend(levels[-1], network.embed(seen.logits.softmax(dim=1))))
+        assert torch.equal(given[1], network.modulate(levels[-1], seen.embedded))
+        assert not torch.equal(given[0], given[1])
+
+    def test_sllen_4_has_an_encoder_for_each_network(self):
+        network = spoken(build("sllen", classes=5, width=8, shared=False))
+        image = torch.rand(1, 3, 16, 16, generator=RNG().manual_seed(0))
+        levels = network.encode(image)
+        network.segment(image, levels).logits.square().sum().backward()
+        assert all(p.grad is None for p in network.encoder.parameters())
+        assert all(p.grad is not None for p in network.own_encoder.parameters())
 
     def test_attention_over_equal_neighbours_is_their_value(self):
         """All keys alike: the softmax is even and what is heard is the value, also at the rim."""

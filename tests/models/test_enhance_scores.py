@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.scoring.niqe import BLOCK_PX, aggd, block_features, fit_pristine, mscn, niqe
+from models.scoring.niqe import BLOCK_PX, aggd, block_features, fit_pristine, halved, mscn, niqe, published_pristine
 from models.scoring.no_reference import ceiq_features, lightness_order_error
 
 
@@ -59,6 +59,21 @@ def test_niqe_rises_with_blur_and_with_noise_and_is_never_no_number():
     assert max(clean) < min(blurred) and max(clean) < min(noisy)
     for level in (0, 128, 255):
         assert np.isfinite(niqe(np.full((BLOCK_PX, BLOCK_PX, 3), level, np.uint8), pristine))
+
+
+def test_niqe_gives_the_common_implementations_figures():
+    """BasicSR's `niqe` (1.4.2) on these pictures' grey, with its pristine parameters, gives these."""
+    pristine = published_pristine()
+    found = [niqe(scene(seed, 480), pristine) for seed in (20, 21, 22)]
+    assert found == pytest.approx([13.211194, 12.207077, 11.903207], abs=2e-4)
+
+
+def test_halving_is_the_published_kernel():
+    """Keys' cubic at half scale, MATLAB's antialiasing: eight taps of −3, −9, 29 and 111 of 256."""
+    impulse = np.zeros((16, 1))
+    impulse[8] = 256
+    assert halved(impulse)[:, 0].tolist() == pytest.approx([0, 0, -3, 29, 111, -9, 0, 0])
+    assert np.allclose(halved(np.full((10, 2), 7.0)), 7)
 
 
 def test_too_few_blocks_are_told():

@@ -11,14 +11,14 @@ from rich.console import Console
 from torch import nn
 
 from models import train_enhancer
-from models.choices import ENHANCERS
+from models.choices import ENHANCERS, SLLEN_LOSSES
 from models.data.samples import PairSample
 from models.engine.training import CHECKPOINT, Recipe
-from models.enhance.learners import Guidance, SciLearner, SllenLearner, ZeroDceLearner, sllen_batches
+from models.enhance.learners import Guidance, SciLearner, SllenBatch, SllenLearner, ZeroDceLearner, sllen_batches
 from models.enhance.networks.sdag import Sdag, stem_of
 from models.enhance.networks.sllen_losses import VOID
 from models.enhance.patches import Patches
-from models.enhance.recipe import EnhancerRecipe, load_recipe, new_learner, new_network
+from models.enhance.recipe import EnhancerRecipe, Frozen, load_recipe, new_learner, new_network
 from models.enhance.voc import VocPictures, darkened, read_map
 from models.enhance.weights import build, load_enhancer_network, load_sdag
 from models.pose.network import Cpn
@@ -54,6 +54,10 @@ def stem():
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         return stem_of(Cpn("small", lsbn=True))
+
+
+def frozen():
+    return Frozen(stem=stem(), enhancer=build("sci").eval().requires_grad_(False))
 
 
 def recipe(model="gladnet", **changes):
@@ -95,10 +99,10 @@ def test_every_model_trains_resumes_to_the_same_weights_and_is_written(tmp_path,
         if epochs == 1:  # stopped after an epoch
             with pytest.raises(KeyboardInterrupt):
                 stopping = Stopping(13 if model == "sllen" else 5)  # sllen looks twice, and once more for the gradient
-                enhancer_training.train(model, said, stopping, None, folder, CPU, False, about, QUIET, stem=stem())
+                enhancer_training.train(model, said, stopping, None, folder, CPU, False, about, QUIET, frozen())
             assert (folder / CHECKPOINT).exists()
         resume = epochs == 1
-        enhancer_training.train(model, said, Invented(), Invented(1), folder, CPU, resume, about, QUIET, stem=stem())
+        enhancer_training.train(model, said, Invented(), Invented(1), folder, CPU, resume, about, QUIET, frozen())
     whole, parts = ((tmp_path / n / "weights.safetensors") for n in ("whole", "parts"))
     if model == "sdag":
         first, second = (load_sdag(path) for path in (whole, parts))
@@ -155,24 +159,44 @@ def test_guidance_moves_the_enhancer_and_nothing_frozen(learner_of):
 def test_guidance_is_refused_where_there_is_a_target(model):
     network = new_network(model, recipe(), stem())
     with pytest.raises(ValueError, match="which have no target"):
-        new_learner(network, recipe(), Guidance(Sdag(stem())), stem(), Invented())
+        new_learner(network, recipe(), Frozen(Sdag(stem()), stem()), Invented())
 
 
 def test_sllens_segmenter_and_enhancer_learn_in_turn():
     own, other = patches(), patches(seed=1)
-    turns = [(b.segment is not None, b.enhance is not None) for _, b in sllen_batches(own, other, True)(0)]
+    turns = [(b.segment is not None, b.enhance is not None) for _, b in sllen_batches(own, other)(0)]
     assert turns == [(True, False), (False, True)] * 4
-    assert all(b.segment and b.enhance for _, b in sllen_batches(own, other, False)(0))
-    assert all(b.segment is None for _, b in sllen_batches(own, None, True)(0))
+    assert all(b.segment is None for _, b in sllen_batches(own, None)(0))
+    apart = sllen_batches(own, other, apart=1)  # SLLEN-4: one after the other
+    assert all(b.enhance is None for _, b in apart(0)) and all(b.segment is None for _, b in apart(1))
 
 
 def test_sllens_losses_have_their_names_and_the_perceptual_one_only_with_a_stem():
     network = build("sllen", classes=2, width=8)
-    batch = next(iter(sllen_batches(patches(), patches(), False)(0)))[1]
+    batch = SllenBatch(*(next(iter(patches()(0)))[1] for _ in range(2)))
     plain = SllenLearner(network, 0.1).losses(batch)
     five = {"fidelity", "distillation", "illumination", "gradient"}
     assert set(plain) == five | {"segmentation"}
     assert set(SllenLearner(network, 0.1, stem()).losses(batch)) == five | {"segmentation", "perceptual"}
+    for name in SLLEN_LOSSES:
+        left = set(SllenLearner(network, 0.1, stem(), [name]).losses(batch))
+        assert left == (five | {"segmentation", "perceptual"}) - {name}
+
+
+def test_a_moving_average_is_written_and_judged_and_the_rate_falls_by_steps(tmp_path):
+    """Released SDAG's halvings and GLADNet's 0.96 every 100 steps; after one step the average has a quarter of it."""
+    halved = Recipe(learning_rate=2e-4, decay="exponential", factor_steps=20_000, falls=5)
+    assert [halved.rate(0, n) for n in (0, 19_999, 20_000, 10**6)] == pytest.approx([2e-4, 2e-4, 1e-4, 2e-4 / 32])
+    even = load_recipe("full", "gladnet").training
+    assert [even.rate(0, n) for n in (0, 50, 100)] == pytest.approx([1e-3, 1e-3 * 0.96**0.5, 0.96e-3])
+    training = Recipe(epochs=1, learning_rate=1e-3, bf16=False, average=0.75)
+    said = recipe().model_copy(update={"training": training, "patches": 8})  # one step
+    enhancer_training.train("sci", said, Invented(), None, tmp_path / "a", CPU, False, {}, QUIET)
+    plain = said.model_copy(update={"training": training.model_copy(update={"average": 0.0})})
+    enhancer_training.train("sci", plain, Invented(), None, tmp_path / "b", CPU, False, {}, QUIET)
+    averaged, last = (load_enhancer_network(tmp_path / n / "weights.safetensors")[0] for n in "ab")
+    for mean, end, start in zip(averaged.parameters(), last.parameters(), build("sci").parameters(), strict=True):
+        assert torch.allclose(mean, 0.75 * start + 0.25 * end, atol=1e-6)
 
 
 @pytest.mark.parametrize("model", ENHANCERS)
@@ -186,6 +210,8 @@ def test_recipes_that_come_with_the_package_can_be_read(model, name):
     [
         (["--recipe", "no"], "quick or full"),
         (["--model", "sci", "--without", "fusion"], "parts of --model sllen"),
+        (["--model", "sci", "--without-losses", "gradient"], "parts of --model sllen"),
+        (["--model", "sllen", "--semantic-judge", "VOC"], "needs --semantic-data"),
         (["--model", "sci", "--guidance", "sdag", "--sdag", "nowhere"], "--model sdag"),
         (["--data", "nowhere"], "nowhere"),
     ],
@@ -221,7 +247,7 @@ def test_vocs_palette_is_undone(tmp_path, palette):
 
 def test_a_voc_folder_is_a_source_whose_classes_are_counted(tmp_path):
     voc(tmp_path, np.array([[0, 20], [VOID, 3]], np.uint8).repeat(8, 0).repeat(8, 1))
-    shot = VocPictures(tmp_path, 4.0, 21).group(0)[0]
+    shot = VocPictures(tmp_path, 4.0).group(0)[0]  # VOC's 21 classes
     assert shot.semantic.shape == (16, 16) and shot.low_light.mean() < shot.well_lit.mean() / 2
     with pytest.raises(ValueError, match="class 20"):
         VocPictures(tmp_path, 0.0, 14).group(0)
@@ -262,5 +288,5 @@ def test_learners_leave_the_global_generator_alone():
     before = torch.random.get_rng_state()
     for model in ENHANCERS:
         network = new_network(model, recipe(), stem())
-        assert isinstance(new_learner(network, recipe(), None, stem(), Invented()), nn.Module)
+        assert isinstance(new_learner(network, recipe(), frozen(), Invented()), nn.Module)
     assert torch.equal(before, torch.random.get_rng_state())

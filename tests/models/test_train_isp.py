@@ -164,6 +164,8 @@ def test_the_loss_over_places_is_cross_entropy_and_knows_no_height():
     right[0, 5] = 9.0  # nobody asks
     losses = [pose_loss(answering(m), crops, joints, "spatial-cross-entropy").item() for m in (right, flat, wrong)]
     assert losses == sorted(losses)
+    every = [pose_loss(answering(m), crops, joints, "all-heatmaps").item() for m in (0.2 * wrong, wrong)]
+    assert every[0] < every[1]
     faint = [pose_loss(answering(m), crops, joints, "heatmaps").item() for m in (0.2 * wrong, wrong)]
     assert faint[0] < faint[1]  # the squared error rewards showing less: why there is another loss
 

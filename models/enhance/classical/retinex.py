@@ -1,4 +1,4 @@
-"""Multi-scale retinex (Jobson, Rahman & Woodell, IEEE TIP 1997)."""
+"""Multi-scale retinex, without and with colour restoration (Jobson, Rahman & Woodell, IEEE TIP 1997)."""
 
 import cv2
 import numpy as np
@@ -11,6 +11,10 @@ SPREAD = 2.0
 """Standard deviations each side of the mean that fill the range, as GIMP's filter has it; the paper leaves gain and
 offset to the display."""
 SHRUNK_SIGMA_PX = 8.0
+COLOUR_STRENGTH, COLOUR_GAIN = 125.0, 46.0
+"""α and β of the colour restoration."""
+FLAT = 1e-3
+"""Standard deviation that rounding of the logarithms, without contrast, does not reach."""
 
 
 def multi_scale_retinex(picture: Picture, sigmas_px: tuple[float, ...] = SIGMAS_PX) -> Picture:
@@ -22,13 +26,39 @@ def multi_scale_retinex(picture: Picture, sigmas_px: tuple[float, ...] = SIGMAS_
         picture: uint8 `(height, width, 3)`.
         sigmas_px: of the surrounds.
     """
-    x = (picture.astype(np.float32) + 1) / np.float32(256)
+    return _displayed(_retinex(_light(picture), sigmas_px))
+
+
+def retinex_with_colour_restoration(picture: Picture, sigmas_px: tuple[float, ...] = SIGMAS_PX) -> Picture:
+    """MSRCR: `C·R`, R of `multi_scale_retinex`, `C_c = β·(ln(α·x_c) − ln Σ_c x_c)`; displayed in the same way.
+
+    Args:
+        picture: uint8 `(height, width, 3)`.
+        sigmas_px: of the surrounds.
+    """
+    x = _light(picture)
+    restoration = COLOUR_GAIN * (np.log(COLOUR_STRENGTH * x) - np.log(x.sum(axis=2, keepdims=True)))
+    return _displayed(np.asarray(restoration * _retinex(x, sigmas_px), np.float32))
+
+
+Planes = Float32[np.ndarray, "height width 3"]
+
+
+def _light(picture: Picture) -> Planes:
+    return np.asarray((picture.astype(np.float32) + 1) / np.float32(256))
+
+
+def _retinex(x: Planes, sigmas_px: tuple[float, ...]) -> Planes:
     retinex = np.log(x)
     for sigma in sigmas_px:
         retinex -= np.log(blur(x, sigma)) / np.float32(len(sigmas_px))
+    return np.asarray(retinex)
+
+
+def _displayed(retinex: Planes) -> Picture:
     mean, spread = float(retinex.mean(dtype=np.float64)), float(retinex.std(dtype=np.float64))
-    if spread < 1e-4:  # rounding of the logarithms, no contrast
-        return np.full(picture.shape, 128, np.uint8)
+    if spread < FLAT:
+        return np.full(retinex.shape, 128, np.uint8)
     return np.asarray(np.clip(255 * ((retinex - mean) / (2 * SPREAD * spread) + 0.5) + 0.5, 0, 255).astype(np.uint8))
 
 

@@ -12,7 +12,8 @@ from models.enhance.tiles import Tileable, Window
 
 GLANCE_SIDE = 96
 RGB_WEIGHTS = (0.29891, 0.58661, 0.11448)
-"""Of R, G, B in the loss, as the paper gives them; the released code applies them in the reverse order."""
+"""Of R, G, B in the loss, as the paper gives them; the released code applies them to R, G, B in the reverse order, and
+takes the mean over channels where ours sums them: a third of ours, which Adam does not see."""
 
 
 class GladNet(Tileable):

@@ -1,28 +1,32 @@
 """SDAG (Zheng et al., AAAI 2023): semantic degradation-aware guidance for enhancers that have no target.
 
-A network learns to rebuild a picture from what a frozen recogniser's first layer sees of it. Well-lit pictures rebuild
-well, dark and noisy ones worse; so the difference `|x − SDAG(x)|` tells an enhancer what the recogniser would want.
+A network learns to rebuild an enhanced low-light picture from what a frozen recogniser's first layers see of it, better
+than it rebuilds the same picture darkened or noisy; so the difference `|x − SDAG(x)|` tells an enhancer what the
+recogniser would want.
 
-With a stem of 64 channels 176,451 parameters learn; the stem's own do not. Where the paper is silent: the stem's
-convolution is taken at stride 1, so that features have the picture's size, then its norm for well-lit input and ReLU.
+With a stem of 64 channels 176,451 parameters learn; the stem's own do not. The released stem is VGG16's first two
+convolutions (`vgg_stem`, from a file of yours); `stem_of`, ours, is the frozen pose network's first convolution.
 """
 
 from collections.abc import Sequence
 from copy import deepcopy
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.data.normalisation import IMAGENET_MEAN, IMAGENET_STD, WELL
+from models.engine.weights_file import fill, read_torch_tensors
 from models.pose.backbone import LightingNorm
 from models.recognisers.pretrained import PretrainedPose
 from models.recognisers.weights import OurNetwork
 
 BLOCKS = 3
 CLAMP = 0.8
-"""Largest logarithm of an invertible block's scale; ours."""
-SLOPE = 0.1
+"""Largest logarithm of an invertible block's scale."""
+SLOPE = 0.2
+"""Of the leaky ReLUs."""
 DARK_EXPONENT = 1 / 0.3
 NOISE = 50 / 255
 DEGRADED_WEIGHT = 0.1
@@ -30,11 +34,10 @@ MARGIN = 0.5
 
 
 class Stem(nn.Module):
-    """The first layer of a recogniser, frozen: convolution at stride 1, norm, ReLU, of a picture in 0 … 1.
+    """The first layers of a recogniser, frozen, of a picture in 0 … 1; their convolutions at stride 1.
 
     Args:
-        conv: its first convolution.
-        norm: the norm behind it, in evaluation mode; None has none.
+        layers: convolutions, norms (in evaluation mode) and ReLUs.
         mean, std: how the recogniser wants its input.
     """
 
@@ -42,15 +45,14 @@ class Stem(nn.Module):
     std: Tensor
 
     def __init__(
-        self,
-        conv: nn.Conv2d,
-        norm: nn.Module | None,
-        mean: Sequence[float] = IMAGENET_MEAN,
-        std: Sequence[float] = IMAGENET_STD,
+        self, layers: nn.Sequential, mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD
     ) -> None:
         super().__init__()
-        self.conv, self.norm = conv, norm
-        self.channels = conv.out_channels
+        self.layers = deepcopy(layers)
+        convolutions = [layer for layer in self.layers if isinstance(layer, nn.Conv2d)]
+        for conv in convolutions:
+            conv.stride = (1, 1)
+        self.channels = convolutions[-1].out_channels
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
         self.train(False)
@@ -62,20 +64,38 @@ class Stem(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """`(batch, channels, height, width)`; the gradient passes to the picture."""
-        x = F.conv2d(
-            (image - self.mean) / self.std, self.conv.weight, self.conv.bias, padding=self.conv.kernel_size[0] // 2
-        )
-        return torch.relu(x if self.norm is None else self.norm(x))
+        seen: Tensor = self.layers((image - self.mean) / self.std)
+        return seen
 
 
 def stem_of(network: OurNetwork) -> Stem:
-    """A copy of the pose network's stem with its norm for well-lit input: an enhanced picture should look well-lit."""
+    """The pose network's convolution, norm for well-lit input (an enhanced picture should look well-lit) and ReLU."""
     if isinstance(network, PretrainedPose):
         conv, norm = network.stem()
         figures: tuple[Sequence[float], ...] = (0.5,) * 3, (0.5,) * 3  # MoveNet wants 2x − 1
+        last: nn.Module = nn.ReLU6()
     else:
-        conv, norm, figures = network.backbone.conv1, network.backbone.norm1, (IMAGENET_MEAN, IMAGENET_STD)
-    return Stem(deepcopy(conv), deepcopy(norm.norms[WELL] if isinstance(norm, LightingNorm) else norm), *figures)
+        conv, norm = network.backbone.conv1, network.backbone.norm1
+        figures, last = (IMAGENET_MEAN, IMAGENET_STD), nn.ReLU()
+    conv = deepcopy(conv)
+    conv.padding = (conv.kernel_size[0] // 2, conv.kernel_size[1] // 2)
+    return Stem(nn.Sequential(conv, norm.norms[WELL] if isinstance(norm, LightingNorm) else norm, last), *figures)
+
+
+def vgg_stem(path: Path) -> Stem:
+    """The released code's: VGG16's first convolution, ReLU and second convolution, of torchvision's file of weights.
+
+    Raises:
+        ValueError: not such a file; torch's own format is read by its weights-only loader.
+    """
+    tensors = read_torch_tensors(path)
+    names = {f"features.{n}.{kind}": (n, kind) for n in (0, 2) for kind in ("weight", "bias")}
+    if not names.keys() <= tensors.keys():
+        raise ValueError(f"{path}: has no {' and '.join(sorted(names))}; expected torchvision's VGG16")
+    with torch.random.fork_rng(devices=[]):
+        layers = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1), nn.ReLU(), nn.Conv2d(64, 64, 3, padding=1))
+    fill(layers, {f"{n}.{kind}": tensors[name].float() for name, (n, kind) in names.items()}, path)
+    return Stem(layers)
 
 
 class HalfNormBlock(nn.Module):
@@ -145,7 +165,7 @@ class Sdag(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """The picture rebuilt from the stem's features, `(batch, 3, height, width)`; not cut to 0 … 1."""
-        rebuilt: Tensor = self.leave(self.blocks(self.stem(image)))
+        rebuilt: Tensor = self.leave(self.blocks(self.stem(image))) * self.stem.std + self.stem.mean
         return rebuilt
 
 
@@ -160,33 +180,32 @@ def noisy(image: Tensor, generator: torch.Generator) -> Tensor:
     return image + NOISE * drawn.to(image.device, image.dtype)
 
 
-def likeness(rebuilt: Tensor, image: Tensor, over: str = "channels") -> Tensor:
-    """Mean cosine of two pictures: `Σ ab / (‖a‖‖b‖)` over channels at each pixel, 0 where one is black.
+def likeness(rebuilt: Tensor, image: Tensor, over: str = "batch") -> Tensor:
+    """Cosines of two batches of pictures: `Σ ab / (‖a‖‖b‖)`, 0 where one is black.
 
     Args:
         rebuilt: `(batch, 3, height, width)`.
         image: of the same shape.
-        over: `channels`, or `batch`, over which the released code's cosine runs.
+        over: `batch`, at each pixel and channel, as in the released code; or `channels`, at each pixel.
 
     Raises:
         ValueError: another axis.
     """
     if over not in ("channels", "batch"):
         raise ValueError(f"cosine over {over!r}: expected channels or batch")
-    return F.cosine_similarity(rebuilt, image, dim=1 if over == "channels" else 0, eps=1e-6).mean()
+    return F.cosine_similarity(rebuilt, image, dim=1 if over == "channels" else 0)
 
 
 def sdag_losses(
-    network: nn.Module, image: Tensor, generator: torch.Generator, cosine: str = "channels"
+    network: nn.Module, image: Tensor, generator: torch.Generator, cosine: str = "batch"
 ) -> dict[str, Tensor]:
-    """`L1(rec, x) + 0.1·Σ_d L1(rec_d, x_d) + Σ_d max(0, 0.5 − cos(rec, x) + cos(rec_d, x_d))`.
+    """`L1(rec, x) + 0.1·Σ_d L1(rec_d, x_d) + mean Σ_d max(0, 0.5 − cos(rec, x) + cos(rec_d, x_d))`.
 
-    Degradations d: darkened, noisy; `rec_d` is the degraded picture `x_d` rebuilt. That the second term compares with
-    `x_d`, not x, is our reading.
+    Degradations d: darkened, noisy; `rec_d` is the degraded picture `x_d` rebuilt.
 
     Args:
         network: an `Sdag`.
-        image: well-lit, `(batch, 3, height, width)`.
+        image: enhanced, `(batch, 3, height, width)`.
         generator: of the noise.
         cosine: see `likeness`.
     """
@@ -196,7 +215,7 @@ def sdag_losses(
     for degraded in (darkened(image), noisy(image, generator)):
         found = network(degraded)
         degraded_terms.append((found - degraded).abs().mean())
-        ranks.append(torch.relu(MARGIN - clean + likeness(found, degraded, cosine)))
+        ranks.append(torch.relu(MARGIN - clean + likeness(found, degraded, cosine)).mean())
     return {
         "rebuilt": (rebuilt - image).abs().mean(),
         "degraded": DEGRADED_WEIGHT * torch.stack(degraded_terms).sum(),

@@ -1,12 +1,13 @@
 """SLLEN (*Semantic-aware Low-Light image Enhancement Network*, arXiv 2211.11571): an enhancer that knows what it sees.
 
-A U-Net's encoder is shared by a segmenter (SSaN) and an enhancer (LLEmN). The segmenter's map is embedded (HSEB) and
-attended to where the picture is coarsest (HSBAB); its decoder's features modulate the enhancer's decoder (RSAEB);
-skips are fused by weight (FFB).
+A U-Net's encoder is shared by a segmenter (SSaN) and an enhancer (LLEmN). Its coarsest level, the low-level feature,
+goes through two branches side by side: one attends to what HSEB embeds of the segmenter's map (HSBAB), the other is
+modulated by a feature from the segmenter's inside (RSAEB). FFB fuses the two by weight, and the enhancer's decoder goes
+on from there, with the encoder's levels concatenated.
 
-The paper gives the blocks, not their numbers. Ours, chosen so that a picture can be enhanced part by part: widths of
-`width · (1, 2, 4, 8)`, attention over a 3×3 neighbourhood of the coarse grid in place of the whole picture, and a
-segmenter that learns from the segmentation loss alone: the enhancer's losses stop before it.
+The paper gives the blocks and their wiring, not all numbers. Ours, chosen so that a picture can be enhanced part by
+part: widths of `width · (1, 2, 4, 8)`, attention over a 3×3 neighbourhood of the coarse grid in place of the whole
+picture, and a segmenter that learns from the segmentation loss alone: the enhancer's losses stop before it.
 """
 
 from dataclasses import dataclass
@@ -28,14 +29,15 @@ STEPS = 3
 
 @dataclass(frozen=True)
 class SllenParts:
-    """What a SLLEN is made of; without any of its own parts it is a plain U-Net.
+    """What a SLLEN is made of; with neither branch it is a plain U-Net.
 
     Attributes:
         classes: of the semantic maps.
         width: channels of the finest level.
         attention: HSEB and HSBAB.
         modulation: RSAEB.
-        fusion: FFB; skips are concatenated without it.
+        fusion: FFB; without it the mean of the two branches is taken. One branch alone needs none.
+        shared: segmenter and enhancer have one encoder; else the segmenter has its own (SLLEN-4).
     """
 
     classes: int
@@ -43,6 +45,7 @@ class SllenParts:
     attention: bool = True
     modulation: bool = True
     fusion: bool = True
+    shared: bool = True
 
     @property
     def semantic(self) -> bool:
@@ -55,11 +58,11 @@ class Segmented(NamedTuple):
 
     Attributes:
         logits: `(batch, classes, height, width)`.
-        features: its decoder's, coarse to fine: `4w` at a quarter, `2w` at half, `w` at full size.
+        embedded: IEF, between its encoder and its decoder, `(batch, 8w, height/8, width/8)`.
     """
 
     logits: Tensor
-    features: tuple[Tensor, ...]
+    embedded: Tensor
 
 
 class Enhanced(NamedTuple):
@@ -67,7 +70,7 @@ class Enhanced(NamedTuple):
 
     Attributes:
         image: `(batch, 3, height, width)`, 0 … 1.
-        features: its decoder's, coarse to fine, as the segmenter's.
+        features: its decoder's, coarse to fine: `4w` at a quarter, `2w` at half, `w` at full size.
     """
 
     image: Tensor
@@ -77,20 +80,26 @@ class Enhanced(NamedTuple):
 class Sllen(Tileable):
     """The network, made of its parts."""
 
-    halo, multiple = 96, 2**STEPS
+    halo, multiple = 104, 2**STEPS
 
     def __init__(self, parts: SllenParts) -> None:
         super().__init__()
         self.parts, w = parts, parts.width
         widths = (w, 2 * w, 4 * w, 8 * w)
-        self.encoder = nn.ModuleList(_block(a, b) for a, b in zip((3, *widths[:-1]), widths, strict=True))
-        self.segmenter = _Decoder(widths, fusion=False) if parts.semantic else None
+        self.encoder = _encoder(widths)
+        self.own_encoder = _encoder(widths) if parts.semantic and not parts.shared else None
+        self.inside = _block(8 * w, 8 * w) if parts.semantic else None
+        self.segmenter = _Decoder(widths) if parts.semantic else None
         self.classify = nn.Conv2d(w, parts.classes, 1) if parts.semantic else None
         self.embed = SemanticEmbedding(parts.classes) if parts.attention else None
         self.attend = SemanticAttention(8 * w, HSEB_CHANNELS[-1]) if parts.attention else None
-        self.enhancer = _Decoder(widths, parts.fusion)
-        self.modulate = nn.ModuleList(Modulation(c) for c in widths[-2::-1]) if parts.modulation else None
+        self.modulate = Modulation(8 * w) if parts.modulation else None
+        self.fuse = Fusion(8 * w) if parts.attention and parts.modulation and parts.fusion else None
+        self.enhancer = _Decoder(widths)
         self.leave = nn.Conv2d(w, 3, 3, padding=1)
+        self._draw()
+
+    def _draw(self) -> None:
         for part in self.modules():
             if isinstance(part, nn.Conv2d):  # He et al., ICCV 2015: torch's own lets the signal of a U-Net die out
                 nn.init.kaiming_normal_(part.weight, nonlinearity="relu")
@@ -103,27 +112,30 @@ class Sllen(Tileable):
                 nn.init.zeros_(last.weight)
 
     def encode(self, image: Tensor) -> tuple[Tensor, ...]:
-        """The shared encoder's levels, fine to coarse; sides must be multiples of 8."""
-        levels, x = [], image
-        for n, block in enumerate(self.encoder):
-            x = block(x if n == 0 else F.max_pool2d(x, 2))
-            levels.append(x)
-        return tuple(levels)
+        """The enhancer's encoder's levels, fine to coarse; sides must be multiples of 8."""
+        return _levels(self.encoder, image)
 
-    def segment(self, levels: tuple[Tensor, ...]) -> Segmented:
-        """SSaN: which class is where."""
-        assert self.segmenter is not None and self.classify is not None
-        features = self.segmenter(levels[-1], levels[:-1])
-        return Segmented(self.classify(features[-1]), tuple(features))
+    def segment(self, image: Tensor, levels: tuple[Tensor, ...]) -> Segmented:
+        """SSaN: which class is where; from the levels of the shared encoder, or from the picture by its own."""
+        assert self.inside is not None and self.segmenter is not None and self.classify is not None
+        seen = levels if self.own_encoder is None else _levels(self.own_encoder, image)
+        embedded = self.inside(seen[-1])
+        return Segmented(self.classify(self.segmenter(embedded, seen[:-1])[-1]), embedded)
 
     def enhance(self, levels: tuple[Tensor, ...], seen: Segmented | None) -> Enhanced:
         """LLEmN: the picture from the levels and what the segmenter saw, which gets no gradient from here."""
-        coarse = levels[-1]
+        low, branches = levels[-1], []
         if self.embed is not None and self.attend is not None:
             assert seen is not None
-            coarse = self.attend(coarse, self.embed(seen.logits.detach().softmax(dim=1)))
-        embedded = [f.detach() for f in seen.features] if self.modulate is not None and seen is not None else []
-        features = self.enhancer(coarse, levels[:-1], self.modulate, embedded)
+            branches.append(self.attend(low, self.embed(seen.logits.detach().softmax(dim=1))))
+        if self.modulate is not None:
+            assert seen is not None
+            branches.append(self.modulate(low, seen.embedded.detach()))
+        if self.fuse is not None:
+            low = self.fuse(*branches)
+        elif branches:
+            low = torch.stack(branches).mean(dim=0)
+        features = self.enhancer(low, levels[:-1])
         return Enhanced(torch.sigmoid(self.leave(features[-1])), tuple(features))
 
     def detail(self, part: Tensor, glance: Tensor | None, window: Window, size: tuple[int, int]) -> Tensor:
@@ -131,13 +143,14 @@ class Sllen(Tileable):
         height, width = part.shape[-2:]
         padded = pad_to_multiple(part, self.multiple)
         levels = self.encode(padded)
-        seen = self.segment(levels) if self.parts.semantic else None
+        seen = self.segment(padded, levels) if self.parts.semantic else None
         return self.enhance(levels, seen).image[..., :height, :width]
 
     def classes(self, image: Tensor) -> Tensor:
         """The likeliest class of each pixel, `(batch, height, width)`, of a picture of any size."""
         height, width = image.shape[-2:]
-        return self.segment(self.encode(pad_to_multiple(image, self.multiple))).logits.argmax(1)[..., :height, :width]
+        padded = pad_to_multiple(image, self.multiple)
+        return self.segment(padded, self.encode(padded)).logits.argmax(1)[..., :height, :width]
 
 
 def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
@@ -152,31 +165,33 @@ def _block(incoming: int, outgoing: int) -> nn.Sequential:
     )
 
 
-class _Decoder(nn.Module):
-    """Up from the coarsest level, a skip joined at each, modulated if `modulation`."""
+def _encoder(widths: tuple[int, ...]) -> nn.ModuleList:
+    return nn.ModuleList(_block(a, b) for a, b in zip((3, *widths[:-1]), widths, strict=True))
 
-    def __init__(self, widths: tuple[int, ...], fusion: bool) -> None:
+
+def _levels(encoder: nn.ModuleList, image: Tensor) -> tuple[Tensor, ...]:
+    levels, x = [], image
+    for n, block in enumerate(encoder):
+        x = block(x if n == 0 else F.max_pool2d(x, 2))
+        levels.append(x)
+    return tuple(levels)
+
+
+class _Decoder(nn.Module):
+    """Up from the coarsest level, the encoder's concatenated at each."""
+
+    def __init__(self, widths: tuple[int, ...]) -> None:
         super().__init__()
         pairs = list(zip(widths[:0:-1], widths[-2::-1], strict=True))
         self.rise = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in pairs)
-        self.fuse = nn.ModuleList(Fusion(b) for _, b in pairs) if fusion else None
-        self.blocks = nn.ModuleList(_block(b if fusion else 2 * b, b) for _, b in pairs)
+        self.blocks = nn.ModuleList(_block(2 * b, b) for _, b in pairs)
 
-    def forward(
-        self,
-        coarse: Tensor,
-        skips: tuple[Tensor, ...],
-        modulate: nn.ModuleList | None = None,
-        embedded: list[Tensor] | tuple[Tensor, ...] = (),
-    ) -> list[Tensor]:
+    def forward(self, coarse: Tensor, skips: tuple[Tensor, ...]) -> list[Tensor]:
         x, features = coarse, []
         for n, skip in enumerate(reversed(skips)):
             # Nearest: a part's grid then doubles as the whole's does, also at its rim.
             x = self.rise[n](F.interpolate(x, scale_factor=2.0, mode="nearest"))
-            joined = self.fuse[n](skip, x) if self.fuse is not None else torch.cat([skip, x], dim=1)
-            x = self.blocks[n](joined)
-            if modulate is not None:
-                x = modulate[n](x, embedded[n])
+            x = self.blocks[n](torch.cat([skip, x], dim=1))
             features.append(x)
         return features
 
@@ -232,7 +247,7 @@ def _neighbours(x: Tensor) -> Tensor:
 
 
 class Modulation(nn.Module):
-    """RSAEB: `x·(1 + tanh γ(e)) + β(e)`, γ and β of 3×3, ReLU, 1×1 over the segmenter's features e."""
+    """RSAEB: `x·(1 + tanh γ(e)) + β(e)`, γ and β of 3×3, ReLU, 1×1 over the segmenter's intermediate feature e."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -240,21 +255,21 @@ class Modulation(nn.Module):
         self.gamma, self.beta = nn.Conv2d(channels, channels, 1), nn.Conv2d(channels, channels, 1)
 
     def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
-        """The enhancer's features x under what the segmenter embeds."""
+        """The low-level feature x under what the segmenter embeds."""
         inside = self.inside(embedded)
         modulated: Tensor = x * (1 + torch.tanh(self.gamma(inside))) + self.beta(inside)
         return modulated
 
 
 class Fusion(nn.Module):
-    """FFB: `a·skip + (1 − a)·x`, `a = σ(1×1 of both)` for each pixel and channel."""
+    """FFB: `s·a + (1 − s)·m`, `s = σ(1×1 of both)` for each pixel and channel."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.weigh = nn.Conv2d(2 * channels, channels, 1)
 
-    def forward(self, skip: Tensor, x: Tensor) -> Tensor:
-        """The encoder's skip and the decoder's x as one."""
-        share = torch.sigmoid(self.weigh(torch.cat([skip, x], dim=1)))
-        fused: Tensor = share * skip + (1 - share) * x
+    def forward(self, attended: Tensor, modulated: Tensor) -> Tensor:
+        """The two branches as one."""
+        share = torch.sigmoid(self.weigh(torch.cat([attended, modulated], dim=1)))
+        fused: Tensor = share * attended + (1 - share) * modulated
         return fused
