@@ -12,7 +12,7 @@ from isp_sim import light, optics, readout, sensor, streams
 from isp_sim.companding import companded, table_of
 from isp_sim.parallel_rows import in_rows
 from isp_sim.raw import Defects, Raw, defects_within
-from isp_sim.rig import Arm, Light, Rig
+from isp_sim.rig import Arm, Rig
 from isp_sim.shading import Shading, edge_to_edge, fitted, positions
 from isp_sim.transfer import REC709_TO_XYZ
 from isp_sim.units import Counts, Photons, Radiance
@@ -156,6 +156,7 @@ class SimulatedArm:
         light: photons a perfect diffuser on axis sends to a pixel each µs, before the splitter.
         next_frame: key of the next frame's random numbers; each grab counts its shot up.
         start_s: when the next frame's exposure begins, in the time of the rig's light.
+        table: count of every code that it sends; None: it sends counts.
     """
 
     def __init__(self, rig: Rig, arm: Arm, device: str = "cpu") -> None:
@@ -170,7 +171,7 @@ class SimulatedArm:
         self.light = 0.0
         self.next_frame = Frame(0, 0, 0)
         self.start_s = 0.0
-        self._table = table_of(rig.sensor.companding.value) if rig.sensor.companding else None
+        self.table = table_of(rig.sensor.companding.value) if rig.sensor.companding else None
 
     def look_at(self, image: Radiance) -> None:
         """Put a scene before the arm; set `light` and `next_frame` before the first grab.
@@ -224,7 +225,7 @@ class SimulatedArm:
         frame, self.next_frame = self.next_frame, self.next_frame._replace(shot=self.next_frame.shot + 1)
         photons = Photons(self.sight * np.float32(self.light * exposure_us))
         if self.rig.light is not None:
-            photons *= self._levels(self.rig.light, exposure_us, len(photons))[:, None, None]
+            photons *= self.levels(exposure_us, len(photons))[:, None, None]
         key = streams.key_words(*frame, self.serial)
         height, width = photons.shape[:2]
         chip = sensor.numbers(self.sensor, exposure_us, self.rig.temperature_c.value)
@@ -240,15 +241,21 @@ class SimulatedArm:
             counts = capture_torch(photons, maps, lines, chip, out, key, self.binning, self.device)
         provenance: dict[str, object] = {"rig": self.rig.name, **frame._asdict()}
         raw = self.describe(counts, exposure_us, gain_db, provenance)
-        if self._table is None:
+        if self.table is None:
             return raw
-        return replace(raw, counts=companded(counts, self._table), linearization=tuple(self._table.tolist()))
+        return replace(raw, counts=companded(counts, self.table), linearization=tuple(self.table.tolist()))
 
-    def _levels(self, lamps: Light, exposure_us: float, rows: int) -> Float32[np.ndarray, " rows"]:
-        """The light on each row while it is exposed; a frame lies in the middle of the sensor's rows."""
+    def levels(self, exposure_us: float, rows: int) -> Float32[np.ndarray, " rows"]:
+        """The rig's light on each row of a frame while it is exposed; the frame lies in the middle of the sensor's.
+
+        Raises:
+            ValueError: the rig states nothing of its light.
+        """
+        if self.rig.light is None:
+            raise ValueError(f"rig {self.rig.name} has no light block")
         of_row = self.sensor.row_time_us.value * self.binning if self.sensor.row_time_us else 0.0
         start_s = self.start_s + (self.rig.height_px - rows) // 2 * of_row * 1e-6
-        return light.row_levels(lamps, start_s, exposure_us, rows, of_row)
+        return light.row_levels(self.rig.light, start_s, exposure_us, rows, of_row)
 
     def _corner(self, height: int, width: int) -> tuple[int, int]:
         """Top and left of the centred region, frame pixels: even ones, so that the tile stays."""

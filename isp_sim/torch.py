@@ -24,8 +24,10 @@ from torch.nn import functional as F
 
 from isp_sim import optics, readout, sensor, streams, table_noise
 from isp_sim.camera import Frame, SimulatedArm, capture_tensor
+from isp_sim.companding import companded
 from isp_sim.isp.develop import DevelopParams, balance, develop
 from isp_sim.isp.operators import colour_matrix
+from isp_sim.light import begins
 from isp_sim.metering import at_base, level, noise_free
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
@@ -33,7 +35,7 @@ from isp_sim.run_plan import drawn_shots
 from isp_sim.scenes.photos import CameraCurve, expand_highlights, to_light
 from isp_sim.schedule import Shot
 from isp_sim.transfer import inverse_tone, srgb_decode
-from isp_sim.units import LinearRgb, Mosaic, Srgb
+from isp_sim.units import Counts, LinearRgb, Mosaic, Srgb
 
 Images = Float[Tensor, "batch 3 height width"] | UInt8[Tensor, "batch 3 height width"]
 ASSUMED = CameraCurve()
@@ -78,6 +80,8 @@ class LowLight(nn.Module):
     def __init__(self, rig: Rig | str, curve: CameraCurve | None = ASSUMED) -> None:
         super().__init__()
         self.rig = load_rig(rig) if isinstance(rig, str) else rig
+        if self.rig.well_lit.shading or self.rig.low_light.shading:
+            raise ValueError(f"rig {self.rig.name}: LowLight knows no shading of an arm; expected a rig without")
         self.curve = curve
         self._dark, self._bright = SimulatedArm(self.rig, self.rig.low_light), SimulatedArm(self.rig, self.rig.well_lit)
         pitch_um = self.rig.sensor.pixel_pitch_um.value * self.rig.binning
@@ -132,7 +136,7 @@ class LowLight(nn.Module):
         seen = sight * light.new_tensor(share)[:, None, None]
         photons_per_us = self._metered(seen.detach(), top, bias)
         truth = noise_free(self._bright, (seen * photons_per_us).clamp_max(top))
-        raw = self._mosaic(light, maps, key, shot, photons_per_us * shot.exposure_us)
+        raw = self._mosaic(self._while_open(light, key, shot), maps, key, shot, photons_per_us * shot.exposure_us)
         return Exposed(raw, develop(raw, self._develop_params(light)), truth)
 
     def _light(self, image: Tensor) -> Tensor:
@@ -147,9 +151,18 @@ class LowLight(nn.Module):
             light = image.float()
         else:
             light = undone(image.float(), self.curve)
+        if self.rig.light is not None and self.rig.light.colour is not None:
+            light = light * light.new_tensor(self.rig.light.colour.value)[:, None, None]
         margin = self._blur.shape[-1] // 2
         padded = F.pad(light, (margin,) * 4, mode="replicate")
         return F.conv2d(padded, self._blur.to(light.device), groups=3)
+
+    def _while_open(self, light: Tensor, key: int, shot: Shot) -> Tensor:
+        """The light on each row while the low-light arm exposes it."""
+        if self.rig.light is None:
+            return light
+        self._dark.start_s = begins(self.rig.light, shot.at_s, key, 0, shot.number)
+        return light * light.new_tensor(self._dark.levels(shot.exposure_us, light.shape[-2]))[:, None]
 
     def _metered(self, seen: Tensor, top: float, bias: float) -> float:
         """Photons per µs at which the noise-free picture has the rig's mean level: secants of ln level over ln light.
@@ -221,6 +234,12 @@ class LowLight(nn.Module):
             mean = sensor.through_cfa(photons * efficiency, chip.band) * maps.fall
             free = (counts > 0) & (counts < out.white_dn * n * n)
             counts = counts + torch.where(free, mean - mean.detach(), 0.0)
+        if arm.table is not None:  # through the nearest codes; the gradient passes
+            sent = companded(Counts(np.arange(out.white_dn * n * n + 1).astype(np.uint16)), arm.table).astype(
+                np.float32
+            )
+            back = torch.from_numpy(sent).to(counts.device)[counts.detach().long()]
+            counts = counts + (back - counts.detach())
         black, white = arm.sensor.black_level_dn.value * n * n, arm.sensor.white_level_dn * n * n
         return Mosaic(((counts - black) / (white - black))[None, None])
 

@@ -10,8 +10,10 @@ from scipy import stats
 from isp_sim import readout, sensor, streams, table_noise
 from isp_sim.camera import Frame, SimulatedArm, capture
 from isp_sim.isp.develop import develop_raw, encode_srgb
+from isp_sim.light import begins, coloured
 from isp_sim.metering import STRIDE_PX, meter
 from isp_sim.optics import through_lens
+from isp_sim.rig import Figure, Light
 from isp_sim.scenes import Scene
 from isp_sim.scenes.photos import CameraCurve, to_light
 from isp_sim.torch import LowLight, undone
@@ -44,12 +46,13 @@ def pictures():
 def by_the_camera(rig, codes, key, shot):
     """The same shot by `SimulatedArm`: raw and developed picture."""
     dark, bright = SimulatedArm(rig, rig.low_light), SimulatedArm(rig, rig.well_lit)
-    radiance = to_light(codes.permute(1, 2, 0).numpy(), CameraCurve())
+    radiance = coloured(to_light(codes.permute(1, 2, 0).numpy(), CameraCurve()), rig.light)
     image = through_lens(radiance, rig.lens, rig.sensor.pixel_pitch_um.value * rig.binning)
     for arm in (dark, bright):
         arm.look_at(image)
     dark.light = meter(bright, Scene(name="a", radiance=radiance, people=(), labels={}), shot)
     dark.next_frame = Frame(key, 0, shot.number)
+    dark.start_s = begins(rig.light, shot.at_s, key, 0, shot.number)
     raw = dark.grab(shot.exposure_us, shot.low_light_gain_db)
     return raw, encode_srgb(develop_raw(raw, rig.low_light.isp))
 
@@ -68,6 +71,28 @@ def test_counts_are_those_of_the_camera(rig, pictures, binning, monkeypatch):
         counts = torch.round(made.raw[0, 0] * (white - black) + black).numpy()
         assert np.mean(counts != raw.counts) < 0.001
         assert (made.srgb - picture).abs().mean() < 1e-3
+
+
+def test_the_rig_s_light_and_codes_are_the_camera_s(rig, pictures, monkeypatch):
+    monkeypatch.setattr("isp_sim.torch.METERED_PX", SIZE[0] * SIZE[1] // STRIDE_PX**2)
+    noted = {"status": "assumed", "source": "a test"}
+    flicker = {"frequency_hz": {"value": 100.0, **noted}, "depth": {"value": 0.5, **noted}}
+    lamp = Light.model_validate({"colour": {"value": [1.0, 0.6, 0.3], **noted}, "flicker": flicker})
+    codes = Figure(value=((0, 0), (256, 256), (511, 4095)), **noted)
+    chip = rig.sensor.model_copy(update={"row_time_us": Figure(value=50.0, **noted), "companding": codes})
+    lit = rig.model_copy(update={"light": lamp, "sensor": chip})
+    shoot = LowLight(lit)
+    shot = shoot.shot(5)
+    raw, _ = by_the_camera(lit, pictures[0], 5, shot)
+    black, white = raw.black_level_dn[0], raw.white_level_dn
+    mosaic = shoot(pictures[:1], [5], [shot]).raw
+    counts = torch.round(mosaic[0, 0] * (white - black) + black).numpy()
+    assert np.mean(counts != raw.counts) < 0.002
+    assert set(np.unique(counts).astype(int)) <= set(raw.linearization)
+    assert not torch.equal(mosaic, LowLight(rig)(pictures[:1], [5], [shot]).raw)
+    shaded = lit.model_copy(update={"low_light": lit.low_light.model_copy(update={"shading": "any"})})
+    with pytest.raises(ValueError, match="LowLight knows no shading"):
+        LowLight(shaded)
 
 
 @pytest.mark.parametrize("electrons", [0.3, 6.0, 9.9, 10.0, 40.0])
