@@ -118,7 +118,7 @@ def of_faults(raw: RawLight) -> list[Rival]:
     masks = [np.ascontiguousarray(m) for m in F.pixel_unshuffle(listed.to(torch.uint8), 2)[0].numpy()]
     codes = [(plane / plane.max() * 255).clip(0, 255).astype(np.uint8) for plane in planes]
     tables = [(1 + drawn.random((25, 33))).astype(np.float32) for _ in range(4)]
-    shading, threshold, one = edge_to_edge(tables), torch.tensor([[8.0]]), torch.tensor([[1.0]])
+    shading, threshold, one = edge_to_edge(tables), torch.tensor([[10.0]]), torch.tensor([[1.0]])
 
     def found() -> object:
         return defects.mended(raw.mosaic, threshold, raw.noise, "RGGB")

@@ -47,7 +47,7 @@ SETTINGS: dict[str, list[tuple[str, list[list[float]]]]] = {
     "sharpening": [(f"{amount:+g}, σ = 1 px", [[amount], [1.0]]) for amount in (-1, 0, 0.5, 1.5, 3)],
     "saturation": [(f"×{amount:g}", [[amount]]) for amount in (0, 0.5, 1, 1.5, 2)],
     "local_tone": [(f"{amount:+g}", [[amount]]) for amount in (-0.3, 0, 0.3, 0.6, 0.9)],
-    "defects": [(f"{sigma:g} σ", [[sigma]]) for sigma in (100, 30, 8, 3, 1)],
+    "defects": [(f"{sigma:g} σ", [[sigma]]) for sigma in (100, 30, 10, 3, 1)],
     "row_noise": [(f"×{amount:g}", [[amount]]) for amount in (0, 0.5, 1, 1.25, 1.5)],
     "denoising": [(f"{amount:g} σ", [[amount]]) for amount in (0.05, 0.2, 0.5, 1, 3)],
     "black_point": [(f"{amount:+g}", [[amount]]) for amount in (-0.5, 0, 0.3, 0.6, 0.9)],

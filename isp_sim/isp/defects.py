@@ -2,12 +2,14 @@
 
 A pixel p is compared with the eight nearest of its colour, whose largest is M, smallest m:
 
-    d = max(p − M, m − p)/σ,    σ² = S·max(M, 0) + O + (c·(M − m))²
+    u = (p − M)/σ,  or (m − p)/σ,    σ² = S·max(M, 0) + O + (c·(M − m))²
+    d = u − k·max(v − 1, 0)          v the largest u of the four pixels beside p, which are of other colours
     w = 1 where listed, else clamp(d − t + ½, 0, 1)
     p ← p + w·(r − p)
 
-S and O are the NoiseProfile's. r is the mean of the more alike pair of opposite neighbours, so that edges go on. Listed
-pixels are mended first, from neighbours that are not listed, diagonal pairs included; of clusters, the rim first.
+S and O are the NoiseProfile's; the larger d of the two counts. Light that a lens has drawn reaches the pixels beside p,
+a defect does not. r is the mean of the more alike pair of opposite neighbours, so that edges go on. Listed pixels are
+mended first, from neighbours that are not listed, diagonal pairs included; of clusters, the rim first.
 """
 
 from collections.abc import Callable
@@ -18,14 +20,16 @@ from torch import Tensor
 from isp_sim.isp.params import ParamSpec
 from isp_sim.units import Mosaic
 
-THRESHOLD = ParamSpec("threshold", 1.0, 100.0, 8.0, "log", "σ", "beyond its neighbours' range, a pixel is defective")
+THRESHOLD = ParamSpec("threshold", 1.0, 100.0, 10.0, "log", "σ", "beyond its neighbours' range, a pixel is defective")
 CONTRAST = 0.25
 """c: the share of the neighbours' range that counts as noise, so that detail is no defect."""
+DETAIL = 4.0
+"""k: so many σ less for each by which a pixel beside stands out, too."""
 BAND = 128
 """Rows at a time, an even number: what is made of them stays in the processor's cache."""
 PASSES = 4
 """A cluster is mended so many pixels of a colour deep from each side."""
-HALO = 2 * (PASSES + 1)
+HALO = 2 * (PASSES + 2)
 """Pixels beyond a pixel that the step looks at."""
 _PAIRS = ((0, 1), (1, 0), (1, 1), (1, -1))
 """Of opposite neighbours: rows and columns of the colour's own plane to one of them."""
@@ -45,29 +49,40 @@ def mended(mosaic: Mosaic, threshold: Tensor, noise: Tensor, cfa: str, listed: T
     """
     if listed is not None and listed.any():
         mosaic = fill(mosaic, listed.expand_as(mosaic))
-    wide = torch.cat([mosaic[..., 2:4], mosaic, mosaic[..., -4:-2]], dim=3)  # the next tile's, also at the border
-    wide = torch.cat([wide[:, :, 2:4], wide, wide[:, :, -4:-2]], dim=2)
+    # Beyond the border the next two tiles again, the nearest first.
+    wide = torch.cat([mosaic[..., 4:6], mosaic[..., 2:4], mosaic, mosaic[..., -4:-2], mosaic[..., -6:-4]], dim=3)
+    wide = torch.cat([wide[:, :, 4:6], wide[:, :, 2:4], wide, wide[:, :, -4:-2], wide[:, :, -6:-4]], dim=2)
     of_place = noise[:, ["RGB".index(colour) for colour in cfa]].view(-1, 1, 1, 2, 1, 2, 2)
     limit = threshold[..., None, None] - 0.5
     rows = mosaic.shape[2]
     bands = [
-        _band(wide[:, :, top : min(top + BAND, rows) + 4], limit, of_place[..., 0], of_place[..., 1])
+        _band(wide[:, :, top : min(top + BAND, rows) + 8], limit, of_place[..., 0], of_place[..., 1])
         for top in range(0, rows, BAND)
     ]
     return Mosaic(torch.cat(bands, dim=2))
 
 
 def _band(wide: Tensor, limit: Tensor, slope: Tensor, offset: Tensor) -> Tensor:
-    """Some rows of a mosaic, an even number; `wide` has two pixels more on each side, S and O are of a tile."""
+    """Some rows of a mosaic, an even number; `wide` has two tiles more on each side, S and O are of a tile."""
     pixel = wide[:, :, 2:-2, 2:-2]
     lowest, highest = (_farthest(wide, which) for which in (torch.minimum, torch.maximum))
     batch, _, rows, columns = pixel.shape
     by_tile = highest.clamp_min(0).view(batch, 1, rows // 2, 2, columns // 2, 2)
     variance = torch.addcmul(offset + 1e-20, slope, by_tile).view(batch, 1, rows, columns)
     deviation = CONTRAST * (highest - lowest)
-    beyond = torch.maximum(pixel - highest, lowest - pixel)
-    doubt = torch.addcmul(-limit, beyond, variance.addcmul(deviation, deviation).rsqrt()).clamp(0, 1)
-    return torch.lerp(pixel, _between(wide), doubt)
+    per_sigma = variance.addcmul(deviation, deviation).rsqrt()
+    above, below = (_alone(beyond * per_sigma) for beyond in (pixel - highest, lowest - pixel))
+    doubt = (torch.maximum(above, below) - limit).clamp(0, 1)
+    return torch.lerp(pixel[:, :, 2:-2, 2:-2], _between(pixel), doubt)
+
+
+def _alone(beyond: Tensor) -> Tensor:
+    """How far a pixel stands out, less where the pixels beside it do the same: a tile within the border."""
+    rows, columns = beyond[:, :, :, 2:-2], beyond[:, :, 2:-2]
+    beside = torch.maximum(
+        torch.maximum(rows[:, :, 1:-3], rows[:, :, 3:-1]), torch.maximum(columns[..., 1:-3], columns[..., 3:-1])
+    )
+    return beyond[:, :, 2:-2, 2:-2] - DETAIL * (beside - 1).clamp_min(0)
 
 
 def _farthest(wide: Tensor, which: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
