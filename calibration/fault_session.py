@@ -11,11 +11,12 @@ from calibration.arms import Array
 from calibration.simulated_rig import shoot
 from isp_sim.camera import SimulatedArm
 from isp_sim.faults import ShadingTable
-from isp_sim.optics import D65_K, shading_at
+from isp_sim.optics import shading_at
 from isp_sim.raw import Raw
 from isp_sim.raw_files import open_raw
 from isp_sim.rectify import ArmName
 from isp_sim.rig import Arm, Rig
+from isp_sim.transfer import D65_K
 from isp_sim.units import Radiance
 
 FLATS = re.compile(r"flats(?:_(\d{4,5})K)?")

@@ -14,7 +14,7 @@ from isp_sim.parallel_rows import in_rows
 from isp_sim.raw import Defects, Raw, defects_within
 from isp_sim.rig import Arm, Rig
 from isp_sim.shading import Shading, edge_to_edge, fitted, positions
-from isp_sim.transfer import REC709_TO_XYZ
+from isp_sim.transfer import D65_K, REC709_TO_XYZ
 from isp_sim.units import Counts, Photons, Radiance
 
 GAIN_CELLS = 16
@@ -165,7 +165,6 @@ class SimulatedArm:
         self.view = optics.view(arm, rig.beam_splitter, rig.nd_filter, rig.lens, rig.sensor, rig.binning)
         size = rig.height_px * rig.binning, rig.width_px * rig.binning
         self.maps = sensor.fixed_maps(rig.sensor, arm.serial, *size, arm.defects.value if arm.defects else None)
-        self._shading = optics.shading_at(arm.shading.value, optics.D65_K) if arm.shading else None
         self._gains = self._known_gains()
         self._at_white: Photons | None = None
         self.light = 0.0
@@ -191,21 +190,28 @@ class SimulatedArm:
         self._at_white = self._lit(image)
 
     def _lit(self, image: Radiance) -> Photons:
-        """Mean photons of each pixel before an image, shading included."""
-        photons = optics.photons_at_sensor(image, self.view, 1.0)
-        if self._shading is None:
+        """Mean photons of each pixel before an image, shading under the rig's light included."""
+        return self._shaded(optics.photons_at_sensor(image, self.view, 1.0), light.colour_temperature_k(self.rig.light))
+
+    def _shaded(self, photons: Photons, temperature_k: float) -> Photons:
+        if self.arm.shading is None:
             return photons
-        return optics.shaded(photons, self._shading, (self.rig.height_px, self.rig.width_px))
+        tables = optics.shading_at(self.arm.shading.value, temperature_k)
+        return optics.shaded(photons, tables, (self.rig.height_px, self.rig.width_px))
 
     def _known_gains(self) -> Shading | None:
-        """What undoes the fall-off of an evenly lit frame, cos⁴ included; None: the rig states no shading."""
-        if self._shading is None:
+        """What undoes the fall-off of a frame in even daylight, cos⁴ included; None: the rig states no shading.
+
+        Of daylight, whatever the light: a camera goes on stating daylight's neutral, too.
+        """
+        if self.arm.shading is None:
             return None
         height, width = self.rig.height_px, self.rig.width_px
-        even = self._lit(Radiance(np.ones((height, width, 3), np.float32)))
+        even = optics.photons_at_sensor(Radiance(np.ones((height, width, 3), np.float32)), self.view, 1.0)
+        even, nodes = self._shaded(even, D65_K), np.shape(self.arm.shading.value[0].red)
         down, across = positions(height, height), positions(width, width)
         # Reciprocals bend where shares are straight, and cos⁴ bends: each cell of the table becomes two and more.
-        rows, columns = ((n - 1) * max(2, -(-GAIN_CELLS // (n - 1))) + 1 for n in self._shading.shape[1:])
+        rows, columns = ((n - 1) * max(2, -(-GAIN_CELLS // (n - 1))) + 1 for n in nodes)
         gains = [fitted(even[..., band].max() / even[..., band], down, across, (rows, columns)) for band in range(3)]
         return edge_to_edge([gains[band] for band in map("RGB".index, self.sensor.cfa)])
 

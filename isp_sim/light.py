@@ -12,6 +12,7 @@ from jaxtyping import Float32, Float64
 
 from isp_sim import streams
 from isp_sim.rig import Light
+from isp_sim.transfer import D65_K, REC709_TO_XYZ
 from isp_sim.units import Radiance
 
 
@@ -20,6 +21,20 @@ def coloured(radiance: Radiance, light: Light | None) -> Radiance:
     if light is None or light.colour is None:
         return radiance
     return Radiance(radiance * np.array(light.colour.value, np.float32))
+
+
+def colour_temperature_k(light: Light | None) -> float:
+    """Correlated colour temperature of the light, K: daylight's, or that of its colour by McCamy's cubic.
+
+    `T = 449 n³ + 3525 n² + 6823.3 n + 5520.33`, `n = (x − 0.3320)/(0.1858 − y)` (McCamy, *Color Research & Application*
+    17, 1992); a few kelvin from the truth on the Planckian locus, cut to 1000 … 40000.
+    """
+    if light is None or light.colour is None:
+        return D65_K
+    tristimulus = np.array(REC709_TO_XYZ) @ light.colour.value
+    x, y = tristimulus[:2] / tristimulus.sum()
+    n = (x - 0.3320) / (0.1858 - y)
+    return float(np.clip(((449 * n + 3525) * n + 6823.3) * n + 5520.33, 1000, 40000))
 
 
 def begins(light: Light | None, at_s: float | None, seed: int, scene: int, shot: int) -> float:

@@ -254,10 +254,6 @@ def photons_at_sensor(radiance: Radiance, view: View, photons_at_white: float) -
     return Photons(photons)
 
 
-D65_K = 6504.0
-"""Colour temperature of the white that scenes are lit with."""
-
-
 def shading_at(tables: ShadingTables, colour_temperature_k: float) -> Float64[np.ndarray, "3 rows columns"]:
     """An arm's tables of R, G and B under a light: straight lines over 1/T between the nearest two; the ends go on."""
     planes = np.array([[table.red, table.green, table.blue] for table in tables])

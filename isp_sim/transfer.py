@@ -12,6 +12,9 @@ SRGB_KNEE = 0.0031308
 SRGB_OFFSET = 0.055
 SRGB_EXPONENT = 2.4
 
+D65_K = 6504.0
+"""Correlated colour temperature of Rec. 709's white, with which scenes are lit unless a rig says otherwise."""
+
 REC709_TO_XYZ = (
     (0.4124564, 0.3575761, 0.1804375),
     (0.2126729, 0.7151522, 0.0721750),

@@ -5,11 +5,11 @@ import pytest
 import yaml
 from conftest import change
 
-from isp_sim import optics, sensor
+from isp_sim import light, optics, sensor
 from isp_sim.camera import Frame, SimulatedArm
 from isp_sim.faults import DefectDensities, DefectList, ShadingTable
 from isp_sim.raw import cropped, defect_mask, defects_within, turned
-from isp_sim.rig import Figure, Rig
+from isp_sim.rig import Figure, Light, Rig
 from isp_sim.rigfile import load_rig
 from isp_sim.shading import Shading, fitted, interpolated, positions
 from isp_sim.units import Radiance
@@ -94,6 +94,25 @@ def test_a_raws_gains_make_an_even_scene_even_cos4_included(exlpose):
             plane = flat[place // 2 :: 2, place % 2 :: 2]
             assert np.abs(plane / even[..., band].max() - 1).max() < 0.005
             assert abs(plane.mean() / even[..., band].max() - 1) < 0.002
+
+
+def test_shading_is_that_of_the_rigs_light_and_the_raws_gains_stay_daylights(exlpose):
+    colour = (1.0, 0.448, 0.126)  # CIE illuminant A, 2856 K
+    warm = light.colour_temperature_k(Light(colour=figure(colour)))
+    assert warm == pytest.approx(2856, rel=0.01) and light.colour_temperature_k(None) == 6504
+    assert light.colour_temperature_k(Light(colour=figure((1.0, 1.0, 1.0)))) == pytest.approx(6504, rel=0.002)
+    even, dim = dict.fromkeys(("red", "green", "blue"), ((1.0,) * 2,) * 2), ((0.5,) * 2,) * 2
+    tables = (
+        ShadingTable(colour_temperature_k=warm, **even | {"red": dim}),
+        ShadingTable(colour_temperature_k=6504, **even),
+    )
+    arm = exlpose.well_lit.model_copy(update={"shading": figure(tables)})
+    day = exlpose.model_copy(update={"well_lit": arm, "height_px": 96, "width_px": 128})
+    night = day.model_copy(update={"light": Light(colour=figure(colour))})
+    share = sight(night, 96, 128) / sight(day, 96, 128)  # of the same radiance: its colour is the scene's affair
+    assert share[..., 0] == pytest.approx(0.5, rel=1e-5) and share[..., 1:] == pytest.approx(1, rel=1e-5)
+    raws = [SimulatedArm(r, arm).describe(np.zeros((96, 128), np.uint16), 1.0, 0.0, {}) for r in (day, night)]
+    assert raws[0].shading == raws[1].shading
 
 
 def test_a_part_and_a_turn_of_a_frame_keep_the_gain_of_every_pixel():
