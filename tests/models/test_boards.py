@@ -17,6 +17,7 @@ from isp_sim.dng import read_dng, write_dng
 from isp_sim.isp.params import ParamSpec
 from isp_sim.rigfile import load_yaml
 from isp_sim.scenes import JOINTS, Person
+from isp_sim.shading import edge_to_edge
 from models import tune_isp
 from models.choices import DEPTHS
 from models.data.normalisation import LOW, normalise
@@ -150,6 +151,17 @@ def test_a_raw_of_twelve_bits_comes_back_as_it_was_from_all_but_ten(raw, tmp_pat
     assert (after.counts == kept).all() and after.neutral == before.neutral
     assert after.xyz_to_camera == before.xyz_to_camera and after.exposure_us == before.exposure_us
     assert after.white_level_dn == pytest.approx(before.white_level_dn, abs=64)
+
+
+def test_a_packed_raw_brings_its_gains_and_its_list_and_says_nothing_without(raw, tmp_path):
+    plain, _ = messages.of_raw(raw, "raw16")
+    assert not {"shading", "defects"} & plain["fields"].keys()
+    shading = edge_to_edge([np.array([[2.0, 1.5], [1.25, 1.0]]) + place for place in range(4)])
+    write_dng(tmp_path / "a.dng", replace(read_dng(raw), shading=shading, defects=((1, 2, 2, 3), (4, 0, 5, 8))))
+    said, content = messages.of_raw(tmp_path / "a.dng", "raw16")
+    message = messages.checked(messages.RawMessage, json.loads(json.dumps(said | {"file": "x"})))
+    messages.to_dng(message, content, tmp_path / "b.dng")
+    assert (tmp_path / "b.dng").read_bytes() == (tmp_path / "a.dng").read_bytes()
 
 
 @pytest.mark.parametrize("depth", DEPTHS)

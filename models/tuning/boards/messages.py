@@ -28,9 +28,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from isp_sim.dng import read_dng, write_dng
 from isp_sim.files import json_object
-from isp_sim.raw import Raw
+from isp_sim.raw import Defects, Raw
 from isp_sim.rig import Finite
 from isp_sim.rigfile import first_fault
+from isp_sim.shading import Shading
 from models.tuning.boards.packing import pack, shifted, unpack
 from models.tuning.tunable import ParameterEntry, Setting
 
@@ -106,6 +107,8 @@ class RawFields(Message):
     model: str = ""
     serial: str = ""
     provenance: dict[str, object] = {}
+    shading: Shading | None = Field(None, exclude_if=lambda shading: shading is None)
+    defects: Defects = Field((), exclude_if=lambda defects: not defects)
 
 
 class RawMessage(Content):
