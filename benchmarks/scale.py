@@ -246,7 +246,7 @@ def training(args: argparse.Namespace, console: Console, scratch: Path) -> None:
             source = open_pairs(scratch / name, labelled=True, raw=raw)
             crops = GroupCrops(source, (192, 192), Augmentation(), 0)
             start = time.process_time()
-            people = sum(len(crops[0, index].low) for index in range(len(source)))
+            people = sum(len(crops[0, index]) for index in range(len(source)))
             seconds = time.process_time() - start
             best[name] = min(best.get(name, (1e9, 0)), (seconds, people))
         for name, (seconds, people) in best.items():
