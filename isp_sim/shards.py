@@ -17,13 +17,17 @@ import itertools
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from isp_sim.manifest import PairRecord, Record
 from isp_sim.rigfile import from_json
 from isp_sim.stores import Store
 
 INDEX = "index.json"
+TarName = Annotated[str, Field(pattern=r"^\w[\w.-]*\.tar$")]
+"""Of a shard, in the run's folder."""
 SHARDS_HELD = 4
 """Indexes of shards that a reader keeps in memory, about 0.5 MB each."""
 
@@ -31,8 +35,8 @@ SHARDS_HELD = 4
 class Place(Record):
     """Where a file lies in a tar: its first byte and its size, and the SHA-256 of its content."""
 
-    start: int
-    size: int
+    start: Annotated[int, Field(ge=0)]
+    size: Annotated[int, Field(ge=0)]
     sha256: str
 
 
@@ -48,7 +52,7 @@ class ShardIndex(Record):
     """A shard: its tar's size and SHA-256, and its pairs in their order."""
 
     version: Literal[1] = 1
-    tar: str
+    tar: TarName
     bytes: int
     sha256: str
     pairs: tuple[ShardPair, ...]
@@ -57,8 +61,8 @@ class ShardIndex(Record):
 class ShardLine(Record):
     """A shard in the run's index."""
 
-    tar: str
-    pairs: int
+    tar: TarName
+    pairs: Annotated[int, Field(ge=0)]
     bytes: int
     sha256: str
 

@@ -183,7 +183,7 @@ def test_a_raw_as_npz_is_the_same_raw(folder):
     assert (again.counts == raw.counts).all()
     for name, value in vars(raw).items():
         assert name == "counts" or getattr(again, name) == value, name
-    for damaged in (content[:-30], content[:40], b"", content.replace(b"counts", b"others")):
+    for damaged in (content[:-30], content[:40], b"", content.replace(b"high", b"hugh")):
         with pytest.raises(ValueError, match=r"^x\.npz cannot be read as a raw \.npz: "):
             decode_npz(damaged, "x.npz")
 
@@ -208,6 +208,7 @@ def test_damage_is_named(shards, tmp_path, capsys):
     out.mkdir()
     for path in shards.iterdir():
         (out / path.name).write_bytes(path.read_bytes())
+    index, run = ((out / name).read_text() for name in ("pairs-000000.json", "index.json"))
     place = Shards(out).pair(1)[1].files["bright.png"]
     content = bytearray((out / "pairs-000000.tar").read_bytes())
     content[place.start + 9] ^= 1
@@ -216,7 +217,12 @@ def test_damage_is_named(shards, tmp_path, capsys):
         (lambda: None, "pairs-000000.tar: 000000001.bright.png is damaged: its SHA-256 is not the index's"),
         (lambda: (out / "pairs-000000.tar").write_bytes(content[:2000]), "pairs-000000.tar: truncated: 000000000"),
         (lambda: (out / "pairs-000000.tar").unlink(), "pairs-000000.tar: no such file; its index is there"),
+        (
+            lambda: (out / "pairs-000000.json").write_text(index.replace('"size":', '"size":-')),
+            "pairs-000000.json: pairs.0.files.json.size",
+        ),
         (lambda: (out / "pairs-000000.json").write_bytes(b"{"), "pairs-000000.json: Invalid JSON"),
+        (lambda: (out / "index.json").write_text(run.replace("pairs-0", "../pairs-0")), "index.json: shards.0.tar"),
         (lambda: (out / "index.json").unlink(), "has no index.json; expected a finished run of --format webdataset"),
     ):
         damage()
