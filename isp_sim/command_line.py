@@ -18,7 +18,7 @@ from isp_sim import files, progress
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 POSIX = os.name == "posix"
 LIBRARY = (
-    "a library of the system lacks; for OpenCV in a container: apt-get install libgl1 libglib2.0-0, or pip uninstall "
+    "a library of the system is missing; for OpenCV in a container: apt-get install libgl1 libglib2.0-0, or pip uninstall "
     "opencv-python and pip install opencv-python-headless"
 )
 """How to go on where a shared library cannot be opened: opencv-python wants libGL, of which nothing here has need."""
@@ -58,7 +58,7 @@ def run(
 
     Returns:
         The work's status; 1 for ValueError, OSError and FloatingPointError, and
-        for a shared library that lacks; 130 after Ctrl-C, 143 after SIGTERM.
+        for a missing shared library; 130 after Ctrl-C, 143 after SIGTERM.
     """
     name = parser.prog.removeprefix("python -m ")
     if isinstance(sys.stdout, io.TextIOWrapper):

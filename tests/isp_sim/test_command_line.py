@@ -287,7 +287,7 @@ def test_ctrl_c_while_a_process_is_started_is_not_lost(request):
         assert worker.wait(timeout=10) == 0
 
 
-def test_a_library_of_the_system_that_lacks_is_told(capsys):
+def test_a_missing_library_of_the_system_is_told(capsys):
     def work(_):
         raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
 
