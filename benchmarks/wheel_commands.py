@@ -25,7 +25,8 @@ from isp_sim.tables import terminal_table
 ROOT = Path(__file__).resolve().parent.parent
 LEARN = ("--data", "pairs", "--judge", "pairs", "--epochs", "1", "--out")
 RUNS: dict[str, tuple[str, ...]] = {
-    "generate": ("--rig", "exlpose-small", "--scene-count", "2", "--shots-per-scene", "1", "--out", "pairs"),
+    "generate": ("--rig", "exlpose-small", "--scene-count", "2", "--shots-per-scene", "1", "--workers", "1",
+                 "--out", "pairs"),
     "export": ("pairs", "--format", "yolo-pose", "--out", "yolo"),
     "grab": ("--rig", "exlpose-small", "--count", "2", "--out", "session"),
     "align": ("pairs", "--out", "aligned"),
