@@ -27,12 +27,14 @@ LEARN = ("--data", "pairs", "--judge", "pairs", "--epochs", "1", "--out")
 RUNS: dict[str, tuple[str, ...]] = {
     "generate": ("--rig", "exlpose-small", "--scene-count", "2", "--shots-per-scene", "1", "--workers", "1",
                  "--out", "pairs"),
+    "unpack": ("shards", "--out", "unpacked"),
     "export": ("pairs", "--format", "yolo-pose", "--out", "yolo"),
     "grab": ("--rig", "exlpose-small", "--count", "2", "--out", "session"),
     "align": ("pairs", "--out", "aligned"),
-    "calibrate sensor": ("--size", "96", "64", "--out", "sensor"),
+    "calibrate sensor": ("--size", "96", "80", "--out", "sensor"),
     "calibrate colour": ("--out", "colour"),
     "calibrate geometry": ("--out", "geometry"),
+    "calibrate faults": ("--out", "faults"),
     "calibrate filter": ("--out", "filter"),
     "calibrate published": ("--noise", "absent.json", "--spectral", "absent", "--out", "sensors"),
     "train-isp": (*LEARN, "isp"),
@@ -50,6 +52,9 @@ RUNS: dict[str, tuple[str, ...]] = {
     "convert": ("--package", "absent.tgz", "--out", "weights"),
 }  # fmt: skip
 """The smallest run of each; `develop` takes the first low-light raw of `pairs`."""
+SHARDS = ("generate", "--rig", "exlpose-small", "--scenes", "charts", "--count", "1", "--workers", "1",
+          "--format", "webdataset", "--out", "shards")  # fmt: skip
+"""What `unpack` is given."""
 REFUSE = ("calibrate published", "convert")
 LIMIT_S = 400
 
@@ -83,7 +88,10 @@ def outcome(name: str, env: Path, folder: Path) -> tuple[str, ...]:
     words = list(RUNS[name])
     if name == "develop":
         words[0] = str(next((folder / "pairs" / "raw").glob("*_dark_*.dng"), Path("absent.dng")))
-    command = [str(env / "bin" / "isp-sim"), *name.split(), *words]
+    program = str(env / "bin" / "isp-sim")
+    command = [program, *name.split(), *words]
+    if name == "unpack":
+        subprocess.run([program, *SHARDS], cwd=folder, capture_output=True, timeout=LIMIT_S)
     start = time.perf_counter()
     if name == "desk":
         status, said = served(command, folder)
