@@ -18,8 +18,8 @@ from isp_sim import files, progress
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 POSIX = os.name == "posix"
 LIBRARY = (
-    "a library of the system is missing; for OpenCV in a container: apt-get install libgl1 libglib2.0-0, or pip uninstall "
-    "opencv-python and pip install opencv-python-headless"
+    "a library of the system is missing; for OpenCV in a container: apt-get install libgl1 libglib2.0-0, or "
+    "pip uninstall opencv-python and pip install opencv-python-headless"
 )
 """How to go on where a shared library cannot be opened: opencv-python wants libGL, of which nothing here has need."""
 LONGEST = 1000
