@@ -21,12 +21,14 @@ from isp_sim.__main__ import COMMANDS  # noqa: E402
 
 PAGES = {
     "generate": "generate.md",
+    "unpack": "generate.md",
     "export": "loaders.md#other-layouts",
     "grab": "capture.md",
     "align": "capture.md",
     "calibrate sensor": "calibration.md",
     "calibrate colour": "calibration.md",
     "calibrate geometry": "calibration.md",
+    "calibrate faults": "calibration.md",
     "calibrate filter": "calibration.md",
     "calibrate published": "calibration.md",
     "train-isp": "train-isp.md",

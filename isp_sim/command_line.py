@@ -17,6 +17,11 @@ from isp_sim import files, progress
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 POSIX = os.name == "posix"
+LIBRARY = (
+    "a library of the system is missing; for OpenCV in a container: apt-get install libgl1 libglib2.0-0, or "
+    "pip uninstall opencv-python and pip install opencv-python-headless"
+)
+"""How to go on where a shared library cannot be opened: opencv-python wants libGL, of which nothing here has need."""
 LONGEST = 1000
 """Characters of a line of a sentence: a file's own words may be in it, which may be a whole file."""
 IMPORTS = "<frozen importlib._bootstrap>"
@@ -52,7 +57,8 @@ def run(
         kept: what is there and how to go on where the command was stopped after it had written something.
 
     Returns:
-        The work's status; 1 for ValueError, OSError and FloatingPointError; 130 after Ctrl-C, 143 after SIGTERM.
+        The work's status; 1 for ValueError, OSError and FloatingPointError, and
+        for a missing shared library; 130 after Ctrl-C, 143 after SIGTERM.
     """
     name = parser.prog.removeprefix("python -m ")
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -90,6 +96,11 @@ def run(
         if not stopped:
             print(f"{name}: {_sentence(fault)}", file=sys.stderr)
             return 1
+    except ImportError as fault:
+        if ".so" not in str(fault):
+            raise
+        print(f"{name}: {fault}; {LIBRARY}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         pass
     except BaseException:  # such as torch's, when its processes end with the command

