@@ -1,4 +1,4 @@
-"""Pairs whose low-light pictures an enhancer made: what "LIME + all" of Lee et al.'s Table 2 is trained and judged on."""
+"""Pairs whose low-light pictures an enhancer made: Lee et al. train and judge "LIME + all" of their Table 2 on such."""
 
 from dataclasses import replace
 
