@@ -20,8 +20,9 @@ from models.enhance.networks.sllen_losses import VOID
 from models.enhance.patches import Patches
 from models.enhance.recipe import EnhancerRecipe, Frozen, load_recipe, new_learner, new_network
 from models.enhance.voc import VocPictures, darkened, read_map
-from models.enhance.weights import build, load_enhancer_network, load_sdag
+from models.enhance.weights import build, load_enhancer_network, load_sdag, save_sdag
 from models.pose.network import Cpn
+from models.recognisers.weights import SHIPPED, load_network
 from models.runs import enhancer_training
 from models.scoring.picture_quality import ClassOverlap, QualityProtocol, psnr_ssim
 
@@ -128,6 +129,14 @@ class Stopping(Invented):
         if self.asked > self.limit:
             raise KeyboardInterrupt
         return super().group(index)
+
+
+def test_a_guidance_on_the_shipped_networks_stem_is_read_again(tmp_path):
+    with torch.random.fork_rng(devices=[]):
+        network = Sdag(stem_of(load_network(SHIPPED))).eval()
+    save_sdag(network, tmp_path / "sdag.safetensors", {})
+    image = torch.rand(1, 3, 9, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(load_sdag(tmp_path / "sdag.safetensors")(image), network(image))
 
 
 def test_another_training_in_the_folder_is_refused(tmp_path):

@@ -77,9 +77,11 @@ def stem_of(network: OurNetwork) -> Stem:
     else:
         conv, norm = network.backbone.conv1, network.backbone.norm1
         figures, last = (IMAGENET_MEAN, IMAGENET_STD), nn.ReLU()
-    conv = deepcopy(conv)
-    conv.padding = (conv.kernel_size[0] // 2, conv.kernel_size[1] // 2)
-    return Stem(nn.Sequential(conv, norm.norms[WELL] if isinstance(norm, LightingNorm) else norm, last), *figures)
+    with torch.random.fork_rng(devices=[]):  # the drawn weights are replaced; MoveNet's own pads as its framework does
+        side = conv.kernel_size[0]
+        plain = nn.Conv2d(3, conv.out_channels, side, padding=side // 2, bias=conv.bias is not None)
+    plain.load_state_dict(conv.state_dict())
+    return Stem(nn.Sequential(plain, norm.norms[WELL] if isinstance(norm, LightingNorm) else norm, last), *figures)
 
 
 def vgg_stem(path: Path) -> Stem:
