@@ -96,7 +96,7 @@ def test_what_compares_with_noise_comes_before():
 def tungsten_chart():
     """A ColorChecker under a light of the rig's, as the well-lit arm's raw, and the camera RGB of white there."""
     plain = load_rig("exlpose-small")
-    colour = Figure(value=(1.0, 0.58, 0.21), status="assumed", source="about CIE illuminant A")
+    colour = Figure(value=(1.0, 0.58, 0.21), status="assumed", source="a lamp of some 3400 K")
     camera = DualCamera(plain.model_copy(update={"light": Light(colour=colour)}))
     shot = drawn_shots(plain.schedule, 0, 0, 1)[0]
     camera.prepare(colorchecker(plain.height_px, plain.width_px, "D65"), shot, 0)
