@@ -26,6 +26,9 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/low_light_speed.py
 	$(BIN)/python benchmarks/developing.py
+	$(BIN)/python benchmarks/scale.py codecs
+	$(BIN)/python benchmarks/scale.py growth
+	$(BIN)/python benchmarks/scale.py training --rig exlpose-small
 	$(BIN)/python benchmarks/dark_blocks.py
 	$(BIN)/python benchmarks/means.py
 	$(BIN)/python benchmarks/means.py --source people

@@ -49,7 +49,9 @@ def work(args: argparse.Namespace) -> int:
     if isinstance(spec.rig, Rig):
         Console().print(means_table(figures))
     kind = "scene" if spec.scenes in BUILT_IN else "photograph"
-    print(summary(figures, remote(spec.out) or str(spec.out), sheet, kind, spec.format == "webdataset"))
+    print(
+        summary(figures, remote(spec.out) or str(spec.out), sheet, kind, spec.format == "webdataset", spec.raw == "dng")
+    )
     return 0
 
 

@@ -52,7 +52,7 @@ def means_table(figures: RunFigures) -> Table:
     return terminal_table(title, ("split", "pairs", "here", "ExLPose", "ratio"), rows)
 
 
-def summary(figures: RunFigures, folder: str, sheet: str, kind: str, shards: bool) -> str:
+def summary(figures: RunFigures, folder: str, sheet: str, kind: str, shards: bool, dng: bool) -> str:
     """How many pairs of how many scenes with how many labelled people lie in a data set, and what to do next.
 
     A photograph that was shot again as another scene counts once; so do the people in it.
@@ -63,6 +63,7 @@ def summary(figures: RunFigures, folder: str, sheet: str, kind: str, shards: boo
         sheet: its contact sheet.
         kind: of what was shot: `photograph` or `scene`.
         shards: whether it is in shards.
+        dng: whether it has raws as DNG.
     """
     people = figures.people
     labelled = sum(map(bool, people.values()))
@@ -75,11 +76,13 @@ def summary(figures: RunFigures, folder: str, sheet: str, kind: str, shards: boo
     of_what = _many(len(people), kind, f"{kind}s")
     if not labelled:
         people_labelled = "nobody in them is labelled"
-    files = "unpack them: isp-sim unpack" if shards else "open raw/*.dng in any raw developer"
+    files = "open raw/*.dng in any raw developer; " if dng else ""
+    if shards:
+        files = "unpack them: isp-sim unpack; "
     pairs = _many(figures.pairs["WL"], "pair", "pairs")
     return (
         f"{pairs} of {of_what}, {people_labelled}, in {folder}, contact sheet {sheet}\n"
-        f"next: look at the contact sheet; {files}; {poses}"
+        f"next: look at the contact sheet; {files}{poses}"
     )
 
 
