@@ -25,7 +25,7 @@ from isp_sim.tables import terminal_table
 ROOT = Path(__file__).resolve().parent.parent
 LEARN = ("--data", "pairs", "--judge", "pairs", "--epochs", "1", "--out")
 RUNS: dict[str, tuple[str, ...]] = {
-    "generate": ("--rig", "exlpose-small", "--scene-count", "2", "--shots-per-scene", "1", "--workers", "1",
+    "generate": ("--rig", "exlpose-small", "--scene-count", "3", "--shots-per-scene", "2", "--workers", "1",
                  "--out", "pairs"),
     "unpack": ("shards", "--out", "unpacked"),
     "export": ("pairs", "--format", "yolo-pose", "--out", "yolo"),
@@ -56,7 +56,7 @@ SHARDS = ("generate", "--rig", "exlpose-small", "--scenes", "charts", "--count",
           "--format", "webdataset", "--out", "shards")  # fmt: skip
 """What `unpack` is given."""
 REFUSE = ("calibrate published", "convert")
-LIMIT_S = 400
+LIMIT_S = 1200
 
 
 def environment(python: str, folder: Path) -> Path:
