@@ -48,10 +48,10 @@ RUNS: dict[str, tuple[str, ...]] = {
              "--pose", "movenet-lightning", "--workers", "1", "--out", "tune"),
     "isp-serve": (),
     "desk": ("--data", "pairs", "--shots", "1", "--pose", "movenet-lightning"),
-    "develop": ("pairs", "--isp", "pipeline", "--out", "lit.png"),
+    "develop": ("pairs", "--rig", "exlpose-small", "--weights", "isp/isp.safetensors", "--out", "lit.png"),
     "convert": ("--package", "absent.tgz", "--out", "weights"),
 }  # fmt: skip
-"""The smallest run of each; `develop` takes the first low-light raw of the folder."""
+"""The smallest run of each; `develop` takes the first low-light raw of the folder, and what `train-isp` learned."""
 SHOOT = ("generate", "--rig", "exlpose-small", "--workers", "1")
 NEEDS: dict[str, tuple[str, ...]] = {
     "pairs": ("generate", *RUNS["generate"]),
