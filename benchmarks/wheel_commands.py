@@ -25,7 +25,7 @@ from isp_sim.tables import terminal_table
 ROOT = Path(__file__).resolve().parent.parent
 LEARN = ("--data", "pairs", "--judge", "held", "--epochs", "1", "--out")
 RUNS: dict[str, tuple[str, ...]] = {
-    "generate": ("--rig", "exlpose-small", "--scene-count", "3", "--shots-per-scene", "2", "--workers", "1",
+    "generate": ("--rig", "exlpose-small", "--scene-count", "3", "--shots-per-scene", "3", "--workers", "1",
                  "--out", "pairs"),
     "unpack": ("shards", "--out", "unpacked"),
     "export": ("pairs", "--format", "yolo-pose", "--out", "yolo"),
