@@ -58,7 +58,7 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/handedness.py # exits with 1 where the built-in people are mirrored
 
 docs: $(READY)  ## the site, in out/site; any warning is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build -q
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build  # with -q no warning would be an error
 
 wheel-test: $(READY)  ## every command's smallest run from a wheel, in a bare environment and a foreign folder; minutes
 	$(BIN)/python benchmarks/wheel_commands.py

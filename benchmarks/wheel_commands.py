@@ -23,9 +23,9 @@ from isp_sim.__main__ import COMMANDS
 from isp_sim.tables import terminal_table
 
 ROOT = Path(__file__).resolve().parent.parent
-LEARN = ("--data", "pairs", "--judge", "pairs", "--epochs", "1", "--out")
+LEARN = ("--data", "pairs", "--judge", "held", "--epochs", "1", "--out")
 RUNS: dict[str, tuple[str, ...]] = {
-    "generate": ("--rig", "exlpose-small", "--scene-count", "2", "--shots-per-scene", "1", "--workers", "1",
+    "generate": ("--rig", "exlpose-small", "--scene-count", "3", "--shots-per-scene", "3", "--workers", "1",
                  "--out", "pairs"),
     "unpack": ("shards", "--out", "unpacked"),
     "export": ("pairs", "--format", "yolo-pose", "--out", "yolo"),
@@ -44,19 +44,23 @@ RUNS: dict[str, tuple[str, ...]] = {
     "train-raw-stage": (*LEARN, "raw-stage"),
     "evaluate": ("--data", "pairs", "--pose", "movenet-lightning", "--out", "scores"),
     "quality": ("--out", "quality"),
-    "tune": ("--data", "pairs", "--held-out", "pairs", "--evaluations", "4", "--images", "1", "--judged", "1",
+    "tune": ("--data", "pairs", "--held-out", "held", "--evaluations", "4", "--images", "1", "--judged", "1",
              "--pose", "movenet-lightning", "--workers", "1", "--out", "tune"),
     "isp-serve": (),
-    "desk": ("--data", "pairs", "--shots", "1", "--port", "18765", "--pose", "movenet-lightning"),
-    "develop": ("pairs/dark", "--isp", "pipeline", "--out", "lit.png"),
+    "desk": ("--data", "pairs", "--shots", "1", "--pose", "movenet-lightning"),
+    "develop": ("pairs", "--rig", "exlpose-small", "--weights", "isp/isp.safetensors", "--out", "lit.png"),
     "convert": ("--package", "absent.tgz", "--out", "weights"),
 }  # fmt: skip
-"""The smallest run of each; `develop` takes the first low-light raw of `pairs`."""
-SHARDS = ("generate", "--rig", "exlpose-small", "--scenes", "charts", "--count", "1", "--workers", "1",
-          "--format", "webdataset", "--out", "shards")  # fmt: skip
-"""What `unpack` is given."""
+"""The smallest run of each; `develop` takes the first low-light raw of the folder, and what `train-isp` learned."""
+SHOOT = ("generate", "--rig", "exlpose-small", "--workers", "1")
+NEEDS: dict[str, tuple[str, ...]] = {
+    "pairs": ("generate", *RUNS["generate"]),
+    "held": (*SHOOT, "--scene-count", "1", "--shots-per-scene", "2", "--seed", "9", "--out", "held"),
+    "shards": (*SHOOT, "--scenes", "charts", "--count", "1", "--format", "webdataset", "--out", "shards"),
+}
+"""Folders that commands read, and how they are made where they are not there yet."""
 REFUSE = ("calibrate published", "convert")
-LIMIT_S = 400
+LIMIT_S = 1200
 
 
 def environment(python: str, folder: Path) -> Path:
@@ -70,28 +74,29 @@ def environment(python: str, folder: Path) -> Path:
 
 
 def served(command: list[str], folder: Path) -> tuple[int, str]:
-    """Start the desk, ask for its page, and end it; 0 where the page came."""
+    """Start the desk, ask for the page at the address that it prints, and end it; 0 where the page came."""
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    start, status = time.perf_counter(), 1
-    while time.perf_counter() - start < LIMIT_S and process.poll() is None and status:
-        try:
-            with urllib.request.urlopen("http://127.0.0.1:18765/", timeout=5) as answer:
+    assert process.stdout is not None
+    said, status = "", 1
+    for line in process.stdout:
+        said += line
+        if line.startswith("the desk: "):
+            with urllib.request.urlopen(line.split()[2], timeout=30) as answer:
                 status = int(b"<html" not in answer.read())
-        except OSError:
-            time.sleep(0.5)
-    process.send_signal(signal.SIGTERM)
-    return status, process.communicate(timeout=60)[0]
+            process.send_signal(signal.SIGTERM)
+    process.wait()
+    return status, said
 
 
 def outcome(name: str, env: Path, folder: Path) -> tuple[str, ...]:
     """Run a command; its name, what came of it, seconds, and the last line it said where it failed."""
-    words = list(RUNS[name])
+    words, program = list(RUNS[name]), str(env / "bin" / "isp-sim")
+    for need, how in NEEDS.items():
+        if name != "generate" and need in words[0:-1] and not (folder / need).exists():
+            subprocess.run([program, *how], cwd=folder, capture_output=True, timeout=LIMIT_S)
     if name == "develop":
         words[0] = str(next((folder / "pairs" / "raw").glob("*_dark_*.dng"), Path("absent.dng")))
-    program = str(env / "bin" / "isp-sim")
     command = [program, *name.split(), *words]
-    if name == "unpack":
-        subprocess.run([program, *SHARDS], cwd=folder, capture_output=True, timeout=LIMIT_S)
     start = time.perf_counter()
     if name == "desk":
         status, said = served(command, folder)

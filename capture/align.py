@@ -121,6 +121,12 @@ def work(args: argparse.Namespace) -> int:
     return _report(args, align(args))
 
 
+def _cores() -> int:
+    from isp_sim.workers import cores
+
+    return cores()
+
+
 def align(args: argparse.Namespace) -> "list[Outcome]":
     """Align everything in a folder.
 
@@ -128,9 +134,7 @@ def align(args: argparse.Namespace) -> "list[Outcome]":
         ValueError: bad input, or the output folder holds something else.
         OSError: the disk is full or read-only; what is done stays and `--resume` goes on.
     """
-    from isp_sim.workers import cores
-
-    workers = args.workers if args.workers is not None else cores()
+    workers = args.workers if args.workers is not None else _cores()
     for option, value in (("--workers", workers), ("--summed", args.summed)):
         if value < 1:
             raise ValueError(f"{option} {value}: expected a whole number from 1")

@@ -21,7 +21,7 @@ from isp_sim.__main__ import COMMANDS  # noqa: E402
 
 PAGES = {
     "generate": "generate.md",
-    "unpack": "generate.md",
+    "unpack": "scale.md",
     "export": "loaders.md#other-layouts",
     "grab": "capture.md",
     "align": "capture.md",

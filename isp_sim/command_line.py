@@ -78,9 +78,7 @@ def run(
 
         def ignored(what: "sys.UnraisableHookArgs") -> None:  # in a destructor: faults of a clean-up are not shown
             if what.exc_type is Stopped:  # it was lost there: once more, from outside
-                main = threading.main_thread().ident or 0
-                again = (signal.pthread_kill, (main, number)) if POSIX else (signal.raise_signal, (number,))
-                threading.Timer(0.01, *again).start()
+                threading.Timer(0.01, _again, (number,)).start()
 
         sys.unraisablehook = ignored
         if POSIX:
@@ -112,6 +110,14 @@ def run(
     status, sentence = stopped or ("130", f"{name}: stopped; {left()}")
     print(sentence, file=sys.stderr)
     return int(status)
+
+
+def _again(number: int) -> None:
+    """The signal once more, to the main thread where the system can say to which."""
+    if POSIX:
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        signal.raise_signal(number)
 
 
 def _sentence(fault: Exception) -> str:

@@ -30,7 +30,7 @@ def test_a_denoiser_learns_from_a_folder_of_photographs(photographs, tmp_path):
     lines = [line for line in script.read_text(encoding="utf-8").splitlines() if line.strip()]
     assert len(lines) <= 40
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(script), str(photographs), "21"]
+    command = [sys.executable, str(script), str(photographs), "12"]
     run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert run.returncode == 0, run.stderr
     first, last = (float(error) for error in re.findall(r"error ([\d.]+)", run.stdout))

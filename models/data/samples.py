@@ -102,7 +102,8 @@ class FolderPairs:
 
     Args:
         folder: holds `bright/`, `dark/`, `Annotations/`.
-        start, stop: which of the pairs, in the order of their names; as of a slice.
+        start: the first of the pairs, in the order of their names; as of a slice.
+        stop: the one after the last.
         pre_quantisation: whether the low-light pictures also come before quantisation to 8 bits, developed from
             `raw/` by the `rig.yaml` that shot them, cropped (and warped, where the well-lit arm's pixels were kept) as
             `manifest.jsonl` says.
