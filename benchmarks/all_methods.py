@@ -230,16 +230,24 @@ def main() -> None:
     asked.add_argument("--scale", choices=tuple(SCALES), default="quick")
     asked.add_argument("--enhancer", nargs="+", default=[], help="NAME=weights of models.train_enhancer")
     asked.add_argument("--isp", nargs="+", default=[], help="NAME=weights of models.train_isp")
+    asked.add_argument("--photos", type=int, help="instead of the scale's")
+    asked.add_argument("--scenes", type=int, help="instead of the scale's")
+    asked.add_argument("--untimed", action="store_true", help="leave out the milliseconds at 1920×1200")
+    asked.add_argument("--rows", nargs="+", help=f"some rows by name; {LEE} comes along [all]")
     asked.add_argument("--only", choices=("photographs", "built-in"), help="one of the sets [both]")
     asked.add_argument("--out", type=Path, default=Path("out/all-methods"))
     given = asked.parse_args()
     torch.set_num_threads(1)
     console = Console(width=170)
     rows = methods(named(given.enhancer, "--enhancer"), named(given.isp, "--isp"))
-    photos, scenes = SCALES[given.scale]
+    if given.rows:
+        rows = {name: develop for name, develop in rows.items() if name in (LEE, *given.rows)}
+    photos, scenes = (
+        own or scales for own, scales in zip((given.photos, given.scenes), SCALES[given.scale], strict=True)
+    )
     with tempfile.TemporaryDirectory() as links:
         pictures, rig = photographs(photos, Path(links)), load_rig("exlpose-small")
-        taken = milliseconds(rows, large(pictures.group(0)[0]))
+        taken = {} if given.untimed else milliseconds(rows, large(pictures.group(0)[0]))
         sets: dict[str, tuple[PairSource, str]] = {
             "photographs": (pictures, LEARN_POSE),
             "built-in": (
@@ -249,7 +257,7 @@ def main() -> None:
         for name, (source, pose) in sets.items():
             if given.only in (None, name):
                 found = look(source, rows, load_recogniser(pose))
-                count = len(found[AS_SHOT].poses.truth["LL-A"])
+                count = len(found[LEE].poses.truth["LL-A"])
                 text = markdown(f"{name}, {count} shots, read by {pose}", lines(found, taken))
                 given.out.mkdir(parents=True, exist_ok=True)
                 write_atomically(given.out / f"{name}-{given.scale}.md", text.encode())
