@@ -55,6 +55,9 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/align_speed.py
 	$(BIN)/python benchmarks/loaders.py
 	$(BIN)/python benchmarks/desk.py # needs chromium and chromedriver
+	$(BIN)/python benchmarks/camera_faults.py
+	$(BIN)/python benchmarks/white_balance.py
+	$(BIN)/python benchmarks/auto_exposure.py
 	$(BIN)/python benchmarks/handedness.py # exits with 1 where the built-in people are mirrored
 
 docs: $(READY)  ## the site, in out/site; any warning is an error
