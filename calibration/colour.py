@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from isp_sim.command_line import run
+from isp_sim.command_line import file_name, run
 
 
 def parser(prog: str = "python -m calibration.colour") -> argparse.ArgumentParser:
@@ -23,7 +23,7 @@ def parser(prog: str = "python -m calibration.colour") -> argparse.ArgumentParse
     parser.add_argument("files", nargs="*", type=Path, help="DNG of one setting, or one picture")
     parser.add_argument("--sensor", default="imx392", help="sensor file that gets the matrix [%(default)s]")
     parser.add_argument("--illuminant", default="D65", help="the chart's light, one of colour-science's [%(default)s]")
-    parser.add_argument("--name", help="of the new sensor file [<sensor>_colour]")
+    parser.add_argument("--name", type=file_name, help="of the new sensor file [<sensor>_colour]")
     parser.add_argument("--seed", type=int, default=0, help="of the simulated frames [%(default)s]")
     parser.add_argument("--out", type=Path, default=Path("out/calibration"), help="folder [%(default)s]")
     return parser

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from isp_sim.command_line import run
+from isp_sim.command_line import file_name, run
 
 
 def parser(prog: str = "python -m calibration.faults") -> argparse.ArgumentParser:
@@ -25,7 +25,7 @@ def parser(prog: str = "python -m calibration.faults") -> argparse.ArgumentParse
     parser.add_argument("session", nargs="?", type=Path, help="folder of raws")
     parser.add_argument("--rig", default="exlpose", help="rig file that is extended [%(default)s]")
     parser.add_argument("--arm", choices=("well_lit", "low_light"), default="well_lit", help="[%(default)s]")
-    parser.add_argument("--name", help="of the new rig [<rig>-faults]")
+    parser.add_argument("--name", type=file_name, help="of the new rig [<rig>-faults]")
     parser.add_argument("--target", choices=("bcm2835", "pisp"), default="bcm2835", help="of libcamera [%(default)s]")
     parser.add_argument("--seed", type=int, default=0, help="of the simulated frames [%(default)s]")
     parser.add_argument("--out", type=Path, default=Path("out/calibration"), help="folder [%(default)s]")

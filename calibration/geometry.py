@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from isp_sim.command_line import run
+from isp_sim.command_line import file_name, run
 
 
 def parser(prog: str = "python -m calibration.geometry") -> argparse.ArgumentParser:
@@ -24,7 +24,7 @@ def parser(prog: str = "python -m calibration.geometry") -> argparse.ArgumentPar
     parser.add_argument("--low-light", nargs="+", type=Path, help="likewise, of the same scene")
     parser.add_argument("--board", type=int, nargs=2, metavar=("ACROSS", "DOWN"), help="inner corners of a chessboard")
     parser.add_argument("--rig", default="exlpose-small", help="rig file that is extended [%(default)s]")
-    parser.add_argument("--name", help="of the new rig [<rig>-aligned]")
+    parser.add_argument("--name", type=file_name, help="of the new rig [<rig>-aligned]")
     parser.add_argument("--seed", type=int, default=0, help="of the simulated frames [%(default)s]")
     parser.add_argument("--out", type=Path, default=Path("out/calibration"), help="folder [%(default)s]")
     return parser

@@ -1,11 +1,13 @@
 """What a calibration leaves in a folder: a rig or sensor file, and a page that shows where it comes from."""
 
+import argparse
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
 
 from isp_sim import html_report
+from isp_sim.command_line import file_name
 from isp_sim.files import write_atomically
 
 Document = dict[str, object]
@@ -30,7 +32,14 @@ def write_result(out: Path, name: str, text: str, title: str, blocks: Iterable[s
         text: of the YAML file.
         title: of the page, before the name.
         blocks: of the page, see `isp_sim.html_report`.
+
+    Raises:
+        ValueError: the name could lead out of the folder; nothing is written.
     """
+    try:
+        file_name(name)
+    except argparse.ArgumentTypeError as fault:
+        raise ValueError(f"the name {fault}") from None
     out.mkdir(parents=True, exist_ok=True)
     file, page = out / f"{name}.yaml", out / f"{name}.html"
     write_atomically(file, text.encode())

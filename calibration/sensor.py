@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isp_sim.command_line import add_anywhere, run
+from isp_sim.command_line import add_anywhere, file_name, run
 from isp_sim.progress import Progress
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def parser(prog: str = "python -m calibration.sensor") -> argparse.ArgumentParse
     )
     parser.add_argument("--max-gain-db", type=float, help="the camera's highest gain [the session's]")
     parser.add_argument("--temperature-c", type=float, help="of the sensor during the session [that of --like]")
-    parser.add_argument("--name", help="of the sensor and its file [the session's]")
+    parser.add_argument("--name", type=file_name, help="of the sensor and its file [the session's]")
     parser.add_argument("--seed", type=int, default=0, help="which simulated camera [%(default)s]")
     parser.add_argument(
         "--size", type=int, nargs=2, default=(640, 480), metavar=("WIDTH", "HEIGHT"), help="simulated px [640 480]"

@@ -21,7 +21,10 @@ def crop(path):
     return torch.from_numpy(picture[y : y + SIDE, x : x + SIDE]).permute(2, 0, 1)
 
 
-files = sorted(p for p in Path(sys.argv[1]).iterdir() if p.suffix.lower() in {".jpg", ".jpeg", ".png"})
+folder = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
+files = sorted(p for p in folder.iterdir() if p.suffix.lower() in {".jpg", ".jpeg", ".png"})
+if not files:
+    sys.exit(f"{folder}: holds no photographs (.jpg, .png)\n{__doc__}")
 device = "cuda" if torch.cuda.is_available() else "cpu"
 shoot, steps = LowLight("exlpose"), int(sys.argv[2]) if len(sys.argv) > 2 else 2000
 widths = (4, 48, 48, 48, 48)

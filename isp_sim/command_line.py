@@ -6,6 +6,7 @@ Nothing here imports more than Python's own: `--help` answers at once, and a sig
 import argparse
 import io
 import os
+import re
 import signal
 import sys
 import threading
@@ -30,6 +31,17 @@ IMPORTS = "<frozen importlib._bootstrap>"
 
 class Stopped(KeyboardInterrupt):
     """A signal has come that ends the command."""
+
+
+def file_name(name: str) -> str:
+    """The name of a rig or sensor, which its files get, from a command line.
+
+    Raises:
+        argparse.ArgumentTypeError: it could lead out of a folder.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise argparse.ArgumentTypeError(f"{name!r}: expected letters, digits, '_', '-' and '.', no folder")
+    return name
 
 
 def add_anywhere(parser: argparse.ArgumentParser) -> None:

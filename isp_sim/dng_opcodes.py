@@ -24,7 +24,7 @@ _AREA = struct.Struct(">8I2I4dI")
 """Top, left, bottom, right, plane, planes, row and column pitch; nodes down and across, spacing, origin; map planes."""
 MOST_NODES = 1 << 20
 """Of one map."""
-MOST_DEFECTS = 1 / 16
+MOST_DEFECTS = 1 / 2
 """Of the pixels: more are no list of defects."""
 LISTS = ("OpcodeList1", "OpcodeList2")
 
@@ -138,7 +138,7 @@ def defects_of(content: bytes, counts: np.ndarray) -> Defects:
 
 def _not_too_many(found: int, pixels: int) -> None:
     if found > MOST_DEFECTS * pixels:
-        raise ValueError(f"OpcodeList1 lists {found} of {pixels} pixels as defective; expected 1 in 16 at most")
+        raise ValueError(f"OpcodeList1 lists {found} of {pixels} pixels as defective; expected half of them at most")
 
 
 def _listed(one: bytes, shape: tuple[int, ...]) -> list[tuple[int, int, int, int]]:

@@ -50,15 +50,16 @@ def load_rig(name: str | Path) -> Rig:
     path = _find(str(name), rigs_folder(), beside=None)
     document, origins = _read_extended(path)
     named = document.get("sensor")
-    own = named if isinstance(named, dict) and isinstance(named.get("extends"), str) else {}
-    if own:
-        named, own = own["extends"], {name: part for name, part in own.items() if name != "extends"}
+    own: dict[str, object] | None = None
+    if isinstance(named, dict) and isinstance(named.get("extends"), str):
+        named, own = named["extends"], {name: part for name, part in named.items() if name != "extends"}
     if isinstance(named, str):
-        # A sensor that is not found stays a name, and is reported with the file's other faults.
-        with contextlib.suppress(FileNotFoundError):
+        # A sensor that is not found stays a name, and is reported with the file's other faults; one that is extended
+        # is needed to know which fields lack.
+        with contextlib.nullcontext() if own is not None else contextlib.suppress(FileNotFoundError):
             written = {keys: origin for keys, origin in origins.items() if keys[:1] == ("sensor",)}
             _graft(document, origins, "sensor", _find(named, rigs_folder() / "sensors", path))
-            if own:
+            if own is not None:
                 document["sensor"] = _overlay(document["sensor"], own, ("sensor",), [])  # type: ignore[arg-type]
                 origins |= written
     return _validate(Rig, document, origins, path)
@@ -187,6 +188,8 @@ def _overlay(base: dict[str, object], top: dict[str, object], at: Keys, replaced
     merged = dict(base)
     for key, value in top.items():
         beneath = base.get(key)
+        if at == () and key == "sensor" and isinstance(value, dict) and isinstance(beneath, str):
+            value = {"extends": beneath} | value
         if isinstance(value, dict) and isinstance(beneath, dict) and "value" not in value:
             merged[key] = _overlay(beneath, value, (*at, key), replaced)
         else:

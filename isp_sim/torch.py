@@ -13,7 +13,9 @@ devices by `camera.capture_tensor`. Global generators are not touched.
 """
 
 import math
+import operator
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +44,8 @@ ASSUMED = CameraCurve()
 METERED_PX = 1000
 """About so many pixels of a picture are metered."""
 LN_LIGHT_TOLERANCE = 1e-4
+SMALLEST = 4
+"""Least side of a picture, px: what the demosaic needs."""
 
 
 class Exposed(NamedTuple):
@@ -77,9 +81,9 @@ class LowLight(nn.Module):
             linear light.
     """
 
-    def __init__(self, rig: Rig | str, curve: CameraCurve | None = ASSUMED) -> None:
+    def __init__(self, rig: Rig | str | Path, curve: CameraCurve | None = ASSUMED) -> None:
         super().__init__()
-        self.rig = load_rig(rig) if isinstance(rig, str) else rig
+        self.rig = rig if isinstance(rig, Rig) else load_rig(rig)
         if self.rig.well_lit.shading or self.rig.low_light.shading:
             raise ValueError(f"rig {self.rig.name}: LowLight knows no shading of an arm; expected a rig without")
         self.curve = curve
@@ -104,7 +108,9 @@ class LowLight(nn.Module):
         Raises:
             ValueError: another shape or size, another number of keys or shots, a picture that cannot be metered.
         """
-        seeds = [int(key) for key in (keys.tolist() if isinstance(keys, Tensor) else keys)]
+        if not isinstance(images, Tensor):
+            raise ValueError(f"images are a {type(images).__name__}; expected a torch.Tensor")
+        seeds = [whole(key) for key in (keys.tolist() if isinstance(keys, Tensor) else keys)]
         self._check(images, len(seeds), shots)
         chosen = shots or [self.shot(seed) for seed in seeds]
         exposed = [self._one(image[None], key, shot) for image, key, shot in zip(images, seeds, chosen, strict=True)]
@@ -116,8 +122,17 @@ class LowLight(nn.Module):
 
     def _check(self, images: Tensor, keys: int, shots: Sequence[Shot] | None) -> None:
         rig, size = self.rig, tuple(images.shape)
-        if images.ndim != 4 or size[1] != 3 or size[2] % 2 or size[3] % 2:
-            raise ValueError(f"images are {size}; expected (batch, 3, height, width) with even sides")
+        sides = size[2:]
+        if (
+            images.ndim != 4
+            or size[1] != 3
+            or any(side % 2 for side in sides)
+            or min(size) < 1
+            or min(sides) < SMALLEST
+        ):
+            raise ValueError(
+                f"images are {size}; expected (batch, 3, height, width) with even sides of {SMALLEST} and more"
+            )
         if size[2] > rig.height_px or size[3] > rig.width_px:
             raise ValueError(
                 f"images of {size[3]}×{size[2]} px; rig {rig.name} takes up to {rig.width_px}×{rig.height_px}"
@@ -258,6 +273,18 @@ class LowLight(nn.Module):
             matrix=light.new_tensor(matrix)[None],
             balance=isp.white_balance,
         )
+
+
+def whole(key: object) -> int:
+    """A key as a whole number.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return operator.index(key)  # type: ignore[arg-type]
+    except TypeError:
+        raise ValueError(f"a key is {key!r}; expected whole numbers") from None
 
 
 def undone(image: Tensor, curve: CameraCurve) -> Tensor:

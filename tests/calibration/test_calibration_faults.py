@@ -1,5 +1,6 @@
 """Shading and defects that a rig puts in come out of its flats and darks, into rig, sensor and libcamera files."""
 
+import importlib
 import json
 from dataclasses import replace
 
@@ -201,3 +202,12 @@ def test_sessions_that_tell_nothing_are_refused_in_a_sentence(rig, session, tmp_
 def test_a_stack_needs_frames():
     with pytest.raises(ValueError, match="without frames"):
         stacked(())
+
+
+@pytest.mark.parametrize("command", ["colour", "faults", "filter", "geometry", "sensor"])
+def test_a_name_that_leads_out_of_the_folder_is_refused_before_anything_is_read(command, tmp_path, capsys):
+    module = importlib.import_module(f"calibration.{command}")
+    with pytest.raises(SystemExit) as stopped:
+        module.main(["--name", "../evil", "--out", str(tmp_path / "out")])
+    assert stopped.value.code == 2 and not list(tmp_path.iterdir())
+    assert "'../evil': expected letters, digits, '_', '-' and '.', no folder" in capsys.readouterr().err

@@ -234,7 +234,9 @@ def _weights(folder: Path) -> None:
     drawn = torch.Generator().manual_seed(0)
     save_weights(LearnedIsp(Predictor(Pipeline(), drawn), Pipeline()), folder / "isp.safetensors")
     save_enhancer(build("zero-dce++", shrink=2), "zero-dce++", "none", folder / "enhancer.safetensors", {})
-    save_sdag(Sdag(Stem(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8)))), folder / "sdag.safetensors", {})
+    save_sdag(
+        Sdag(Stem(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8)))), folder / "sdag.safetensors", {}
+    )
     stage.save_stage(stage.build((8, 16), 0), folder / "stage.safetensors", {})
     save_network(load_network(SHIPPED), folder / "pose.safetensors", {}, half=True)
     shutil.copy(movenet.shipped_weights("lightning"), folder / "lightning.safetensors")

@@ -1,6 +1,7 @@
 """Raw files of others are read rightly by every path, or refused by the tag's name."""
 
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from isp_sim.dng import write_dng
 from isp_sim.isp.develop import UNCUT, develop_raw
 from isp_sim.photo_pairs.frames import open_frame
 from isp_sim.photo_pairs.pairs import clipped
@@ -204,3 +206,14 @@ def test_libraw_names_a_folder_that_is_not_utf8(tmp_path: Path) -> None:
     folder = tmp_path / "\udcff\udcfe"
     folder.mkdir()
     assert isinstance(through_libraw(write(tmp_path / "a.dng", mosaic()).rename(folder / "a.dng")), Raw)
+
+
+def test_a_damaged_dng_of_ours_is_refused_not_read_without_what_libraw_drops(tmp_path):
+    raw = open_raw(write(tmp_path / "theirs.dng", mosaic()))
+    ours = tmp_path / "ours.dng"
+    write_dng(ours, replace(raw, noise_profile=(), make="A", model="B", serial="C", defects=((2, 2, 4, 4),)))
+    content = ours.read_bytes()
+    at = content.index(struct.pack(">II", 1, 5))  # one opcode, FixBadPixelsList
+    ours.write_bytes(content[:at] + b"\xff\xff\xff\xff" + content[at + 4 :])
+    with pytest.raises(ValueError, match="cannot be read as a DNG"):
+        open_raw(ours)

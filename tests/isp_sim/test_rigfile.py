@@ -178,3 +178,27 @@ def test_a_fault_in_a_replaced_list_names_the_file_that_replaced_it(tmp_path):
     assert str(fault.value).splitlines() == [
         f"{path}:7: schedule.mixes.value.0.bases.0.1: missing, and it has no default"
     ]
+
+
+def written(folder, text):
+    path = folder / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_sensor_may_change_single_fields_of_another(tmp_path):
+    row_time = "row_time_us: {value: 15, status: assumed, source: a test}"
+    plain = load_rig("exlpose-small").sensor
+    for text in (f"sensor: {{extends: imx392, {row_time}}}", f"sensor: {{{row_time}}}"):
+        rig = load_rig(written(tmp_path, f"extends: exlpose-small\nname: mine\n{text}\n"))
+        assert rig.sensor.row_time_us.value == 15
+        assert rig.sensor.model_copy(update={"row_time_us": None}) == plain
+
+
+def test_a_sensor_that_extends_nothing_known_is_one_sentence(tmp_path):
+    path = written(tmp_path, "extends: exlpose-small\nname: mine\nsensor: {extends: imx929}\n")
+    with pytest.raises(
+        FileNotFoundError, match=r"imx929: no such file, and no sensors file of that name; known"
+    ) as told:
+        load_rig(path)
+    assert "\n" not in str(told.value)

@@ -214,6 +214,11 @@ def test_gradient_of_undone_is_right():
     [
         (torch.zeros(1, 3, 5, 6), [1], "even sides"),
         (torch.zeros(3, 4, 6), [1], "even sides"),
+        (torch.zeros(0, 3, 4, 6), [], "even sides of 4 and more"),
+        (torch.zeros(1, 3, 2, 2), [1], "even sides of 4 and more"),
+        (np.zeros((1, 3, 4, 6), np.float32), [1], "expected a torch.Tensor"),
+        (torch.zeros(1, 3, 4, 6), [1.5], "a key is 1.5; expected whole numbers"),
+        (torch.zeros(1, 3, 4, 6), torch.tensor([1.0]), "expected whole numbers"),
         (torch.zeros(1, 3, 4, 6), [1, 2], "as many of each"),
         (torch.zeros(1, 3, 4, 4000), [1], "takes up to"),
         (torch.zeros(1, 3, 4, 6, dtype=torch.int64), [1], "expected floating point"),
