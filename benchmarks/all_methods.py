@@ -234,7 +234,7 @@ def main() -> None:
     asked.add_argument("--scenes", type=int, help="instead of the scale's")
     asked.add_argument("--untimed", action="store_true", help="leave out the milliseconds at 1920×1200")
     asked.add_argument("--rows", nargs="+", help=f"some rows by name; {LEE} comes along [all]")
-    asked.add_argument("--only", choices=("photographs", "built-in"), help="one of the sets [both]")
+    asked.add_argument("--only", choices=("photographs", "built-in", "ms"), help="a set, or the times alone [all]")
     asked.add_argument("--out", type=Path, default=Path("out/all-methods"))
     given = asked.parse_args()
     torch.set_num_threads(1)
@@ -248,6 +248,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as links:
         pictures, rig = photographs(photos, Path(links)), load_rig("exlpose-small")
         taken = {} if given.untimed else milliseconds(rows, large(pictures.group(0)[0]))
+        for name, ms in taken.items():
+            console.print(f"{name}: {ms:,.0f} ms", highlight=False)
         sets: dict[str, tuple[PairSource, str]] = {
             "photographs": (pictures, LEARN_POSE),
             "built-in": (

@@ -169,6 +169,8 @@ def over(runs: Sequence[Scores], judged: str, split: str, score: str) -> np.ndar
 def print_tables(found: Mapping[str, Sequence[Scores]], judged: str, console: Console) -> None:
     """PCK and AP of the seeds' mean ± standard error over scenes, the published AP below."""
     for title, variants in TABLES.items():
+        if not found.keys() & variants:
+            continue
         table = Table(title=f"{title}; judged on {judged}: PCK@0.2 (AP)")
         for heading in ("variant", "seeds", *SPLITS):
             table.add_column(heading, justify="left" if heading == "variant" else "right")

@@ -173,7 +173,7 @@ def work(args: argparse.Namespace) -> int:
     from models.engine.training import CURVES
     from models.isp.fixed_settings import training_shots
     from models.isp.grid_search import GRID, QUICK_GRID
-    from models.isp.random_crops import random_crop_lines, random_crop_poses
+    from models.isp.random_crops import check_croppable, random_crop_lines, random_crop_poses
     from models.isp.report import print_rows, scored, write_report
     from models.recognisers.loading import load_recogniser
     from models.runs.isp_training import WEIGHTS, judge, train
@@ -183,6 +183,8 @@ def work(args: argparse.Namespace) -> int:
     recipe = recipe_from(args)
     recogniser = load_recogniser(args.pose).to(pick_device(args.device))
     learn, judged, about = sources(args, recipe)
+    if args.random_crops:
+        check_croppable(judged.group(0)[0], recipe.per_person)
     isp = train(recipe, recogniser, learn, args.out, args.resume, about, console)
     if not leads():
         return 0

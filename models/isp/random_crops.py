@@ -10,10 +10,28 @@ from models.data.normalisation import LOW
 from models.data.samples import PairSample
 from models.isp.learned import LearnedIsp
 from models.isp.learner import Input, taken_by
+from models.isp.predictor import CROP
 from models.recognisers.inference import detect_in
 from models.recognisers.recogniser import Recogniser
 from models.scoring.average_precision import Protocol
 from models.scoring.poses import LOW_SPLITS, Poses
+
+
+def check_croppable(sample: PairSample, per_person: bool) -> None:
+    """To be asked before a training that `random_crop_poses` shall judge.
+
+    Args:
+        sample: of the shots that judge.
+        per_person: whether everybody has parameters of their own.
+
+    Raises:
+        ValueError: a picture smaller than a crop, or parameters that no crop of the picture gives.
+    """
+    height, width = sample.low_light.shape[:2]
+    if min(height, width) < CROP:
+        raise ValueError(f"random crops: {sample.name} has {width}×{height} px, expected {CROP}×{CROP} and more")
+    if per_person:
+        raise ValueError("random crops: expected a predictor of one setting a picture")
 
 
 def random_crop_poses(

@@ -1,5 +1,7 @@
 """Enhancers side by side and before the pose network; the option of models.evaluate; drawn pictures never differ."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from models.data.normalisation import LOW
 from models.data.samples import PairSample
 from models.enhance.comparison import MEAN_SCALED, MEASURES, NOT_ENHANCED, compare_enhancers, inputs, of_isp
 from models.enhance.enhancer import Enhancer
+from models.enhance.pairs import EnhancedPairs
 from models.enhance.poses import enhanced_by
 from models.isp.learned import LearnedIsp
 from models.pose.network import Cpn
@@ -78,3 +81,26 @@ def test_the_learned_isp_stands_in_the_same_table():
 def test_evaluate_tells_what_is_no_enhancer(capsys, tmp_path):
     assert evaluate.main(["--enhancer", "nothing", "--out", str(tmp_path)]) == 1
     assert "--enhancer nothing: expected gamma, clahe, msr, msrcr, dehz, lime, zero-dce" in capsys.readouterr().err
+
+
+def test_pairs_of_an_enhancer_keep_all_but_the_low_light_picture():
+    source = [[replace(sample(0), pre_quantisation=sample(0).low_light / np.float32(255))], [sample(1), sample(2)]]
+
+    class Source:
+        def __len__(self):
+            return 2
+
+        def names(self, index):
+            return [shot.name for shot in source[index]]
+
+        def group(self, index):
+            return source[index]
+
+    pairs = EnhancedPairs(Source(), Enhancer("thrice", lambda picture: picture * 3))
+    assert len(pairs) == 2 and pairs.names(1) == ["1", "2"]
+    for index in range(2):
+        for shot, before in zip(pairs.group(index), source[index], strict=True):
+            assert shot.low_light.dtype == np.uint8 and np.array_equal(shot.low_light, before.low_light * 3)
+            assert shot.raw is None and shot.pre_quantisation is None  # of a picture that is no longer this one
+            kept = replace(shot, low_light=before.low_light, pre_quantisation=before.pre_quantisation)
+            assert kept == before
