@@ -18,8 +18,8 @@ def parser(prog: str = "python -m isp_sim.generate") -> argparse.ArgumentParser:
     parser.add_argument(
         "--rig",
         default="exlpose",
-        help="rig YAML, or exlpose, exlpose-small, exlpose-misaligned, ideal, night-a7m3, night-ricoh3; gladnet makes training pairs from raw "
-        "files [%(default)s]",
+        help="rig YAML, or exlpose, exlpose-small, exlpose-misaligned, ideal, night-a7m3, night-ricoh3; gladnet makes "
+        "training pairs from raw files [%(default)s]",
     )
     parser.add_argument(
         "--scenes",
