@@ -96,13 +96,14 @@ def long_run(args: argparse.Namespace, console: Console, scratch: Path) -> None:
         print(f"{seen[-1][0]:.0f} s, {shards} shards, {seen[-1][2]:.0f} MB", file=sys.stderr, flush=True)
 
     words = ["--rig", args.rig, "--count", str(args.count), "--workers", str(args.workers), "--out", str(out)]
-    seconds = generate([*words, "--format", "webdataset"], look, 20 if args.count > 1000 else EVERY_S)
+    words += ["--scenes", args.scenes, "--format", "webdataset", "--skip-unusable"]
+    seconds = generate(words, look, 20 if args.count > 1000 else EVERY_S)
     files = [path for path in out.iterdir()]
     size = sum(path.stat().st_size for path in files)
     working = [mb for _, shards, mb in seen if shards]
     tenth = max(1, len(working) // 10)
     console.print(
-        f"{args.count} pairs of {args.rig}, {args.workers} workers: {seconds:.0f} s, "
+        f"{args.count} pairs of {args.rig}, {args.scenes}, {args.workers} workers: {seconds:.0f} s, "
         f"{args.count / seconds:.2f} pairs/s, "
         f"{size / 1e9:.2f} GB in {len(files)} files ({size / args.count / 1e6:.2f} MB a pair)\n"
         f"memory, MB: first tenth {sum(working[:tenth]) / tenth:.0f}, last tenth {sum(working[-tenth:]) / tenth:.0f}, "
@@ -265,6 +266,7 @@ def main() -> None:
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("--rig", default="exlpose", help="[%(default)s]")
     parser.add_argument("--count", type=int, default=60, help="pairs of a run [%(default)s]")
+    parser.add_argument("--scenes", default="people", help="of the long run, as of isp-sim generate [%(default)s]")
     parser.add_argument("--workers", type=int, default=2, help="of the long run [%(default)s]")
     parser.add_argument("--out", type=Path, help="of the long run [a temporary folder]")
     args = parser.parse_args()
