@@ -84,7 +84,7 @@ def _check(shards: "Shards") -> None:
             )
         for pair in index.pairs:
             if pair.record.id in ids:
-                raise ValueError(f"{where}: {pair.key} was in another shard or place; expected each pair once")
+                raise ValueError(f"{where}: {pair.key} is in the shards twice; expected each pair once")
             if twice := files.intersection(pair.record.files):
                 raise ValueError(f"{where}: {pair.key} has the file {min(twice)}, as another pair; expected its own")
             ids.add(pair.record.id)

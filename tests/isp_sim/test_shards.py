@@ -252,8 +252,8 @@ LAST, OWN = "index.json: shards.2.", "pairs-000000.json: pairs.1."
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
-        ("index.json", lambda run: run["shards"][2].update(pairs=1), f"{LAST}pairs is 1; expected 4, as the index of"),
-        ("index.json", lambda run: run["shards"][2].update(pairs=6), f"{LAST}pairs is 6; expected 4, as the index of"),
+        ("index.json", lambda run: run["shards"][2].update(pairs=1), f"{LAST}pairs is 1; expected 2, as the index of"),
+        ("index.json", lambda run: run["shards"][2].update(pairs=6), f"{LAST}pairs is 6; expected 2, as the index of"),
         ("index.json", lambda run: run["shards"][2].update(bytes=1), f"{LAST}bytes is 1; expected "),
         ("index.json", lambda run: run["shards"][2].update(sha256="0"), f"{LAST}sha256 is 0; expected "),
         ("index.json", lambda run: run.update(pairs=7), "index.json: pairs is 7; expected 12, those of its shards"),
@@ -310,10 +310,10 @@ def test_an_index_that_contradicts_is_refused_by_every_reader(shards, tmp_path, 
         (lambda out: (out / "pairs-000002.tar").unlink(), "pairs-000002.tar: no such file; its index is there"),
         (
             changed("pairs-000001.json", lambda own: own["pairs"][0].update(own["pairs"][1])),
-            "pairs-000001.tar: 000000005 was in another shard or place; expected each pair once",
+            "pairs-000001.tar: 000000006 is in the shards twice; expected each pair once",
         ),
         (
-            changed("pairs-000001.json", lambda own: own["pairs"][1]["record"].update(own["pairs"][0]["record"], id=6)),
+            changed("pairs-000001.json", lambda own: own["pairs"][1]["record"].update(own["pairs"][0]["record"], id=7)),
             "as another pair; expected its own",
         ),
         (
