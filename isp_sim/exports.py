@@ -21,8 +21,9 @@ from typing import Any
 from isp_sim.annotation_files import MMPOSE, coco, coco17
 from isp_sim.choices import Arm, ExportFormat
 from isp_sim.files import write_atomically
-from isp_sim.manifest import PairRecord, PersonRecord, read_manifest
+from isp_sim.manifest import FILE, PairRecord, PersonRecord, read_manifest
 from isp_sim.scenes import COCO_JOINTS, JOINTS
+from isp_sim.stores import remote
 
 Part = tuple[str, list[PairRecord]]
 """`train` or `val`, and its pairs."""
@@ -42,11 +43,14 @@ def export(folder: Path, out: Path, form: ExportFormat, arm: Arm = "dark", val_s
         How many pairs there are.
 
     Raises:
-        ValueError: the share is out of range, or the manifest is faulty.
+        ValueError: the share is out of range, the manifest is faulty, or the pairs lie in shards.
         FileNotFoundError: no manifest, or a picture is missing.
     """
     if not 0 <= val_share <= 1:
         raise ValueError(f"a val share of {val_share}; expected 0 … 1")
+    if remote(folder) or (not (folder / FILE).exists() and any(folder.glob("pairs-*.tar"))):
+        shards = remote(folder) or folder
+        raise ValueError(f"{shards}: pairs in tar shards; expected them in folders: isp-sim unpack {shards} --out …")
     records = list(read_manifest(folder))
     for record in records:
         for name in (record.bright, record.dark):

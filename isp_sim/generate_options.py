@@ -155,7 +155,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=PAIRS_A_SHARD,
         metavar="N",
-        help="at most so many pairs in a shard; a scene's pairs stay together [%(default)s]",
+        help="so many pairs in a shard; a scene's pairs stay together, even where they are more than N [%(default)s]",
     )
     parser.add_argument(
         "--raw",

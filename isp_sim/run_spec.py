@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from isp_sim.choices import BUILT_IN, FPS, FROZEN, PAIRS_A_SHARD, Format, Orientation, RawFormat, Subset
 from isp_sim.manifest import VERSION
 from isp_sim.photo_pairs.rig import PhotoPairRig, any_rig_of
@@ -44,7 +46,7 @@ class RunSpec:
         auto_exposure: the sequence's exposure follows its light; see `isp_sim.auto_exposure`.
         format: of the data set: files in folders, or tar shards (`isp_sim.shards`).
         raw: of both arms' raws; `none` leaves them out.
-        pairs_a_shard: at most, but a scene's pairs stay together.
+        pairs_a_shard: at most, but a scene's pairs stay together, even where they are more.
         out: the data set's folder; of shards any address that fsspec opens.
         annotations: file of the pictures' labels; None: the one beside them.
         skip_unusable: a scene that cannot be read or metered is reported and left out; otherwise it stops the run.
@@ -110,6 +112,13 @@ class RunSpec:
 def digest(*texts: str) -> str:
     """BLAKE2b-128 of lines of text, hexadecimal."""
     return hashlib.blake2b("\n".join(texts).encode(errors="surrogateescape"), digest_size=16).hexdigest()
+
+
+class Unpacked(BaseModel):
+    """What writing folders needs of a `run.json`."""
+
+    subset: Subset
+    raw: RawFormat = "dng"
 
 
 def in_folders(identity: dict[str, object]) -> dict[str, object]:

@@ -26,6 +26,7 @@ from isp_sim.shards import (
     ShardPair,
     Shards,
     members,
+    pair_key,
     read_index,
     shard_name,
 )
@@ -119,7 +120,7 @@ class ShardWriter:
 
     def _written(self, tar: "_Tar", number: int, pair: Pair) -> ShardPair:
         record = record_of(number, pair, self._raw)
-        content, key = encoded(pair, record), f"{number:09d}"
+        content, key = encoded(pair, record), pair_key(number)
         files = {"json": tar.add(f"{key}.json", to_line(record).encode())}
         files |= {member: tar.add(f"{key}.{member}", content[name]) for member, name in members(record).items()}
         return ShardPair(key=key, record=record, files=files)

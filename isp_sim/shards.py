@@ -14,6 +14,7 @@ are plain tar files. `isp_sim.shard_writer` writes all this.
 import bisect
 import hashlib
 import itertools
+import re
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -28,6 +29,8 @@ from isp_sim.stores import Store
 INDEX = "index.json"
 TarName = Annotated[str, Field(pattern=r"^\w[\w.-]*\.tar$")]
 """Of a shard, in the run's folder."""
+SHARD = re.compile(r"pairs-\d{6,}\.tar")
+"""What `shard_name` gives, and `.tar`."""
 SHARDS_HELD = 4
 """Indexes of shards that a reader keeps in memory, about 0.5 MB each."""
 
@@ -85,6 +88,11 @@ def members(record: PairRecord) -> dict[str, str]:
     return named
 
 
+def pair_key(number: int) -> str:
+    """Of a pair's files in a tar, by its number in the run."""
+    return f"{number:09d}"
+
+
 def shard_name(number: int) -> str:
     """Of a shard, without `.tar` or `.json`."""
     return f"pairs-{number:06d}"
@@ -97,7 +105,8 @@ class Shards:
         address: of its folder.
 
     Raises:
-        ValueError: it has no index: no run in shards, or not a finished one; or the index is damaged.
+        ValueError: it has no index: no run in shards, or not a finished one; or the index is damaged, or its shards
+            are not those in the folder.
     """
 
     def __init__(self, address: str | Path) -> None:
@@ -109,6 +118,21 @@ class Shards:
         self.index = from_json(RunIndex, content, f"{self.store}/{INDEX}")
         self._ends = list(itertools.accumulate(line.pairs for line in self.index.shards))
         self._held: OrderedDict[int, ShardIndex] = OrderedDict()
+        self._check()
+
+    def _check(self) -> None:
+        """See that the index agrees with itself and, where that costs nothing, with the folder."""
+        where, tars = f"{self.store}/{INDEX}", [line.tar for line in self.index.shards]
+        first: dict[str, int] = {}
+        for number, tar in enumerate(tars):
+            if (before := first.setdefault(tar, number)) < number:
+                raise ValueError(f"{where}: shards.{number}.tar is {tar}, as shards.{before}.tar; expected each once")
+        if self.store.remote is None and (others := {*filter(SHARD.fullmatch, self.store.names())}.difference(tars)):
+            raise ValueError(f"{where}: shards lack {min(others)}; expected every shard of the folder")
+        if self.index.pairs != len(self):
+            for number in range(len(tars)):
+                self.shard(number)  # says which line is wrong
+            raise ValueError(f"{where}: pairs is {self.index.pairs}; expected {len(self)}, those of its shards")
 
     def __len__(self) -> int:
         """Pairs of all shards."""
@@ -118,10 +142,19 @@ class Shards:
         """A shard's index, by its place in the run's.
 
         Raises:
-            ValueError: it is missing or damaged.
+            ValueError: it is missing or damaged, or the run's index says otherwise.
         """
         if number not in self._held:
-            self._held[number] = read_index(self.store, self.index.shards[number].tar)
+            line = self.index.shards[number]
+            index = read_index(self.store, line.tar)
+            own = ShardLine(tar=index.tar, pairs=len(index.pairs), bytes=index.bytes, sha256=index.sha256)
+            for field, expected in own:
+                if (found := getattr(line, field)) != expected:
+                    raise ValueError(
+                        f"{self.store}/{INDEX}: shards.{number}.{field} is {found}; "
+                        f"expected {expected}, as the index of {line.tar} has it"
+                    )
+            self._held[number] = index
             if len(self._held) > SHARDS_HELD:
                 self._held.popitem(last=False)
         self._held.move_to_end(number)
@@ -173,10 +206,22 @@ def read_index(store: Store, tar: str) -> ShardIndex:
     """The index of a shard, by the name of its tar.
 
     Raises:
-        ValueError: it is missing or damaged.
+        ValueError: it is missing or damaged, or contradicts itself.
     """
     name = tar.removesuffix(".tar") + ".json"
     try:
-        return from_json(ShardIndex, store.read(name), f"{store}/{name}")
+        index = from_json(ShardIndex, store.read(name), f"{store}/{name}")
     except FileNotFoundError:
         raise ValueError(f"{store}/{name}: no such file; expected the index of {tar}") from None
+    if index.tar != tar:
+        raise ValueError(f"{store}/{name}: tar is {index.tar}; expected {tar}")
+    for place, pair in enumerate(index.pairs):
+        where, number = f"{store}/{name}: pairs.{place}", pair.record.id
+        if pair.key != pair_key(number - 1):
+            raise ValueError(f"{where}.record.id is {number}; expected one more than its key, {pair.key}")
+        if lacking := members(pair.record).keys() - pair.files.keys():
+            raise ValueError(f"{where}.files lack {min(lacking)}; expected it by the pair's record")
+        for member, file in pair.files.items():
+            if file.start + file.size > index.bytes:
+                raise ValueError(f"{where}.files.{member} ends behind the tar; expected at most {index.bytes} bytes")
+    return index

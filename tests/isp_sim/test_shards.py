@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+import re
+import shutil
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from isp_sim import generate, unpack
+from isp_sim import export, generate, unpack
 from isp_sim.dng import read_dng
 from isp_sim.manifest import read_manifest
 from isp_sim.raw_npz import decode_npz, encode_npz
@@ -215,7 +218,7 @@ def test_damage_is_named(shards, tmp_path, capsys):
     (out / "pairs-000000.tar").write_bytes(content)
     for damage, message in (
         (lambda: None, "pairs-000000.tar: 000000001.bright.png is damaged: its SHA-256 is not the index's"),
-        (lambda: (out / "pairs-000000.tar").write_bytes(content[:2000]), "pairs-000000.tar: truncated: 000000000"),
+        (lambda: (out / "pairs-000000.tar").write_bytes(content[:2000]), "pairs-000000.tar: truncated: 2000 bytes"),
         (lambda: (out / "pairs-000000.tar").unlink(), "pairs-000000.tar: no such file; its index is there"),
         (
             lambda: (out / "pairs-000000.json").write_text(index.replace('"size":', '"size":-')),
@@ -226,9 +229,131 @@ def test_damage_is_named(shards, tmp_path, capsys):
         (lambda: (out / "index.json").unlink(), "has no index.json; expected a finished run of --format webdataset"),
     ):
         damage()
-        assert unpack.main([str(out), "--out", str(tmp_path / message[:20])]) == 1
+        assert unpack.main([str(out), "--out", str(tmp_path / "folders")]) == 1
         error = capsys.readouterr().err
         assert message in error and "Traceback" not in error
+        assert [path.name for path in tmp_path.iterdir()] == ["run"], "nothing half-written"
+    shutil.copytree(shards, out, dirs_exist_ok=True)
+    assert unpack.main([str(out), "--out", str(tmp_path / "folders")]) == 0  # the same --out, as soon as it is mended
+
+
+def changed(name: str, change: Callable[[dict], object]) -> Callable[[Path], object]:
+    def damage(out: Path) -> None:
+        document = json.loads((out / name).read_text())
+        change(document)
+        (out / name).write_text(json.dumps(document))
+
+    return damage
+
+
+LAST, OWN = "index.json: shards.2.", "pairs-000000.json: pairs.1."
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("index.json", lambda run: run["shards"][2].update(pairs=1), f"{LAST}pairs is 1; expected 2, as the index of"),
+        ("index.json", lambda run: run["shards"][2].update(pairs=6), f"{LAST}pairs is 6; expected 2, as the index of"),
+        ("index.json", lambda run: run["shards"][2].update(bytes=1), f"{LAST}bytes is 1; expected "),
+        ("index.json", lambda run: run["shards"][2].update(sha256="0"), f"{LAST}sha256 is 0; expected "),
+        ("index.json", lambda run: run.update(pairs=7), "index.json: pairs is 7; expected 12, those of its shards"),
+        (
+            "index.json",
+            lambda run: run["shards"][2].update(run["shards"][0]),
+            f"{LAST}tar is pairs-000000.tar, as shards.0.tar; expected each once",
+        ),
+        (
+            "index.json",
+            lambda run: run.update(pairs=8, shards=run["shards"][:2]),
+            "index.json: shards lack pairs-000002.tar; expected every shard of the folder",
+        ),
+        ("pairs-000000.json", lambda own: own.update(tar="pairs-000001.tar"), "pairs-000000.json: tar is pairs-000001"),
+        (
+            "pairs-000000.json",
+            lambda own: own["pairs"][1]["record"].update(id=9),
+            f"{OWN}record.id is 9; expected one more than its key, 000000001",
+        ),
+        (
+            "pairs-000000.json",
+            lambda own: own["pairs"][1]["files"].pop("dark.png"),
+            f"{OWN}files lack dark.png; expected it by the pair's record",
+        ),
+        (
+            "pairs-000000.json",
+            lambda own: own["pairs"][1]["files"]["dark.png"].update(start=10**9),
+            f"{OWN}files.dark.png ends behind the tar; expected at most ",
+        ),
+    ],
+)
+def test_an_index_that_contradicts_is_refused_by_every_reader(shards, tmp_path, capsys, name, change, message):
+    out = tmp_path / "run"
+    shutil.copytree(shards, out)
+    changed(name, change)(out)
+    assert unpack.main([str(out), "--out", str(tmp_path / "folders")]) == 1
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    with pytest.raises(ValueError, match=re.escape(message)):
+        source = ShardPairs(out)
+        for index in range(len(source)):
+            source.group(index)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda out: (out / "run.json").write_text("{}"), "run.json: subset: Field required"),
+        (changed("run.json", lambda run: run.update(subset="../x")), "run.json: subset: Input should be 'train' or"),
+        (changed("run.json", lambda run: run.update(raw="x")), "run.json: raw: Input should be 'none', 'dng' or 'npz'"),
+        (lambda out: (out / "run.json").unlink(), "run.json: No such file"),
+        (lambda out: (out / "rig.yaml").unlink(), "rig.yaml: No such file"),
+        (lambda out: (out / "pairs-000002.tar").unlink(), "pairs-000002.tar: no such file; its index is there"),
+        (
+            changed("pairs-000001.json", lambda own: own["pairs"][0].update(own["pairs"][1])),
+            "pairs-000001.tar: 000000006 is in the shards twice; expected each pair once",
+        ),
+        (
+            changed("pairs-000001.json", lambda own: own["pairs"][1]["record"].update(own["pairs"][0]["record"], id=7)),
+            "as another pair; expected its own",
+        ),
+        (
+            changed("pairs-000002.json", lambda own: own["pairs"][-1]["record"].update(people=[])),
+            "pairs-000002.tar: 000000011.json is not the record that the shard's index has",
+        ),
+    ],
+)
+def test_unpack_refuses_in_a_sentence_and_leaves_nothing(shards, tmp_path, capsys, damage, message):
+    shutil.copytree(shards, tmp_path / "run")
+    damage(tmp_path / "run")
+    (tmp_path / "folders").mkdir()
+    assert unpack.main([str(tmp_path / "run"), "--out", str(tmp_path / "folders")]) == 1
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.rglob("*") if tmp_path / "run" not in path.parents) == [
+        "folders",
+        "run",
+    ]
+
+
+def test_shards_are_sent_to_unpack_by_export(shards, tmp_path, capsys):
+    for data in (shards, "memory://bucket/run"):
+        assert export.main([str(data), "--format", "coco", "--out", str(tmp_path / "coco")]) == 1
+        assert (
+            f"{data}: pairs in tar shards; expected them in folders: isp-sim unpack {data}" in capsys.readouterr().err
+        )
+        assert not (tmp_path / "coco").exists()
+
+
+def test_a_scene_of_more_pairs_than_a_shard_shall_have_stays_together(rig, folder, tmp_path, capsys):
+    assert shoot(rig, tmp_path / "run", *SHARDS[:-1], "1") == 0
+    scenes = [record.scene for record in read_manifest(folder)]
+    run = Shards(tmp_path / "run")
+    assert [line.pairs for line in run.index.shards] == [scenes.count(one) for one in dict.fromkeys(scenes)]
+    assert max(line.pairs for line in run.index.shards) > 1
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        generate.main(["--help"])
+    assert "even where they are more than N" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize(
