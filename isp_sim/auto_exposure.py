@@ -13,14 +13,14 @@ import math
 from dataclasses import replace
 from typing import NamedTuple
 
-import torch
 import torch.nn.functional as F
 
 from isp_sim.camera import SimulatedArm
+from isp_sim.isp.demosaic import camera_rgb
 from isp_sim.metering import level
 from isp_sim.raw import Raw, normalise
 from isp_sim.rig import AutoExposure
-from isp_sim.schedule import Shot
+from isp_sim.schedule import Shot, at_ratio
 
 BLOCK = 2
 """The meter looks at means over so many tiles each way: more would take edges for something between."""
@@ -38,12 +38,8 @@ class Setting(NamedTuple):
 
     def on(self, shot: Shot) -> Shot:
         """A frame of a sequence at this setting: the exposure shorter by the shot's ratio, the well-lit gain higher."""
-        return replace(
-            shot,
-            exposure_us=max(1, round(self.exposure_us / shot.ratio)),
-            well_lit_gain_db=round(self.gain_db + 20 * math.log10(shot.ratio), 2),
-            low_light_gain_db=self.gain_db,
-        )
+        exposure_us, well_lit_gain_db = at_ratio(self.exposure_us, self.gain_db, shot.ratio)
+        return replace(shot, exposure_us=exposure_us, well_lit_gain_db=well_lit_gain_db, low_light_gain_db=self.gain_db)
 
 
 def exposure_factor(raw: Raw, arm: SimulatedArm, target: float) -> float:
@@ -56,7 +52,7 @@ def exposure_factor(raw: Raw, arm: SimulatedArm, target: float) -> float:
     means = F.avg_pool2d(tiles, min(BLOCK, *tiles.shape[2:]))
     stride = max(1, round(math.sqrt(means[0, 0].numel() / CELLS)))
     means = means[..., ::stride, ::stride]
-    seen = torch.stack([means[:, [n for n, one in enumerate(raw.cfa) if one == c]].mean(dim=1) for c in "RGB"], dim=1)
+    seen = camera_rgb(means, raw.cfa)
     low, high = -FURTHEST_EV, FURTHEST_EV
     while high - low > 1e-4:
         middle = (low + high) / 2

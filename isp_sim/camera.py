@@ -259,7 +259,7 @@ class SimulatedArm:
         """
         if self.rig.light is None:
             raise ValueError(f"rig {self.rig.name} has no light block")
-        of_row = self.sensor.row_time_us.value * self.binning if self.sensor.row_time_us else 0.0
+        of_row = self.rig.row_time_us
         start_s = self.start_s + (self.rig.height_px - rows) // 2 * of_row * 1e-6
         return light.row_levels(self.rig.light, start_s, exposure_us, rows, of_row)
 

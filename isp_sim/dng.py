@@ -72,6 +72,10 @@ _NOBODY_ELSE = {"SampleFormat": 1, "CFAPlaneColor": b"\0\1\2"}
 """The only values anybody reads rightly: LibRaw takes four colours for three, and scales floats by the brightest."""
 
 
+OURS = '{"isp_sim": '
+"""How ImageDescription begins in a DNG of ours."""
+
+
 def write_dng(path: Path, raw: Raw) -> None:
     """Write a raw frame as a DNG; the same frame gives the same bytes.
 
@@ -364,7 +368,7 @@ def _linear(codes: Counts, table: tuple[int, ...]) -> Counts:
 def _noted(tags: dict[str, Any]) -> dict[str, Any]:
     """What `_encode` noted in ImageDescription, less what was edited in the tags since; `{}` if not ours."""
     description = tags.get("ImageDescription")
-    if not isinstance(description, str) or not description.startswith('{"isp_sim": '):
+    if not isinstance(description, str) or not description.startswith(OURS):
         return {}
     try:
         note = json.loads(description)

@@ -75,7 +75,7 @@ def seen_while_open(scene: Scene, exposure_us: float, rig: Rig) -> Radiance:
     if scene.during is None:
         return scene.radiance
     rows = scene.radiance.shape[0]
-    of_row_s = rig.sensor.row_time_us.value * rig.binning * 1e-6 if rig.sensor.row_time_us else 0.0
+    of_row_s = rig.row_time_us * 1e-6
     strips = min(max(1, math.ceil(rows * of_row_s / STRIP_S)), STRIPS)
     borders = [round(rows * n / strips) for n in range(strips + 1)]
     parts = []

@@ -11,7 +11,7 @@ import numpy as np
 import rawpy
 import tifffile
 
-from isp_sim.dng import decode_dng, misread, raw_pages
+from isp_sim.dng import OURS, decode_dng, misread, raw_pages
 from isp_sim.raw import Raw, turned
 from isp_sim.transfer import REC709_TO_XYZ
 from isp_sim.units import Counts
@@ -19,8 +19,8 @@ from isp_sim.units import Counts
 Row = tuple[float, float, float]
 PIXELS_A_BYTE = 64
 """No raw is compressed further; LibRaw gives stripes for what a shorter file lacks."""
-OURS, HEAD = b'{"isp_sim": ', 1 << 16
-"""How ImageDescription begins in a DNG of ours, and where it lies: before the mosaic's end, at the head."""
+HEAD = 1 << 16
+"""In so many bytes of a DNG of ours ImageDescription begins."""
 BASE_ISO = 100
 """LibRaw's ISO counts as 0 dB at this one."""
 PILE, CLIPS_FROM = 8, 0.5
@@ -83,7 +83,7 @@ def open_raw(path: Path, upright: bool = True) -> Raw:
         try:
             return decode_dng(content, path, upright)
         except ValueError:
-            if OURS in content[:HEAD]:  # LibRaw would leave out what it does not know of
+            if OURS.encode() in content[:HEAD]:  # LibRaw would leave out what it does not know of
                 raise
     return through_libraw(path, upright)  # compressed, or without tags that ours have
 

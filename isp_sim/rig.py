@@ -343,6 +343,11 @@ class Rig(Model):
     light: Light | None = Field(None, exclude_if=_is_absent)
     auto_exposure: AutoExposure | None = Field(None, exclude_if=_is_absent)
 
+    @property
+    def row_time_us(self) -> float:
+        """From one row of a frame to the next one, µs: the sensor's time times the binning; 0: all begin at once."""
+        return self.sensor.row_time_us.value * self.binning if self.sensor.row_time_us else 0.0
+
     @model_validator(mode="after")
     def _fits_the_sensor(self) -> Self:
         top = self.sensor.white_level_dn * self.binning**2

@@ -97,6 +97,11 @@ def bases(schedule: Schedule) -> list[tuple[Mix, float, float]]:
     return [(mix, exposure, gain) for mix in schedule.mixes.value for exposure, gain in mix.bases]
 
 
+def at_ratio(exposure_us: float, gain_db: float, ratio: float) -> tuple[int, float]:
+    """A shot's exposure, whole µs, and the well-lit arm's gain, dB: the line at the head of this file."""
+    return max(1, round(exposure_us / ratio)), round(gain_db + 20 * math.log10(ratio), 2)
+
+
 def scene_shots(schedule: Schedule, scene: int, stream: np.random.Generator) -> list[Shot]:
     """All shots of one scene: a base drawn evenly, then every ratio of its mix.
 
@@ -115,15 +120,16 @@ def scene_shots(schedule: Schedule, scene: int, stream: np.random.Generator) -> 
             video=f"{scene:06d}",
             frame="000000",
             ratio=ratio,
-            exposure_us=max(1, round(base_exposure_us / ratio)),
+            exposure_us=exposure_us,
             base_exposure_us=base_exposure_us,
             base_gain_db=base_gain_db,
-            well_lit_gain_db=round(base_gain_db + 20 * math.log10(ratio), 2),
+            well_lit_gain_db=well_lit_gain_db,
             low_light_gain_db=base_gain_db,
             number=number,
             night=schedule.night,
         )
         for number, ratio in enumerate(mix.ratios)
+        for exposure_us, well_lit_gain_db in (at_ratio(base_exposure_us, base_gain_db, ratio),)
     ]
 
 

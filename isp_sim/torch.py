@@ -94,6 +94,7 @@ class LowLight(nn.Module):
         padded = [np.pad(kernel, (side - len(kernel)) // 2) for kernel in kernels]
         self._blur = torch.tensor(np.stack(padded)[:, None], dtype=torch.float32)
         self._maps: dict[tuple[int, int, torch.device], _Maps] = {}
+        self._sent = None if self._dark.table is None else sent_counts(self._dark)
 
     def forward(self, images: Images, keys: Sequence[int] | Tensor, shots: Sequence[Shot] | None = None) -> Exposed:
         """Expose a batch.
@@ -249,11 +250,8 @@ class LowLight(nn.Module):
             mean = sensor.through_cfa(photons * efficiency, chip.band) * maps.fall
             free = (counts > 0) & (counts < out.white_dn * n * n)
             counts = counts + torch.where(free, mean - mean.detach(), 0.0)
-        if arm.table is not None:  # through the nearest codes; the gradient passes
-            sent = companded(Counts(np.arange(out.white_dn * n * n + 1).astype(np.uint16)), arm.table).astype(
-                np.float32
-            )
-            back = torch.from_numpy(sent).to(counts.device)[counts.detach().long()]
+        if self._sent is not None:  # through the nearest codes; the gradient passes
+            back = self._sent.to(counts.device)[counts.detach().long()]
             counts = counts + (back - counts.detach())
         black, white = arm.sensor.black_level_dn.value * n * n, arm.sensor.white_level_dn * n * n
         return Mosaic(((counts - black) / (white - black))[None, None])
@@ -273,6 +271,13 @@ class LowLight(nn.Module):
             matrix=light.new_tensor(matrix)[None],
             balance=isp.white_balance,
         )
+
+
+def sent_counts(arm: SimulatedArm) -> Tensor:
+    """Every count of an arm that compands, as it comes back: float32 `(counts,)`."""
+    assert arm.table is not None
+    every = Counts(np.arange(arm.sensor.white_level_dn * arm.binning**2 + 1).astype(np.uint16))
+    return torch.from_numpy(companded(every, arm.table).astype(np.float32))
 
 
 def whole(key: object) -> int:

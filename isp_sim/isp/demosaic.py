@@ -22,6 +22,20 @@ FILTERS = {"bilinear": (_BILINEAR, 4), "malvar2004": (_MALVAR, 16)}
 """Kernels by method. Malvar, He & Cutler, *High-quality linear interpolation …*, ICASSP 2004, figure 2."""
 
 
+def camera_rgb(tiles: Tensor, cfa: str) -> Tensor:
+    """Camera RGB of tiles, at half the resolution: the mean of each colour's pixels.
+
+    Args:
+        tiles: `(batch, 4, rows, columns)`, the pixels of the 2×2 tile, row by row.
+        cfa: their colours.
+
+    Returns:
+        `(batch, 3, rows, columns)`.
+    """
+    colours = [tiles[:, [place for place, one in enumerate(cfa) if one == colour]].mean(dim=1) for colour in "RGB"]
+    return torch.stack(colours, dim=1)
+
+
 def demosaic(mosaic: Mosaic, cfa: str, method: str) -> LinearRgb:
     """Three colours at every pixel; measured samples stay as they are.
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
+from isp_sim.isp.demosaic import camera_rgb
 from isp_sim.units import Mosaic
 
 Method = Literal["grey_world", "shades_of_grey", "learned"]
@@ -49,8 +50,7 @@ def thumbnail(mosaic: Mosaic, cfa: str) -> Tensor:
     counts = (tiles.amax(dim=1, keepdim=True) < CLIPPED).to(tiles.dtype)
     share = F.avg_pool2d(counts, block)
     mean = F.avg_pool2d(tiles * counts, block) / share.clamp_min(0.5) * (share >= 0.5)
-    colours = [mean[:, [place for place, one in enumerate(cfa) if one == colour]].mean(dim=1) for colour in "RGB"]
-    return torch.stack(colours, dim=1).clamp_min(0)
+    return camera_rgb(mean, cfa).clamp_min(0)
 
 
 def estimate(light: Tensor, neutral: Tensor, method: Method) -> Tensor:
