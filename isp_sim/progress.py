@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
 
-LINE_EVERY_S = 5.0
-"""Time between two lines where there is no terminal."""
+FIRST_LINE_S, LINE_EVERY_S = 2.0, 5.0
+"""Where there is no terminal: time before the first line, and between two."""
 _open: list["Progress"] = []
 """What is under way, the innermost last."""
 
@@ -34,7 +34,8 @@ class Progress:
 
     def __init__(self, what: str, total: float, done: float = 0) -> None:
         self.what, self.total, self.done = what, total, done
-        self._before, self._start, self._last = done, time.monotonic(), time.monotonic()
+        self._before, self._start = done, time.monotonic()
+        self._next = self._start + FIRST_LINE_S
         self._bar: RichProgress | None = None
 
     def __str__(self) -> str:
@@ -73,15 +74,15 @@ class Progress:
         self.done = max(self.done, done)
         if self._bar is not None:
             self._bar.update(self._task, completed=self.done, description=str(self))
-        elif time.monotonic() - self._last >= LINE_EVERY_S:
-            self._last = time.monotonic()
-            print(f"{self}{self._left()}", file=sys.stderr, flush=True)
+        elif (now := time.monotonic()) >= self._next:
+            self._next = now + LINE_EVERY_S
+            print(f"{self}{self._left(now)}", file=sys.stderr, flush=True)
 
-    def _left(self) -> str:
+    def _left(self, now: float) -> str:
         new = self.done - self._before
         if new <= 0 or self.done >= self.total:
             return ""
-        seconds = (self._last - self._start) * (self.total - self.done) / new
+        seconds = (now - self._start) * (self.total - self.done) / new
         return f", about {timedelta(seconds=round(seconds))} left"
 
 

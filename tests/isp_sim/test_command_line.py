@@ -129,9 +129,19 @@ EARLY = [
 ]
 
 
-def start(module, folder):
+SAYS_EVERY_STEP = """
+import runpy, sys
+from isp_sim import progress
+progress.FIRST_LINE_S = progress.LINE_EVERY_S = 0.0
+sys.argv.pop(0)
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+"""The arguments' command with a line of progress at every step, so that no machine is too fast to be stopped midway."""
+
+
+def start(module, folder, begin=("-m",)):
     """A command in a session of its own, so that what it leaves behind is found."""
-    words = [sys.executable, "-m", module, *STOPPED[module][0], "--out", str(folder / "out")]
+    words = [sys.executable, *begin, module, *STOPPED[module][0], "--out", str(folder / "out")]
     pipe = subprocess.PIPE
     return subprocess.Popen(
         words, stdout=pipe, stderr=pipe, text=True, env=ENVIRONMENT, cwd=folder, start_new_session=True
@@ -196,7 +206,7 @@ def test_a_signal_ends_a_command_while_it_still_imports(module, number, after_s,
 @pytest.mark.parametrize("module", STOPPED)
 def test_a_signal_in_the_middle_says_how_far_it_came(module, number, to_group, tmp_path):
     """A terminal's Ctrl-C goes to all processes of the group, kill to one."""
-    process = start(module, tmp_path)
+    process = start(module, tmp_path, ("-c", SAYS_EVERY_STEP))
     line = next(
         line for line in process.stderr if re.match(STOPPED[module][1], line)
     )  # progress; it ends if there is none
