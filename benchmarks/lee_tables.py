@@ -84,6 +84,9 @@ DIFFERENCES = (
     ("lsbn", "baseline-all"),
     ("lsbn", "baseline-all-apart"),
     ("lupi", "baseline-all"),
+    ("lime+all", "baseline-all"),
+    ("raw-stage+all", "baseline-all"),
+    ("lsbn+lupi", "raw-stage+all"),
 )
 """Whose lead over whom is printed with its errors."""
 LEARN_SCENES, JUDGE_SCENES, LEARN_SEED, JUDGE_SEED = 400, 16, 1001, 31
@@ -244,11 +247,13 @@ def main() -> None:
         if given.data:
             raw = "raw-stage+all" in given.variants
             learn = FolderPairs(given.data, 0, None if full else given.pairs, labelled=True, raw=raw)
+        learned_from = {variant: as_seen_by(variant, learn) for variant in given.variants}  # enhanced once
+        seen_by = {v: {n: as_seen_by(v, one) for n, one in judged.items()} for v in given.variants}
         for seed in given.seeds:
             for variant in given.variants:
                 recipe = recipe_of(given.scale, variant, seed)
-                folder, seen = out / f"{variant}-{seed}", {n: as_seen_by(variant, one) for n, one in judged.items()}
-                scores = trained_and_scored(recipe, as_seen_by(variant, learn), seen, folder, device)
+                folder = out / f"{variant}-{seed}"
+                scores = trained_and_scored(recipe, learned_from[variant], seen_by[variant], folder, device)
                 found.setdefault(variant, []).append(scores)
                 taken = per_person_ms(folder / WEIGHTS, recipe.crop)
                 console.print(f"seed {seed}  {variant}  {summary(scores)}  {taken:.1f} ms a person")
