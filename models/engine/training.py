@@ -280,7 +280,7 @@ class Training:
         """Weights, moments and history in one file, so that they always belong together; then log and curves."""
         tensors = {f"module.{name}": tensor for name, tensor in self.module.state_dict().items()}
         for name, parameter in self._trained.items():
-            for key, value in self.optimiser.state[parameter].items():
+            for key, value in self.optimiser.state.get(parameter, {}).items():  # reading would make an empty one
                 tensors[f"adam.{key}.{name}"] = torch.as_tensor(value)
         tensors |= {f"average.{name}": value for name, value in self.averaged.items()}
         metadata = {"about": json.dumps(self.about), "history": json.dumps(self.history)}

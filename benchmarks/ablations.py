@@ -1,0 +1,244 @@
+"""SLLEN against its ablations, SDAG against none: several seeds, trained until their curves lie flat.
+
+    python benchmarks/ablations.py --photos-data PAIRS --people-data PAIRS [--only sllen sci] [--seeds 0 1 2]
+
+Learns from two folders of `isp_sim.generate`: photographs, and built-in scenes with their semantic maps. The last 16
+pairs of each are kept back: their PSNR after every epoch is the curve, and what the last quarter of the training adds
+to it is printed. The rate is constant and the weights that are judged are a moving average, so that a curve lies flat
+because nothing more is learned at this rate, not because a schedule ended. All rows take the same number of steps of
+the enhancer: SLLEN-4, whose segmenter has its own half of the time, trains twice as long. Patches of 48 px and SLLEN
+at a quarter of its width are what two cores can train.
+
+Judged as `all_methods.py` does, on its two sets: PSNR and SSIM, PCK of MoveNet Lightning on photographs and of
+`low-light` on built-in people, SLLEN's mean IoU. A difference is paired over seeds and scenes; its error has both:
+`√(s²_scenes + s²_seeds)`. What is finished is kept in `--out` and not trained again.
+"""
+
+import argparse
+import csv
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from all_methods import enhanced, look, photographs
+from rich.console import Console
+from rich.table import Table
+
+from isp_sim.files import write_atomically
+from isp_sim.rigfile import load_rig
+from isp_sim.scenes.people.semantics import CLASSES
+from models.choices import LEARN_POSE, TEST_SEED, WEIGHTS
+from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs, scene_of
+from models.engine.training import LOG
+from models.enhance.enhancer import load_enhancer, load_network_by_name
+from models.enhance.networks.sdag import Stem, stem_of
+from models.enhance.networks.sllen import Sllen
+from models.enhance.recipe import EnhancerRecipe, Frozen, load_recipe
+from models.enhance.weights import load_enhancer_network, load_sdag
+from models.recognisers.loading import LOW_LIGHT, load_recogniser
+from models.recognisers.weights import SHIPPED, load_network
+from models.runs.enhancer_training import Semantic, mean_iou, train
+from models.scoring.over_scenes import drawn_pck
+
+CPU = torch.device("cpu")
+KEPT_BACK, PHOTOS, SCENES = 16, 100, 20
+PATCHES: dict[str, object] = {"patch": 48, "patches": 4, "patches_a_picture": 4, "judge_every": 1}
+SCALING = {"sllen": "mean-0.4", "sci": "none", "zero-dce": "mean-0.4"}
+"""As in the trainings that ship; SDAG takes that of the enhancer whose pictures it rebuilds."""
+RATES = {"sllen": 1e-3, "sdag": 1e-3, "sci": 3e-3, "zero-dce": 1e-3}
+"""Several times the released ones: steps are fewer and smaller."""
+EPOCHS = {"sllen": 6, "sdag": 6, "sci": 6, "zero-dce": 6}
+SLLEN: dict[str, dict[str, object]] = {
+    "sllen": {},
+    "without HSBAB": {"attention": False},
+    "without RSAEB": {"modulation": False},
+    "plain U-Net": {"attention": False, "modulation": False, "fusion": False},
+    "trained apart": {"alternating": False},
+}
+LOSSES: dict[str, dict[str, object]] = {
+    f"without {name} loss": {"without_losses": (name,)}
+    for name in ("perceptual", "distillation", "illumination", "gradient")
+}
+GUIDED = ("sci", "zero-dce")
+COMPARED = [("sllen", other) for other in (*list(SLLEN)[1:], *LOSSES)] + [(f"{one}+sdag", one) for one in GUIDED]
+Scores = dict[str, dict[str, Any]]
+"""By judged set and measure: a figure a picture, of PCK the near and the labelled joints of each picture."""
+
+
+@dataclass
+class Bench:
+    """What is learned from and judged on.
+
+    Attributes:
+        both, people: to learn from.
+        curve, curve_people: kept back.
+        judged: sets, with the network that reads them.
+        stem: of the pose network.
+        out: folder of the trainings.
+    """
+
+    both: PairSource
+    people: PairSource
+    curve: PairSource
+    curve_people: PairSource
+    judged: Mapping[str, tuple[PairSource, str]]
+    stem: Stem
+    out: Path
+
+
+def benched(photos: Path, people: Path, out: Path, links: Path) -> Bench:
+    """The sets of two folders."""
+    parts = {
+        (folder, kept): HeldPairs(FolderPairs(folder, at[0], at[1], semantic=True))
+        for folder in (photos, people)
+        for kept, at in ((False, (0, -KEPT_BACK)), (True, (-KEPT_BACK, None)))
+    }
+    shot = RigPairs(load_rig("exlpose-small"), TEST_SEED, SCENES, pre_quantisation=True, shots_per_scene=1, raw=True)
+    judged: dict[str, tuple[PairSource, str]] = {
+        "photographs": (HeldPairs(photographs(PHOTOS, links)), LEARN_POSE),
+        "built-in": (HeldPairs(shot), LOW_LIGHT),
+    }
+    return Bench(
+        JoinedPairs([parts[photos, False], parts[people, False]]), parts[people, False],
+        JoinedPairs([parts[photos, True], parts[people, True]]), parts[people, True],
+        judged, stem_of(load_network(SHIPPED)), out,
+    )  # fmt: skip
+
+
+def recipe_of(model: str, seed: int, changes: Mapping[str, object], scaling: str) -> EnhancerRecipe:
+    """The same training for every row of a model."""
+    recipe = load_recipe("full", model)
+    epochs = EPOCHS[model] * (2 if changes.get("alternating") is False else 1)
+    changed: dict[str, object] = {
+        "epochs": epochs, "learning_rate": RATES[model], "decay": "constant", "average": 0.995, "bf16": True,
+        "seed": seed,
+    }  # fmt: skip
+    training = recipe.training.model_dump() | changed
+    told = PATCHES | {"width": 8, "scaling": scaling, "training": training} | dict(changes)
+    return EnhancerRecipe.model_validate(recipe.model_dump() | told)
+
+
+def trained(bench: Bench, label: str, model: str, seed: int, changes: Mapping[str, object]) -> Path:
+    """Weights of a row, trained unless they are there; of what SDAG guides and of SDAG itself by the same seed."""
+    folder = bench.out / f"{label.replace(' ', '-')}-{seed}"
+    if (folder / WEIGHTS).is_file():
+        return folder
+    frozen, scaling = Frozen(stem=bench.stem), SCALING.get(model, "none")
+    if model == "sdag":
+        network, _, scaling = load_network_by_name("zero-dce")
+        frozen = Frozen(stem=bench.stem, enhancer=network)
+    elif label.endswith("+sdag"):
+        frozen = Frozen(guidance=load_sdag(trained(bench, "sdag", "sdag", seed, {}) / WEIGHTS))
+    semantic = Semantic(bench.people, bench.curve_people, len(CLASSES)) if model == "sllen" else None
+    train(
+        model, recipe_of(model, seed, changes, scaling), bench.both, bench.curve, folder, CPU,
+        (folder / "checkpoint.safetensors").is_file(), {"benchmark": "ablations"}, Console(quiet=True), frozen,
+        semantic,
+    )  # fmt: skip
+    return folder
+
+
+def scored(bench: Bench, folder: Path, label: str) -> Scores:
+    """What a row's network does on the judged sets; from the folder if it was done before."""
+    kept = folder / "scores.json"
+    if not kept.is_file():
+        enhancer, found = load_enhancer(folder / WEIGHTS), dict[str, dict[str, Any]]()
+        for name, (source, pose) in bench.judged.items():
+            row = look(source, {label: partial(enhanced, enhancer)}, load_recogniser(pose))[label]
+            joints = {picture: list(of) for picture, of in row.poses.joints("LL-A").items()}
+            found[name] = {"PSNR": row.quality["PSNR"], "SSIM": row.quality["SSIM"], "joints": joints}
+        network, _, scaling = load_enhancer_network(folder / WEIGHTS)
+        if isinstance(network, Sllen) and network.parts.semantic:
+            found["built-in"]["mIoU"] = [mean_iou(network, scaling, bench.judged["built-in"][0])]
+        write_atomically(kept, json.dumps(found).encode())
+    scores: Scores = json.loads(kept.read_text())
+    return scores
+
+
+def last_quarter(folder: Path) -> float:
+    """What the last quarter of a training added to the PSNR of the pictures that were kept back."""
+    with (folder / LOG).open() as lines:
+        curve = [float(row["PSNR"]) for row in csv.DictReader(lines) if row.get("PSNR")]
+    return curve[-1] - curve[-1 - max(1, len(curve) // 4)]
+
+
+def samples(runs: Sequence[Scores], judged: str, measure: str) -> np.ndarray:
+    """`(seeds, 1 + draws)`: a measure over all scenes, then with scenes drawn anew, the same draws for every row."""
+    if measure == "PCK":
+        return drawn_pck([run[judged]["joints"] for run in runs], scene_of).T
+    each: np.ndarray = np.array([run[judged][measure] for run in runs])
+    draws = np.random.default_rng(0).multinomial(each.shape[1], np.full(each.shape[1], 1 / each.shape[1]), 2000)
+    return np.column_stack([each.mean(axis=1), each @ draws.T / each.shape[1]])
+
+
+def summed_up(values: np.ndarray) -> tuple[float, float]:
+    """Mean over seeds, and its error: over scenes and over seeds."""
+    seeds = values[:, 0].std(ddof=1) / len(values) ** 0.5 if len(values) > 1 else 0.0
+    return float(values[:, 0].mean()), float(np.hypot(values.mean(axis=0)[1:].std(ddof=1), seeds))
+
+
+def show(found: Mapping[str, Sequence[Scores]], flat: Mapping[str, Sequence[float]], console: Console) -> None:
+    """A table of all rows and the differences."""
+    columns = [(judged, measure) for judged in ("photographs", "built-in") for measure in ("PSNR", "SSIM", "PCK")]
+    table = Table(title=f"mean over seeds ± error of scenes and seeds; {PHOTOS} photographs, {SCENES} built-in scenes")
+    for heading in ("row", "seeds", *(f"{j} {m}" for j, m in columns), "mIoU", "last quarter, dB"):
+        table.add_column(heading)
+    for label, runs in found.items():
+        cells = []
+        for judged, measure in columns:
+            mean, error = summed_up(samples(runs, judged, measure))
+            digits = {"PSNR": 2, "SSIM": 3, "PCK": 1}[measure]
+            cells.append(f"{mean:.{digits}f} ± {error:.{digits}f}")
+        seen = [run["built-in"]["mIoU"][0] for run in runs if "mIoU" in run["built-in"]]
+        miou = f"{np.mean(seen):.1f}" if seen else ""
+        table.add_row(label, str(len(runs)), *cells, miou, ", ".join(f"{one:+.2f}" for one in flat[label]))
+    console.print(table)
+    for ours, other in COMPARED:
+        seeds = min(len(found.get(ours, ())), len(found.get(other, ())))
+        for judged, measure in columns if seeds else ():
+            ahead = samples(found[ours][:seeds], judged, measure) - samples(found[other][:seeds], judged, measure)
+            mean, error = summed_up(ahead)
+            each = ", ".join(f"{one:+.3g}" for one in ahead[:, 0])
+            console.print(f"{ours} − {other}, {judged}, {measure}: {mean:+.3g} ± {error:.2g} ({each})")
+
+
+def main() -> None:
+    """Train what is missing, seed by seed; print."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--photos-data", type=Path, required=True, help="pairs of photographs")
+    asked.add_argument("--people-data", type=Path, required=True, help="pairs of built-in scenes")
+    asked.add_argument("--only", nargs="+", choices=("sllen", "losses", *GUIDED), default=["sllen", *GUIDED])
+    asked.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    asked.add_argument("--out", type=Path, default=Path("out/ablations"))
+    given = asked.parse_args()
+    torch.set_num_threads(1)
+    console = Console(width=200)
+    rows: dict[str, tuple[str, dict[str, object]]] = {}
+    if {"sllen", "losses"} & set(given.only):
+        rows |= {label: ("sllen", changes) for label, changes in SLLEN.items() if "sllen" in given.only or not changes}
+    if "losses" in given.only:
+        rows |= {label: ("sllen", changes) for label, changes in LOSSES.items()}
+    for model in GUIDED:
+        if model in given.only:
+            rows |= {model: (model, {}), f"{model}+sdag": (model, {})}
+    found: dict[str, list[Scores]] = {label: [] for label in rows}
+    flat: dict[str, list[float]] = {label: [] for label in rows}
+    with tempfile.TemporaryDirectory() as links:
+        bench = benched(given.photos_data, given.people_data, given.out, Path(links))
+        for seed in given.seeds:
+            for label, (model, changes) in rows.items():
+                folder = trained(bench, label, model, seed, changes)
+                found[label].append(scored(bench, folder, label))
+                flat[label].append(last_quarter(folder))
+                console.print(f"seed {seed}  {label}  last quarter {flat[label][-1]:+.2f} dB", highlight=False)
+    show(found, flat, console)
+
+
+if __name__ == "__main__":
+    main()
