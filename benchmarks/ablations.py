@@ -1,13 +1,15 @@
-"""SLLEN against its ablations, SDAG against none: several seeds, trained until their curves lie flat.
+"""SLLEN against its ablations, SDAG against none, GLADNet by what it learned from: seeds, until curves lie flat.
 
-    python benchmarks/ablations.py --photos-data PAIRS --people-data PAIRS [--only sllen sci] [--seeds 0 1 2]
+    python benchmarks/ablations.py --photos-data PAIRS --people-data PAIRS [--other-data PAIRS] [--only sllen sci]
 
 Learns from two folders of `isp_sim.generate`: photographs, and built-in scenes with their semantic maps. The last 16
 pairs of each are kept back: their PSNR after every epoch is the curve, and what the last quarter of the training adds
 to it is printed. The rate is constant and the weights that are judged are a moving average, so that a curve lies flat
 because nothing more is learned at this rate, not because a schedule ended. All rows take the same number of steps of
 the enhancer: SLLEN-4, whose segmenter has its own half of the time, trains twice as long. Patches of 48 px and SLLEN
-at a quarter of its width are what two cores can train.
+at a quarter of its width are what two cores can train. GLADNet learns from the photographs, from the built-in people,
+and from `--other-data`, the same photographs through another camera: what it gains may be knowledge of the one or of
+the other.
 
 Judged as `all_methods.py` does, on its two sets: PSNR and SSIM, PCK of MoveNet Lightning on photographs and of
 `low-light` on built-in people, SLLEN's mean IoU. A difference is paired over seeds and scenes; its error has both:
@@ -19,7 +21,7 @@ import csv
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,24 +51,54 @@ from models.scoring.over_scenes import drawn_pck
 CPU = torch.device("cpu")
 KEPT_BACK, PHOTOS, SCENES = 16, 100, 20
 PATCHES: dict[str, object] = {"patch": 48, "patches": 4, "patches_a_picture": 4, "judge_every": 1}
-SCALING = {"sllen": "mean-0.4", "sci": "none", "zero-dce": "mean-0.4"}
-"""As in the trainings that ship; SDAG takes that of the enhancer whose pictures it rebuilds."""
-RATES = {"sllen": 1e-3, "sdag": 1e-3, "sci": 3e-3, "zero-dce": 1e-3}
+SCALING = {"sci": "none"}
+"""Else a mean of 0.4, as in the trainings that ship; SDAG takes that of the enhancer whose pictures it rebuilds."""
+RATES = {"sllen": 1e-3, "sdag": 1e-3, "sci": 3e-3, "zero-dce": 1e-3, "gladnet": 1e-3}
 """Several times the released ones: steps are fewer and smaller."""
-EPOCHS = {"sllen": 6, "sdag": 6, "sci": 6, "zero-dce": 6}
-SLLEN: dict[str, dict[str, object]] = {
-    "sllen": {},
-    "without HSBAB": {"attention": False},
-    "without RSAEB": {"modulation": False},
-    "plain U-Net": {"attention": False, "modulation": False, "fusion": False},
-    "trained apart": {"alternating": False},
+EPOCHS = {"sllen": 5, "sdag": 5, "sci": 5, "zero-dce": 5, "gladnet": 8}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A training: of a model, from a source of `Bench`, with changes of the recipe."""
+
+    model: str
+    source: str = "both"
+    changes: Mapping[str, object] = field(default_factory=dict)
+
+
+def sllen_without(**changes: object) -> Row:
+    """An ablation."""
+    return Row("sllen", "both", changes)
+
+
+GROUPS = {
+    "sllen": {
+        "sllen": Row("sllen"),
+        "without HSBAB": sllen_without(attention=False),
+        "without RSAEB": sllen_without(modulation=False),
+        "plain U-Net": sllen_without(attention=False, modulation=False, fusion=False),
+        "trained apart": sllen_without(alternating=False),
+    },
+    "losses": {"sllen": Row("sllen")}
+    | {
+        f"without {name} loss": sllen_without(without_losses=(name,))
+        for name in ("perceptual", "distillation", "illumination", "gradient")
+    },
+    "sci": {"sci": Row("sci"), "sci+sdag": Row("sci")},
+    "zero-dce": {"zero-dce": Row("zero-dce"), "zero-dce+sdag": Row("zero-dce")},
+    "gladnet": {
+        "gladnet": Row("gladnet", "photos"),
+        "gladnet, other camera": Row("gladnet", "other"),
+        "gladnet, built-in people": Row("gladnet", "people"),
+    },
 }
-LOSSES: dict[str, dict[str, object]] = {
-    f"without {name} loss": {"without_losses": (name,)}
-    for name in ("perceptual", "distillation", "illumination", "gradient")
-}
-GUIDED = ("sci", "zero-dce")
-COMPARED = [("sllen", other) for other in (*list(SLLEN)[1:], *LOSSES)] + [(f"{one}+sdag", one) for one in GUIDED]
+COMPARED = [
+    *(("sllen", other) for other in (*list(GROUPS["sllen"])[1:], *list(GROUPS["losses"])[1:])),
+    *(("gladnet", other) for other in list(GROUPS["gladnet"])[1:]),
+    ("sci+sdag", "sci"),
+    ("zero-dce+sdag", "zero-dce"),
+]
 Scores = dict[str, dict[str, Any]]
 """By judged set and measure: a figure a picture, of PCK the near and the labelled joints of each picture."""
 
@@ -76,15 +108,14 @@ class Bench:
     """What is learned from and judged on.
 
     Attributes:
-        both, people: to learn from.
+        learn: sources by name.
         curve, curve_people: kept back.
         judged: sets, with the network that reads them.
         stem: of the pose network.
         out: folder of the trainings.
     """
 
-    both: PairSource
-    people: PairSource
+    learn: Mapping[str, PairSource]
     curve: PairSource
     curve_people: PairSource
     judged: Mapping[str, tuple[PairSource, str]]
@@ -92,23 +123,22 @@ class Bench:
     out: Path
 
 
-def benched(photos: Path, people: Path, out: Path, links: Path) -> Bench:
-    """The sets of two folders."""
-    parts = {
-        (folder, kept): HeldPairs(FolderPairs(folder, at[0], at[1], semantic=True))
-        for folder in (photos, people)
-        for kept, at in ((False, (0, -KEPT_BACK)), (True, (-KEPT_BACK, None)))
-    }
+def benched(folders: Mapping[str, Path], out: Path, links: Path) -> Bench:
+    """The sets of folders of `photos`, `people`, `other`."""
+    learn: dict[str, PairSource] = {}
+    kept = {}
+    for name, folder in folders.items():
+        learn[name] = HeldPairs(FolderPairs(folder, 0, -KEPT_BACK, semantic=True))
+        kept[name] = HeldPairs(FolderPairs(folder, -KEPT_BACK, None, semantic=True))
+    learn["both"] = JoinedPairs([learn["photos"], learn["people"]])
+    learn["maps"] = JoinedPairs([learn["people"], learn["people"]])  # as many: the shorter would end an epoch
     shot = RigPairs(load_rig("exlpose-small"), TEST_SEED, SCENES, pre_quantisation=True, shots_per_scene=1, raw=True)
     judged: dict[str, tuple[PairSource, str]] = {
         "photographs": (HeldPairs(photographs(PHOTOS, links)), LEARN_POSE),
         "built-in": (HeldPairs(shot), LOW_LIGHT),
     }
-    return Bench(
-        JoinedPairs([parts[photos, False], parts[people, False]]), parts[people, False],
-        JoinedPairs([parts[photos, True], parts[people, True]]), parts[people, True],
-        judged, stem_of(load_network(SHIPPED)), out,
-    )  # fmt: skip
+    curve = JoinedPairs([kept["photos"], kept["people"]])
+    return Bench(learn, curve, kept["people"], judged, stem_of(load_network(SHIPPED)), out)
 
 
 def recipe_of(model: str, seed: int, changes: Mapping[str, object], scaling: str) -> EnhancerRecipe:
@@ -124,20 +154,20 @@ def recipe_of(model: str, seed: int, changes: Mapping[str, object], scaling: str
     return EnhancerRecipe.model_validate(recipe.model_dump() | told)
 
 
-def trained(bench: Bench, label: str, model: str, seed: int, changes: Mapping[str, object]) -> Path:
+def trained(bench: Bench, label: str, row: Row, seed: int) -> Path:
     """Weights of a row, trained unless they are there; of what SDAG guides and of SDAG itself by the same seed."""
-    folder = bench.out / f"{label.replace(' ', '-')}-{seed}"
+    folder, model = bench.out / f"{label.replace(',', '').replace(' ', '-')}-{seed}", row.model
     if (folder / WEIGHTS).is_file():
         return folder
-    frozen, scaling = Frozen(stem=bench.stem), SCALING.get(model, "none")
+    frozen, scaling = Frozen(stem=bench.stem), SCALING.get(model, "mean-0.4")
     if model == "sdag":
         network, _, scaling = load_network_by_name("zero-dce")
         frozen = Frozen(stem=bench.stem, enhancer=network)
     elif label.endswith("+sdag"):
-        frozen = Frozen(guidance=load_sdag(trained(bench, "sdag", "sdag", seed, {}) / WEIGHTS))
-    semantic = Semantic(bench.people, bench.curve_people, len(CLASSES)) if model == "sllen" else None
+        frozen = Frozen(guidance=load_sdag(trained(bench, "sdag", Row("sdag"), seed) / WEIGHTS))
+    semantic = Semantic(bench.learn["maps"], bench.curve_people, len(CLASSES)) if model == "sllen" else None
     train(
-        model, recipe_of(model, seed, changes, scaling), bench.both, bench.curve, folder, CPU,
+        model, recipe_of(model, seed, row.changes, scaling), bench.learn[row.source], bench.curve, folder, CPU,
         (folder / "checkpoint.safetensors").is_file(), {"benchmark": "ablations"}, Console(quiet=True), frozen,
         semantic,
     )  # fmt: skip
@@ -213,27 +243,28 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--photos-data", type=Path, required=True, help="pairs of photographs")
     asked.add_argument("--people-data", type=Path, required=True, help="pairs of built-in scenes")
-    asked.add_argument("--only", nargs="+", choices=("sllen", "losses", *GUIDED), default=["sllen", *GUIDED])
+    asked.add_argument("--other-data", type=Path, help="the photographs through another camera, for gladnet")
+    asked.add_argument("--only", nargs="+", choices=tuple(GROUPS), default=list(GROUPS))
     asked.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     asked.add_argument("--out", type=Path, default=Path("out/ablations"))
     given = asked.parse_args()
     torch.set_num_threads(1)
     console = Console(width=200)
-    rows: dict[str, tuple[str, dict[str, object]]] = {}
-    if {"sllen", "losses"} & set(given.only):
-        rows |= {label: ("sllen", changes) for label, changes in SLLEN.items() if "sllen" in given.only or not changes}
-    if "losses" in given.only:
-        rows |= {label: ("sllen", changes) for label, changes in LOSSES.items()}
-    for model in GUIDED:
-        if model in given.only:
-            rows |= {model: (model, {}), f"{model}+sdag": (model, {})}
+    folders = {"photos": given.photos_data, "people": given.people_data}
+    folders |= {"other": given.other_data} if given.other_data else {}
+    rows = {
+        label: row
+        for group in given.only
+        for label, row in GROUPS[group].items()
+        if row.source in (*folders, "both")
+    }  # fmt: skip
     found: dict[str, list[Scores]] = {label: [] for label in rows}
     flat: dict[str, list[float]] = {label: [] for label in rows}
     with tempfile.TemporaryDirectory() as links:
-        bench = benched(given.photos_data, given.people_data, given.out, Path(links))
+        bench = benched(folders, given.out, Path(links))
         for seed in given.seeds:
-            for label, (model, changes) in rows.items():
-                folder = trained(bench, label, model, seed, changes)
+            for label, row in rows.items():
+                folder = trained(bench, label, row, seed)
                 found[label].append(scored(bench, folder, label))
                 flat[label].append(last_quarter(folder))
                 console.print(f"seed {seed}  {label}  last quarter {flat[label][-1]:+.2f} dB", highlight=False)
