@@ -45,7 +45,7 @@ bench: $(READY)  ## every measured claim; minutes
 	$(BIN)/python benchmarks/lee_tables.py --scale quick
 	$(BIN)/python benchmarks/ono_tables.py --scale quick
 	$(BIN)/python benchmarks/isp_step.py
-	$(BIN)/python benchmarks/enhance_table.py
+	$(BIN)/python benchmarks/all_methods.py
 	$(BIN)/python benchmarks/enhance_speed.py --scale full
 	$(BIN)/python benchmarks/calibration_speed.py
 	$(BIN)/python benchmarks/calibration_coverage.py --precision

@@ -9,7 +9,7 @@ learned ones (those that ship, and files of `models.train_enhancer` by `NAME=FIL
 learned ISP (`--isp`), our raw stages, and the well-lit picture. An enhanced picture goes on as 8 bits, each channel
 at a mean of 0.4, as low light does to these networks.
 
-PSNR, SSIM: 8 bits against the well-lit picture; NIQE: published model, shortest side 96 px. PCK@0.2 of the torso and AP
+PSNR, SSIM, NIQE, LOE as `models.enhance.quality` has them, of 8 bits. PCK@0.2 of the torso and AP
 over true boxes, no flip test, on LL-A. ± is the standard error over scenes; the last column but one is what the row
 gains in PCK over Lee's scaling, with its 95 % interval over scenes, paired. `ms`: processor time for one shot, repeated
 to 1920×1200, on one thread, without the network. `quick`: 100 photographs, 20 scenes; `full`: 300 and 60.
@@ -36,6 +36,7 @@ from models.choices import LEARN_POSE, RAW_STAGES, TEST_SEED
 from models.data.normalisation import LOW, WELL, Picture, normalise
 from models.data.samples import PairSample, PairSource, RigPairs, scene_of, shots
 from models.enhance.enhancer import CLASSICAL, SHIPPED, Enhancer, load_enhancer
+from models.enhance.quality import MEASURES, measured
 from models.isp.learned import LearnedIsp, learned_from, load_weights
 from models.isp.learner import Input
 from models.isp.table import developed
@@ -47,7 +48,6 @@ from models.recognisers.recogniser import Recogniser
 from models.scoring.average_precision import Protocol
 from models.scoring.niqe import niqe, published_pristine
 from models.scoring.over_scenes import drawn_pck, over_scenes
-from models.scoring.picture_quality import psnr_ssim
 from models.scoring.poses import Poses
 
 CPU = torch.device("cpu")
@@ -55,8 +55,9 @@ SCALES = {"quick": (100, 20), "full": (300, 60)}
 """Photographs, built-in scenes."""
 HD = (1200, 1920)
 AS_SHOT, LEE, TOP = "as shot", "mean 0.4 (Lee)", "well-lit picture"
-QUALITY = ("PSNR", "SSIM", "NIQE")
-HEADINGS = ("method", *QUALITY, "PCK@0.2, LL-A", "AP, LL-A", "PCK over mean 0.4 (95 %)", "ms")
+DIGITS = {"PSNR": 1, "SSIM": 3, "NIQE": 1, "LOE": 0}
+"""Of what is shown of `MEASURES`."""
+HEADINGS = ("method", *DIGITS, "PCK@0.2, LL-A", "AP, LL-A", "PCK over mean 0.4 (95 %)", "ms")
 Developed = tuple[Picture, np.ndarray]
 """8 bits, to be judged by its looks, and what the network sees, float32, 1 is white."""
 
@@ -70,7 +71,7 @@ class Figures:
         poses: found behind it.
     """
 
-    quality: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in QUALITY})
+    quality: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in MEASURES})
     poses: Poses = field(default_factory=Poses)
 
 
@@ -150,7 +151,7 @@ def look(
         for name, develop in rows.items():
             codes, seen = develop(shot)
             row = found[name]
-            for measure, value in zip(QUALITY, (*psnr_ssim(codes, shot.well_lit), niqe(codes, pristine)), strict=True):
+            for measure, value in measured(codes, shot, pristine).items():
                 row.quality[measure].append(value)
             poses = detect_in(recogniser, [np.ascontiguousarray(seen, np.float32)], people, LOW, "none")
             row.poses.add_low_light(shot.split, shot.name, people, poses)
@@ -192,7 +193,7 @@ def lines(found: Mapping[str, Figures], taken: Mapping[str, float]) -> list[tupl
     protocol = Protocol(flip="none", seed=TEST_SEED)
     table = []
     for name, row in found.items():
-        quality = [_mean(row.quality[measure], 3 if measure == "SSIM" else 1) for measure in QUALITY]
+        quality = [_mean(row.quality[measure], digits) for measure, digits in DIGITS.items()]
         pck = f"{drawn[name][0]:.1f} ± {drawn[name][1:].std():.1f}"
         truth, seen = row.poses.truth["LL-A"], row.poses.found["LL-A"]
         ap = row.poses.scores(protocol, ["LL-A"])["LL-A"].ap

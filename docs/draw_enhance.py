@@ -1,6 +1,6 @@
 """Draw docs/pictures/enhance-*.jpg: what each enhancer makes of a low-light picture; pairs from one raw file.
 
-python docs/draw_enhance.py [--trained out/enhance-table/exlpose-small]
+python docs/draw_enhance.py [--trained out/ablations]
 """
 
 import argparse
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 from isp_sim import generate
 from isp_sim.files import write_atomically
@@ -17,13 +18,12 @@ from isp_sim.picture_files import jpeg
 from isp_sim.rigfile import load_rig
 from models.data.normalisation import Picture
 from models.data.samples import RigPairs
-from models.enhance.comparison import inputs
-from models.enhance.enhancer import CLASSICAL, Enhancer, load_enhancer
+from models.enhance.enhancer import CLASSICAL, SHIPPED, Enhancer, as_image, as_picture, load_enhancer
 from models.scoring.drawing import caption
 from models.scoring.picture_quality import psnr_ssim
 
 PICTURES = Path(__file__).parent / "pictures"
-TRAINED = Path("out/enhance-table/exlpose-small")
+TRAINED = Path("out/ablations")
 SEED, SCENE = 31, 1
 COLUMNS = 3
 
@@ -42,17 +42,22 @@ def sheet(tiles: list[Picture]) -> Picture:
     return np.vstack(rows)
 
 
+def scaled(picture: Picture) -> Picture:
+    """Each channel at a mean of 0.4."""
+    return as_picture(as_image(picture, "mean-0.4", torch.device("cpu")))
+
+
 def draw_enhancers(trained: Path) -> None:
     """One shot through every enhancer, PSNR to its well-lit partner below."""
     shot = RigPairs(load_rig("exlpose-small"), SEED, SCENE + 1).group(SCENE)[0]
     weights = sorted(trained.glob("*/weights.safetensors"))
     learned = []
     for path in weights:
-        if path.parent.name in ("gladnet", "sllen", "zero-dce-seed-0", "zero-dce++", "sci-seed-0"):
-            one = load_enhancer(path)
-            learned.append(Enhancer(f"{one.name}, quick", one.enhance))
+        if path.parent.name in ("gladnet-0", "sllen-0"):
+            learned.append(Enhancer(f"{load_enhancer(path).name}, trained shortly", load_enhancer(path).enhance))
     tiles = []
-    for one in [*inputs(), *(Enhancer(name, CLASSICAL[name]) for name in CLASSICAL), *learned]:
+    known = [load_enhancer(name) for name in (*CLASSICAL, *SHIPPED)]
+    for one in [Enhancer("as shot", lambda picture: picture), Enhancer("mean 0.4", scaled), *known, *learned]:
         tile = one.enhance(shot.low_light).copy()
         psnr, _ = psnr_ssim(tile, shot.well_lit)
         caption(tile, f"{one.name}   {psnr:.1f} dB")
@@ -89,7 +94,7 @@ def main() -> None:
     """Draw both."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--trained", type=Path, default=TRAINED, help="trainings of benchmarks/enhance_table.py, shown where they are"
+        "--trained", type=Path, default=TRAINED, help="trainings of benchmarks/ablations.py, shown where they are"
     )
     args = parser.parse_args()
     draw_raw_pairs()

@@ -1,4 +1,4 @@
-"""Enhancers side by side and before the pose network; the option of models.evaluate; drawn pictures never differ."""
+"""Enhancers before the pose network, and the figures of their pictures; the option of models.evaluate."""
 
 from dataclasses import replace
 
@@ -6,19 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from isp_sim.isp.pipeline import Pipeline
 from isp_sim.scenes import Person
 from models import evaluate
 from models.data.normalisation import LOW
 from models.data.samples import PairSample
-from models.enhance.comparison import MEAN_SCALED, MEASURES, NOT_ENHANCED, compare_enhancers, inputs, of_isp
 from models.enhance.enhancer import Enhancer
 from models.enhance.pairs import EnhancedPairs
 from models.enhance.poses import enhanced_by
-from models.isp.learned import LearnedIsp
+from models.enhance.quality import MEASURES, measured
 from models.pose.network import Cpn
 from models.recognisers.inference import detect
 from models.recognisers.loading import of_ours
+from models.scoring.niqe import published_pristine
 from models.scoring.poses import find_poses
 
 
@@ -38,27 +37,15 @@ def sample(seed=0):
     )
 
 
-def perfect(pairs):
-    """An enhancer that knows the partner."""
-    partners = {pair.low_light.tobytes(): pair.well_lit for pair in pairs}
-    return Enhancer("perfect", lambda picture: partners[picture.tobytes()], 7)
-
-
-def test_the_table_ranks_the_partner_itself_first(recogniser):
-    pairs = [sample(0), sample(1)]
-    rows = compare_enhancers([*inputs(), perfect(pairs)], pairs, None, recogniser)
-    means = {name: row.means() for name, row in rows.items()}
-    assert means["perfect"]["SSIM"] == pytest.approx(1)
-    assert np.isnan(means["perfect"]["PSNR"])  # infinite for every picture: none is left to average
-    assert means[NOT_ENHANCED]["PSNR"] < means[MEAN_SCALED]["PSNR"]
-    assert means[NOT_ENHANCED]["LOE"] == 0 and set(means[NOT_ENHANCED]) == set(MEASURES)
-    assert rows["perfect"].parameters == 7 and len(rows["perfect"].seconds) == 2
-    assert set(rows["perfect"].pck()) == {"LL-N", "LL-H", "LL-E", "LL-A"}
-
-
-def test_without_a_network_there_are_no_poses():
-    rows = compare_enhancers(inputs()[:1], [sample()])
-    assert rows[NOT_ENHANCED].pck() == {}
+def test_the_partner_itself_scores_best():
+    shot, pristine = sample(), published_pristine()
+    perfect, untouched = (measured(picture, shot, pristine) for picture in (shot.well_lit, shot.low_light))
+    assert tuple(perfect) == MEASURES
+    assert perfect["PSNR"] == np.inf and perfect["SSIM"] == pytest.approx(1)
+    assert untouched["LOE"] == 0 < perfect["LOE"]  # sixteen levels into one: orders appear that were not there
+    error = np.mean((shot.low_light.astype(float) - shot.well_lit) ** 2)
+    assert untouched["PSNR"] == pytest.approx(10 * np.log10(255**2 / error), abs=1e-4)
+    assert untouched["PSNR matched"] > untouched["PSNR"] + 10
 
 
 def test_an_enhancer_that_changes_nothing_changes_no_pose(recogniser):
@@ -69,13 +56,6 @@ def test_an_enhancer_that_changes_nothing_changes_no_pose(recogniser):
     plain = find_poses(recogniser, [shot], "none")
     hooked = find_poses(recogniser, [shot], "none", enhanced_by(same, recogniser, "none"))
     assert plain.found == hooked.found
-
-
-def test_the_learned_isp_stands_in_the_same_table():
-    isp = of_isp(LearnedIsp(None, Pipeline()))
-    picture = sample().low_light
-    out = isp.enhance(picture)
-    assert out.dtype == np.uint8 and out.shape == picture.shape and out.mean() > picture.mean()
 
 
 def test_evaluate_tells_what_is_no_enhancer(capsys, tmp_path):
