@@ -145,7 +145,7 @@ def drawn_pck(several: Sequence[Joints], scene_of: Callable[[str], Hashable]) ->
     draws = np.zeros((GAIN_RESAMPLES, len(sums)))
     if len(sums) > 1:
         stream = streams.generator(0, "bootstrap over scenes")
-        draws = stream.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), GAIN_RESAMPLES)
+        draws = stream.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), GAIN_RESAMPLES).astype(float)
     each = np.vstack([sums.sum(axis=0), draws @ sums])
     with np.errstate(invalid="ignore"):
         found: Float[np.ndarray, "1+draws networks"] = 100 * each[:, :-1] / each[:, -1:]
