@@ -47,7 +47,7 @@ from models.recognisers.loading import LOW_LIGHT, load_recogniser
 from models.recognisers.recogniser import Recogniser
 from models.scoring.average_precision import Protocol
 from models.scoring.niqe import niqe, published_pristine
-from models.scoring.over_scenes import drawn_pck, over_scenes
+from models.scoring.over_scenes import drawn_pck, gain_text, over_scenes
 from models.scoring.poses import Poses
 
 CPU = torch.device("cpu")
@@ -200,7 +200,7 @@ def lines(found: Mapping[str, Figures], taken: Mapping[str, float]) -> list[tupl
         error = over_scenes(truth, seen, protocol, scene_of).ap
         gain = drawn[name] - drawn[LEE]
         low, high = np.percentile(gain[1:], (2.5, 97.5))
-        gained = "" if name == LEE else f"{gain[0]:+.1f} ({low:+.1f} … {high:+.1f})"
+        gained = "" if name == LEE else gain_text(gain[0], low, high)
         cost = f"{taken[name]:,.0f}" if name in taken else ""
         table.append((name, *quality, pck, f"{ap:.1f} ± {error:.1f}", gained, cost))
     return table

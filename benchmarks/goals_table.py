@@ -20,7 +20,7 @@ from models.choices import LEARN_POSE
 from models.data.samples import scene_of
 from models.runs.goal_tuning import run_goals
 from models.runs.tuning import DEFAULTS, Tuning
-from models.scoring.over_scenes import pck_gain
+from models.scoring.over_scenes import gain_text, pck_gain
 from models.tuning.shots import read_shots
 from models.tuning.verdict import poses_of
 
@@ -44,10 +44,10 @@ def table(isp: str, given: argparse.Namespace, console: Console) -> None:
     joints = {name: poses_of(one.seen, held).joints("LL-A") for name, one in points.items()}
     rows = []
     for name, one in points.items():
-        gain, low, high = pck_gain(joints[name], joints[DEFAULTS], scene_of)
+        gain = gain_text(*pck_gain(joints[name], joints[DEFAULTS], scene_of))
         q = one.quality
         figures = f"{q.snr_db:.1f} {q.dynamic_range_ev:.1f} {q.mtf50:.3f} {q.texture:.2f} {q.delta_e:.1f}".split()
-        rows.append((name, f"{one.pck:.1f}", f"{gain:+.1f} ({low:+.1f} … {high:+.1f})", *figures))
+        rows.append((name, f"{one.pck:.1f}", gain, *figures))
     people = sum(len(shot.people) for shot in held)
     searched = f"{given.evaluations} evaluations of {given.images} shots"
     title = f"{Path(isp).stem}: {searched}; {len(held)} held out, {people} people"

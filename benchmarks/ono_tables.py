@@ -53,7 +53,7 @@ from models.recognisers.loading import load_recogniser
 from models.recognisers.recogniser import Recogniser
 from models.runs.isp_training import IspRecipe, train
 from models.scoring.average_precision import Protocol
-from models.scoring.over_scenes import Joints, pck_gain
+from models.scoring.over_scenes import Joints, gain_text, pck_gain
 from models.scoring.poses import LOW_SPLITS, Detector, Poses
 from models.train_isp import KNOWN
 
@@ -199,7 +199,7 @@ def cells(name: str, lines: list[Line], found: Found) -> tuple[str, ...]:
     ours, gains = over_seeds(lines), []
     for base in (str(BASELINE), SAME_FIXED):
         gain = pck_gain(ours, over_seeds(found[base]), scene_of) if base in found and base != name else None
-        gains.append("{:+.1f} ({:+.1f} … {:+.1f})".format(*gain) if gain else "")
+        gains.append(gain_text(*gain) if gain else "")
     ap = [figure([line.ap for line in lines]), str(PUBLISHED.get(name, ""))]
     return (name, *(figure([line.pck(split) for line in lines]) for split in LOW_SPLITS), *gains, *ap)
 

@@ -24,7 +24,7 @@ from models.choices import LEARN_POSE, PROGRAMS
 from models.data.samples import scene_of
 from models.runs.tuning import AS_THE_RIG, DEFAULTS, Tuning, run, searches_of
 from models.scoring.average_precision import Protocol
-from models.scoring.over_scenes import pck_gain
+from models.scoring.over_scenes import gain_text, pck_gain
 from models.scoring.poses import LOW_SPLITS
 from models.tuning.judge import AS_SHOT, Task, judging
 from models.tuning.loading import load_isp
@@ -93,9 +93,9 @@ def compare(tuning: Tuning, candidates: Candidates, console: Console) -> None:
     rows = []
     for name, one in found.items():
         pck = poses[name].pck()
-        gain, low, high = pck_gain(poses[name].joints("LL-A"), poses[DEFAULTS].joints("LL-A"), scene_of)
+        gain = gain_text(*pck_gain(poses[name].joints("LL-A"), poses[DEFAULTS].joints("LL-A"), scene_of))
         figures = [f"{pck[split]:.1f}" for split in LOW_SPLITS] + [f"{one.scores['LL-A'].ap:.1f}"]
-        rows.append((name, *figures, f"{gain:+.1f} ({low:+.1f} … {high:+.1f})", f"{one.gain:+.3f} ± {one.error:.3f}"))
+        rows.append((name, *figures, gain, f"{one.gain:+.3f} ± {one.error:.3f}"))
     title = f"{tuning.isp}: {len(held)} held-out shots, {sum(len(s.people) for s in held)} people"
     headings = ("PCK@0.2", *LOW_SPLITS, "AP LL-A", "over the defaults (95 %)", "mean OKS over the defaults")
     console.print(terminal_table(title, headings, rows))

@@ -1,13 +1,14 @@
 """Frames for shading and defects, from disk or simulated: flats by colour temperature, darks by exposure."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from calibration.arms import Array
+from calibration.session_folders import parts
 from calibration.simulated_rig import shoot
 from isp_sim.camera import SimulatedArm
 from isp_sim.faults import ShadingTable
@@ -19,8 +20,8 @@ from isp_sim.rig import Arm, Rig
 from isp_sim.transfer import D65_K
 from isp_sim.units import Radiance
 
-FLATS = re.compile(r"flats(?:_(\d{4,5})K)?")
-"""Folder of flats; without a colour temperature they are daylight's."""
+PARTS = re.compile(r"darks|flats(?:_(\d{4,5})K)?")
+"""Folders of a session; flats without a colour temperature are daylight's."""
 LEAST_SIGNAL, MOST_SIGNAL = 0.05, 0.9
 """Of the range: means of flats."""
 SIMULATED_FRAMES = 16
@@ -98,28 +99,28 @@ def read_session(folder: Path, rig: Rig) -> FaultSession:
     """A session on disk: raws in `darks` and in `flats` or `flats_<K>K`.
 
     Raises:
-        ValueError: folders are missing, frames of a stack differ, are not as large as the rig's sensor, or flats are
-            too dark or too bright; names folder or file.
+        ValueError: folders are missing, have other names or the same temperature, frames of a stack differ, are not as
+            large as the rig's sensor, or flats are too dark or too bright; names folder or file.
         FileNotFoundError: no such folder.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder")
-    flats = {}
-    for part in sorted(folder.iterdir()):
-        if (match := FLATS.fullmatch(part.name)) and part.is_dir():
-            flats[float(match[1] or D65_K)] = stacked(_frames(part))
+    flats: dict[float, Stack] = {}
     by_exposure: dict[float, list[tuple[str, Raw]]] = {}
-    for name, raw in _frames(folder / "darks") if (folder / "darks").is_dir() else ():
-        by_exposure.setdefault(raw.exposure_us, []).append((name, raw))
+    for part, paths in parts(folder, PARTS, "darks/, and flats/ or flats_<K>K/ as flats_2856K/").items():
+        frames = ((str(path), open_raw(path, upright=False)) for path in paths)  # rows as the sensor's
+        if not paths:
+            raise ValueError(f"{folder / part}: holds no raws; expected two and more")
+        if part == "darks":
+            for name, raw in frames:
+                by_exposure.setdefault(raw.exposure_us, []).append((name, raw))
+        else:
+            temperature = float(PARTS.fullmatch(part)[1] or D65_K)  # type: ignore[index]
+            if temperature in flats:
+                raise ValueError(f"{folder / part}: flats at {temperature:g} K twice; expected one folder of them")
+            flats[temperature] = stacked(frames)
     darks = {exposure: stacked(frames) for exposure, frames in sorted(by_exposure.items())}
     return checked(FaultSession(flats, darks, str(folder)), rig)
-
-
-def _frames(folder: Path) -> Iterator[tuple[str, Raw]]:
-    """Raws of a folder by name, rows as the sensor's."""
-    for path in sorted(folder.iterdir()):
-        if path.is_file() and not path.name.startswith("."):
-            yield str(path), open_raw(path, upright=False)
 
 
 def checked(session: FaultSession, rig: Rig) -> FaultSession:

@@ -114,11 +114,21 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m capture.
 
 def work(args: argparse.Namespace) -> int:
     """Align and print what came of it; without captures, those of a demonstration. Raises as `align`."""
+    _check(args)
     if args.captures is None:
         args.captures = _demonstration(args.out)
         args.resume = True
     args.out = args.out or DEMO_OUT
     return _report(args, align(args))
+
+
+def _check(args: argparse.Namespace) -> None:
+    """See that the options can be right. Raises ValueError."""
+    for option, value in (("--workers", args.workers), ("--summed", args.summed)):
+        if value is not None and value < 1:
+            raise ValueError(f"{option} {value}: expected a whole number from 1")
+    if not 0 < args.limit_px < math.inf:
+        raise ValueError(f"--limit-px {args.limit_px:g}: expected a number above 0")
 
 
 def _cores() -> int:
@@ -135,11 +145,6 @@ def align(args: argparse.Namespace) -> "list[Outcome]":
         OSError: the disk is full or read-only; what is done stays and `--resume` goes on.
     """
     workers = args.workers if args.workers is not None else _cores()
-    for option, value in (("--workers", workers), ("--summed", args.summed)):
-        if value < 1:
-            raise ValueError(f"{option} {value}: expected a whole number from 1")
-    if not 0 < args.limit_px < math.inf:
-        raise ValueError(f"--limit-px {args.limit_px:g}: expected a number above 0")
     from capture.alignment.align_session import align_session
     from capture.alignment.develop import Isps
     from capture.alignment.labels import joints_unread, read_labels
@@ -156,8 +161,6 @@ def align(args: argparse.Namespace) -> "list[Outcome]":
         photometry.expected_share(rig), Isps.of(rig), photometry.black_of(rig),
     )  # fmt: skip
     labels = read_labels(args.captures, args.annotations)
-    for sentence in joints_unread(args.captures, args.annotations):
-        print(f"capture.align: {sentence}", file=sys.stderr)
     pairs = _named_once(pairs, faults)
     if args.reference is not None and not any(
         args.reference.name in (pair.bright.name, pair.dark.name) for pair in pairs
@@ -166,6 +169,8 @@ def align(args: argparse.Namespace) -> "list[Outcome]":
     forget_refusals(args.out)
     writer = DatasetWriter(args.out)
     finished = writer.open(run_of(args, rig, pairs), args.resume)
+    for sentence in joints_unread(args.captures, args.annotations):
+        print(f"capture.align: {sentence}", file=sys.stderr)
     outcomes = [Outcome("-", len(faults), faults=faults)] if faults else []
     numbered = list(enumerate(pairs))
     with Progress("pairs", len(pairs), len(finished)) as progress:

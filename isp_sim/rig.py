@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from isp_sim.companding import Knots, checked_knots
 from isp_sim.faults import DefectDensities, DefectList, ShadingTables
+from isp_sim.field_errors import FieldError
 
 Value = TypeVar("Value")
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -147,9 +148,8 @@ class Sensor(Model):
     @model_validator(mode="after")
     def _black_fits_the_adc(self) -> Self:
         if self.black_level_dn.value >= self.white_level_dn:
-            raise ValueError(
-                f"black_level_dn {self.black_level_dn.value} must lie below the ADC's top {self.white_level_dn}"
-            )
+            sentence = f"black_level_dn {self.black_level_dn.value} must lie below the ADC's top {self.white_level_dn}"
+            raise FieldError(sentence, "black_level_dn", "adc_bits")
         return self
 
     @property
@@ -193,7 +193,8 @@ class BeamSplitter(Model):
     def _makes_no_light(self) -> Self:
         for band, out in zip("RGB", np.add(self.transmittance.value, self.reflectance.value), strict=True):
             if out > 1 + 1e-9:
-                raise ValueError(f"transmittance + reflectance of {band} is {out:.3f}, expected at most 1")
+                sentence = f"transmittance + reflectance of {band} is {out:.3f}, expected at most 1"
+                raise FieldError(sentence, "transmittance", "reflectance")
         return self
 
 
@@ -220,10 +221,11 @@ class Light(Model):
     @model_validator(mode="after")
     def _time_rises(self) -> Self:
         moments = [moment for moment, _ in self.level.value] if self.level else []
-        if any(after <= before for before, after in pairwise(moments)):
-            raise ValueError(f"level's moments are {moments}: expected rising seconds")
+        for place, (before, after) in enumerate(pairwise(moments), 1):
+            if after <= before:
+                raise FieldError(f"level's moments are {moments}: expected rising seconds", ("level", "value", place))
         if self.colour and max(self.colour.value) != 1:
-            raise ValueError(f"colour is {list(self.colour.value)}: expected its largest to be 1")
+            raise FieldError(f"colour is {list(self.colour.value)}: expected its largest to be 1", "colour")
         return self
 
 
@@ -353,18 +355,16 @@ class Rig(Model):
         top = self.sensor.white_level_dn * self.binning**2
         if top > 65535:
             bits = self.sensor.adc_bits.value
-            raise ValueError(f"binning {self.binning} of {bits} bits sums to {top}, expected at most 65535")
+            sentence = f"binning {self.binning} of {bits} bits sums to {top}, expected at most 65535"
+            raise FieldError(sentence, "binning", ("sensor", "adc_bits"))
         for side in ("width_px", "height_px"):
             needed, there = getattr(self, side) * self.binning, getattr(self.sensor, side).value
             if needed > there:
-                raise ValueError(f"{side} × binning is {needed}: the sensor has {there} pixels")
-        return self
-
-    @model_validator(mode="after")
-    def _codes_reach_white(self) -> Self:
-        top = self.sensor.white_level_dn * self.binning**2
+                sentence = f"{side} × binning is {needed}: the sensor has {there} pixels"
+                raise FieldError(sentence, side, "binning", ("sensor", side))
         if self.sensor.companding and (last := self.sensor.companding.value[-1][1]) != top:
-            raise ValueError(f"sensor.companding ends at {last} DN: expected {top}, the frame's white level")
+            sentence = f"sensor.companding ends at {last} DN: expected {top}, the frame's white level"
+            raise FieldError(sentence, ("sensor", "companding"), "binning", ("sensor", "adc_bits"))
         return self
 
     @model_validator(mode="after")
@@ -372,22 +372,26 @@ class Rig(Model):
         height, width = self.height_px * self.binning, self.width_px * self.binning
         for name, arm in (("well_lit", self.well_lit), ("low_light", self.low_light)):
             if arm.defects and (place := arm.defects.value.outside(height, width)):
-                raise ValueError(f"{name}.defects has a pixel at {place}: the frame before binning is {width}×{height}")
+                sentence = f"{name}.defects has a pixel at {place}: the frame before binning is {width}×{height}"
+                raise FieldError(sentence, (name, "defects"), "width_px", "height_px", "binning")
         return self
 
     @model_validator(mode="after")
     def _two_cameras(self) -> Self:
         if self.well_lit.serial == self.low_light.serial:
-            raise ValueError(f"both arms name the camera {self.well_lit.serial!r}: each arm has its own serial")
+            sentence = f"both arms name the camera {self.well_lit.serial!r}: each arm has its own serial"
+            raise FieldError(sentence, ("low_light", "serial"), ("well_lit", "serial"))
         if self.well_lit.path == self.low_light.path:
-            raise ValueError(f"both arms take the {self.well_lit.path} light: one is transmitted, one reflected")
+            sentence = f"both arms take the {self.well_lit.path} light: one is transmitted, one reflected"
+            raise FieldError(sentence, ("low_light", "path"), ("well_lit", "path"))
         return self
 
     @model_validator(mode="after")
     def _gains_are_in_reach(self) -> Self:
-        for mix in self.schedule.mixes.value:
+        for place, mix in enumerate(self.schedule.mixes.value):
             top = max(gain for _, gain in mix.bases) + 20 * math.log10(max(mix.ratios))
             if top > self.sensor.max_gain_db.value:
                 limit = self.sensor.max_gain_db.value
-                raise ValueError(f"schedule mix {mix.name!r} needs {top:.2f} dB: the sensor's maximum is {limit} dB")
+                sentence = f"schedule mix {mix.name!r} needs {top:.2f} dB: the sensor's maximum is {limit} dB"
+                raise FieldError(sentence, ("schedule", "mixes", "value", place), ("sensor", "max_gain_db"))
         return self

@@ -13,10 +13,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from isp_sim.field_errors import FieldError, Keys
 from isp_sim.rig import Rig, Sensor
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-Keys = tuple[str | int, ...]
 MOST_VALUES = 100_000
 """A YAML file may hold, aliases written out: a few bytes of aliases of aliases would fill the memory."""
 
@@ -221,10 +221,21 @@ def _validate(model: type[ModelT], document: dict[str, object], origins: dict[Ke
             beneath = any(other["loc"][: len(keys)] == keys and other is not fault for other in faults)
             if fault["type"] == "too_short" and beneath:
                 continue
-            origin = next((origins[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in origins), _Origin(path, 1))
-            lines.append((origin, f"{_dotted(keys)}{_message(model, fault)}".removeprefix(": ")))
+            lines.append(
+                (_origin_of(fault, origins, path), f"{_dotted(keys)}{_message(model, fault)}".removeprefix(": "))
+            )
         lines.sort(key=lambda one: (one[0].file != path, str(one[0].file), one[0].line))  # this file's come first
         raise ValueError("\n".join(f"{origin.file}:{origin.line}: {message}" for origin, message in lines)) from None
+
+
+def _origin_of(fault: ErrorDetails, origins: dict[Keys, _Origin], path: Path) -> _Origin:
+    """The line of what is at fault, or of the block around it; of several fields the first that this file sets."""
+    error = fault.get("ctx", {}).get("error")
+    fields = error.fields if isinstance(error, FieldError) else ((),)
+    known = []
+    for keys in ((*fault["loc"], *field) for field in fields):
+        known += [origins[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in origins][:1]
+    return next((origin for origin in known if origin.file == path), known[0] if known else _Origin(path, 1))
 
 
 def _dotted(keys: Keys) -> str:

@@ -6,6 +6,7 @@ python -m isp_sim.unpack out/shards --out out/folders
 import argparse
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -114,10 +115,19 @@ def _copy(shards: "Shards", writer: "DatasetWriter") -> None:
 
 @contextlib.contextmanager
 def _whole(out: Path) -> Iterator[Path]:
-    """A folder to fill; it takes the place of `out` when the block ends well, and nothing of it is left else."""
-    from isp_sim.files import TEMPORARY
+    """A folder to fill; it takes the place of `out` when the block ends well, and nothing of it is left else.
+
+    Raises:
+        ValueError: another process is filling such a folder.
+    """
+    from isp_sim.files import TEMPORARY, lock
 
     out = out.resolve()
+    remnant = re.compile(f"{re.escape(TEMPORARY)}[0-9a-f]{{8}}-{re.escape(out.name)}")
+    for path in out.parent.iterdir() if out.parent.is_dir() else ():
+        if remnant.fullmatch(path.name) and path.is_dir():
+            lock(path)  # which a process holds as long as it lives: of a killed one, nobody else removes it
+            shutil.rmtree(path)
     part = out.with_name(f"{TEMPORARY}{secrets.token_hex(4)}-{out.name}")
     try:
         yield part

@@ -65,25 +65,28 @@ def work(args: argparse.Namespace) -> int:
     from models.isp.predictor import Predictor
 
     console = Console()
-    raw = args.image.suffix.lower() == ".dng"
+    raw, note = args.image.suffix.lower() == ".dng", ""
     if args.weights:
         isp = load_weights(args.weights, args.crop)
         if learned_from(args.weights) == "raw" and not raw:
-            console.print("note: these weights learned from raws; give a DNG and --rig for what they are good at")
+            note = "note: these weights learned from raws; give a DNG and --rig for what they are good at"
     else:
         pipeline = load_pipeline(args.pipeline) if args.pipeline else Pipeline()
         isp = LearnedIsp(Predictor(pipeline, torch.Generator(), crop=args.crop), pipeline)
-        console.print("untrained: these are the parameters that training starts from")
+        note = "untrained: these are the parameters that training starts from"
     image, exposure = read_raw(args.image, args.rig, isp.pipeline) if raw else (read_image(args.image), None)
     with torch.inference_mode():
         try:
             values = isp.eval().values(image, exposure=exposure)
         except ValueError as fault:
             raise ValueError(f"{args.image}: {fault}") from None
+        if args.out:
+            write_image(isp(image, values), args.out)  # whose faults come before the first line, too
+        if note:
+            console.print(note)
         if args.explain or not args.out:
             console.print(*isp.explain(image, values))
         if args.out:
-            write_image(isp(image, values), args.out)
             console.print(f"wrote {args.out}", soft_wrap=True)
         else:
             console.print("next: add --out FILE to write the developed picture")

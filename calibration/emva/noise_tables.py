@@ -24,6 +24,7 @@ from typing import Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from isp_sim.field_errors import FieldError
 from isp_sim.rigfile import load_yaml
 
 NATIVE_ISO = 100
@@ -74,7 +75,7 @@ class EldCamera(Numbers):
     @model_validator(mode="after")
     def _in_pairs(self) -> Self:
         if len(self.shapes) % 2:
-            raise ValueError(f"lambda holds {len(self.shapes)} numbers: they must come in pairs")
+            raise FieldError(f"lambda holds {len(self.shapes)} numbers: they must come in pairs", "lambda")
         return self
 
     def shapes_over_gain(self) -> list[list[float]]:
@@ -107,7 +108,8 @@ class NoiseTables(BaseModel):
         above = sum(iso >= STEP_ISO for iso in self.a7s2)
         below = sum(NATIVE_ISO <= iso < STEP_ISO for iso in self.a7s2)
         if min(above, below) < 2:
-            raise ValueError(f"PMN_SonyA7S2_per_iso needs two ISO from {NATIVE_ISO} and two from {STEP_ISO} up")
+            sentence = f"PMN_SonyA7S2_per_iso needs two ISO from {NATIVE_ISO} and two from {STEP_ISO} up"
+            raise FieldError(sentence, "PMN_SonyA7S2_per_iso")
         return self
 
     def native(self) -> dict[int, PmnRow]:

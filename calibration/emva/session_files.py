@@ -1,6 +1,7 @@
 """Calibration sessions on disk: EMVA 1288 text files, CSV lists of pictures, folders of raws."""
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,6 +13,7 @@ import numpy as np
 
 from calibration.emva.frame_statistics import Frame
 from calibration.emva.session import BAYER, Session, Setting, Source
+from calibration.session_folders import parts
 from isp_sim.csv_files import read_rows
 from isp_sim.files import listed
 from isp_sim.picture_files import read_picture as codes_of
@@ -178,21 +180,23 @@ def read_picture(path: Path) -> Frame:
 
 
 def raw_session(folder: Path) -> Session:
-    """Raws of one camera in `flats` and `darks`: exposure and gain from their metadata."""
+    """Raws of one camera in `flats` and `darks`: exposure and gain from their metadata.
+
+    Raises:
+        ValueError: there are other folders, no raws, those of several cameras, or without exposure time or ISO.
+    """
     frames: dict[Setting, list[Source]] = defaultdict(list)
     cameras: dict[tuple[str, str, str], str] = {}  # and the first file of each
     first: Raw | None = None
-    for part, kind in (("flats", "flat"), ("darks", "dark")):
-        for path in sorted((folder / part).glob("*")) if (folder / part).is_dir() else ():
-            if not path.is_file() or path.name.startswith("."):
-                continue
+    for part, paths in sorted(parts(folder, re.compile("flats|darks"), "flats/ and darks/").items(), reverse=True):
+        for path in paths:
             about = open_raw(path, upright=False)  # noise lies on the sensor's rows
             for what, value in (("exposure time", about.exposure_us), ("ISO", about.gain_db)):
                 if math.isnan(value):
                     raise ValueError(f"{path}: states no {what}, without which a frame tells nothing of the sensor")
             model = about.model or path.suffix.removeprefix(".").upper()
             cameras.setdefault((about.make or "unknown", model, about.cfa), f"{part}/{path.name}")
-            setting = Setting("flat" if kind == "flat" else "dark", round(about.gain_db, 6), about.exposure_us)
+            setting = Setting("flat" if part == "flats" else "dark", round(about.gain_db, 6), about.exposure_us)
             frames[setting].append(Source(f"{part}/{path.name}", partial(_read_raw, path)))
             first = first or about
     if first is None:

@@ -21,6 +21,7 @@ import torch
 from pydantic import field_validator, model_validator
 from torch import Tensor
 
+from isp_sim.field_errors import FieldError
 from isp_sim.isp import raw_steps, steps
 from isp_sim.isp.develop import develop_linear, unclipped_srgb
 from isp_sim.isp.params import ParamSpec
@@ -112,7 +113,8 @@ class Pipeline(Model):
         names = [entry.name for entry in listed]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
-            raise ValueError(f"{twice} is listed {names.count(twice)} times; each step may appear once")
+            again = names.index(twice, names.index(twice) + 1)
+            raise FieldError(f"{twice} is listed {names.count(twice)} times; each step may appear once", (again,))
         if not names:
             raise ValueError("no step is listed; expected at least one")
         return listed
@@ -120,17 +122,19 @@ class Pipeline(Model):
     @field_validator("steps")
     @classmethod
     def _in_order(cls, listed: tuple[Entry, ...]) -> tuple[Entry, ...]:
-        for before, entry in itertools.pairwise(listed):
+        for place, (before, entry) in enumerate(itertools.pairwise(listed), 1):
             if PLANES.index(before.step.plane) > PLANES.index(entry.step.plane):
-                raise ValueError(
+                raise FieldError(
                     f"{entry.name} acts on {entry.step.plane}, {before.name} before it on {before.step.plane}; "
-                    f"expected the order {', '.join(PLANES)}"
+                    f"expected the order {', '.join(PLANES)}",
+                    (place,),
                 )
         for place, entry in enumerate(listed):
             earlier = (one for one in listed[:place] if one.step.plane == entry.step.plane)
             rescaling = (one.name for one in earlier if one.step.rescales)
             if entry.step.knows_noise and (first := next(rescaling, None)):
-                raise ValueError(f"{entry.name} compares light with the raw's noise; expected it before {first}")
+                sentence = f"{entry.name} compares light with the raw's noise; expected it before {first}"
+                raise FieldError(sentence, (place,))
         return listed
 
     @property

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from isp_sim.field_errors import FieldError
 from isp_sim.rig import Figure, Finite, Model, NonNegative, Rig, Share
 from isp_sim.rigfile import load_rig_or
 
@@ -71,12 +72,13 @@ class PhotoPairRig(Model):
             ("contrast", self.contrast.value, CONTRAST_END, 0.0),
         ):
             if not least <= low <= high <= most:
-                raise ValueError(
-                    f"{name}: is {[low, high]}; expected a low end and a high end within {least:g} … {most:g}"
+                raise FieldError(
+                    f"{name}: is {[low, high]}; expected a low end and a high end within {least:g} … {most:g}", name
                 )
         shares = self.black_share.value + self.white_share.value + self.grey_share.value
         if shares > 1:
-            raise ValueError(f"black_share + white_share + grey_share is {shares:g}; expected at most 1")
+            sentence = f"black_share + white_share + grey_share is {shares:g}; expected at most 1"
+            raise FieldError(sentence, "black_share", "white_share", "grey_share")
         return self
 
 

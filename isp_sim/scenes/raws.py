@@ -16,6 +16,7 @@ import rawpy
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from isp_sim.field_errors import FieldError
 from isp_sim.raw import normalise
 from isp_sim.raw_files import libraw, neutral_range, saturation
 from isp_sim.rig import Figure, Matrix, Model, NonNegative, Positive
@@ -54,13 +55,15 @@ class Sidecar(Model):
     def _levels_and_white_hold_together(self) -> Self:
         black, saturated = self.black_level_dn.value, self.white_level_dn.value
         if black >= saturated:
-            raise ValueError(f"black_level_dn is {black}; expected a value below white_level_dn, {saturated}")
+            sentence = f"black_level_dn is {black}; expected a value below white_level_dn, {saturated}"
+            raise FieldError(sentence, "black_level_dn")
         if max(self.neutral.value) != 1:
-            raise ValueError(f"neutral: is {self.neutral.value}; expected values of which the largest is 1")
+            raise FieldError(f"neutral: is {self.neutral.value}; expected values of which the largest is 1", "neutral")
         if self.camera_to_rec709 is not None:
             sums = [sum(row) for row in self.camera_to_rec709.value]
             if max(abs(total - 1) for total in sums) > 1e-3:
-                raise ValueError(f"camera_to_rec709: rows sum to {sums}; expected a sum of 1 ± 0.001")
+                sentence = f"camera_to_rec709: rows sum to {sums}; expected a sum of 1 ± 0.001"
+                raise FieldError(sentence, "camera_to_rec709")
         return self
 
 

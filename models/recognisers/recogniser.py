@@ -7,6 +7,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from torch import Tensor, nn
 
+from isp_sim.field_errors import FieldError
 from isp_sim.scenes import FACE, JOINTS
 from isp_sim.scenes.joint_names import joint_of
 from models.choices import EXTENTS
@@ -88,15 +89,15 @@ class RecogniserFile(BaseModel):
         named = [joint_of(name) for name in self.joints]
         twice = next((joint for joint in named if joint is not None and named.count(joint) > 1), None)
         if twice is not None:
-            raise ValueError(
-                f"joints: {twice} is named {named.count(twice)} times; expected one heatmap for each joint"
-            )
+            sentence = f"joints: {twice} is named {named.count(twice)} times; expected one heatmap for each joint"
+            raise FieldError(sentence, "joints")
         if not set(named) & set(JOINTS):
-            raise ValueError(f"joints: names none of {', '.join(JOINTS)}; expected one or more")
+            raise FieldError(f"joints: names none of {', '.join(JOINTS)}; expected one or more", "joints")
         if self.brightened != "none" and (self.low_light == "imagenet" or isinstance(self.low_light, MeanStd)):
-            raise ValueError(
+            raise FieldError(
                 "low_light and brightened both subtract a mean, which would normalise twice; expected low_light "
-                "mean-0.4 or none, or brightened none"
+                "mean-0.4 or none, or brightened none",
+                "brightened",
             )
         return self
 

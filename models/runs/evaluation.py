@@ -24,7 +24,7 @@ HEADINGS = ("split", "scenes", "pictures", "people", "AP", "AP50", "AP75")
 TRUE_BOX_HEADINGS = (*HEADINGS, "PCK@0.2 torso")
 DETECTED_BOX_HEADINGS = (*HEADINGS, "box AP", "box AP50", "found")
 """`found`: of the people, those with a detected box at IoU .50."""
-ERRORS = "± is the standard error over scenes"
+ERRORS = "± is the standard error over scenes; of one scene there is none"
 
 
 def headings(judged: Mapping[str, SplitScore]) -> tuple[str, ...]:

@@ -67,8 +67,6 @@ def over_scenes(
         share: of the torso's length, of the PCK.
     """
     names, scenes = _named(truth, scene_of)
-    if len(scenes) < 2:
-        return OverScenes(len(scenes), len(names), float("nan"), float("nan"))
     moved = deviations(truth, found, protocol, scene_of, share)
     ap_error, other_error = (_spread(values) for values in moved.T)
     pck, box_ap = (float("nan"), other_error) if protocol.boxes != TRUE_BOXES else (other_error, float("nan"))
@@ -86,16 +84,18 @@ def deviations(
 
     `√(n/(n − 1)) · (score of the drawn scenes − score of all)`, `RESAMPLES` times. Which of n scenes a draw takes
     depends on n alone, so those of two networks over the same pictures belong together: the spread of their difference
-    is the standard error of a paired comparison.
+    is the standard error of a paired comparison. A single scene tells nothing of others: NaN.
 
     Args:
-        truth: people of each picture, of two scenes or more.
+        truth: people of each picture.
         found: see `over_scenes`.
         protocol: of the AP.
         scene_of: a picture's scene, by its name.
         share: of the torso's length, of the PCK.
     """
     names, scenes = _named(truth, scene_of)
+    if len(scenes) < 2:
+        return np.full((RESAMPLES, 2), np.nan)
     truth, found = {name: truth[name] for name in names}, {name: found.get(name, []) for name in names}
     number = {scene: n for n, scene in enumerate(scenes)}
     places = np.array([number[scene_of(name)] for name in names])
@@ -125,6 +125,8 @@ def _named(
 def drawn_pck(several: Sequence[Joints], scene_of: Callable[[str], Hashable]) -> Float[np.ndarray, "1+draws networks"]:
     """PCK of several networks over the same joints, then with scenes drawn anew, the same for all of them.
 
+    NaN: nobody is labelled, or there is one scene to draw from.
+
     Args:
         several: joints of each picture, of each network.
         scene_of: a picture's scene, by its name.
@@ -140,19 +142,27 @@ def drawn_pck(several: Sequence[Joints], scene_of: Callable[[str], Hashable]) ->
     sums = np.zeros((len(number), len(several) + 1))
     for name, (_, labelled) in first.items():
         sums[number[scene_of(name)]] += *(one[name][0] for one in several), labelled
-    drawn = streams.generator(0, "bootstrap over scenes").multinomial(
-        len(sums), np.full(len(sums), 1 / len(sums)), GAIN_RESAMPLES
-    )
-    each = np.vstack([sums.sum(axis=0), drawn @ sums])
-    found: Float[np.ndarray, "1+draws networks"] = 100 * each[:, :-1] / each[:, -1:]
+    draws = np.zeros((GAIN_RESAMPLES, len(sums)))
+    if len(sums) > 1:
+        stream = streams.generator(0, "bootstrap over scenes")
+        draws = stream.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), GAIN_RESAMPLES).astype(float)
+    each = np.vstack([sums.sum(axis=0), draws @ sums])
+    with np.errstate(invalid="ignore"):
+        found: Float[np.ndarray, "1+draws networks"] = 100 * each[:, :-1] / each[:, -1:]
     return found
 
 
 def pck_gain(ours: Joints, theirs: Joints, scene_of: Callable[[str], Hashable]) -> tuple[float, float, float]:
     """By how much one PCK exceeds another, and the ends of its 95 % interval over scenes; see `drawn_pck`."""
-    gains = np.subtract(*drawn_pck([ours, theirs], scene_of).T)
-    low, high = np.nanquantile(gains[1:], (0.025, 0.975)).tolist()
-    return float(gains[0]), low, high
+    gain, *moved = np.subtract(*drawn_pck([ours, theirs], scene_of).T).tolist()
+    known = [one for one in moved if not np.isnan(one)]
+    low, high = np.quantile(known, (0.025, 0.975)).tolist() if known else (float("nan"),) * 2
+    return gain, low, high
+
+
+def gain_text(gain: float, low: float, high: float) -> str:
+    """A gain for a table: `+5.8 (+2.6 … +9.7)`, of one scene `+5.8 (one scene)`."""
+    return f"{gain:+.1f} ({'one scene' if np.isnan(low) else f'{low:+.1f} … {high:+.1f}'})"
 
 
 def _weighted_pck(

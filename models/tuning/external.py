@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import Float32
 from pydantic import Field, model_validator
 
+from isp_sim.field_errors import FieldError
 from isp_sim.isp.pipeline import load_pipeline
 from isp_sim.picture_files import read_unit
 from isp_sim.rig import Model
@@ -67,11 +68,17 @@ class ExternalIsp(Model):
         used = {found[1] for text in texts for found in _PLACEHOLDER.finditer(text)} - {"folder"}
         known = {"raw", "picture", *self.entries} | ({"sidecar"} if self.template is not None else set())
         for name in sorted(used ^ known):
-            fault = "is not among knobs" if name in used else "is missing from command and template"
-            raise ValueError(f"{{{name}}} {fault}; expected {{raw}}, {{picture}} and each of knobs there")
+            lacks = "is not among knobs" if name in used else "is missing from command and template"
+            where = [field for field in ("template", "command") if f"{{{name}" in str(getattr(self, field))]
+            sentence = f"{{{name}}} {lacks}; expected {{raw}}, {{picture}} and each of knobs there"
+            raise FieldError(sentence, *where, ("knobs", name) if name in self.entries else "command")
         for name in set(_FILES) & self.entries.keys():
-            raise ValueError(f"knobs: {name}: is a file's placeholder; expected another name")
-        _ = self.parameters
+            raise FieldError(f"knobs: {name}: is a file's placeholder; expected another name", ("knobs", name))
+        for name, entry in self.entries.items():
+            try:
+                entry.parameter(name)
+            except ValueError as fault:
+                raise FieldError(str(fault), ("knobs", name)) from None
         return self
 
     @cached_property

@@ -199,6 +199,27 @@ def test_sessions_that_tell_nothing_are_refused_in_a_sentence(rig, session, tmp_
         read_session(tmp_path, rig)
 
 
+@pytest.mark.parametrize(
+    ("folders", "told"),
+    [
+        (("flat_2856K",), r"flat_2856K: a folder that is no part of a session; expected darks/, and flats/ or flats_"),
+        (("flats_2856k",), r"flats_2856k: a folder that is no part"),
+        (("darks/long",), r"long: a folder within darks/; expected its raws in darks/ itself"),
+        (("flats", "flats_6504K"), r"flats_6504K: flats at 6504 K twice; expected one folder"),
+        (("flats_02856K", "flats_2856K"), r"flats_2856K: flats at 2856 K twice"),
+        ((".thumbnails", "flats_3000K"), r"flats_3000K: holds no raws"),
+    ],
+)  # fmt: skip
+def test_a_folder_that_would_be_passed_over_is_refused(rig, session, tmp_path, folders, told):
+    for name in folders:
+        (tmp_path / name).mkdir(parents=True)
+        for number in range(2) if name.startswith(("flats_0", "flats_2", "flats_6")) or name == "flats" else ():
+            write_dng(tmp_path / name / f"{number}.dng", session.flats[6504.0].raw)
+    (tmp_path / "readme.txt").write_text("a file beside the folders is none of the session's")
+    with pytest.raises(ValueError, match=told):
+        read_session(tmp_path, rig)
+
+
 def test_a_stack_needs_frames():
     with pytest.raises(ValueError, match="without frames"):
         stacked(())

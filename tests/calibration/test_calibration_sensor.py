@@ -518,6 +518,9 @@ def test_a_folder_at_fault_is_named_as_it_was_given(tmp_path, capsys):
     )
     assert main([str(tmp_path / "session")]) == 1
     assert f"calibration.sensor: {tmp_path / 'session'}: 1 settings of flats and 0 of darks" in capsys.readouterr().err
+    (tmp_path / "session" / "dark").mkdir()
+    assert main([str(tmp_path / "session")]) == 1
+    assert "session/dark: a folder that is no part of a session; expected flats/ and darks/" in capsys.readouterr().err
 
 
 def test_lists_and_emva_files_name_the_line_at_fault(tmp_path):

@@ -532,6 +532,12 @@ def test_bad_arguments_get_one_sentence_and_leave_nothing(captured, tmp_path, ca
     assert not (tmp_path / "out").exists()
 
 
+def test_bad_options_are_told_before_a_demonstration_is_shot(tmp_path, capsys):
+    assert main(["--workers", "0", "--out", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr() == ("", "capture.align: --workers 0: expected a whole number from 1\n")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_of_nothing_is_told(tmp_path, capsys):
     assert main([str(tmp_path)]) == 1
     assert "holds neither raw/*.dng nor bright/ and dark/" in capsys.readouterr().err

@@ -184,6 +184,8 @@ def test_a_file_gives_steps_in_its_order_with_its_settings(tmp_path):
             "mine.yaml:3: steps.0.smoothing.window = 8: expected one of 3, 5",
         ),
         ("steps:\n  - smoothing: {window: wide}\n", "mine.yaml:2: steps.0.smoothing.window = 'wide'"),
+        ("steps:\n  - gamma\n  - exposure\n  - gamma\n", "mine.yaml:4: steps: gamma is listed 2 times"),
+        ("steps:\n  - gamma\n  - defects\n", "mine.yaml:3: steps: defects acts on "),
         ("steps: []\n", "mine.yaml:1: steps: no step is listed; expected at least one"),
         ("steps:\n  - gamma: {}\n    exposure: {}\n", "mine.yaml:2: steps.0: 2 steps in one line"),
         ("steps: [gamma, exposure, gamma]\n", "gamma is listed 2 times; each step may appear once"),

@@ -110,10 +110,16 @@ def test_a_fault_in_the_sensor_file_names_the_sensor_file(tmp_path):
         ("a: &a [*a]\n", "not YAML"),
         ("name: 2001-99-99\n", "not YAML"),
         ("extends: ../secret.yaml\n", "must lie beside the rig that names it"),
-        ("extends: exlpose\nbinning: 8\n", "binning 8 of 12 bits sums to"),
-        ("extends: exlpose\nwidth_px: 4000\n", "width_px × binning is 4000: the sensor has 1920 pixels"),
-        ("extends: exlpose\nlow_light:\n  serial: sim-daA1920-160uc-well-lit\n", "each arm has its own serial"),
-        ("extends: exlpose\nlow_light:\n  path: transmitted\n", "one is transmitted, one reflected"),
+        ("extends: exlpose\nbinning: 8\n", "mine.yaml:2: binning 8 of 12 bits sums to"),
+        ("extends: exlpose\nwidth_px: 4000\n", "mine.yaml:2: width_px × binning is 4000: the sensor has 1920 pixels"),
+        (
+            "extends: exlpose\nlow_light:\n  serial: sim-daA1920-160uc-well-lit\n",
+            "mine.yaml:3: both arms name the camera",
+        ),
+        (
+            "extends: exlpose\nlow_light:\n  path: transmitted\n",
+            "mine.yaml:3: both arms take the transmitted light: one is",
+        ),
         ("extends: exlpose\nwell_lit:\n  serial: !!python/object:os.system x\n", "not YAML"),
     ],
 )
@@ -131,8 +137,45 @@ def test_light_cannot_be_made_by_the_splitter(tmp_path):
     path.write_text(
         "extends: exlpose\nbeam_splitter:\n  transmittance: {value: [0.5, 0.6, 0.5], status: assumed, source: mine}\n"
     )
-    with pytest.raises(ValueError, match=r"transmittance \+ reflectance of G is 1.100, expected at most 1"):
+    with pytest.raises(
+        ValueError, match=r"mine\.yaml:3: beam_splitter: transmittance \+ reflectance of G is 1.100, expected at most 1"
+    ):
         load_rig(path)
+
+
+def test_a_fault_between_fields_names_the_line_of_one_that_the_file_itself_sets(tmp_path):
+    figure = "status: assumed, source: a test"
+    for text, told in (
+        (
+            f"light:\n  flicker: {{frequency_hz: {{value: 100, {figure}}}, depth: {{value: 0, {figure}}}}}\n"
+            f"  level:\n    {figure.replace(', ', chr(10) + '    ')}\n    value:\n"
+            "      - [0, 1]\n      - [2, 1]\n      - [1, 1]\n",
+            "mine.yaml:10: light: level's moments are [0.0, 2.0, 1.0]: expected rising seconds",
+        ),
+        (
+            f"width_px: 1200\nbinning: 2\nsensor: {{max_gain_db: {{value: 3, {figure}}}}}\n",
+            "mine.yaml:2: width_px × binning is 2400: the sensor has 1920 pixels",
+        ),
+        (
+            f"temperature_c: {{value: 20, {figure}}}\nsensor:\n  max_gain_db: {{value: 3, {figure}}}\n",
+            "mine.yaml:4: schedule mix",  # which stands in the file that it extends
+        ),
+        (
+            f"sensor:\n  name: chip\n  adc_bits: {{value: 8, {figure}}}\n  black_level_dn: {{value: 300, {figure}}}\n",
+            "mine.yaml:5: sensor: black_level_dn 300.0 must lie below the ADC's top 255",
+        ),
+        (
+            f"sensor:\n  companding: {{value: [[0, 0], [255, 255]], {figure}}}\n",
+            "mine.yaml:3: sensor.companding ends at 255 DN",
+        ),
+        (
+            f"low_light:\n  defects: {{value: {{dead: [[5000, 3]]}}, {figure}}}\n",
+            "mine.yaml:3: low_light.defects has a pixel at",
+        ),
+    ):
+        with pytest.raises(ValueError) as fault:
+            load_rig(written(tmp_path, f"extends: exlpose\n{text}"))
+        assert str(fault.value).startswith(f"{tmp_path}/{told}")
 
 
 def test_an_unknown_name_lists_the_known():

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import tarfile
@@ -333,6 +334,21 @@ def test_unpack_refuses_in_a_sentence_and_leaves_nothing(shards, tmp_path, capsy
         "folders",
         "run",
     ]
+
+
+def test_unpack_removes_what_a_killed_one_left_and_nothing_else(shards, tmp_path, capsys):
+    left = [tmp_path / f".part-0a1b2c3d-{name}" / "bright" for name in ("run", "other-run")]
+    for path in left:
+        path.mkdir(parents=True)
+    out = tmp_path / "run"
+    fcntl = pytest.importorskip("fcntl")
+    held = os.open(left[0].parent, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert unpack.main([str(shards), "--out", str(out)]) == 1
+    assert f"{left[0].parent}: another process is writing here" in capsys.readouterr().err and left[0].is_dir()
+    os.close(held)
+    assert unpack.main([str(shards), "--out", str(out)]) == 0
+    assert not left[0].parent.exists() and left[1].is_dir() and (out / "run.json").is_file()
 
 
 def test_shards_are_sent_to_unpack_by_export(shards, tmp_path, capsys):

@@ -144,7 +144,8 @@ def test_faults_of_the_command_are_a_sentence(arguments, told, photo, tmp_path, 
     (tmp_path / "bad.yaml").write_text("step: []\n")
     cv2.imwrite("small.png", np.zeros((10, 10, 3), np.uint8))
     assert main(arguments) == 1
-    assert told in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert told in err and not out
 
 
 def test_the_same_weights_are_the_same_bytes_in_every_process(tmp_path):

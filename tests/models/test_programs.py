@@ -70,18 +70,26 @@ def test_a_program_gets_its_settings_as_a_file_a_large_enough_raw_and_a_folder_t
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "said", "at"),
     [
-        ({"template": "{gain} {iso} {mode}"}, r"\{iso\} is not among knobs"),
-        ({"template": "{gain}"}, r"\{mode\} is missing from command and template"),
-        ({"template": None}, r"\{gain\} is missing|\{sidecar\} is not among knobs"),
-        ({"sidecar": "xmp"}, "sidecar"),
-        ({"knobs": {"raw": {"low": 0, "high": 2, "default": 1}}, "template": ""}, "raw: is a file's placeholder"),
+        ({"template": "{gain} {iso} {mode}"}, r"\{iso\} is not among knobs", "template"),
+        ({"template": "{gain}"}, r"\{mode\} is missing from command and template", "mode"),
+        ({"template": None}, r"\{gain\} is missing from command and template", "gain"),
+        ({"sidecar": "xmp"}, "sidecar", "sidecar"),
+        (
+            {"knobs": {"raw": {"low": 0, "high": 2, "default": 1}}, "template": ""},
+            "raw: is a file's placeholder",
+            "raw",
+        ),
+        ({"knobs": {"gain": {"low": 0, "default": 1}}, "template": "{gain}"}, "gain: expected low, high", "gain"),
     ],
 )
-def test_a_template_that_does_not_fit_its_knobs_is_refused(tmp_path, changes, said):
-    with pytest.raises(ValueError, match=said):
-        load_external(program(tmp_path, **changes))
+def test_a_template_that_does_not_fit_its_knobs_is_refused(tmp_path, changes, said, at):
+    path = program(tmp_path, **changes)
+    with pytest.raises(ValueError, match=said) as told:
+        load_external(path)
+    line = path.read_text().splitlines()[int(str(told.value).split(":")[1]) - 1]
+    assert line.strip().split(":")[0] == at
 
 
 def test_the_shipped_programs_are_those_that_are_named():

@@ -10,7 +10,7 @@ from isp_sim.scenes import JOINTS, Person
 from isp_sim.scenes.annotations import read_annotations
 from models.recognisers.detection import Detection
 from models.scoring.average_precision import SIGMAS, Protocol, oks, score
-from models.scoring.over_scenes import RESAMPLES, WeightedAp, deviations, over_scenes, pck_gain
+from models.scoring.over_scenes import RESAMPLES, WeightedAp, deviations, gain_text, over_scenes, pck_gain
 from models.scoring.pck import pck
 
 
@@ -170,6 +170,16 @@ def test_one_scene_has_no_standard_error_and_people_without_joints_are_no_pictur
     over = over_scenes(truth, found, Protocol(), scene)
     assert (over.scenes, over.pictures) == (1, 2) and math.isnan(over.ap) and math.isnan(over.pck)
     assert over_scenes({}, {}, Protocol(), scene).pictures == 0
+    for some in (truth, {}):
+        moved = deviations(some, found, Protocol(), scene)
+        assert moved.shape == (RESAMPLES, 2) and np.isnan(moved).all()
+
+
+def test_a_gain_over_one_scene_has_no_interval():
+    gain = pck_gain({"0-0": (3, 4), "1-0": (1, 4)}, {"0-0": (1, 4), "1-0": (1, 4)}, scene)
+    assert gain[0] == 25 and np.isnan(gain[1:]).all() and gain_text(*gain) == "+25.0 (one scene)"
+    assert gain_text(5.84, 2.6, 9.71) == "+5.8 (+2.6 … +9.7)"
+    assert np.isnan(pck_gain({}, {}, scene)).all()
 
 
 def test_real_annotations_score_as_pycocotools_scores_them(shared, capsys):

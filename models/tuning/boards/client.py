@@ -22,6 +22,7 @@ import numpy as np
 from jaxtyping import Float32
 from pydantic import Field, model_validator
 
+from isp_sim.field_errors import FieldError
 from isp_sim.rectify import Box
 from isp_sim.rig import Model
 from isp_sim.scenes import JOINTS
@@ -55,7 +56,7 @@ class Transfer(Model):
         for name in ("put", "get"):
             for end in ("{here}", "{there}"):
                 if not any(end in word for word in getattr(self, name)):
-                    raise ValueError(f"{name}: {end} is missing; expected {{here}} and {{there}}")
+                    raise FieldError(f"{name}: {end} is missing; expected {{here}} and {{there}}", name)
         return self
 
 
