@@ -33,7 +33,7 @@ from models.recognisers.person_detector import MULTIPOSE_NAME, PersonDetector, l
 from models.recognisers.recogniser import Recogniser
 from models.scoring.average_precision import TRUE_BOXES, Protocol
 from models.scoring.boxes import score_boxes
-from models.scoring.poses import Poses
+from models.scoring.poses import Poses, find_boxes
 
 CHOICE_SEED, CHOICE_SCENES = 51, 3
 """Of the scenes over which the fixed gain is chosen."""
@@ -75,14 +75,10 @@ def rows(published: PersonDetector, tuned: PersonDetector | None, gain: float) -
 
 
 def best_gain(detector: PersonDetector, source: PairSource) -> float:
-    """The gain of the grid with the detector's highest box AP; a box stands for its pose."""
+    """The gain of the grid with the detector's highest box AP."""
 
     def box_ap(gain: float) -> float:
-        read = Poses()
-        for shot in shots(source):
-            boxes = detector.find_in(gain * normalise(shot.low_light, "none"))
-            found = [Detection.nowhere(box) for box in boxes]
-            read.add_low_light(shot.split, shot.name, shot.people, found)
+        read = find_boxes(detector, shots(source), lambda shot: gain * normalise(shot.low_light, "none"))
         return score_boxes(read.truth["LL-A"], read.found["LL-A"], Protocol()).ap
 
     scores = {gain: box_ap(gain) for gain in GAINS}

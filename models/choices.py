@@ -36,7 +36,7 @@ VARIANTS = (
     "lsbn+lupi", "unpaired", "uda", "dann", "advent",
 )  # fmt: skip
 """Of the pose network's training: keys of `models.pose.variants.VARIANTS`."""
-ENHANCERS = ("gladnet", "sllen", "zero-dce", "zero-dce++", "sci", "sdag")
+ENHANCERS = ("gladnet", "sllen", "zero-dce", "zero-dce++", "sci", "ruas", "sdag")
 """Networks of `models.enhance.networks` that are trained."""
 SLLEN_PARTS = ("attention", "modulation", "fusion", "alternating")
 """What `--without` leaves out: HSEB and HSBAB, RSAEB, FFB, learning in turn (SLLEN-4)."""

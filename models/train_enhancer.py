@@ -1,4 +1,4 @@
-"""Command: pairs → an enhancer: GLADNet, SLLEN, Zero-DCE, Zero-DCE++, SCI; or SDAG, which guides the last three.
+"""Command: pairs → an enhancer: GLADNet, SLLEN, Zero-DCE, Zero-DCE++, SCI, RUAS; or SDAG, which guides the last four.
 
 python -m models.train_enhancer --model gladnet
 """
@@ -23,8 +23,9 @@ def parser(prog: str = "python -m models.train_enhancer") -> argparse.ArgumentPa
     parser = argparse.ArgumentParser(
         prog=prog,
         description="Train an enhancer on low-light / well-lit pairs: gladnet and sllen learn from the well-lit "
-        "picture, zero-dce, zero-dce++ and sci from the low-light one alone. sdag learns what a frozen recogniser's "
-        "first layers keep of an enhanced picture, and then guides those three. Without --data the rig shoots pairs.",
+        "picture, zero-dce, zero-dce++, sci and ruas from the low-light one alone. sdag learns what a frozen "
+        "recogniser's first layers keep of an enhanced picture, and then guides those four. Without --data the rig "
+        "shoots pairs.",
         epilog="example: %(prog)s --model sdag && %(prog)s --model sci --guidance sdag",
     )
     parser.add_argument("--model", choices=ENHANCERS, default="gladnet", help="what is trained [%(default)s]")
@@ -35,7 +36,7 @@ def parser(prog: str = "python -m models.train_enhancer") -> argparse.ArgumentPa
     )
     parser.add_argument("--data", type=Path, action="append", help="folder in ExLPose's layout; may be repeated")
     parser.add_argument("--judge", type=Path, help="folder whose PSNR and SSIM are logged [built-in, another seed]")
-    parser.add_argument("--guidance", choices=("sdag",), help="added to the losses of zero-dce, zero-dce++, sci")
+    parser.add_argument("--guidance", choices=("sdag",), help="added to the losses of zero-dce, zero-dce++, sci, ruas")
     parser.add_argument(
         "--sdag", type=Path, default=Path("out/sdag") / WEIGHTS, help="trained guidance network [%(default)s]"
     )

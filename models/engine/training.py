@@ -27,6 +27,11 @@ from models.engine.distributed import Processes
 from models.engine.weights_file import described, fill, read_tensors, write_tensors
 
 _HISTORY = TypeAdapter(list[dict[str, int | float]])
+MOMENTS = {"adam": ("step", "exp_avg", "exp_avg_sq"), "sgd": ("momentum_buffer",)}
+"""What each optimiser keeps of a parameter, by torch's names."""
+MOMENTUM = 0.9
+MOST_DIGITS = 15
+"""Of the number of steps in a checkpoint."""
 CHECKPOINT, LOG, CURVES = "checkpoint.safetensors", "log.csv", "curves.png"
 
 
@@ -34,7 +39,8 @@ class Recipe(BaseModel):
     """How long and how fast.
 
     Attributes:
-        learning_rate: Adam's, at its highest.
+        optimiser: `adam`, or `sgd`: gradient descent with a momentum of 0.9.
+        learning_rate: at its highest.
         weight_decay: added to the gradient of weights, not of biases and norms.
         decay: `steps` halves the rate every `halve_every` epochs; `cosine` brings it to 0 over all of them, after a
             rise over the first twentieth; `exponential` multiplies it by `factor^(steps / factor_steps)`.
@@ -49,6 +55,7 @@ class Recipe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     epochs: int = Field(32, ge=1)
+    optimiser: Literal["adam", "sgd"] = "adam"
     learning_rate: float = Field(5e-4, gt=0, le=1, allow_inf_nan=False)
     weight_decay: float = Field(1e-5, ge=0, le=1, allow_inf_nan=False)
     decay: Literal["steps", "cosine", "exponential", "constant"] = "steps"
@@ -156,7 +163,12 @@ class Training:
         plain = [p for p in self._trained.values() if p.ndim < 2]
         decayed = [p for p in self._trained.values() if p.ndim >= 2]
         groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.Adam(groups, lr=recipe.learning_rate, fused=True)
+        self.optimiser = (
+            torch.optim.Adam(groups, lr=recipe.learning_rate, fused=True)
+            if recipe.optimiser == "adam"
+            else torch.optim.SGD(groups, lr=recipe.learning_rate, momentum=MOMENTUM, fused=True)
+        )
+        self.steps = 0
         self.averaged = {n: p.detach().clone() for n, p in self._trained.items()} if recipe.average else {}
 
     def open(self, resume: bool) -> None:
@@ -222,19 +234,14 @@ class Training:
         for name, value in own.items():
             self._trained[name].data.copy_(value)
 
-    @property
-    def steps(self) -> int:
-        """Taken so far; the optimiser counts them for each parameter that had a gradient."""
-        return max((int(state["step"]) for state in self.optimiser.state.values()), default=0)
-
     def _epoch(
         self, batches: Iterable[tuple[float, Any]], epoch: int, progress: Callable[[float], None]
     ) -> dict[str, float]:
         self.module.train()
         sums: dict[str, float] = {}
-        count, done, before = 0, 0.0, self.steps
+        count, done = 0, 0.0
         for count, (share, batch) in enumerate(self._while_all_have(batches), start=1):
-            rate = self.recipe.rate(epoch + (done + share) / 2, before + count - 1)  # mid-batch: a cosine ends at 0
+            rate = self.recipe.rate(epoch + (done + share) / 2, self.steps)  # mid-batch: a cosine ends at 0
             done = share
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
@@ -272,6 +279,7 @@ class Training:
         if self.recipe.clip_norm:
             nn.utils.clip_grad_norm_(self._trained.values(), self.recipe.clip_norm)
         self.optimiser.step()
+        self.steps += 1
         for name, value_then in self.averaged.items():
             value_then.lerp_(self._trained[name].detach(), 1 - self.recipe.average)
         return {"loss": value} | {name: float(term.detach()) for name, term in terms.items()}
@@ -281,9 +289,9 @@ class Training:
         tensors = {f"module.{name}": tensor for name, tensor in self.module.state_dict().items()}
         for name, parameter in self._trained.items():
             for key, value in self.optimiser.state.get(parameter, {}).items():  # reading would make an empty one
-                tensors[f"adam.{key}.{name}"] = torch.as_tensor(value)
+                tensors[f"{self.recipe.optimiser}.{key}.{name}"] = torch.as_tensor(value)
         tensors |= {f"average.{name}": value for name, value in self.averaged.items()}
-        metadata = {"about": json.dumps(self.about), "history": json.dumps(self.history)}
+        metadata = {"about": json.dumps(self.about), "history": json.dumps(self.history), "steps": str(self.steps)}
         write_tensors(self.folder / CHECKPOINT, tensors, metadata)
         self._report()
 
@@ -297,9 +305,11 @@ class Training:
                 )
         fill(self.module, {n.removeprefix("module."): t for n, t in tensors.items() if n.startswith("module.")}, file)
         for name, parameter in self._trained.items():
-            moments = {k: tensors.get(f"adam.{k}.{name}") for k in ("step", "exp_avg", "exp_avg_sq")}
+            kept = {f"{self.recipe.optimiser}.{k}.{name}": k for k in MOMENTS[self.recipe.optimiser]}
+            moments = {key: tensors.get(key) for key in kept}
             if any(moment is not None for moment in moments.values()):
-                self.optimiser.state[parameter] = _moments(moments, name, parameter, file)
+                laid_out = _moments(moments, parameter, file)
+                self.optimiser.state[parameter] = {kept[key]: moment for key, moment in laid_out.items()}
         for name, value in self.averaged.items():
             if f"average.{name}" not in tensors or tensors[f"average.{name}"].shape != value.shape:
                 raise ValueError(f"{file}: tensor average.{name}: expected shape {tuple(value.shape)}")
@@ -308,6 +318,10 @@ class Training:
             self.history = _HISTORY.validate_json(metadata.get("history", ""))
         except ValidationError as fault:
             raise ValueError(f"{file}: metadata history: {first_fault(fault)}; expected a line an epoch") from None
+        steps = metadata.get("steps", "")
+        if not (steps.isdecimal() and len(steps) <= MOST_DIGITS):
+            raise ValueError(f"{file}: metadata steps: {steps!r}, expected a whole number")
+        self.steps = int(steps)
         if [row.get("epoch") for row in self.history] != list(range(1, len(self.history) + 1)):
             raise ValueError(f"{file}: metadata history: expected the epochs from 1 on, each once")
         self._seconds = _logged_seconds(self.folder / LOG, len(self.history))
@@ -324,16 +338,17 @@ class Training:
         write_atomically(self.folder / CURVES, curves(self.history))
 
 
-def _moments(moments: Mapping[str, Tensor | None], name: str, parameter: Tensor, file: Path) -> dict[str, Tensor]:
-    """Adam's state of a parameter, laid out as that is: the file is contiguous, and fused Adam walks memory."""
+def _moments(moments: Mapping[str, Tensor | None], parameter: Tensor, file: Path) -> dict[str, Tensor]:
+    """An optimiser's state of a parameter, laid out as that is: the file is contiguous, and fused steps walk memory."""
     found = {}
     for key, moment in moments.items():
-        expected = torch.Size() if key == "step" else parameter.shape
+        is_count = key.startswith("adam.step.")
+        expected = torch.Size() if is_count else parameter.shape
         if moment is None or moment.shape != expected:
             there = "missing" if moment is None else f"of shape {tuple(moment.shape)}"
-            raise ValueError(f"{file}: tensor adam.{key}.{name}: {there}; expected shape {tuple(expected)}")
+            raise ValueError(f"{file}: tensor {key}: {there}; expected shape {tuple(expected)}")
         on_device = moment.to(parameter.device)
-        found[key] = on_device if key == "step" else torch.empty_like(parameter, dtype=moment.dtype).copy_(on_device)
+        found[key] = on_device if is_count else torch.empty_like(parameter, dtype=moment.dtype).copy_(on_device)
     return found
 
 

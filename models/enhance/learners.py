@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from isp_sim import streams
 from models.enhance.networks import sllen_losses as sl
 from models.enhance.networks.gladnet import GladNet, weighted_l1
+from models.enhance.networks.ruas import DENOISE_SHARE, Ruas, denoise_loss, ruas_losses
 from models.enhance.networks.sci import SIGMA, Calibration, Sci, reflectance, sci_losses, stages
 from models.enhance.networks.sdag import Sdag, guidance_loss, sdag_losses
 from models.enhance.networks.sllen import Sllen
@@ -93,6 +94,31 @@ class SciLearner(nn.Module):
         (guidance,) = self._outside
         terms = sci_losses(passed, self.sigma)
         return terms | (guidance.terms(reflectance(*passed[0])) if guidance else {})
+
+
+class RuasLearner(nn.Module):
+    """RUAS on low-light pictures alone; the denoiser's losses do not reach the illumination.
+
+    Args:
+        network: learns.
+        guidance: frozen, held outside; it judges the result that is used.
+        sigma: of the smoothness.
+    """
+
+    def __init__(self, network: Ruas, guidance: Guidance | None = None, sigma: float = SIGMA) -> None:
+        super().__init__()
+        self.network, self.sigma = network, sigma
+        self._outside = (guidance,)
+
+    def losses(self, batch: PatchBatch) -> dict[str, Tensor]:
+        """`fidelity`, `smoothness`; `denoise` and `guidance` where there are such."""
+        enhanced, light = self.network.unrolled(batch.low_light)[-1]
+        terms = ruas_losses(batch.low_light, light, self.sigma)
+        if self.network.denoiser is not None:
+            fixed = enhanced.detach()
+            terms["denoise"] = DENOISE_SHARE * denoise_loss(self.network.denoised(fixed), fixed)
+        (guidance,) = self._outside
+        return terms | (guidance.terms(self.network.denoised(enhanced)) if guidance else {})
 
 
 class SdagLearner(nn.Module):

@@ -16,8 +16,17 @@ from models.choices import SLLEN_PARTS
 from models.data.samples import PairSource
 from models.engine.training import Recipe
 from models.enhance.enhancer import as_image
-from models.enhance.learners import GladNetLearner, Guidance, SciLearner, SdagLearner, SllenLearner, ZeroDceLearner
+from models.enhance.learners import (
+    GladNetLearner,
+    Guidance,
+    RuasLearner,
+    SciLearner,
+    SdagLearner,
+    SllenLearner,
+    ZeroDceLearner,
+)
 from models.enhance.networks.gladnet import RGB_WEIGHTS, GladNet
+from models.enhance.networks.ruas import Ruas
 from models.enhance.networks.sci import SIGMA, Sci
 from models.enhance.networks.sdag import Sdag, Stem
 from models.enhance.networks.sllen import Sllen
@@ -30,7 +39,7 @@ RECIPES = Path(__file__).parent.parent / "recipes"
 GRADIENT_GROUPS = 16
 """Groups over whose well-lit pictures SLLEN's mean gradient is taken."""
 
-Learner = GladNetLearner | SllenLearner | ZeroDceLearner | SciLearner | SdagLearner
+Learner = GladNetLearner | SllenLearner | ZeroDceLearner | SciLearner | RuasLearner | SdagLearner
 Side = Annotated[int, Field(ge=16, multiple_of=8)]
 
 
@@ -52,7 +61,8 @@ class EnhancerRecipe(BaseModel):
             own, learns through the first half of the epochs, then the enhancer (SLLEN-4).
         without_losses: of SLLEN; with the perceptual one a pose network is needed.
         shrink: Zero-DCE++ finds its curves on a picture so many times smaller.
-        sigma: of SCI's smoothness.
+        sigma: of SCI's and RUAS's smoothness.
+        denoise: whether RUAS has its denoiser.
         guidance: weight of SDAG beside an enhancer's own losses.
         rebuilds: what SDAG learns to rebuild: `enhanced` low-light pictures, or, ours, `well-lit` ones.
         cosine: SDAG's: over the batch, as in the released code, or, ours, over channels.
@@ -77,6 +87,7 @@ class EnhancerRecipe(BaseModel):
     without_losses: tuple[Literal["perceptual", "distillation", "illumination", "gradient"], ...] = ()
     shrink: int = Field(1, ge=1)
     sigma: float = Field(SIGMA, gt=0)
+    denoise: bool = False
     guidance: float = Field(1.0, gt=0)
     rebuilds: Literal["enhanced", "well-lit"] = "enhanced"
     cosine: Literal["batch", "channels"] = "batch"
@@ -131,6 +142,8 @@ def new_network(
         settings |= {n: getattr(recipe, n) for n in ("width", *SLLEN_PARTS[:3])}
     elif model == "zero-dce++":
         settings = {"shrink": recipe.shrink}
+    elif model == "ruas":
+        settings = {"denoise": recipe.denoise}
     return build(model, recipe.training.seed, **settings)
 
 
@@ -147,8 +160,10 @@ def new_learner(network: nn.Module, recipe: EnhancerRecipe, frozen: Frozen, sour
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(recipe.training.seed)
             return SciLearner(network, guidance, recipe.sigma)
+    if isinstance(network, Ruas):
+        return RuasLearner(network, guidance, recipe.sigma)
     if guidance is not None:
-        raise ValueError("--guidance sdag: for --model zero-dce, zero-dce++ and sci, which have no target")
+        raise ValueError("--guidance sdag: for --model zero-dce, zero-dce++, sci and ruas, which have no target")
     if isinstance(network, Sdag):
         if recipe.rebuilds == "enhanced" and frozen.enhancer is None:
             raise ValueError("--model sdag: rebuilds enhanced pictures; name the --enhancer that makes them")

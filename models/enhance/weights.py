@@ -15,6 +15,7 @@ from isp_sim.rigfile import from_json
 from models.data.normalisation import IMAGENET_MEAN, IMAGENET_STD, NormalisationName
 from models.engine.weights_file import fill, read_tensors, write_tensors
 from models.enhance.networks.gladnet import GladNet
+from models.enhance.networks.ruas import Ruas
 from models.enhance.networks.sci import Sci
 from models.enhance.networks.sdag import Sdag, Stem
 from models.enhance.networks.sllen import Sllen, SllenParts
@@ -27,6 +28,7 @@ NETWORKS: dict[str, Callable[..., Tileable]] = {
     "zero-dce": ZeroDce,
     "zero-dce++": ZeroDcePlus,
     "sci": Sci,
+    "ruas": Ruas,
 }
 """Enhancers that learn, by the name that `models.train_enhancer --model` takes."""
 
@@ -47,6 +49,7 @@ class Settings(BaseModel):
     modulation: bool = True
     fusion: bool = True
     shared: bool = True
+    denoise: bool = False
 
 
 class EnhancerMetadata(BaseModel):
@@ -85,6 +88,8 @@ def settings_of(network: nn.Module) -> dict[str, object]:
     """What `build` needs beside the name."""
     if isinstance(network, Sllen):
         return asdict(network.parts)
+    if isinstance(network, Ruas):
+        return {"denoise": network.denoiser is not None}
     return {"shrink": network.shrink} if isinstance(network, ZeroDcePlus) else {}
 
 

@@ -29,6 +29,8 @@ RESAMPLES = 400
 """Draws of the scenes: the standard error is known to 4 % then."""
 GAIN_RESAMPLES = 2000
 """Draws for an interval, whose ends need more of them than a standard error."""
+THRESHOLDS = 10
+"""Of OKS or IoU, .50:.05:.95."""
 Weights = Float[np.ndarray, " pictures"]
 Joints = Mapping[str, Sequence[float]]
 """Of each picture the joints near enough and the labelled ones; see `models.scoring.pck.near_and_labelled`."""
@@ -93,24 +95,59 @@ def deviations(
         scene_of: a picture's scene, by its name.
         share: of the torso's length, of the PCK.
     """
-    names, scenes = _named(truth, scene_of)
-    if len(scenes) < 2:
-        return np.full((RESAMPLES, 2), np.nan)
+    names, _ = _named(truth, scene_of)
     truth, found = {name: truth[name] for name in names}, {name: found.get(name, []) for name in names}
-    number = {scene: n for n, scene in enumerate(scenes)}
-    places = np.array([number[scene_of(name)] for name in names])
-    stream = streams.generator(0, "bootstrap over scenes")
-    detected = protocol.boxes != TRUE_BOXES
     ap = WeightedAp(truth, found, protocol)
-    other = WeightedAp(truth, found, protocol, "bbox") if detected else _weighted_pck(truth, found, share)
-    scores = []
-    for _ in range(RESAMPLES):
-        drawn = np.bincount(stream.integers(len(scenes), size=len(scenes)), minlength=len(scenes))
-        weights = drawn[places].astype(float)
-        scores.append((ap(weights), other(weights)))
-    every = np.ones(len(names))
-    stretch = float(np.sqrt(len(scenes) / (len(scenes) - 1)))
-    moved: Float[np.ndarray, "draws 2"] = stretch * (np.array(scores) - np.array((ap(every), other(every))))
+    if protocol.boxes != TRUE_BOXES:
+        other: Callable[[Weights], float] = WeightedAp(truth, found, protocol, "bbox")
+    else:
+        other = _weighted_pck(truth, found, share)
+    return _moved(lambda weights: (ap(weights), other(weights)), [scene_of(name) for name in names], RESAMPLES)
+
+
+def box_deviations(
+    truth: Mapping[str, tuple[Person, ...]],
+    found: Mapping[str, list[Detection]],
+    protocol: Protocol,
+    scene_of: Callable[[str], Hashable],
+) -> Float[np.ndarray, "draws 2"]:
+    """How far a detector's box AP and its AP at IoU .50 move with the scenes, `GAIN_RESAMPLES` times.
+
+    As `deviations`: those of two methods over the same pictures belong together, so with `d` and `d'` of either,
+    `AP − AP' + quantiles(d − d')` is the interval of what one gains over the other.
+
+    Args:
+        truth: people of each picture; of one scene all are NaN.
+        found: detections with their boxes, as `models.scoring.poses.find_boxes` gives them.
+        protocol: number of detections, and joints of which people have one.
+        scene_of: a picture's scene, by its name.
+    """
+    names, _ = _named(truth, scene_of)
+    truth, found = {name: truth[name] for name in names}, {name: found.get(name, []) for name in names}
+    ap = WeightedAp(truth, found, protocol, "bbox")
+
+    def scores(weights: Weights) -> tuple[float, float]:
+        each = ap.at_thresholds(weights)
+        return float(each.mean()), float(each[0])
+
+    return _moved(scores, [scene_of(name) for name in names], GAIN_RESAMPLES)
+
+
+def _moved(
+    scores: Callable[[Weights], tuple[float, float]], scene_of_each: Sequence[Hashable], draws: int
+) -> Float[np.ndarray, "draws 2"]:
+    """Scores with scenes drawn anew less those of all pictures, times `√(n/(n − 1))`."""
+    number = {scene: n for n, scene in enumerate(dict.fromkeys(scene_of_each))}
+    places, scenes = np.array([number[scene] for scene in scene_of_each]), len(number)
+    if scenes < 2:
+        return np.full((draws, 2), np.nan)
+    stream = streams.generator(0, "bootstrap over scenes")
+    drawn = []
+    for _ in range(draws):
+        counts = np.bincount(stream.integers(scenes, size=scenes), minlength=scenes)
+        drawn.append(scores(counts[places].astype(float)))
+    stretch = float(np.sqrt(scenes / (scenes - 1)))
+    moved: Float[np.ndarray, "draws 2"] = stretch * (np.array(drawn) - np.array(scores(np.ones(len(places)))))
     return moved
 
 
@@ -169,7 +206,8 @@ def _weighted_pck(
     truth: Mapping[str, Sequence[Person]], found: Mapping[str, Sequence[Detection]], share: float
 ) -> Callable[[Weights], float]:
     """PCK of a set in which each picture counts as often as its weight says."""
-    near, labelled = np.array([near_and_labelled(people, found[name], share) for name, people in truth.items()]).T
+    joints = [near_and_labelled(people, found[name], share) for name, people in truth.items()]
+    near, labelled = np.array(joints, float).reshape(-1, 2).T
 
     def weighted(weights: Weights) -> float:
         torsos = float(weights @ labelled)
@@ -221,17 +259,20 @@ class WeightedAp:
 
     def __call__(self, weights: Weights) -> float:
         """`100 · mean over thresholds and recalls of the precision`, as pycocotools accumulates it; NaN for nobody."""
+        return float(self.at_thresholds(weights).mean())
+
+    def at_thresholds(self, weights: Weights) -> Float[np.ndarray, " thresholds"]:
+        """The same at each of the thresholds .50:.05:.95; NaN for nobody."""
         people = float(weights @ self._people)
-        if not people:
-            return float("nan")
-        if not len(self._picture):
-            return 0.0
+        if not people or not len(self._picture):
+            return np.full(THRESHOLDS, 0.0 if people else np.nan)
         each = weights[self._picture]
         right, wrong = np.cumsum(each * self._right, axis=1), np.cumsum(each * self._wrong, axis=1)
         precision = right / np.maximum(right + wrong, np.spacing(1))
         precision = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-        total = 0.0
-        for line, recall in zip(precision, right / people, strict=True):
+        sums = np.zeros(len(precision))
+        for n, (line, recall) in enumerate(zip(precision, right / people, strict=True)):
             at = np.searchsorted(recall, self._recalls, side="left")
-            total += float(line[at[at < len(line)]].sum())
-        return 100 * total / (len(precision) * len(self._recalls))
+            sums[n] = line[at[at < len(line)]].sum()
+        found: Float[np.ndarray, " thresholds"] = 100 * sums / len(self._recalls)
+        return found

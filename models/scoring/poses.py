@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from isp_sim.annotation_files import SPLITS
 from isp_sim.scenes import Person
-from models.data.normalisation import LOW, WELL
+from models.data.normalisation import LOW, WELL, normalise
 from models.data.samples import PairSample, scene_of
 from models.recognisers.crowd import poses as poses_of
 from models.recognisers.detection import Detection
@@ -21,6 +23,11 @@ LOW_SPLITS = tuple(split for split in SPLITS if split.startswith("LL"))
 """The splits of low-light pictures; LL-A is all of them."""
 Detector = Callable[[PairSample], list[Detection]]
 """How a shot's low-light picture becomes poses of its labelled people."""
+
+
+def scaled(sample: PairSample) -> np.ndarray:
+    """The low-light picture with each channel at a mean of 0.4, as Lee et al.'s networks see it."""
+    return normalise(sample.low_light, "mean-0.4")
 
 
 @dataclass(frozen=True)
@@ -121,6 +128,23 @@ def find_poses(
         poses.add("WL", sample.name, people, poses_of(recogniser, well, people, WELL, flip, detector))
         advance()
     return poses
+
+
+def find_boxes(
+    detector: PersonDetector, samples: Iterable[PairSample], seen: Callable[[PairSample], np.ndarray] = scaled
+) -> Poses:
+    """Boxes of everybody in the low-light picture of every shot, as detections without joints, for `score_boxes`.
+
+    Args:
+        detector: frozen.
+        samples: shots.
+        seen: what the detector sees of a shot: float32 `(height, width, 3)`, 1 is white; by default Lee's mean of 0.4.
+    """
+    boxes = Poses()
+    for sample in samples:
+        found = [Detection.nowhere(box) for box in detector.find_in(seen(sample))]
+        boxes.add_low_light(sample.split, sample.name, sample.people, found)
+    return boxes
 
 
 def table_row(scores: Mapping[str, Score]) -> dict[str, float]:

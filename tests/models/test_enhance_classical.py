@@ -148,9 +148,9 @@ def test_retinex_takes_an_even_light_away():
     assert np.abs(whole.astype(float) - half).mean() < 4
 
 
-@pytest.mark.parametrize("name", ["gladnet", "zero-dce", "zero-dce++", "sci", "sllen"])
+@pytest.mark.parametrize("name", ["gladnet", "zero-dce", "zero-dce++", "sci", "ruas", "sllen"])
 def test_weights_come_back_as_they_were(tmp_path, name):
-    network = build(name, 3, **({"classes": 4, "width": 4} if name == "sllen" else {}))
+    network = build(name, 3, **{"sllen": {"classes": 4, "width": 4}, "ruas": {"denoise": True}}.get(name, {}))
     save_enhancer(network, name, "mean-0.4", tmp_path / "w.safetensors", {"why": "test"})
     again, model, scaling = load_enhancer_network(tmp_path / "w.safetensors")
     assert (model, scaling) == (name, "mean-0.4")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.enhance.networks import sci, sdag, sllen_losses, zero_dce
+from models.enhance.networks import ruas, sci, sdag, sllen_losses, zero_dce
 from models.enhance.networks.gladnet import RGB_WEIGHTS, weighted_l1
 
 
@@ -83,6 +83,36 @@ def test_scis_light_may_change_where_the_picture_does():
 def test_sci_weighs_fidelity_by_one_and_a_half_over_all_stages():
     one = (flat(0.1, 0.1, 0.1), flat(0.4, 0.4, 0.4))
     assert sci.sci_losses([one, one])["fidelity"].item() == pytest.approx(2 * 1.5 * 0.09)
+
+
+def test_ruass_losses_are_half_the_square_and_sums_of_mean_weight_times_mean_difference():
+    """As released a weight is multiplied by the mean of all differences: of a step of h = 0.4 in the light and of a
+    picture with a step elsewhere."""
+    side, h = 24, 0.4
+    light, image = (torch.zeros(2, 3, side, side, dtype=torch.float64) for _ in range(2))
+    light[..., 12:] = h
+    image[..., 6:] = 0.5
+    image[1] = 0.2  # the second picture is even: all weights are 1
+    luma = 0.5 * sum(sci.TO_YCBCR[0])  # of a grey step, without chroma
+    found = [0.0, 0.0]
+    for dy in range(-2, 3):
+        for dx in range(-2, 3):
+            if (dy, dx) != (0, 0):
+                across = abs(dx) / (side - abs(dx))  # of the pairs that exist
+                weight = 1 + across * (math.exp(-(luma**2) / (2 * 0.1**2)) - 1)
+                found[0] += weight * across * h
+                found[1] += across * h
+    terms = ruas.ruas_losses(image, light, sigma=0.1)
+    assert abs(sum(map(sum, zip(*sci.TO_YCBCR[1:], strict=True)))) < 1e-9
+    assert terms["smoothness"].item() == pytest.approx(sum(found) / 2)
+    assert terms["fidelity"].item() == pytest.approx(0.5 * (light - image).square().mean().item())
+
+
+def test_ruass_denoiser_loses_by_squared_differences_and_hardly_by_what_it_takes_away():
+    ramp = (torch.arange(16.0, dtype=torch.float64) / 100).expand(1, 3, 16, 16)  # along x only
+    assert ruas.denoise_loss(ramp, ramp).item() == pytest.approx(2 * 1e-4)
+    assert ruas.denoise_loss(ramp, ramp + 0.5).item() == pytest.approx(2 * 1e-4 + 1e-7 * 0.25)
+    assert 1 / ruas.DENOISE_SHARE == pytest.approx(750)
 
 
 def test_smooth_l1_is_half_the_square_below_one():

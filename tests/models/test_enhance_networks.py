@@ -14,13 +14,13 @@ from models.enhance.tiles import enhance_in_tiles
 from models.enhance.weights import NETWORKS, build, load_sdag, save_sdag
 from models.pose.network import Cpn
 
-SETTINGS = {"sllen": {"classes": 5, "width": 4}}
+SETTINGS = {"sllen": {"classes": 5, "width": 4}, "ruas": {"denoise": True}}
 RNG = torch.Generator
 
 
-def drawn(name, spread=0.15):
+def drawn(name, spread=0.15, **settings):
     """A network whose weights are large enough to change a picture."""
-    network = build(name, **SETTINGS.get(name, {})).eval()
+    network = build(name, **(settings or SETTINGS.get(name, {}))).eval()
     generator = RNG().manual_seed(3)
     for parameter in network.parameters():
         if parameter.ndim > 1 and name != "gladnet":
@@ -33,10 +33,83 @@ def trainable(module):
 
 
 @pytest.mark.parametrize(
-    ("name", "count"), [("gladnet", 931_523), ("zero-dce", 79_416), ("zero-dce++", 10_561), ("sci", 258)]
+    ("name", "count"),
+    [("gladnet", 931_523), ("zero-dce", 79_416), ("zero-dce++", 10_561), ("sci", 258), ("ruas", 1_161)],
 )
 def test_networks_have_the_published_number_of_parameters(name, count):
     assert trainable(build(name)) == count
+
+
+def test_ruass_cells_are_the_released_genotypes():
+    """Of a cell the convolutions on its seven edges; 3 × 387 and 3 × 648 + 333 weights, 3,438 in all as released."""
+    network = build("ruas", denoise=True)
+    assert trainable(network) == 3_438
+
+    def edges(cell):
+        kinds = [
+            f"{'res' * one.residual}{'dil' * (one.conv.dilation[0] > 1)}conv{one.conv.kernel_size[0]}"
+            if one.conv
+            else ""
+            for one in cell.edges
+        ]
+        return " ".join(kind or "skip" for kind in kinds)
+
+    for cell in network.stages:
+        assert edges(cell) == "skip resconv1 resdilconv3 conv3 conv3 skip conv3" and trainable(cell) == 387
+    for cell in network.denoiser.cells:
+        assert edges(cell) == "resconv1 resconv1 resdilconv3 skip resconv1 resconv1 skip" and trainable(cell) == 648
+
+
+def test_ruass_stages_are_their_formula():
+    """Written out for the first two, the cell's steps by hand."""
+    network = drawn("ruas").double()
+    y = torch.rand(1, 3, 9, 7, generator=RNG().manual_seed(2), dtype=torch.float64)
+
+    def largest(x):
+        out = x.clone()
+        for dy, dx in ((0, 1), (1, 0), (1, 1)):
+            moved = torch.zeros_like(x)
+            moved[..., : 9 - dy, : 7 - dx] = x[..., dy:, dx:]
+            out = torch.maximum(out, moved)
+        return out
+
+    def conv(x, edge, dilation=1):
+        side = edge.conv.weight.shape[-1]
+        return nn.functional.conv2d(
+            x, edge.conv.weight, edge.conv.bias, padding=side // 2 * dilation, dilation=dilation
+        )
+
+    def act(x):
+        return torch.where(x > 0, x, 0.05 * x)
+
+    def light_of(x, cell):
+        e = cell.edges
+        first = act(conv(x, e[1]) + x + x)
+        second = act(conv(first, e[3]) + first)
+        third = act(2 * second)
+        sides = [act(x), act(conv(first, e[2], 2) + first), act(conv(second, e[4])), act(conv(third, e[6]))]
+        joined = nn.functional.conv2d(torch.cat(sides, dim=1), cell.join.weight, cell.join.bias)
+        return torch.sigmoid(joined).clamp(1e-3, 1)
+
+    t = light_of(largest(y), network.stages[0])
+    u = (y / t).clamp(0, 1)
+    t2 = light_of(largest(u) - 0.5 * (u - y), network.stages[1])
+    found = network.unrolled(y)
+    assert len(found) == 3
+    for (enhanced, light), (ours, its) in zip(found, ((u, t), ((y / t2).clamp(0, 1), t2)), strict=False):
+        assert torch.allclose(enhanced, ours) and torch.allclose(light, its)
+
+
+@pytest.mark.parametrize("denoise", [False, True])
+def test_ruass_halo_is_as_wide_as_it_must_be(denoise):
+    network = drawn("ruas", denoise=denoise).double()
+    image = 0.2 * torch.rand(1, 3, 64, 60, generator=RNG().manual_seed(1), dtype=torch.float64)
+    apart = []
+    for halo in (network.halo, network.halo - 1):
+        network.halo = halo
+        with torch.inference_mode():
+            apart.append((network(image) - enhance_in_tiles(network, image, 32)).abs().max())
+    assert apart[0] < 1e-12 < apart[1]
 
 
 def test_sdag_learns_176451_parameters_and_leaves_its_stem_and_the_pose_network_alone():

@@ -13,8 +13,16 @@ from torch import nn
 from models import train_enhancer
 from models.choices import ENHANCERS, SLLEN_LOSSES
 from models.data.samples import PairSample
-from models.engine.training import CHECKPOINT, Recipe
-from models.enhance.learners import Guidance, SciLearner, SllenBatch, SllenLearner, ZeroDceLearner, sllen_batches
+from models.engine.training import CHECKPOINT, Recipe, Training
+from models.enhance.learners import (
+    Guidance,
+    RuasLearner,
+    SciLearner,
+    SllenBatch,
+    SllenLearner,
+    ZeroDceLearner,
+    sllen_batches,
+)
 from models.enhance.networks.sdag import Sdag, stem_of
 from models.enhance.networks.sllen_losses import VOID
 from models.enhance.patches import Patches
@@ -104,7 +112,9 @@ def test_every_model_trains_resumes_to_the_same_weights_and_is_written(tmp_path,
     elif model == "sllen":
         calls = 13  # it looks twice
     for name, epochs in (("whole", 2), ("parts", 1)):
-        said = recipe(**changes).model_copy(update={"training": recipe().training.model_copy(update={"epochs": 2})})
+        optimiser = "sgd" if model == "ruas" else "adam"
+        training = recipe().training.model_copy(update={"epochs": 2, "optimiser": optimiser})
+        said = recipe(**changes).model_copy(update={"training": training, "denoise": True})
         folder = tmp_path / name
         if epochs == 1:  # stopped after an epoch
             with pytest.raises(KeyboardInterrupt):
@@ -155,12 +165,12 @@ def test_another_training_in_the_folder_is_refused(tmp_path):
         enhancer_training.train("gladnet", recipe(), Invented(), None, tmp_path, CPU, True, {}, QUIET)
 
 
-@pytest.mark.parametrize("learner_of", [ZeroDceLearner, SciLearner])
+@pytest.mark.parametrize("learner_of", [ZeroDceLearner, SciLearner, RuasLearner])
 def test_guidance_moves_the_enhancer_and_nothing_frozen(learner_of):
     with torch.random.fork_rng(devices=[]):
         guide = Sdag(stem()).eval().requires_grad_(False)
     before = copy.deepcopy(guide.state_dict())
-    network = build("zero-dce" if learner_of is ZeroDceLearner else "sci")
+    network = build({ZeroDceLearner: "zero-dce", SciLearner: "sci", RuasLearner: "ruas"}[learner_of])
     learner = learner_of(network, Guidance(guide, 2.0))
     batch = next(iter(patches(side=32)(0)))[1]
     terms = learner.losses(batch)
@@ -177,6 +187,32 @@ def test_guidance_is_refused_where_there_is_a_target(model):
     network = new_network(model, recipe(), stem())
     with pytest.raises(ValueError, match="which have no target"):
         new_learner(network, recipe(), Frozen(Sdag(stem()), stem()), Invented())
+
+
+def test_gradient_descent_has_a_momentum_of_0_9_and_its_rate_as_released(tmp_path):
+    """Of a sum of weights the gradient is 1: two steps at 0.015 go 0.015·(1 + 1.9)."""
+    network = nn.Linear(3, 1)
+    start = network.weight.detach().clone()
+    released = load_recipe("full", "ruas").training
+    said = released.model_copy(update={"epochs": 1, "weight_decay": 0.0})
+    training = Training(network, lambda _: {"sum": network.weight.sum()}, said, tmp_path, CPU, {})
+    training.open(False)
+    training.run(lambda _: [(0.5, None), (1.0, None)], lambda _: {}, QUIET)
+    assert training.steps == 2 and torch.allclose(start - network.weight, torch.tensor(0.015 * 2.9), atol=1e-6)
+
+
+def test_ruass_denoiser_learns_apart_and_begins_by_taking_nothing_away():
+    network = build("ruas", denoise=True)
+    batch = next(iter(patches(side=32)(0)))[1]
+    with torch.no_grad():
+        assert torch.equal(network(batch.low_light), network.unrolled(batch.low_light)[-1][0])
+    terms = RuasLearner(network).losses(batch)
+    assert set(terms) == {"fidelity", "smoothness", "denoise"}
+    terms["denoise"].backward(retain_graph=True)
+    assert all(p.grad is None for p in network.stages.parameters())
+    assert network.denoiser.leave.weight.grad.abs().sum() > 0
+    terms["fidelity"].backward()
+    assert all(p.grad is not None for p in network.stages.parameters())
 
 
 def test_sllens_segmenter_and_enhancer_learn_in_turn():

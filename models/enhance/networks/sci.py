@@ -8,6 +8,8 @@ channel by channel, for RGB triples when it makes YCbCr of it; ours converts eac
 weights of about 1.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -120,19 +122,20 @@ def smooth_illumination_loss(image: Tensor, illumination: Tensor, sigma: float =
     """
     seen = torch.einsum("ij,bjhw->bihw", image.new_tensor(TO_YCBCR), image)
     total = image.new_zeros(())
-    for dy, dx in ((dy, dx) for dy in range(3) for dx in range(-2, 3) if dy > 0 or dx > 0):  # each pair once
-        alike = (_shifted(seen, dy, dx)).square().sum(dim=1, keepdim=True)
-        apart = _shifted(illumination, dy, dx).abs().sum(dim=1, keepdim=True)
+    for seen_apart, light_apart in zip(neighbours(seen), neighbours(illumination), strict=True):
+        alike = seen_apart.square().sum(dim=1, keepdim=True)
+        apart = light_apart.abs().sum(dim=1, keepdim=True)
         total = total + 2 * (torch.exp(-alike / (2 * sigma**2)) * apart).mean()
     return total
 
 
-def _shifted(x: Tensor, dy: int, dx: int) -> Tensor:
-    """`x[i + (dy, dx)] − x[i]` wherever both exist."""
+def neighbours(x: Tensor) -> Iterator[Tensor]:
+    """`x[i + (dy, dx)] − x[i]` wherever both exist, for half of the 24 neighbours in 5×5: each pair once."""
     height, width = x.shape[-2:]
-    there = x[..., dy:, max(dx, 0) : width + min(dx, 0)]
-    here = x[..., : height - dy, max(-dx, 0) : width + min(-dx, 0)]
-    return there - here
+    for dy, dx in ((dy, dx) for dy in range(3) for dx in range(-2, 3) if dy > 0 or dx > 0):
+        there = x[..., dy:, max(dx, 0) : width + min(dx, 0)]
+        here = x[..., : height - dy, max(-dx, 0) : width + min(-dx, 0)]
+        yield there - here
 
 
 def sci_losses(passed: list[tuple[Tensor, Tensor]], sigma: float = SIGMA) -> dict[str, Tensor]:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from isp_sim.scenes import JOINTS, Person
-from models.data.normalisation import WELL
+from models.data.normalisation import WELL, normalise
+from models.data.samples import PairSample
 from models.recognisers.crowd import poses, poses_in
 from models.recognisers.detection import Box, Detection
 from models.recognisers.inference import detect
@@ -14,7 +15,8 @@ from models.recognisers.loading import load_recogniser
 from models.recognisers.person_detector import load_detector
 from models.scoring.average_precision import Protocol, score
 from models.scoring.boxes import score_boxes
-from models.scoring.poses import Poses
+from models.scoring.over_scenes import GAIN_RESAMPLES, WeightedAp, box_deviations
+from models.scoring.poses import Poses, find_boxes
 from tests.models.drawn_figure import figure
 
 DETECTED = Protocol(boxes="somebody's")
@@ -65,13 +67,10 @@ def test_nobody_found_is_0_and_nobody_there_no_number():
 
 
 def test_a_split_has_the_detectors_scores_and_no_pck_and_the_other_way_round_in_true_boxes():
-    def name(n):
-        return f"imgs_0101_sim_vid{n:06d}_exp100_bright_000000__gain_4.30_exposure_4000.png"
-
     read = Poses()
     for n in range(4):
         people = (person(10.0), person(60.0))
-        read.add("WL", name(n), people, [found(people[0]), found(people[1], 1.0 + 0.2 * n)])
+        read.add("WL", shot_name(n), people, [found(people[0]), found(people[1], 1.0 + 0.2 * n)])
     detected = read.judged(DETECTED)["WL"]
     assert detected.score.ap == pytest.approx(100) and math.isnan(detected.pck)
     assert detected.boxes.ap < 100 and detected.boxes.recall50 == pytest.approx(100)
@@ -97,3 +96,76 @@ def test_poses_are_read_in_the_detectors_boxes_and_scores_multiply():
         np.testing.assert_allclose(one.found_in.bbox, box.bbox, atol=1e-2)  # codes are scaled in another order
     known = poses(recogniser, picture, [person(10.0)], WELL, "none")
     assert len(known) == 1 and known[0].found_in is None
+
+
+def shot_name(n):
+    return f"imgs_0101_sim_vid{n:06d}_exp100_bright_000000__gain_4.30_exposure_4000.png"
+
+
+def test_a_detectors_boxes_are_those_of_what_it_is_shown():
+    well = np.hstack([figure(160, seed)[0] for seed in range(2)])
+    shot = PairSample(shot_name(0), (well // 10).astype(np.uint8), well, (person(30.0),), "LL-H")
+    detector = load_detector(side=320)
+    found = find_boxes(detector, [shot], lambda one: normalise(one.well_lit, "none"))
+    assert found.truth["LL-H"] == found.truth["LL-A"] == {shot.name: shot.people} and not found.truth["WL"]
+    (boxes,) = found.found["LL-A"].values()
+    assert [one.found_in for one in boxes] == detector.find(well, WELL) and len(boxes) >= 2
+    (scaled,) = find_boxes(detector, [shot]).found["LL-H"].values()
+    assert [one.found_in for one in scaled] == detector.find_in(normalise(shot.low_light, "mean-0.4"))
+
+
+def crowd(pictures, seed=0):
+    """Pictures of one to three people, boxes too wide by many amounts, and boxes on nobody."""
+    stream, truth, boxes = np.random.default_rng(seed), {}, {}
+    for n in range(pictures):
+        people = tuple(person(60.0 * k) for k in range(stream.integers(1, 4)))
+        truth[f"{n:02d}-{n // 2}"] = people
+        nobody = found(person(300.0), 1.0, stream.random())
+        boxes[f"{n:02d}-{n // 2}"] = [*(found(p, 1 + stream.exponential(0.4), stream.random()) for p in people), nobody]
+    return truth, boxes
+
+
+def test_box_ap_is_what_pycocotools_says_of_the_same_boxes(capsys):
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    truth, boxes = crowd(12)
+    ids = {name: n for n, name in enumerate(truth, start=1)}
+    coco = COCO()
+    people = [(ids[name], one.bbox) for name, several in truth.items() for one in several]
+    annotations = [
+        {"id": n, "image_id": image, "category_id": 1, "bbox": list(box), "area": box[2] * box[3], "iscrowd": 0}
+        for n, (image, box) in enumerate(people, start=1)
+    ]
+    coco.dataset = {"images": [{"id": n} for n in ids.values()], "annotations": annotations, "categories": [{"id": 1}]}
+    coco.createIndex()
+    results = [
+        {"image_id": ids[name], "category_id": 1, "bbox": list(one.found_in.bbox), "score": one.found_in.score}
+        for name, several in boxes.items() for one in several
+    ]  # fmt: skip
+    judge = COCOeval(coco, coco.loadRes(results), "bbox")
+    judge.evaluate()
+    judge.accumulate()
+    judge.summarize()
+    ours = score_boxes(truth, boxes, DETECTED)
+    assert 20 < ours.ap < 80
+    assert (ours.ap, ours.ap50) == pytest.approx((100 * judge.stats[0], 100 * judge.stats[1]))
+    each = WeightedAp(truth, boxes, DETECTED, "bbox").at_thresholds(np.ones(12))
+    assert (each.mean(), each[0]) == pytest.approx((ours.ap, ours.ap50))
+
+
+def test_the_errors_of_box_ap_are_the_scenes_own_and_paired():
+    """One person a scene, found or not, a box of IoU 0.62 or exact: means of scenes, `s / √n`."""
+    truth = {f"{n:02d}-{n}": (person(0.0),) for n in range(40)}
+    wide = {name: [found(person(0.0), 1 / 0.62 if n % 4 else 1.0)] if n % 2 else [] for n, name in enumerate(truth)}
+    exact = {name: [found(person(0.0))] if n % 2 else [] for n, name in enumerate(truth)}
+
+    def moved(boxes):
+        return box_deviations(truth, boxes, DETECTED, lambda name: name.split("-")[1])
+
+    first, second = moved(wide), moved(exact)
+    assert first.shape == (GAIN_RESAMPLES, 2) and np.array_equal(first, moved(dict(wide)))
+    due = 100 * np.std([0, 1] * 20, ddof=1) / np.sqrt(40)
+    assert second.std(axis=0, ddof=1) == pytest.approx([due, due], rel=0.08)
+    assert np.array_equal(first[:, 1], second[:, 1])  # at IoU .50 all boxes are right in both
+    assert first[:, 0].std(ddof=1) < 0.5 * due  # 30 % of the AP is left
