@@ -1,18 +1,19 @@
-"""SLLEN against its ablations, SDAG against none, GLADNet by what it learned from: seeds, until curves lie flat.
+"""SLLEN against its ablations, SDAG against none, GLADNet by what it learned from: over seeds, until curves lie flat.
 
-    python benchmarks/ablations.py --photos-data PAIRS --people-data PAIRS [--other-data PAIRS] [--only sllen sci]
+    python benchmarks/ablations.py --rig RIG --photos-data PAIRS --people-data PAIRS [--only sllen sci zero-dce]
+    python benchmarks/ablations.py --photos-data PAIRS --people-data PAIRS --other-data PAIRS --only gladnet
 
-Learns from two folders of `isp_sim.generate`: photographs, and built-in scenes with their semantic maps. The last 16
-pairs of each are kept back: their PSNR after every epoch is the curve, and what the last quarter of the training adds
-to it is printed. The rate is constant and the weights that are judged are a moving average, so that a curve lies flat
-because nothing more is learned at this rate, not because a schedule ended. All rows take the same number of steps of
-the enhancer: SLLEN-4, whose segmenter has its own half of the time, trains twice as long. Patches of 48 px and SLLEN
-at a quarter of its width are what two cores can train. GLADNet learns from the photographs, from the built-in people,
-and from `--other-data`, the same photographs through another camera: what it gains may be knowledge of the one or of
-the other.
+Learns from two folders that `isp_sim.generate --rig RIG` wrote: photographs, and built-in scenes with their semantic
+maps. The last 16 pairs of each are kept back; their PSNR after every epoch is the curve. `--times 2` trains everything
+twice as long, under names of its own: what that adds tells whether the curves of the first length lie flat. All rows
+take the same number of steps of the enhancer: SLLEN-4, whose segmenter has its own half of the time, trains twice as
+long. Patches of 48 px and SLLEN at a quarter of its width are what two cores can train. GLADNet learns from the
+photographs, from the built-in people, and from `--other-data`, the same photographs through another camera: what it
+gains may be knowledge of the one or of the other.
 
-Judged as `all_methods.py` does, on its two sets: PSNR and SSIM, PCK of MoveNet Lightning on photographs and of
-`low-light` on built-in people, SLLEN's mean IoU. A difference is paired over seeds and scenes; its error has both:
+Judged on the photographs and built-in scenes of `all_methods.py`, through `--rig`: PSNR and SSIM; PCK of MoveNet
+Lightning on photographs and of `low-light` on built-in people; box AP of the persons that MoveNet MultiPose finds,
+each channel at a mean of 0.4; SLLEN's mean IoU. A difference is paired over seeds and scenes, and its error has both:
 `√(s²_scenes + s²_seeds)`. What is finished is kept in `--out` and not trained again.
 """
 
@@ -36,24 +37,28 @@ from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes.people.semantics import CLASSES
 from models.choices import LEARN_POSE, TEST_SEED, WEIGHTS
-from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs, scene_of
+from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs, scene_of, shots
 from models.engine.training import LOG
-from models.enhance.enhancer import load_enhancer, load_network_by_name
+from models.enhance.enhancer import Enhancer, load_enhancer, load_network_by_name
 from models.enhance.networks.sdag import Stem, stem_of
 from models.enhance.networks.sllen import Sllen
 from models.enhance.recipe import EnhancerRecipe, Frozen, load_recipe
 from models.enhance.weights import load_enhancer_network, load_sdag
 from models.recognisers.loading import LOW_LIGHT, load_recogniser
+from models.recognisers.person_detector import PersonDetector, load_detector
 from models.recognisers.weights import SHIPPED, load_network
 from models.runs.enhancer_training import Semantic, mean_iou, train
-from models.scoring.over_scenes import drawn_pck
+from models.scoring.average_precision import Protocol
+from models.scoring.boxes import score_boxes
+from models.scoring.over_scenes import box_deviations, drawn_pck
+from models.scoring.poses import find_boxes
 
 CPU = torch.device("cpu")
 KEPT_BACK, PHOTOS, SCENES = 16, 100, 20
 PATCHES: dict[str, object] = {"patch": 48, "patches": 4, "patches_a_picture": 4, "judge_every": 1}
 SCALING = {"sci": "none"}
 """Else a mean of 0.4, as in the trainings that ship; SDAG takes that of the enhancer whose pictures it rebuilds."""
-RATES = {"sllen": 1e-3, "sdag": 1e-3, "sci": 3e-3, "zero-dce": 1e-3, "gladnet": 1e-3}
+RATES = {"sllen": 2e-3, "sdag": 1e-3, "sci": 3e-3, "zero-dce": 1e-3, "gladnet": 1e-3}
 """Several times the released ones: steps are fewer and smaller."""
 EPOCHS = {"sllen": 5, "sdag": 4, "sci": 4, "zero-dce": 4, "gladnet": 8}
 
@@ -99,6 +104,7 @@ COMPARED = [
     ("sci+sdag", "sci"),
     ("zero-dce+sdag", "zero-dce"),
 ]
+DIGITS = {"PSNR": 2, "SSIM": 3, "PCK": 1, "box AP": 1}
 Scores = dict[str, dict[str, Any]]
 """By judged set and measure: a figure a picture, of PCK the near and the labelled joints of each picture."""
 
@@ -111,19 +117,23 @@ class Bench:
         learn: sources by name.
         curve, curve_people: kept back.
         judged: sets, with the network that reads them.
+        detector: of persons.
         stem: of the pose network.
         out: folder of the trainings.
+        times: so many times as long.
     """
 
     learn: Mapping[str, PairSource]
     curve: PairSource
     curve_people: PairSource
     judged: Mapping[str, tuple[PairSource, str]]
+    detector: PersonDetector
     stem: Stem
     out: Path
+    times: int
 
 
-def benched(folders: Mapping[str, Path], out: Path, links: Path) -> Bench:
+def benched(folders: Mapping[str, Path], rig: str, out: Path, times: int, links: Path) -> Bench:
     """The sets of folders of `photos`, `people`, `other`."""
     learn: dict[str, PairSource] = {}
     kept = {}
@@ -132,22 +142,22 @@ def benched(folders: Mapping[str, Path], out: Path, links: Path) -> Bench:
         kept[name] = HeldPairs(FolderPairs(folder, -KEPT_BACK, None, semantic=True))
     learn["both"] = JoinedPairs([learn["photos"], learn["people"]])
     learn["maps"] = JoinedPairs([learn["people"], learn["people"]])  # as many: the shorter would end an epoch
-    shot = RigPairs(load_rig("exlpose-small"), TEST_SEED, SCENES, pre_quantisation=True, shots_per_scene=1, raw=True)
+    shot = RigPairs(load_rig(rig), TEST_SEED, SCENES, pre_quantisation=True, shots_per_scene=1, raw=True)
     judged: dict[str, tuple[PairSource, str]] = {
-        "photographs": (HeldPairs(photographs(PHOTOS, links)), LEARN_POSE),
+        "photographs": (HeldPairs(photographs(PHOTOS, links, rig)), LEARN_POSE),
         "built-in": (HeldPairs(shot), LOW_LIGHT),
     }
     curve = JoinedPairs([kept["photos"], kept["people"]])
-    return Bench(learn, curve, kept["people"], judged, stem_of(load_network(SHIPPED)), out)
+    stem = stem_of(load_network(SHIPPED))
+    return Bench(learn, curve, kept["people"], judged, load_detector(), stem, out, times)
 
 
-def recipe_of(model: str, seed: int, changes: Mapping[str, object], scaling: str) -> EnhancerRecipe:
+def recipe_of(model: str, seed: int, changes: Mapping[str, object], scaling: str, times: int) -> EnhancerRecipe:
     """The same training for every row of a model."""
     recipe = load_recipe("full", model)
-    epochs = EPOCHS[model] * (2 if changes.get("alternating") is False else 1)
+    epochs = times * EPOCHS[model] * (2 if changes.get("alternating") is False else 1)
     changed: dict[str, object] = {
-        "epochs": epochs, "learning_rate": RATES[model], "decay": "constant", "average": 0.995, "bf16": True,
-        "seed": seed,
+        "epochs": epochs, "learning_rate": RATES[model], "decay": "cosine", "average": 0.0, "bf16": True, "seed": seed,
     }  # fmt: skip
     training = recipe.training.model_dump() | changed
     told = PATCHES | {"width": 8, "scaling": scaling, "training": training} | dict(changes)
@@ -156,7 +166,8 @@ def recipe_of(model: str, seed: int, changes: Mapping[str, object], scaling: str
 
 def trained(bench: Bench, label: str, row: Row, seed: int) -> Path:
     """Weights of a row, trained unless they are there; of what SDAG guides and of SDAG itself by the same seed."""
-    folder, model = bench.out / f"{label.replace(',', '').replace(' ', '-')}-{seed}", row.model
+    name = label.replace(",", "").replace(" ", "-") + (f"-times-{bench.times}" if bench.times > 1 else "")
+    folder, model = bench.out / f"{name}-{seed}", row.model
     if (folder / WEIGHTS).is_file():
         return folder
     frozen, scaling = Frozen(stem=bench.stem), SCALING.get(model, "mean-0.4")
@@ -166,8 +177,9 @@ def trained(bench: Bench, label: str, row: Row, seed: int) -> Path:
     elif label.endswith("+sdag"):
         frozen = Frozen(guidance=load_sdag(trained(bench, "sdag", Row("sdag"), seed) / WEIGHTS))
     semantic = Semantic(bench.learn["maps"], bench.curve_people, len(CLASSES)) if model == "sllen" else None
+    recipe = recipe_of(model, seed, row.changes, scaling, bench.times)
     train(
-        model, recipe_of(model, seed, row.changes, scaling), bench.learn[row.source], bench.curve, folder, CPU,
+        model, recipe, bench.learn[row.source], bench.curve, folder, CPU,
         (folder / "checkpoint.safetensors").is_file(), {"benchmark": "ablations"}, Console(quiet=True), frozen,
         semantic,
     )  # fmt: skip
@@ -183,12 +195,24 @@ def scored(bench: Bench, folder: Path, label: str) -> Scores:
             row = look(source, {label: partial(enhanced, enhancer)}, load_recogniser(pose))[label]
             joints = {picture: list(of) for picture, of in row.poses.joints("LL-A").items()}
             found[name] = {"PSNR": row.quality["PSNR"], "SSIM": row.quality["SSIM"], "joints": joints}
+            found[name]["box AP"] = boxes_of(bench.detector, source, enhancer)
         network, _, scaling = load_enhancer_network(folder / WEIGHTS)
         if isinstance(network, Sllen) and network.parts.semantic:
             found["built-in"]["mIoU"] = [mean_iou(network, scaling, bench.judged["built-in"][0])]
         write_atomically(kept, json.dumps(found).encode())
     scores: Scores = json.loads(kept.read_text())
     return scores
+
+
+def boxes_of(detector: PersonDetector, source: PairSource, enhancer: Enhancer) -> list[float]:
+    """Box AP over all scenes, then with scenes drawn anew."""
+    boxes, protocol = (
+        find_boxes(detector, shots(source), lambda shot: enhanced(enhancer, shot)[1]),
+        Protocol(boxes="its own"),
+    )
+    truth, found = boxes.truth["LL-A"], boxes.found["LL-A"]
+    ap = score_boxes(truth, found, protocol).ap
+    return [ap, *(ap + box_deviations(truth, found, protocol, scene_of)[:, 0]).tolist()]
 
 
 def last_quarter(folder: Path) -> float:
@@ -203,6 +227,8 @@ def samples(runs: Sequence[Scores], judged: str, measure: str) -> np.ndarray:
     if measure == "PCK":
         return drawn_pck([run[judged]["joints"] for run in runs], scene_of).T
     each: np.ndarray = np.array([run[judged][measure] for run in runs])
+    if measure == "box AP":
+        return each
     draws = np.random.default_rng(0).multinomial(each.shape[1], np.full(each.shape[1], 1 / each.shape[1]), 2000)
     return np.column_stack([each.mean(axis=1), each @ draws.T / each.shape[1]])
 
@@ -215,16 +241,15 @@ def summed_up(values: np.ndarray) -> tuple[float, float]:
 
 def show(found: Mapping[str, Sequence[Scores]], flat: Mapping[str, Sequence[float]], console: Console) -> None:
     """A table of all rows and the differences."""
-    columns = [(judged, measure) for judged in ("photographs", "built-in") for measure in ("PSNR", "SSIM", "PCK")]
+    columns = [(judged, measure) for judged in ("photographs", "built-in") for measure in DIGITS]
     table = Table(title=f"mean over seeds ± error of scenes and seeds; {PHOTOS} photographs, {SCENES} built-in scenes")
-    for heading in ("row", "seeds", *(f"{j} {m}" for j, m in columns), "mIoU", "last quarter, dB"):
+    for heading in ("row", "seeds", *(f"{j} {m}" for j, m in columns), "mIoU", "last epoch, dB"):
         table.add_column(heading)
     for label, runs in found.items():
         cells = []
         for judged, measure in columns:
             mean, error = summed_up(samples(runs, judged, measure))
-            digits = {"PSNR": 2, "SSIM": 3, "PCK": 1}[measure]
-            cells.append(f"{mean:.{digits}f} ± {error:.{digits}f}")
+            cells.append(f"{mean:.{DIGITS[measure]}f} ± {error:.{DIGITS[measure]}f}")
         seen = [run["built-in"]["mIoU"][0] for run in runs if "mIoU" in run["built-in"]]
         miou = f"{np.mean(seen):.1f}" if seen else ""
         table.add_row(label, str(len(runs)), *cells, miou, ", ".join(f"{one:+.2f}" for one in flat[label]))
@@ -244,6 +269,8 @@ def main() -> None:
     asked.add_argument("--photos-data", type=Path, required=True, help="pairs of photographs")
     asked.add_argument("--people-data", type=Path, required=True, help="pairs of built-in scenes")
     asked.add_argument("--other-data", type=Path, help="the photographs through another camera, for gladnet")
+    asked.add_argument("--rig", default="exlpose-small", help="that took all of them [%(default)s]")
+    asked.add_argument("--times", type=int, default=1, help="train so many times as long [%(default)s]")
     asked.add_argument("--only", nargs="+", choices=tuple(GROUPS), default=list(GROUPS))
     asked.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     asked.add_argument("--out", type=Path, default=Path("out/ablations"))
@@ -261,7 +288,7 @@ def main() -> None:
     found: dict[str, list[Scores]] = {label: [] for label in rows}
     flat: dict[str, list[float]] = {label: [] for label in rows}
     with tempfile.TemporaryDirectory() as links:
-        bench = benched(folders, given.out, Path(links))
+        bench = benched(folders, given.rig, given.out, given.times, Path(links))
         for seed in given.seeds:
             for label, row in rows.items():
                 folder = trained(bench, label, row, seed)

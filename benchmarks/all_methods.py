@@ -218,9 +218,9 @@ def markdown(title: str, table: Sequence[tuple[str, ...]]) -> str:
                       *("| " + " | ".join(row) + " |" for row in table), ""])  # fmt: skip
 
 
-def photographs(count: int, links: Path) -> RigPairs:
-    """The last photographs through the small rig, one shot each, with their raws."""
-    rig = load_rig("exlpose-small")
+def photographs(count: int, links: Path, rig_name: str = "exlpose-small") -> RigPairs:
+    """The last photographs through a rig, one shot each, with their raws."""
+    rig = load_rig(rig_name)
     photos = Photos(last_photos(PHOTOS, count, links), None, rig.height_px, rig.width_px)
     return RigPairs(rig, TEST_SEED, len(photos), photos, pre_quantisation=True, shots_per_scene=1, raw=True)
 
