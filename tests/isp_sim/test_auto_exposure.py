@@ -47,7 +47,7 @@ def test_the_level_is_right_when_the_delay_is_over(factor, delay):
     camera = DualCamera(rig)
     scene = Charts(rig.height_px, rig.width_px).scene(0)
     pairs = list(camera.film(scene, shots_of(rig), 0, AutoExposure(delay_frames=delay)))
-    factors = [exposure_factor(pair.well_lit_raw, camera.well_lit, rig.meter_target.value) for pair in pairs]
+    factors = [exposure_factor(pair.well_lit_raw, camera.well_lit) for pair in pairs]
     settled = [*range(delay, STEP_AT), *range(STEP_AT + delay, len(pairs))]
     assert max(abs(factors[n] - 1) for n in settled) < 0.03
     for n in range(STEP_AT, STEP_AT + delay):  # until then the frame is off by the light's change
@@ -71,7 +71,7 @@ def test_a_clipped_frame_is_left_step_by_step():
     camera = DualCamera(rig)
     scene = Charts(rig.height_px, rig.width_px).scene(0)
     pairs = list(camera.film(scene, shots_of(rig, 24), 0, AutoExposure(delay_frames=1)))
-    last = exposure_factor(pairs[-1].well_lit_raw, camera.well_lit, rig.meter_target.value)
+    last = exposure_factor(pairs[-1].well_lit_raw, camera.well_lit)
     assert last == pytest.approx(1, abs=0.03)
 
 
@@ -81,7 +81,7 @@ def test_a_slow_controller_goes_its_share_of_the_way_and_never_beyond():
     scene = Charts(rig.height_px, rig.width_px).scene(0)
     rule = AutoExposure(delay_frames=1, speed=0.5)
     pairs = list(camera.film(scene, shots_of(rig, 16), 0, rule))
-    off = [np.log(exposure_factor(p.well_lit_raw, camera.well_lit, rig.meter_target.value)) for p in pairs[STEP_AT:]]
+    off = [np.log(exposure_factor(p.well_lit_raw, camera.well_lit)) for p in pairs[STEP_AT:]]
     for before, after in itertools.pairwise(off[:5]):
         assert after == pytest.approx(before / 2, abs=0.03)
 
