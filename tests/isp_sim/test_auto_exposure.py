@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isp_sim import streams
+from isp_sim import generate, streams
 from isp_sim.auto_exposure import ExposureControl, Setting, exposure_factor, setting_of
 from isp_sim.generate import main
+from isp_sim.generate_options import parser
 from isp_sim.pair import DualCamera, seen_while_open
 from isp_sim.rig import AutoExposure, Figure, Light
 from isp_sim.rigfile import load_rig
@@ -171,6 +172,17 @@ def test_a_rolling_shutter_leans_what_runs():
     rows_ms = 0.5 * rolling.binning * (np.arange(64) - 31.5)
     assert np.abs(np.array(centres) - 42.5 - rows_ms).max() <= 1.5 + 64 / 16 / 2 * 0.5 * rolling.binning
     assert seen_while_open(scene, 100.0, plain).tobytes() == during(0.0, 0.0).tobytes()
+
+
+@pytest.mark.parametrize(("more", "noted"), [([], True), (["--motion-samples", "2"], False), (None, False)])
+def test_a_rolling_shutter_that_nothing_shows_is_noted(more, noted, tmp_path, capsys):
+    row_time = "sensor: {row_time_us: {value: 20, status: assumed, source: a test}}\n"
+    (tmp_path / "rig.yaml").write_text(
+        "extends: exlpose-small\nname: small\nwidth_px: 96\nheight_px: 64\n" + row_time, encoding="utf-8"
+    )
+    asked = ["--rig", str(tmp_path / "rig.yaml"), "--count", "1", "--workers", "1", "--out", str(tmp_path / "out")]
+    generate._prepare(parser().parse_args([*asked, *([] if more is None else ["--frames", "1", *more])]))
+    assert ("add --motion-samples 8" in capsys.readouterr().err) == noted
 
 
 def made(out, *more):
