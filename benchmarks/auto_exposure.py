@@ -38,25 +38,19 @@ class Impatient(ExposureControl):
         """As `ExposureControl.look_at`, but from the last setting asked for."""
         last = self._asked[-1]
         asked = last.exposure_us * 10 ** (last.gain_db / 20)
-        factor = exposure_factor(raw, self._arm, self._arm.rig.meter_target.value)
+        factor = exposure_factor(raw, self._arm)
         self._asked = [*self._asked[1:], setting_of(asked * factor, self._rule, self._most)]
 
 
 def errors(scene: Scene, factor: float, rule: AutoExposure | None, control: type[ExposureControl]) -> np.ndarray:
     """Light missing for the target, %, frame by frame."""
-    import isp_sim.pair
-
     moment = (STEP_AT - 0.5) / FPS
     level = Figure(value=((moment - 1e-4, 1.0), (moment, factor)), status="assumed", source="a switch")
     rig = load_rig("exlpose-small").model_copy(update={"light": Light(level=level)})
     camera = DualCamera(rig)
     shots: list[Shot] = sequence_shots(rig.schedule, 1, FRAMES, FPS, streams.generator(0, 1, "schedule"))
-    kept, isp_sim.pair.ExposureControl = isp_sim.pair.ExposureControl, control  # type: ignore[misc]
-    try:
-        pairs = camera.film(scene, shots, 0, rule)
-        found = [exposure_factor(pair.well_lit_raw, camera.well_lit, rig.meter_target.value) for pair in pairs]
-    finally:
-        isp_sim.pair.ExposureControl = kept  # type: ignore[misc]
+    pairs = camera.film(scene, shots, 0, rule, control)
+    found = [exposure_factor(pair.well_lit_raw, camera.well_lit) for pair in pairs]
     return 100 * (np.array(found) - 1)
 
 

@@ -34,14 +34,14 @@ def work(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from calibration.colour_chart import calibrate, matrix_rows
+    from calibration.output import print_written
     from isp_sim.tables import terminal_table
 
     file, page, found = calibrate(args.files, args.sensor, args.illuminant, args.name, args.seed, args.out)
     rows = [(*row, found.neutral[n]) for n, row in enumerate(matrix_rows(found))]
     Console().print(terminal_table("linear Rec. 709 → camera", ("", "R", "G", "B", "white over G"), rows))
     print(f"ΔE2000 of patches left out: mean {found.delta_e.mean():.2f}, worst {found.delta_e.max():.2f}")
-    print(f"sensor file {file}, page with plots {page}")
-    print(f"next: look at the page; name the sensor in a rig file beside it: `sensor: {file.name}`")
+    print_written({"sensor": file}, page)
     return 0
 
 

@@ -38,6 +38,7 @@ def work(args: argparse.Namespace) -> int:
 
     from calibration.fault_files import HEADINGS, figures, measure, write
     from calibration.fault_session import faulty, read_session, simulated_session
+    from calibration.output import print_written
     from isp_sim.rigfile import load_rig
     from isp_sim.tables import terminal_table
 
@@ -51,9 +52,8 @@ def work(args: argparse.Namespace) -> int:
     found = measure(session, rig, arm)
     written = write(found, session, rig, args.rig, args.arm, args.name or f"{rig.name}-faults", args.target, args.out)
     Console().print(terminal_table(f"{args.arm} arm of {args.rig}", HEADINGS, figures(found)))
-    print(f"rig file {written.rig}, sensor file {written.sensor}")
-    print(f"libcamera tuning file {written.tuning}, page with plots {written.page}")
-    print(f"next: look at the page; isp-sim generate --rig {written.rig}")
+    files = {"rig": written.rig, "sensor": written.sensor, "libcamera tuning": written.tuning}
+    print_written(files, written.page)
     return 0
 
 

@@ -35,12 +35,12 @@ def work(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from calibration.filter_ratios import HEADINGS, calibrate, figures
+    from calibration.output import print_written
     from isp_sim.tables import terminal_table
 
     file, page, found = calibrate(args.pairs, args.rig, args.name, args.seed, args.out, args.anywhere)
     Console().print(terminal_table(f"filters of {args.rig}", HEADINGS, figures(found)))
-    print(f"rig file {file}, page with plots {page}")
-    print(f"next: look at the page; isp-sim generate --rig {file}")
+    print_written({"rig": file}, page)
     return 0
 
 

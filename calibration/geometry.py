@@ -35,14 +35,14 @@ def work(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from calibration.arm_geometry import HEADINGS, calibrate, figures
+    from calibration.output import print_written
     from isp_sim.tables import terminal_table
 
     board = tuple(args.board) if args.board else None
     file, page, found = calibrate(args.well_lit, args.low_light, board, args.rig, args.name, args.seed, args.out)
     Console().print(terminal_table("low-light arm", HEADINGS, figures(found)))
     print(f"{len(found.well)} points, residual {found.rms_px:.3f} px RMS")
-    print(f"rig file {file}, page with plots {page}")
-    print(f"next: look at the page; isp-sim generate --rig {file}")
+    print_written({"rig": file}, page)
     return 0
 
 

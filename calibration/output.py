@@ -45,3 +45,18 @@ def write_result(out: Path, name: str, text: str, title: str, blocks: Iterable[s
     write_atomically(file, text.encode())
     write_atomically(page, html_report.page(f"{title}: {name}", blocks))
     return file, page
+
+
+def print_written(files: Mapping[str, Path], page: Path) -> None:
+    """The last lines of a calibration: what was written, and what to do with it.
+
+    Args:
+        files: by their kind, `rig` or `sensor` among them; of both the rig is what to go on with.
+        page: with plots.
+    """
+    print(", ".join([*(f"{kind} file {path}" for kind, path in files.items()), f"page with plots {page}"]))
+    if "rig" in files:
+        after = f"isp-sim generate --rig {files['rig']}"
+    else:
+        after = f"put {files['sensor'].name} beside a rig file that says `sensor: {files['sensor'].name}`"
+    print(f"next: look at the page; {after}")

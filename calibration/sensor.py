@@ -107,7 +107,7 @@ def work(args: argparse.Namespace) -> int:
     """
     from rich.console import Console
 
-    from calibration.output import write_result
+    from calibration.output import print_written, write_result
     from calibration.sensor_file import sensor_file
     from calibration.sensor_page import HEADINGS, figures, page_blocks
     from isp_sim.rigfile import load_sensor
@@ -122,8 +122,7 @@ def work(args: argparse.Namespace) -> int:
     Console().print(terminal_table(session.name, HEADINGS[:-1], [row[:-1] for row in figures(found)]))
     for what in found.dropped:
         print(f"dropped: {what}")
-    print(f"sensor file {file}, page with plots {page}")
-    print(f"next: look at the page; put {file.name} beside a rig file that says `sensor: {file.name}`")
+    print_written({"sensor": file}, page)
     return 0
 
 

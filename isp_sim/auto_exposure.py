@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from isp_sim.camera import SimulatedArm
 from isp_sim.isp.demosaic import camera_rgb
-from isp_sim.metering import level
+from isp_sim.metering import at_target
 from isp_sim.raw import Raw, normalise
 from isp_sim.rig import AutoExposure
 from isp_sim.schedule import Shot, at_ratio
@@ -42,10 +42,10 @@ class Setting(NamedTuple):
         return replace(shot, exposure_us=exposure_us, well_lit_gain_db=well_lit_gain_db, low_light_gain_db=self.gain_db)
 
 
-def exposure_factor(raw: Raw, arm: SimulatedArm, target: float) -> float:
-    """By how much more light the arm's picture would have a mean 8-bit level of `target`, within ±6 EV.
+def exposure_factor(raw: Raw, arm: SimulatedArm) -> float:
+    """By how much more light the arm's picture would have the 8-bit level that the rig's meter wants, within ±6 EV.
 
-    Found by bisection of `isp_sim.metering.level` over means of tiles; what is clipped is taken for what it shows.
+    Found by `isp_sim.metering.at_target` over means of tiles; what is clipped is taken for what it shows.
     """
     mosaic = normalise(raw.counts, raw.black_level_dn, raw.white_level_dn)
     tiles = F.pixel_unshuffle(mosaic, 2)
@@ -53,11 +53,7 @@ def exposure_factor(raw: Raw, arm: SimulatedArm, target: float) -> float:
     stride = max(1, round(math.sqrt(means[0, 0].numel() / CELLS)))
     means = means[..., ::stride, ::stride]
     seen = camera_rgb(means, raw.cfa)
-    low, high = -FURTHEST_EV, FURTHEST_EV
-    while high - low > 1e-4:
-        middle = (low + high) / 2
-        low, high = (middle, high) if level(arm, seen * 2**middle) < target else (low, middle)
-    return float(2 ** ((low + high) / 2))
+    return float(2 ** at_target(arm, lambda ev: seen * 2**ev, -FURTHEST_EV, FURTHEST_EV))
 
 
 def setting_of(light_sum: float, rule: AutoExposure, most_gain_db: float) -> Setting:
@@ -100,5 +96,5 @@ class ExposureControl:
     def look_at(self, raw: Raw) -> None:
         """Take the frame that had `setting` into account; the next one's setting takes its place."""
         had = raw.exposure_us * 10 ** (raw.gain_db / 20)
-        factor = exposure_factor(raw, self._arm, self._arm.rig.meter_target.value)
+        factor = exposure_factor(raw, self._arm)
         self._asked = [*self._asked[1:], setting_of(had * factor**self._rule.speed, self._rule, self._most)]

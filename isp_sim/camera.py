@@ -57,15 +57,12 @@ def _capture(start, stop, photons, gain, hot, offset, rows, columns, chip, out, 
         parity = frame_row & 1
         counts[frame_row] = 0
         for j in range(n):
-            y = (frame_row >> 1) * 2 * n + parity + 2 * j
+            y = readout.sensor_row(frame_row, j, n)
             streams.words_row(y * width, key0, key1, words)
             sensor.mean_row(photons[frame_row], gain[y], hot[y], parity, n, chip, mean)
             sensor.electrons_row(mean, words, y * width, key0, key1, chip, electrons)
             readout.counts_row(electrons, offset[y], rows[y], columns, parity, words, out, noise, line)
-            for tile in range(counts.shape[1] // 2):
-                for phase in range(2):
-                    for i in range(n):
-                        counts[frame_row, 2 * tile + phase] += line[2 * (tile * n + i) + phase]
+            readout.bin_row(line, n, counts[frame_row])
 
 
 def capture(

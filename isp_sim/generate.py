@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isp_sim.choices import BUILT_IN, DEFAULT_COUNT, FPS
+from isp_sim.choices import BUILT_IN, DEFAULT_COUNT, FPS, FROZEN
 from isp_sim.command_line import run
 from isp_sim.generate_options import parser
 from isp_sim.stores import remote
@@ -82,6 +82,7 @@ def _prepare(args: argparse.Namespace) -> "tuple[RunSpec, list[Shot]]":
             rig, args.schedule, args.count, args.seed, args.shots_per_scene, args.scene_count, args.frames, args.fps
         )
         source = _scenes(args, rig, shots)
+        _print_stillness(args, rig)
     spec = _spec(args, rig, source, len(shots), workers)
     return (spec if args.cluster is None else spec.anywhere), shots
 
@@ -198,6 +199,16 @@ def _print_doubts(photos: "Photos", shots: "list[Shot]", skip_unusable: bool) ->
         print(f"isp_sim.generate: {sentence}", file=sys.stderr)
     if len(doubts) > NOTES_SHOWN:
         print(f"isp_sim.generate: EXIF turns {len(doubts) - NOTES_SHOWN} more photographs like these", file=sys.stderr)
+
+
+def _print_stillness(args: argparse.Namespace, rig: "Rig") -> None:
+    """Say what a sequence does not show of a rolling shutter."""
+    if args.frames is not None and args.scenes == "people" and rig.row_time_us and args.motion_samples == FROZEN:
+        print(
+            f"isp_sim.generate: rig {rig.name} has a rolling shutter, but people stand still while a frame is exposed; "
+            "add --motion-samples 8 to see them lean",
+            file=sys.stderr,
+        )
 
 
 def _photo_frames(args: argparse.Namespace, rig: "PhotoPairRig") -> "PhotoFrames":

@@ -113,7 +113,8 @@ def _add_shots(parser: argparse.ArgumentParser) -> None:
         default=FROZEN,
         metavar="N",
         help="people move while the shutter is open: N sub-frames are averaged over each shot's exposure, which makes "
-        "a shot N times as long to render; 8 suits 25 ms [%(default)s: they stand still]",
+        "a shot N times as long to render; 8 suits 25 ms, and from 2 a rolling shutter leans them [%(default)s: they "
+        "stand still]",
     )
 
 

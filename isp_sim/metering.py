@@ -1,6 +1,8 @@
 """The well-lit arm's meter: how much light a scene has."""
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +23,8 @@ PHOTONS_PER_LX = 4.1e15
 band were as wide as the eye's sensitivity (107 nm): assumed."""
 WHITE_AT_FULL_SCALE = 0.5
 """An unmetered scene's white fills half the well-lit arm's range at the base exposure."""
+TOLERANCE = 1e-4
+"""Of the meter, in ln light."""
 
 
 def meter(arm: SimulatedArm, scene: Scene, shot: Shot) -> float:
@@ -40,39 +44,73 @@ def meter(arm: SimulatedArm, scene: Scene, shot: Shot) -> float:
     """
     if scene.white_lx is not None:
         return photons_per_us(arm, scene.white_lx)
-    share, top, bias = at_base(arm, shot)
-    full = float(WHITE_AT_FULL_SCALE / (share * arm.view.bands.sum(axis=1)).max())
+    base = at_base(arm, shot)
     if not scene.metered:
-        return full
+        return base.full
     planes = arm.sight[::STRIDE_PX, ::STRIDE_PX]
-    seen = torch.from_numpy((planes * share).astype(np.float32)).permute(2, 0, 1)[None]
-    target = arm.rig.meter_target.value
-    low, high = math.log(full) - 14, math.log(full) + 14
-
-    def at(ln_light: float) -> float:
-        return level(arm, (seen * math.exp(ln_light)).clamp_max(top) + bias)
-
-    if not at(low) < target < at(high):
-        raise ValueError(f"{scene.name}: no light brings its picture to a mean of {target}; is it all black?")
-    while high - low > 1e-4:
-        middle = (low + high) / 2
-        low, high = (middle, high) if at(middle) < target else (low, middle)
-    return math.exp((low + high) / 2)
+    seen = torch.from_numpy((planes * base.share).astype(np.float32)).permute(2, 0, 1)[None]
+    try:
+        return metered(arm, seen, base)
+    except ValueError as fault:
+        raise ValueError(f"{scene.name}: {fault}") from None
 
 
-def at_base(arm: SimulatedArm, shot: Shot) -> tuple[Float64[np.ndarray, " 3"], float, float]:
-    """What the arm's range is at a shot's base exposure and gain, in shares of it.
+class Base(NamedTuple):
+    """What an arm's range is at a shot's base exposure and gain, in shares of it.
 
-    Returns:
-        What one photon per µs gives R, G and B; where wells or ADC end; the bias of black.
+    Attributes:
+        share: what one photon per µs gives R, G and B.
+        top: where wells or ADC end.
+        bias: of black.
+        full: photons per µs of a perfect diffuser at which white fills half the range.
     """
+
+    share: Float64[np.ndarray, " 3"]
+    top: float
+    bias: float
+    full: float
+
+
+def at_base(arm: SimulatedArm, shot: Shot) -> Base:
+    """The arm's range at a shot's base exposure and gain."""
     chip = sensor.numbers(arm.sensor, shot.base_exposure_us, arm.rig.temperature_c.value)
     k = readout.system_gain(arm.sensor, shot.base_gain_db)
     pixels = arm.binning**2
     range_dn = pixels * (arm.sensor.white_level_dn - arm.sensor.black_level_dn.value)
     share = np.array(chip.efficiency) * shot.base_exposure_us * k / range_dn
     bias = float(np.mean(arm.sensor.black_bias_dn.value)) * pixels / range_dn
-    return share, min(1.0, pixels * chip.full_well_e * k / range_dn), bias
+    full = float(WHITE_AT_FULL_SCALE / (share * arm.view.bands.sum(axis=1)).max())
+    return Base(share, min(1.0, pixels * chip.full_well_e * k / range_dn), bias, full)
+
+
+def metered(arm: SimulatedArm, seen: torch.Tensor, base: Base) -> float:
+    """Photons per µs of a perfect diffuser at which the noise-free picture has the rig's mean level.
+
+    Args:
+        arm: whose colours.
+        seen: `(1, 3, height, width)`, share of the range for one photon per µs.
+        base: see `at_base`.
+
+    Raises:
+        ValueError: there is no such light.
+    """
+
+    def exposed(ln_light: float) -> torch.Tensor:
+        return (seen * math.exp(ln_light)).clamp_max(base.top) + base.bias
+
+    low, high, target = math.log(base.full) - 14, math.log(base.full) + 14, arm.rig.meter_target.value
+    if not level(arm, exposed(low)) < target < level(arm, exposed(high)):
+        raise ValueError(f"no light brings the picture to a mean of {target}; is it all black, or holds it NaN?")
+    return math.exp(at_target(arm, exposed, low, high))
+
+
+def at_target(arm: SimulatedArm, exposed: Callable[[float], torch.Tensor], low: float, high: float) -> float:
+    """Where from `low` to `high` a picture's level is the rig's, to 10⁻⁴, by bisection: `exposed` rises there."""
+    while high - low > TOLERANCE:
+        middle = (low + high) / 2
+        below = level(arm, exposed(middle)) < arm.rig.meter_target.value
+        low, high = (middle, high) if below else (low, middle)
+    return (low + high) / 2
 
 
 def photons_per_us(arm: SimulatedArm, lux: float) -> float:

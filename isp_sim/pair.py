@@ -109,7 +109,14 @@ class DualCamera:
             photons_per_us = self.prepare(scene, shot, seed)
             yield self._pair(scene, shot, photons_per_us, planes)
 
-    def film(self, scene: Scene, shots: Iterable[Shot], seed: int, rule: AutoExposure | None = None) -> Iterator[Pair]:
+    def film(
+        self,
+        scene: Scene,
+        shots: Iterable[Shot],
+        seed: int,
+        rule: AutoExposure | None = None,
+        controller: type[ExposureControl] = ExposureControl,
+    ) -> Iterator[Pair]:
         """Frames of one moving scene, one pair at a time.
 
         Args:
@@ -117,13 +124,14 @@ class DualCamera:
             shots: with their moments, the same base and ratio (`isp_sim.schedule.sequence_shots`).
             seed: of the run.
             rule: exposure follows what the well-lit arm shows; None: it stays.
+            controller: what makes it follow.
         """
         control: ExposureControl | None = None
         for shot in shots:
             if rule is not None and control is None:
                 most = self.rig.sensor.max_gain_db.value - 20 * math.log10(shot.ratio)
                 start = Setting(round(shot.base_exposure_us), shot.base_gain_db)
-                control = ExposureControl(rule, self.well_lit, start, most)
+                control = controller(rule, self.well_lit, start, most)
             taken = control.setting.on(shot) if control else shot
             moment = scene.at(taken.at_s) if scene.at and taken.at_s else scene
             photons_per_us = self.prepare(scene, taken, seed, moment)

@@ -167,6 +167,23 @@ def counts_row(electrons, offset_e, row_dn, columns_dn, parity, words, out, nois
         counts[x] = np.uint16(min(max(math.floor(level + 0.5), 0.0), out.white_dn))
 
 
+@numba.njit(inline="always")
+def sensor_row(frame_row, j, n):  # type: ignore[no-untyped-def]
+    """Of the n sensor rows that a frame row is binned from, all of its colours, the j-th."""
+    return (frame_row >> 1) * 2 * n + (frame_row & 1) + 2 * j
+
+
+@numba.njit(inline="always")
+def bin_row(line, n, counts):  # type: ignore[no-untyped-def]
+    """Add a sensor row's counts to its frame row's: n pixels of a colour, 2 apart, are one."""
+    if n == 1:
+        for x in range(counts.shape[0]):
+            counts[x] += line[x]
+    else:
+        for x in range(line.shape[0]):
+            counts[(x >> 1) // n * 2 + (x & 1)] += line[x]
+
+
 @numba.njit(nogil=True, cache=True)
 def _digitise(start, stop, electrons, offset_e, rows_dn, columns_dn, out, key0, key1, counts):  # type: ignore[no-untyped-def]
     width = electrons.shape[1]

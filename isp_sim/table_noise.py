@@ -159,7 +159,7 @@ def _capture(start, stop, image, weights, maps, lines, chip, out, tables, n, key
         even, odd = weights[parity, 0], weights[parity, 1]
         counts[row] = 0
         for j in range(n):
-            y = (row >> 1) * 2 * n + parity + 2 * j
+            y = readout.sensor_row(row, j, n)
             streams.words_row(y * width, key[0], key[1], words)
             _mean(image[0, row], image[1, row], image[2, row], even, odd, gain[y], hot[y], n, chip, light, mean)
             if chip.shot_noise:
@@ -169,11 +169,7 @@ def _capture(start, stop, image, weights, maps, lines, chip, out, tables, n, key
                 electrons[:] = mean
             _draw(words[2], tables[1], out.gaussian, out.tukey_lambda, noise)
             _count(electrons, offset[y], rows[y], columns, parity, chip, out, noise, line)
-            if n == 1:
-                counts[row] = line
-            else:
-                for x in range(width):
-                    counts[row, (x >> 1) // n * 2 + (x & 1)] += line[x]
+            readout.bin_row(line, n, counts[row])
 
 
 @numba.njit(nogil=True, cache=True)

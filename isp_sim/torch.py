@@ -30,7 +30,7 @@ from isp_sim.companding import companded
 from isp_sim.isp.develop import DevelopParams, balance, develop
 from isp_sim.isp.operators import colour_matrix
 from isp_sim.light import begins
-from isp_sim.metering import at_base, level, noise_free
+from isp_sim.metering import at_base, metered, noise_free
 from isp_sim.rig import Rig
 from isp_sim.rigfile import load_rig
 from isp_sim.run_plan import drawn_shots
@@ -43,7 +43,6 @@ Images = Float[Tensor, "batch 3 height width"] | UInt8[Tensor, "batch 3 height w
 ASSUMED = CameraCurve()
 METERED_PX = 1000
 """About so many pixels of a picture are metered."""
-LN_LIGHT_TOLERANCE = 1e-4
 SMALLEST = 4
 """Least side of a picture, px: what the demosaic needs."""
 
@@ -148,10 +147,11 @@ class LowLight(nn.Module):
         light = self._light(image)
         maps = self._maps_of(light)
         sight = colour_matrix(LinearRgb(light), light.new_tensor(self._bright.view.bands)[None]) * maps.fall
-        share, top, bias = at_base(self._bright, shot)
-        seen = sight * light.new_tensor(share)[:, None, None]
-        photons_per_us = self._metered(seen.detach(), top, bias)
-        truth = noise_free(self._bright, (seen * photons_per_us).clamp_max(top))
+        base = at_base(self._bright, shot)
+        seen = sight * light.new_tensor(base.share)[:, None, None]
+        stride = max(1, math.isqrt(seen.shape[-2] * seen.shape[-1] // METERED_PX))
+        photons_per_us = metered(self._bright, seen.detach()[..., ::stride, ::stride].cpu(), base)
+        truth = noise_free(self._bright, (seen * photons_per_us).clamp_max(base.top))
         raw = self._mosaic(self._while_open(light, key, shot), maps, key, shot, photons_per_us * shot.exposure_us)
         return Exposed(raw, develop(raw, self._develop_params(light)), truth)
 
@@ -179,31 +179,6 @@ class LowLight(nn.Module):
             return light
         self._dark.start_s = begins(self.rig.light, shot.at_s, key, 0, shot.number)
         return light * light.new_tensor(self._dark.levels(shot.exposure_us, light.shape[-2]))[:, None]
-
-    def _metered(self, seen: Tensor, top: float, bias: float) -> float:
-        """Photons per µs at which the noise-free picture has the rig's mean level: secants of ln level over ln light.
-
-        Args:
-            seen: share of the range for one photon per µs.
-            top: where the range ends.
-            bias: of black, share of the range.
-        """
-        stride = max(1, math.isqrt(seen.shape[-2] * seen.shape[-1] // METERED_PX))
-        seen, target = seen[..., ::stride, ::stride], self.rig.meter_target.value
-        mean = float(seen.mean())
-        x, slope = -math.log(mean) - 2 if mean > 0 else math.nan, 0.45
-        last: tuple[float, float] | None = None
-        for _ in range(50):
-            here = level(self._bright, (seen * math.exp(x)).clamp_max(top) + bias) if mean > 0 else 0.0
-            if not here > 0:
-                break
-            y = math.log(here / target)
-            if last is not None and x != last[0]:
-                slope = min(max((y - last[1]) / (x - last[0]), 0.2), 1.5)
-            last, x = (x, y), x - y / slope
-            if abs(x - last[0]) < LN_LIGHT_TOLERANCE:
-                return math.exp(x)
-        raise ValueError(f"no light brings a picture to a mean of {target}; is it all black, or holds it NaN?")
 
     def _maps_of(self, light: Tensor) -> _Maps:
         """The maps of the centred region of the sensor, and cos⁴ about its centre."""

@@ -109,14 +109,11 @@ def developed_by(settings: Path, isp: str | None, raw: Path, out: Path | None) -
         raise ValueError("--settings: needs --out, the file of the picture")
     import torch
 
-    from models.choices import PROGRAMS
     from models.isp.learned import write_image
     from models.tuning.loading import load_isp
-    from models.tuning.settings_file import load_settings, read_settings
+    from models.tuning.settings_file import named_isp, read_settings
 
-    name = isp or load_settings(settings).isp
-    if isp is None and name not in ("libraw", "pipeline", *PROGRAMS):
-        raise ValueError(f"{settings}: isp: names {name}, which can run any program; add --isp {name} if you mean it")
+    name = isp or named_isp(settings)
     tested = load_isp(name)
     picture = tested.develop(raw, read_settings(settings, name, tested.parameters))
     write_image(torch.from_numpy(picture).permute(2, 0, 1)[None], out)

@@ -27,10 +27,11 @@ def parser(prog: str = "python -m models.measure_quality") -> argparse.ArgumentP
     parser.add_argument("--reference", type=Path, help="picture of the dead leaves as printed, of --layout's textures")
     parser.add_argument(
         "--isp",
-        default="libraw",
-        help="for the rig's chart: libraw, pipeline, YAML file, module:factory [%(default)s]",
+        help="for the rig's chart: libraw, pipeline, YAML file, module:factory [of --settings, if built in; libraw]",
     )
-    parser.add_argument("--settings", type=Path, help="its settings: JSON, or settings.json of isp-sim tune [defaults]")
+    parser.add_argument(
+        "--settings", type=Path, help="of isp-sim desk (YAML), or settings.json of isp-sim tune [defaults]"
+    )
     parser.add_argument("--point", help="which of a settings.json's [the first that differs from the defaults]")
     parser.add_argument("--rig", default="exlpose-small", help="that shoots the chart [%(default)s]")
     parser.add_argument("--out", type=Path, default=Path("out/quality"), help="folder of the page [%(default)s]")
@@ -43,15 +44,22 @@ def work(args: argparse.Namespace) -> int:
 
     from isp_sim.tables import terminal_table
     from models.runs.chart_quality import figures, measure_isp, measure_pictures
+    from models.tuning.settings_file import named_isp
 
+    if args.pictures and (args.isp or args.settings):
+        raise ValueError("--isp, --settings: develop the rig's chart, expected no pictures")
+    if args.point and not args.settings:
+        raise ValueError(f"--point {args.point}: is one of a settings.json, expected --settings as well")
     if args.pictures:
         found, page = measure_pictures(args.pictures, args.layout, args.reference, args.out)
         what = args.pictures[0].name
     else:
         if args.layout or args.reference:
             raise ValueError("--layout, --reference: are of pictures, expected one or more")
-        found, page = measure_isp(args.isp, args.settings, args.point, args.rig, args.out)
-        what = f"{args.isp} before the chart of {args.rig}"
+        named = args.settings is not None and args.settings.suffix != ".json"
+        isp = args.isp or (named_isp(args.settings) if named else "libraw")
+        found, page = measure_isp(isp, args.settings, args.point, args.rig, args.out)
+        what = f"{isp} before the chart of {args.rig}"
     Console().print(terminal_table(what, ("figure", "value", ""), figures(found)))
     print(f"page with curves {page}")
     return 0

@@ -57,25 +57,21 @@ def parser(prog: str = "python -m models.tune_isp") -> argparse.ArgumentParser:
 def work(args: argparse.Namespace) -> int:
     """Tune, then print the held-out scores and where the settings lie. Raises as `models.runs.tuning.run`."""
     from rich.console import Console
-    from rich.table import Table
 
+    from isp_sim.tables import terminal_table
     from models.runs.goal_tuning import run_goals
     from models.runs.tuning import TUNED, Tuning, run
-    from models.tuning import pareto_report
+    from models.tuning.pareto_report import IN_TERMINAL, few_cells
     from models.tuning.report import HEADINGS, cells
 
     tuning = Tuning(**vars(args))
     if tuning.goals is None:
         found, report = run(tuning)
-        headings, lines = HEADINGS, cells(found)
+        table = terminal_table(f"{args.isp}, tuned for the network", HEADINGS, cells(found))
     else:
         points, report = run_goals(tuning)
-        headings, lines = pareto_report.HEADINGS, pareto_report.cells(points)
-    table = Table(title=f"{args.isp}, tuned for the network")
-    for heading in headings:
-        table.add_column(heading, justify="left" if heading == headings[0] else "right")
-    for line in lines:
-        table.add_row(*line)
+        title = f"{args.isp}, tuned for several goals; PCK@0.2 of LL-A; more is in the report"
+        table = terminal_table(title, tuple(IN_TERMINAL.values()), few_cells(points))
     console = Console()
     console.print(table)
     console.print(f"report {report}, settings {args.out / TUNED}", soft_wrap=True)

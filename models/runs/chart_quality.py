@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from isp_sim import html_report
-from isp_sim.files import read_json, write_atomically
+from isp_sim.files import write_atomically
 from isp_sim.picture_files import jpeg, read_unit
 from isp_sim.quality import edge, texture
 from isp_sim.quality.chart import ChartLayout, Quality, linear_luma, measure, part, snr_of_greys
@@ -22,6 +22,7 @@ from isp_sim.transfer import srgb_decode
 from models.tuning.charts import shoot_chart
 from models.tuning.loading import load_isp
 from models.tuning.pareto_report import displayed
+from models.tuning.settings_file import found_settings
 from models.tuning.tunable import BlackBoxIsp, Settings, defaults
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def measure_isp(isp: str, settings: Path | None, point: str | None, rig: str, ou
 
     Args:
         isp: as `load_isp` takes it.
-        settings: JSON by name, or what a tuning wrote; None: the defaults.
+        settings: a file as the desk saves them, or what a tuning wrote; None: the defaults.
         point: of a tuning's settings.
         rig: that shoots.
         out: folder of chart and page.
@@ -60,7 +61,7 @@ def measure_isp(isp: str, settings: Path | None, point: str | None, rig: str, ou
         ValueError, OSError: bad input, or the ISP cannot develop the chart.
     """
     under_test, whole = load_isp(isp), load_rig(rig)
-    used = _settings(under_test, settings, point)
+    used = _settings(under_test, isp, settings, point)
     chart = shoot_chart(whole, out / "chart", SEED)
     pictures = chart.pictures(under_test.develop, used, isp)
     found = measure(pictures, chart.layout, chart.reference)
@@ -100,23 +101,16 @@ def measure_pictures(
     return found, _write(out, f"Image quality of {files[0].name}", names, found, pictures, where, target)
 
 
-def _settings(isp: BlackBoxIsp, file: Path | None, point: str | None) -> Settings:
+def _settings(isp: BlackBoxIsp, name: str, file: Path | None, point: str | None) -> Settings:
+    """What a file says, or the defaults. Raises as `found_settings`, and for a point that it lacks."""
     usual = defaults(isp.parameters)
     if file is None:
         return usual
-    read = read_json(file)
-    if isinstance(read, dict) and read and all(isinstance(one, dict) for one in read.values()):  # a tuning's
-        tuned = {name: one.get("settings") for name, one in read.items() if one.get("settings")}
-        differing = [name for name, one in tuned.items() if one != usual]
-        point = point or next(iter(differing), None)
-        if point not in tuned:
-            raise ValueError(f"--point {point}: not in {file}, expected one of {', '.join(tuned)}")
-        read = tuned[point]
-    if not isinstance(read, dict) or set(read) - set(usual):
-        raise ValueError(f"{file}: expected settings by name: {', '.join(usual)}")
-    for one in isp.parameters:
-        one.share((usual | read)[one.name])  # complains of a value out of range
-    return usual | read
+    named = found_settings(file, name, isp.parameters)
+    point = point or next((one for one, settings in named.items() if settings != usual), next(iter(named), ""))
+    if point not in named:
+        raise ValueError(f"--point {point}: not in {file}, expected one of {', '.join(named)}")
+    return named[point]
 
 
 def _colorchecker(file: Path, picture: np.ndarray) -> np.ndarray:

@@ -26,6 +26,8 @@ HEADINGS = (
     "held-out", "PCK@0.2 LL-A", "mean OKS", "over the defaults", "SNR dB", "range EV", "MTF50 c/px", "overshoot",
     "texture", "ΔE2000",
 )  # fmt: skip
+IN_TERMINAL = {0: "held-out", 1: "PCK", 2: "OKS", 4: "SNR dB", 6: "MTF50", 8: "texture", 9: "ΔE2000"}
+"""Of the columns those that fit into 80 characters, under headings that do."""
 LOOKED_AT = (f"best {RECOGNITION}", "balanced", "nothing given up")
 """Points whose shots are shown, beside the defaults'."""
 SHOWN_LIGHT = 0.25
@@ -63,6 +65,11 @@ def cells(points: Mapping[str, Point]) -> list[tuple[str, ...]]:
         )
         for name, one in points.items()
     ]  # fmt: skip
+
+
+def few_cells(points: Mapping[str, Point]) -> list[tuple[str, ...]]:
+    """The table's lines for a terminal: the columns of `IN_TERMINAL`."""
+    return [tuple(line[n] for n in IN_TERMINAL) for line in cells(points)]
 
 
 def plot(evaluations: Sequence[Evaluation], goals: Sequence[Goal], points: Mapping[str, Point]) -> bytes:

@@ -16,6 +16,7 @@ from pydantic import Field
 from isp_sim.files import read_json, write_atomically
 from isp_sim.rig import Finite, Model
 from isp_sim.rigfile import load_yaml
+from models.choices import PROGRAMS
 from models.tuning.tunable import Setting, Settings, TunableParameter
 
 
@@ -94,6 +95,18 @@ def load_settings(path: Path) -> SettingsFile:
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
     return load_yaml(SettingsFile, path)
+
+
+def named_isp(path: Path) -> str:
+    """The ISP that a file's settings are for, if it comes with the package: other names can be any program's.
+
+    Raises:
+        ValueError: it does not, or see `load_settings`.
+    """
+    name = load_settings(path).isp
+    if name not in ("libraw", "pipeline", *PROGRAMS):
+        raise ValueError(f"{path}: isp: names {name}, which can run any program; add --isp {name} if you mean it")
+    return name
 
 
 def write_settings(path: Path, isp: str, settings: Settings, rig: Mapping[str, float]) -> None:

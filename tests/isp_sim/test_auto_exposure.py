@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from isp_sim import streams
+from isp_sim import generate, streams
 from isp_sim.auto_exposure import ExposureControl, Setting, exposure_factor, setting_of
 from isp_sim.generate import main
+from isp_sim.generate_options import parser
 from isp_sim.pair import DualCamera, seen_while_open
 from isp_sim.rig import AutoExposure, Figure, Light
 from isp_sim.rigfile import load_rig
@@ -47,7 +48,7 @@ def test_the_level_is_right_when_the_delay_is_over(factor, delay):
     camera = DualCamera(rig)
     scene = Charts(rig.height_px, rig.width_px).scene(0)
     pairs = list(camera.film(scene, shots_of(rig), 0, AutoExposure(delay_frames=delay)))
-    factors = [exposure_factor(pair.well_lit_raw, camera.well_lit, rig.meter_target.value) for pair in pairs]
+    factors = [exposure_factor(pair.well_lit_raw, camera.well_lit) for pair in pairs]
     settled = [*range(delay, STEP_AT), *range(STEP_AT + delay, len(pairs))]
     assert max(abs(factors[n] - 1) for n in settled) < 0.03
     for n in range(STEP_AT, STEP_AT + delay):  # until then the frame is off by the light's change
@@ -71,7 +72,7 @@ def test_a_clipped_frame_is_left_step_by_step():
     camera = DualCamera(rig)
     scene = Charts(rig.height_px, rig.width_px).scene(0)
     pairs = list(camera.film(scene, shots_of(rig, 24), 0, AutoExposure(delay_frames=1)))
-    last = exposure_factor(pairs[-1].well_lit_raw, camera.well_lit, rig.meter_target.value)
+    last = exposure_factor(pairs[-1].well_lit_raw, camera.well_lit)
     assert last == pytest.approx(1, abs=0.03)
 
 
@@ -81,7 +82,7 @@ def test_a_slow_controller_goes_its_share_of_the_way_and_never_beyond():
     scene = Charts(rig.height_px, rig.width_px).scene(0)
     rule = AutoExposure(delay_frames=1, speed=0.5)
     pairs = list(camera.film(scene, shots_of(rig, 16), 0, rule))
-    off = [np.log(exposure_factor(p.well_lit_raw, camera.well_lit, rig.meter_target.value)) for p in pairs[STEP_AT:]]
+    off = [np.log(exposure_factor(p.well_lit_raw, camera.well_lit)) for p in pairs[STEP_AT:]]
     for before, after in itertools.pairwise(off[:5]):
         assert after == pytest.approx(before / 2, abs=0.03)
 
@@ -171,6 +172,17 @@ def test_a_rolling_shutter_leans_what_runs():
     rows_ms = 0.5 * rolling.binning * (np.arange(64) - 31.5)
     assert np.abs(np.array(centres) - 42.5 - rows_ms).max() <= 1.5 + 64 / 16 / 2 * 0.5 * rolling.binning
     assert seen_while_open(scene, 100.0, plain).tobytes() == during(0.0, 0.0).tobytes()
+
+
+@pytest.mark.parametrize(("more", "noted"), [([], True), (["--motion-samples", "2"], False), (None, False)])
+def test_a_rolling_shutter_that_nothing_shows_is_noted(more, noted, tmp_path, capsys):
+    row_time = "sensor: {row_time_us: {value: 20, status: assumed, source: a test}}\n"
+    (tmp_path / "rig.yaml").write_text(
+        "extends: exlpose-small\nname: small\nwidth_px: 96\nheight_px: 64\n" + row_time, encoding="utf-8"
+    )
+    asked = ["--rig", str(tmp_path / "rig.yaml"), "--count", "1", "--workers", "1", "--out", str(tmp_path / "out")]
+    generate._prepare(parser().parse_args([*asked, *([] if more is None else ["--frames", "1", *more])]))
+    assert ("add --motion-samples 8" in capsys.readouterr().err) == noted
 
 
 def made(out, *more):

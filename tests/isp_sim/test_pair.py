@@ -66,7 +66,7 @@ def test_the_low_light_arm_gets_a_hundredth_and_loses_with_the_exposure(ideal):
 
 def test_a_black_scene_cannot_be_metered(ideal):
     rig = sized(ideal, 64, 64)
-    with pytest.raises(ValueError, match=r"night: no light brings its picture to a mean of 90.5"):
+    with pytest.raises(ValueError, match=r"night: no light brings the picture to a mean of 90.5"):
         list(DualCamera(rig).shoot(Scene("night", Radiance(np.zeros((64, 64, 3), np.float32))), [shot()], 0))
 
 

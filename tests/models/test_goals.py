@@ -123,7 +123,10 @@ def test_the_command_writes_a_front_with_pictures_the_same_for_any_workers(small
     assert 0 < said["defaults"]["quality"]["mtf50"] < 1 and said["defaults"]["gain"] == 0
     page = (tmp_path / "one" / "report.html").read_text()
     assert page.count("data:image") == 3 and "http" not in page and "best recognition" in page
-    capsys.readouterr()
+    lines = capsys.readouterr().out.splitlines()
+    (heading,) = {line for line in lines if "held-out" in line}
+    assert [cell.strip() for cell in heading.strip("┃").split("┃")][1:3] == ["PCK", "OKS"]
+    assert len(heading) < 80 and any("best recognition │" in line for line in lines)  # a line each
     asked = ["--isp", "libraw", "--rig", str(tmp_path / "learn" / "rig.yaml"), "--out", str(tmp_path / "quality")]
     assert (
         measure_quality.main([*asked, "--settings", str(tmp_path / "one" / "settings.json"), "--point", "balanced"])

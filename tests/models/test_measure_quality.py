@@ -11,6 +11,9 @@ from isp_sim.isp.codes import srgb_codes
 from isp_sim.scenes.charts import colorchecker
 from isp_sim.scenes.quality_chart import dead_leaves, quality_chart
 from models import measure_quality
+from models.tuning.loading import load_isp
+from models.tuning.settings_file import write_settings
+from models.tuning.tunable import defaults
 
 
 def written(path, light):
@@ -83,8 +86,29 @@ def test_a_picture_that_does_not_show_it_is_told(tmp_path, capsys, layout, said)
 
 def test_settings_that_are_not_the_isps_are_told(tmp_path, capsys):
     (tmp_path / "s.json").write_text(json.dumps({"noise": 3}))
-    rig = ["--settings", str(tmp_path / "s.json"), "--out", str(tmp_path / "out")]
-    assert measure_quality.main(rig) == 1
-    assert "s.json: expected settings by name: noise_thr, fbdd" in capsys.readouterr().err
-    assert measure_quality.main(["--layout", "x.yaml"]) == 1
-    assert "are of pictures" in capsys.readouterr().err
+    (tmp_path / "tuned.json").write_text(json.dumps({"best": {"settings": {"noise": 3}}}))
+    (tmp_path / "s.yaml").write_text("isp: os:getcwd\nsettings: {gain: 1}\n")
+    for asked, said in (
+        (["--settings", str(tmp_path / "s.json")], "s.json: noise: is 3, expected a search's settings.json"),
+        (["--settings", str(tmp_path / "tuned.json")], "tuned.json: best: settings: auto_bright is missing"),
+        (["--settings", str(tmp_path / "s.yaml")], "isp: names os:getcwd, which can run any program"),
+        (["--settings", str(tmp_path / "s.yaml"), "--isp", "libraw"], "isp: is 'os:getcwd', expected 'libraw'"),
+        (["--layout", "x.yaml"], "are of pictures"),
+        (["a.png", "--isp", "libraw"], "develop the rig's chart, expected no pictures"),
+        (["--point", "best"], "--point best: is one of a settings.json"),
+    ):
+        assert measure_quality.main([*asked, "--out", str(tmp_path / "out")]) == 1
+        assert said in capsys.readouterr().err
+
+
+def test_settings_that_the_desk_saved_develop_the_chart(tmp_path, capsys):
+    isp = load_isp("libraw")
+    rig = tmp_path / "rig.yaml"
+    rig.write_text("extends: exlpose-small\nname: tiny\nwidth_px: 240\nheight_px: 160\n")
+    snr = {}
+    for noise in (0, 800):
+        write_settings(tmp_path / f"{noise}.yaml", "libraw", defaults(isp.parameters) | {"noise_thr": noise}, {})
+        asked = ["--settings", str(tmp_path / f"{noise}.yaml"), "--rig", str(rig), "--out", str(tmp_path / "out")]
+        assert measure_quality.main(asked) == 0
+        snr[noise] = figures(tmp_path / "out")["snr_db"]
+    assert snr[800] > snr[0] + 3 and "libraw before the chart of" in capsys.readouterr().out
