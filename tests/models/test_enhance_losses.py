@@ -112,7 +112,7 @@ def test_ruass_denoiser_loses_by_squared_differences_and_hardly_by_what_it_takes
     ramp = (torch.arange(16.0, dtype=torch.float64) / 100).expand(1, 3, 16, 16)  # along x only
     assert ruas.denoise_loss(ramp, ramp).item() == pytest.approx(2 * 1e-4)
     assert ruas.denoise_loss(ramp, ramp + 0.5).item() == pytest.approx(2 * 1e-4 + 1e-7 * 0.25)
-    assert 750 * ruas.DENOISE_SHARE == pytest.approx(1)
+    assert pytest.approx(1) == 750 * ruas.DENOISE_SHARE
 
 
 def test_smooth_l1_is_half_the_square_below_one():
