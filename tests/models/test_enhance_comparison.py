@@ -80,7 +80,7 @@ def test_the_learned_isp_stands_in_the_same_table():
 
 def test_evaluate_tells_what_is_no_enhancer(capsys, tmp_path):
     assert evaluate.main(["--enhancer", "nothing", "--out", str(tmp_path)]) == 1
-    assert "--enhancer nothing: expected gamma, clahe, msr, msrcr, dehz, lime, zero-dce" in capsys.readouterr().err
+    assert "--enhancer nothing: expected gamma, clahe, msr, msrcr, dehz, lime, srie" in capsys.readouterr().err
 
 
 def test_pairs_of_an_enhancer_keep_all_but_the_low_light_picture():
