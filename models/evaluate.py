@@ -67,7 +67,7 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--enhancer",
-        help="before the network: gamma, clahe, msr, msrcr, dehz, lime, zero-dce, sci, weights of isp-sim "
+        help="before the network: gamma, clahe, msr, msrcr, dehz, lime, srie, zero-dce, sci, weights of isp-sim "
         "train-enhancer (.safetensors), TorchScript (.pt), torch.export (.pt2) or module:factory [none: each channel "
         "to a mean of 0.4]",
     )

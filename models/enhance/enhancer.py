@@ -14,6 +14,7 @@ from models.enhance.classical.dehazing import dehz
 from models.enhance.classical.histogram import clahe, gamma
 from models.enhance.classical.lime import lime
 from models.enhance.classical.retinex import multi_scale_retinex, retinex_with_colour_restoration
+from models.enhance.classical.srie import srie
 from models.enhance.tiles import Tileable, enhance_in_tiles
 from models.enhance.weights import load_enhancer_network
 from models.recognisers.plugins import from_factory, load_module
@@ -25,6 +26,7 @@ CLASSICAL: dict[str, Callable[[Picture], Picture]] = {
     "msrcr": retinex_with_colour_restoration,
     "dehz": dehz,
     "lime": lime,
+    "srie": srie,
 }
 """By the name that `--enhancer` takes."""
 SHIPPED = {name: Path(__file__).parent / "shipped" / f"{name}.safetensors" for name in SHIPPED_ENHANCERS}

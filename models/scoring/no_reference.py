@@ -10,6 +10,8 @@ from models.data.normalisation import Picture
 
 LOE_SIDE_PX = 50
 """The shorter side of the pictures whose order is compared."""
+CEIQ_LEVELS, CEIQ_BINS = 64, 128
+"""Of the equalised picture, and of the histograms."""
 
 
 def lightness_order_error(enhanced: Picture, original: Picture) -> float:
@@ -38,12 +40,13 @@ def lightness_order_error(enhanced: Picture, original: Picture) -> float:
 
 
 class CeiqFeatures(NamedTuple):
-    """The inputs of CEIQ's regression (Yan, Li & Fu, 2019); its weights are not ours, so no score is made.
+    """The inputs of CEIQ's regression (Yan, Li & Fu, 2019), as its released code takes them; no score is made, because
+    the regression's weights were not at hand.
 
     Attributes:
         similarity: SSIM of the grey picture and its equalised self: 1 if equalising changes nothing.
-        entropy, equalised_entropy: bits of each histogram.
-        cross, equalised_cross: `−Σ p·log2 q` of the two histograms, in both directions, over the codes that both hold.
+        entropy, equalised_entropy: bits of each histogram of 128 bins, over the bins that both fill.
+        cross, equalised_cross: `−Σ p·log2 q` of the two histograms, in both directions, over the same.
     """
 
     similarity: float
@@ -61,14 +64,33 @@ def ceiq_features(picture: Picture) -> CeiqFeatures:
     """
     from models.scoring.picture_quality import psnr_ssim
 
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    even = cv2.equalizeHist(grey)
-    p, q = (np.bincount(codes.ravel(), minlength=256) / codes.size for codes in (grey, even))
+    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+    even = equalised(grey)
+    p, q = (np.bincount(_bins(codes, CEIQ_BINS).ravel(), minlength=CEIQ_BINS) / codes.size for codes in (grey, even))
     three, even_three = (np.repeat(one[..., None], 3, axis=2).astype(np.uint8) for one in (grey, even))
     _, similarity = psnr_ssim(three, even_three)
+    both = (p > 0) & (q > 0)
+    p, q = p[both], q[both]
     return CeiqFeatures(similarity, _bits(p, p), _bits(q, q), _bits(p, q), _bits(q, p))
 
 
+def equalised(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Equalised to 64 levels as MATLAB's `histeq` does: of a code with n pixels up to it, m of them its own, the first
+    level k whose share `(k + 1)/64` reaches `(n − m/2)/pixels`.
+    """
+    counts = np.bincount(grey.ravel(), minlength=256)
+    own = counts / 2
+    own[[0, -1]] = 0  # as there: the end codes count whole
+    share = (counts.cumsum() - own) / grey.size
+    level = np.clip(np.ceil(CEIQ_LEVELS * share - 1e-9) - 1, 0, CEIQ_LEVELS - 1)
+    table = np.floor(level * 255 / (CEIQ_LEVELS - 1) + 0.5).astype(np.uint8)
+    return np.asarray(table[grey])
+
+
+def _bins(codes: NDArray[np.uint8], bins: int) -> NDArray[np.intp]:
+    """The bin whose middle, one of `bins` from 0 to 255, is nearest to each code."""
+    return np.asarray(np.floor(codes * ((bins - 1) / 255) + 0.5).astype(np.intp))
+
+
 def _bits(p: NDArray[np.float64], q: NDArray[np.float64]) -> float:
-    both = (p > 0) & (q > 0)
-    return float(-(p[both] * np.log2(q[both])).sum()) + 0.0
+    return float(-(p * np.log2(q)).sum()) + 0.0

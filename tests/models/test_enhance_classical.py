@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.enhance.classical import multigrid
+from models.enhance.classical import multigrid, srie
 from models.enhance.classical.dehazing import dehz
 from models.enhance.classical.histogram import clahe, gamma
 from models.enhance.classical.lime import illumination, lime, weights
@@ -107,6 +107,67 @@ def test_lime_says_so_where_the_solver_does_not_settle(monkeypatch):
     monkeypatch.setattr(multigrid, "MAX_STEPS", 1)
     with pytest.raises(ArithmeticError, match="1 steps"):
         lime(noise())
+
+
+def dense_srie(value, turns):
+    """The same steps with matrices: D written out, each system by elimination; everything flat."""
+    place = np.arange(value.size).reshape(value.shape)
+    d = np.zeros((2, value.size, value.size))
+    for axis, (a, b) in enumerate(((place[:-1], place[1:]), (place[:, :-1], place[:, 1:]))):
+        d[axis, a.ravel(), a.ravel()], d[axis, a.ravel(), b.ravel()] = -1, 1
+    s = np.log(np.maximum(value.ravel(), 1))
+    r, light, b = 0 * s, s.copy(), np.zeros((2, value.size))
+    for _ in range(turns):
+        weighted = np.exp(r)[None, :, None] * d
+        seen = weighted @ r + b
+        target = np.sign(seen) * np.maximum(np.abs(seen) - 0.5, 0)
+        system = np.eye(value.size) + 0.01 * sum(one.T @ one for one in weighted)
+        right = s - light + 0.01 * sum(one.T @ t for one, t in zip(weighted, target - b, strict=True))
+        r = np.minimum(np.linalg.solve(system, right), 0)
+        bent = np.exp(light)[None, :, None] * d
+        light = np.maximum(np.linalg.solve(np.eye(value.size) + 0.1 * sum(one.T @ one for one in bent), s - r), s)
+        b = b + weighted @ r - target
+    return np.exp(r).reshape(value.shape), np.exp(light).reshape(value.shape)
+
+
+def test_sries_turns_are_those_written_out_with_matrices(monkeypatch):
+    value = np.random.default_rng(3).integers(0, 256, (6, 7)).astype(float)
+    monkeypatch.setattr(srie, "TURNS", 4)
+    monkeypatch.setattr(multigrid, "TOLERANCE", 1e-10)
+    wanted = dense_srie(value, 4)
+    assert wanted[0].std() > 0.1
+    for found, due in zip(srie.decomposed(value), wanted, strict=True):
+        assert np.allclose(found, due, rtol=1e-6)
+
+
+def test_sries_objective_falls_and_the_product_is_the_picture():
+    """Squares on an even floor under a light that falls off to the right."""
+    value = np.full((60, 80), 180.0)
+    value[20:40, 10:30] = value[25:45, 50:70] = 90
+    value = np.rint(value * np.linspace(1, 0.2, 80))
+    s = np.log(value)
+    reflectance, light = srie.decomposed(value)
+    assert (reflectance <= 1).all() and (light >= value - 1e-9).all()
+    least = srie.objective(np.log(reflectance), np.log(light), s)
+    assert least < 0.1 * srie.objective(np.zeros_like(s), s, s)
+    assert np.abs(reflectance * light / value - 1).mean() < 0.03
+    inside, outside = reflectance[25:35, 15:25].mean(), reflectance[25:35, 35:45].mean()
+    assert inside < 0.75 * outside
+
+
+def test_sries_even_picture_has_its_gamma_corrected_and_black_stays_black():
+    picture = np.full((20, 24, 3), (60, 30, 15), np.uint8)
+    due = np.array([60, 30, 15]) * (255 / 60) ** (1 - 1 / 2.2)
+    assert np.abs(CLASSICAL["srie"](picture)[5, 5] - due).max() <= 1
+    assert not CLASSICAL["srie"](np.zeros((20, 24, 3), np.uint8)).any()
+
+
+def test_sries_slopes_are_transposed():
+    """⟨Dx, y⟩ = ⟨x, Dᵀy⟩."""
+    stream = np.random.default_rng(4)
+    x, down, right = stream.random((3, 5, 7))
+    along = srie.gradient(x)
+    assert np.isclose((along[0] * down + along[1] * right).sum(), (x * srie.transposed_gradient(down, right)).sum())
 
 
 def test_a_coarser_grid_is_the_same_system_for_what_is_even_in_its_cells():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from models.scoring.niqe import BLOCK_PX, aggd, block_features, fit_pristine, halved, mscn, niqe, published_pristine
-from models.scoring.no_reference import ceiq_features, lightness_order_error
+from models.scoring.no_reference import ceiq_features, equalised, lightness_order_error
 
 
 def scene(seed, side=3 * BLOCK_PX):
@@ -95,11 +95,18 @@ def test_a_rising_curve_keeps_the_order_and_a_negative_turns_it():
     assert lightness_order_error(lifted, picture) < 0.2 * lightness_order_error(255 - picture, picture)
 
 
-def test_contrast_features_of_a_picture_of_one_colour_and_of_two():
+def test_contrast_features_of_a_picture_of_one_colour_and_of_every_code_equally_often():
+    """Every code: 128 bins of 1/128, of which the 64 levels of the equalised one fill 64, each by 1/64."""
     flat = ceiq_features(np.full((32, 32, 3), 9, np.uint8))
     assert flat.entropy == flat.equalised_entropy == 0
-    halves = np.zeros((32, 32, 3), np.uint8)
-    halves[:, 16:] = 255
-    two = ceiq_features(halves)
-    assert two.entropy == pytest.approx(1) and two.cross == pytest.approx(1)
-    assert two.similarity == pytest.approx(1, abs=1e-4)  # equalised already
+    every = np.tile(np.arange(256, dtype=np.uint8)[None, :, None], (32, 1, 3))
+    found = ceiq_features(every)
+    wanted = (64 / 128 * 7, 6, 64 / 128 * 6, 7)
+    assert (found.entropy, found.equalised_entropy, found.cross, found.equalised_cross) == pytest.approx(wanted)
+    assert found.similarity > 0.9
+
+
+def test_four_codes_equally_often_are_equalised_to_the_middles_of_four_quarters():
+    """Shares 1/8, 3/8, 5/8, 7/8 are reached by levels 7, 23, 39, 55 of 0 … 63."""
+    grey = np.repeat(np.array([50, 60, 70, 80], np.uint8), 8).reshape(4, 8)
+    assert np.unique(equalised(grey)).tolist() == [28, 93, 158, 223]
