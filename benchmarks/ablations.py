@@ -23,13 +23,12 @@ import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from all_methods import enhanced, look, photographs
+from all_methods import enhanced, photographs
 from rich.console import Console
 from rich.table import Table
 
@@ -37,6 +36,7 @@ from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes.people.semantics import CLASSES
 from models.choices import LEARN_POSE, TEST_SEED, WEIGHTS
+from models.data.normalisation import LOW
 from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs, scene_of, shots
 from models.engine.training import LOG
 from models.enhance.enhancer import Enhancer, load_enhancer, load_network_by_name
@@ -44,6 +44,8 @@ from models.enhance.networks.sdag import Stem, stem_of
 from models.enhance.networks.sllen import Sllen
 from models.enhance.recipe import EnhancerRecipe, Frozen, load_recipe
 from models.enhance.weights import load_enhancer_network, load_sdag
+from models.recognisers.detection import Detection
+from models.recognisers.inference import detect_in
 from models.recognisers.loading import LOW_LIGHT, load_recogniser
 from models.recognisers.person_detector import PersonDetector, load_detector
 from models.recognisers.weights import SHIPPED, load_network
@@ -51,7 +53,8 @@ from models.runs.enhancer_training import Semantic, mean_iou, train
 from models.scoring.average_precision import Protocol
 from models.scoring.boxes import score_boxes
 from models.scoring.over_scenes import box_deviations, drawn_pck
-from models.scoring.poses import find_boxes
+from models.scoring.picture_quality import psnr_ssim
+from models.scoring.poses import Poses
 
 CPU = torch.device("cpu")
 KEPT_BACK, PHOTOS, SCENES = 16, 100, 20
@@ -186,16 +189,12 @@ def trained(bench: Bench, label: str, row: Row, seed: int) -> Path:
     return folder
 
 
-def scored(bench: Bench, folder: Path, label: str) -> Scores:
+def scored(bench: Bench, folder: Path) -> Scores:
     """What a row's network does on the judged sets; from the folder if it was done before."""
     kept = folder / "scores.json"
     if not kept.is_file():
-        enhancer, found = load_enhancer(folder / WEIGHTS), dict[str, dict[str, Any]]()
-        for name, (source, pose) in bench.judged.items():
-            row = look(source, {label: partial(enhanced, enhancer)}, load_recogniser(pose))[label]
-            joints = {picture: list(of) for picture, of in row.poses.joints("LL-A").items()}
-            found[name] = {"PSNR": row.quality["PSNR"], "SSIM": row.quality["SSIM"], "joints": joints}
-            found[name]["box AP"] = boxes_of(bench.detector, source, enhancer)
+        enhancer = load_enhancer(folder / WEIGHTS)
+        found = {name: judged(bench.detector, enhancer, *one) for name, one in bench.judged.items()}
         network, _, scaling = load_enhancer_network(folder / WEIGHTS)
         if isinstance(network, Sllen) and network.parts.semantic:
             found["built-in"]["mIoU"] = [mean_iou(network, scaling, bench.judged["built-in"][0])]
@@ -204,15 +203,22 @@ def scored(bench: Bench, folder: Path, label: str) -> Scores:
     return scores
 
 
-def boxes_of(detector: PersonDetector, source: PairSource, enhancer: Enhancer) -> list[float]:
-    """Box AP over all scenes, then with scenes drawn anew."""
-    boxes, protocol = (
-        find_boxes(detector, shots(source), lambda shot: enhanced(enhancer, shot)[1]),
-        Protocol(boxes="its own"),
-    )
-    truth, found = boxes.truth["LL-A"], boxes.found["LL-A"]
-    ap = score_boxes(truth, found, protocol).ap
-    return [ap, *(ap + box_deviations(truth, found, protocol, scene_of)[:, 0]).tolist()]
+def judged(detector: PersonDetector, enhancer: Enhancer, source: PairSource, pose: str) -> dict[str, Any]:
+    """PSNR and SSIM a picture, joints near and labelled of each, box AP over all scenes and with scenes drawn anew."""
+    quality, poses, boxes, recogniser = [], Poses(), Poses(), load_recogniser(pose)
+    for shot in shots(source, shown=True):
+        picture, seen = enhanced(enhancer, shot)
+        quality.append(psnr_ssim(picture, shot.well_lit))
+        read = detect_in(recogniser, [np.ascontiguousarray(seen, np.float32)], shot.labelled, LOW, "none")
+        poses.add_low_light(shot.split, shot.name, shot.labelled, read)
+        found = [Detection.nowhere(box) for box in detector.find_in(seen)]
+        boxes.add_low_light(shot.split, shot.name, shot.people, found)
+    psnr, ssim = zip(*quality, strict=True)
+    joints = {picture: list(of) for picture, of in poses.joints("LL-A").items()}
+    by_name, protocol = (boxes.truth["LL-A"], boxes.found["LL-A"]), Protocol(boxes="detected")
+    ap = score_boxes(*by_name, protocol).ap
+    drawn = [ap, *(ap + box_deviations(*by_name, protocol, scene_of)[:, 0]).tolist()]
+    return {"PSNR": psnr, "SSIM": ssim, "joints": joints, "box AP": drawn}
 
 
 def last_quarter(folder: Path) -> float:
@@ -292,7 +298,7 @@ def main() -> None:
         for seed in given.seeds:
             for label, row in rows.items():
                 folder = trained(bench, label, row, seed)
-                found[label].append(scored(bench, folder, label))
+                found[label].append(scored(bench, folder))
                 flat[label].append(last_quarter(folder))
                 console.print(f"seed {seed}  {label}  last quarter {flat[label][-1]:+.2f} dB", highlight=False)
     show(found, flat, console)
