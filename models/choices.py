@@ -42,7 +42,7 @@ SLLEN_PARTS = ("attention", "modulation", "fusion", "alternating")
 """What `--without` leaves out: HSEB and HSBAB, RSAEB, FFB, learning in turn (SLLEN-4)."""
 SLLEN_LOSSES = ("perceptual", "distillation", "illumination", "gradient")
 """Beside smooth L1: keys of `models.enhance.networks.sllen_losses.WEIGHTS`."""
-SHIPPED_ENHANCERS = ("zero-dce", "sci")
+SHIPPED_ENHANCERS = ("zero-dce", "zero-dce++", "sci", "ruas")
 """Whose weights come with the package, in models/enhance/shipped."""
 DEPTHS = ("uint8", "uint16", "float32")
 """Of a board's picture: `models.tuning.boards.messages.DEPTHS`."""

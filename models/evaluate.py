@@ -67,8 +67,8 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--enhancer",
-        help="before the network: gamma, clahe, msr, msrcr, dehz, lime, srie, zero-dce, sci, weights of isp-sim "
-        "train-enhancer (.safetensors), TorchScript (.pt), torch.export (.pt2) or module:factory [none: each channel "
+        help="before the network: gamma, clahe, msr, msrcr, dehz, lime, srie, zero-dce, zero-dce++, sci, ruas, "
+        "weights of isp-sim train-enhancer (.safetensors), TorchScript (.pt), torch.export (.pt2) or module:factory [none: each channel "
         "to a mean of 0.4]",
     )
     add_raw_stage(parser, "the network and the enhancer see")

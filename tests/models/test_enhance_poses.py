@@ -1,5 +1,6 @@
 """Enhancers before the pose network, and the figures of their pictures; the option of models.evaluate."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,8 @@ from isp_sim.scenes import Person
 from models import evaluate
 from models.data.normalisation import LOW
 from models.data.samples import PairSample
-from models.enhance.enhancer import Enhancer
+from models.engine.weights_file import read_tensors
+from models.enhance.enhancer import SHIPPED, Enhancer, load_enhancer
 from models.enhance.pairs import EnhancedPairs
 from models.enhance.poses import enhanced_by
 from models.enhance.quality import MEASURES, measured
@@ -18,6 +20,7 @@ from models.pose.network import Cpn
 from models.recognisers.inference import detect
 from models.recognisers.loading import of_ours
 from models.scoring.niqe import published_pristine
+from models.scoring.picture_quality import psnr_ssim
 from models.scoring.poses import find_poses
 
 
@@ -46,6 +49,19 @@ def test_the_partner_itself_scores_best():
     error = np.mean((shot.low_light.astype(float) - shot.well_lit) ** 2)
     assert untouched["PSNR"] == pytest.approx(10 * np.log10(255**2 / error), abs=1e-4)
     assert untouched["PSNR matched"] > untouched["PSNR"] + 10
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_enhancer_is_small_brightens_and_names_no_folder_of_a_machine(name):
+    assert SHIPPED[name].stat().st_size <= 1e6
+    _, metadata = read_tensors(SHIPPED[name])
+    assert json.loads(metadata["about"])["data"] == ["photos320"]
+    across, down = np.meshgrid(np.linspace(30, 220, 64), np.linspace(0, 30, 48))
+    well = np.repeat((across + down)[..., None], 3, axis=2).astype(np.uint8)
+    low = (well // 20).astype(np.uint8)
+    brightened = load_enhancer(name).enhance(low)
+    assert brightened.mean() > 1.5 * low.mean()
+    assert psnr_ssim(brightened, well)[0] > psnr_ssim(low, well)[0] + 0.5
 
 
 def test_an_enhancer_that_changes_nothing_changes_no_pose(recogniser):
