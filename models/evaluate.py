@@ -67,9 +67,9 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--enhancer",
-        help="before the network: gamma, clahe, msr, msrcr, dehz, lime, srie, zero-dce, zero-dce++, sci, ruas, "
-        "weights of isp-sim train-enhancer (.safetensors), TorchScript (.pt), torch.export (.pt2) or module:factory [none: each channel "
-        "to a mean of 0.4]",
+        help="before the network: gamma, clahe, msr, msrcr, dehz, lime, srie, zero-dce, zero-dce++, sci, ruas, weights "
+        "of isp-sim train-enhancer (.safetensors), TorchScript (.pt), torch.export (.pt2) or module:factory [none: "
+        "each channel to a mean of 0.4]",
     )
     add_raw_stage(parser, "the network and the enhancer see")
     parser.add_argument("--boxes", choices=BOXES, default="true", help="those of the labels, or those that a detector "
