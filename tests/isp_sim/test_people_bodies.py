@@ -7,7 +7,7 @@ from isp_sim import streams
 from isp_sim.scenes.people import materials
 from isp_sim.scenes.people.bodies.body import body
 from isp_sim.scenes.people.figure.clothes import draw_outfit
-from isp_sim.scenes.people.figure.poses import LIBRARY, SHARES, draw_pose
+from isp_sim.scenes.people.figure.poses import LIBRARY, SHARES, STRIDE_M, draw_pose, gait
 from isp_sim.scenes.people.figure.skeleton import ANCESTRIES, BONES, LIMITS, PAIRED, SIDES, draw_build, pose_figure
 from isp_sim.scenes.people.raycast.intersect import NONE, enter, normal, pack
 from isp_sim.scenes.people.raycast.trace import blocked, tree
@@ -51,6 +51,39 @@ def test_feet_stand_on_the_floor_and_nothing_lies_under_it(name):
         mesh, _ = body(build, figure, draw_outfit(build, materials.Materials(), stream), pose)
         assert mesh.vertices[:, 1].min() == pytest.approx(0, abs=1e-6)
         assert mesh.vertices[:, 1].max() < 1.75 * build.stature_m
+
+
+@pytest.mark.parametrize("name", STRIDE_M)
+def test_a_gait_goes_on_stride_by_stride(name):
+    _, pose, _ = posed(name, 3)
+    assert pose.later(0.0) == pose
+    stride_s = STRIDE_M[name] / pose.pace_m_per_s
+    half, whole = pose.later(stride_s / 2), pose.later(stride_s).later(stride_s)
+    for angle in gait(name, 0.0):
+        side, base = angle.split("_", 1)
+        other = f"{'left' if side == 'right' else 'right'}_{base}"
+        assert half.angles[other] == pytest.approx(pose.angles[angle], abs=1e-9)
+        assert whole.angles[angle] == pytest.approx(pose.angles[angle], abs=1e-9)
+    soon, after = pose.later(0.3).at(0.002), pose.later(0.302).angles
+    assert all(soon[angle] == pytest.approx(after[angle], abs=0.2) for angle in soon)  # of 100 and more a second
+
+
+def test_feet_of_who_walks_stay_on_the_floor_and_slide_less_than_the_body_moves():
+    """The lower foot's speed over the floor; with limbs that only swing about a pose it is the pace, 1.0 of it."""
+    shares = []
+    for number in range(8):
+        build, pose, _ = posed("walking", number)
+        times = np.arange(0, 1.2, 0.02)
+        feet = []
+        for time_s in times:
+            joints = pose_figure(build, pose.later(time_s).angles).joints
+            places = [joints[f"{side}_{part}"] for side in SIDES for part in ("toe", "heel")]
+            feet.append(np.array(places) + [0, 0, pose.pace_m_per_s * time_s])
+        assert np.abs(np.array(feet)[..., 1].min(axis=1)).max() < 1e-9
+        low = np.array(feet)[:-1, :, 1].argmin(axis=1)
+        slid = np.diff(np.array(feet)[..., 2], axis=0)[np.arange(len(low)), low]
+        shares.append(np.median(np.abs(slid)) / (pose.pace_m_per_s * 0.02))
+    assert np.mean(shares) < 0.6
 
 
 def test_a_standing_figure_is_as_tall_as_its_stature():

@@ -62,6 +62,10 @@ class Layout:
     behind: Backdrop | None = None
     white_lx: float = 0.0
 
+    def later(self, time_s: float) -> "Layout":
+        """The scene so long after: everybody has moved on."""
+        return replace(self, people=tuple(one.later(time_s) for one in self.people))
+
     def view(self, height: int, width: int) -> Camera:
         """The camera for a picture; the 16:10 frame fits into it."""
         stand, pitch, focal = self.camera

@@ -53,6 +53,11 @@ class Someone:
     visible: int = 0
     box: tuple[float, float, float, float] = (0, 0, 0, 0)
 
+    def later(self, time_s: float) -> "Someone":
+        """The person so long after, further on where they walk; what of them is visible is that of the beginning."""
+        x, _, z = self._shift(time_s)
+        return replace(self, pose=self.pose.later(time_s), x=float(x), z=float(z))
+
     def body(self, time_s: float = 0.0) -> tuple[Mesh, Float64[np.ndarray, "joints 3"]]:
         """Mesh and joints in the world, m, at a moment of the exposure (0 is its middle)."""
         figure, turn, shift = self._moment(time_s)
@@ -71,9 +76,11 @@ class Someone:
         return np.asarray(joint_array(figure, JOINTS) @ turn.T + shift)
 
     def _moment(self, time_s: float) -> tuple[Figure, Matrix, Vector]:
-        turn = turn_y(self.heading_deg)
-        shift = np.array([self.x, 0, self.z]) + turn[:, 2] * self.pose.pace_m_per_s * time_s
-        return pose_figure(self.build, self.pose.at(time_s)), turn, shift
+        return pose_figure(self.build, self.pose.at(time_s)), turn_y(self.heading_deg), self._shift(time_s)
+
+    def _shift(self, time_s: float) -> Vector:
+        forward: Vector = turn_y(self.heading_deg)[:, 2]
+        return np.array([self.x, 0, self.z]) + forward * self.pose.pace_m_per_s * time_s
 
 
 class Placer:

@@ -83,11 +83,15 @@ class People:
         """
         if not 0 <= index < SCENES:
             raise IndexError(f"scene {index}: expected 0 … {SCENES - 1}")
-        return self._at(index, lay_out(self._seed, index, daylight, behind=self._behind(index)), 0.0)
+        return self._of(index, lay_out(self._seed, index, daylight, behind=self._behind(index)))
 
-    def _at(self, index: int, layout: Layout, time_s: float) -> Scene:
-        """A layout's scene at a moment."""
-        rendered, bodies = picture(layout, *self._size, time_s)
+    def _later(self, index: int, layout: Layout, time_s: float) -> Scene:
+        """A layout's scene so long after."""
+        return self._of(index, layout.later(time_s)) if time_s else self._of(index, layout)
+
+    def _of(self, index: int, layout: Layout) -> Scene:
+        """A layout's scene."""
+        rendered, bodies = picture(layout, *self._size, 0.0)
         camera = layout.view(*self._size)
         found = [
             labels.person(n, joints, labels.depths_under_skin(mesh, joints, one.build, camera), camera, rendered)
@@ -100,8 +104,8 @@ class People:
             labels=facts(layout, [n for n, person in enumerate(found, start=1) if person is not None]),
             planes=labels.planes(rendered),
             white_lx=layout.white_lx or None,
-            during=functools.partial(self._during, layout, time_s) if self._samples > FROZEN else None,
-            at=functools.partial(self._at, index, layout),
+            during=functools.partial(self._during, layout) if self._samples > FROZEN else None,
+            at=functools.partial(self._later, index, layout),
         )
 
     @property
@@ -116,11 +120,11 @@ class People:
             return None
         return backdrop.load(self._backgrounds[int(stream.integers(len(self._backgrounds)))], stream)
 
-    def _during(self, layout: Layout, time_s: float, exposure_s: float, after_s: float) -> Radiance:
-        """Mean of the sub-frames about a moment, each at the middle of its share of the exposure."""
+    def _during(self, layout: Layout, exposure_s: float, after_s: float) -> Radiance:
+        """Mean of the sub-frames about a layout's moment, each at the middle of its share of the exposure."""
         mean = np.zeros((*self._size, 3), np.float32)
         for n in range(self._samples):
-            moment = time_s + after_s + ((n + 0.5) / self._samples - 0.5) * exposure_s
+            moment = after_s + ((n + 0.5) / self._samples - 0.5) * exposure_s
             mean += picture(layout, *self._size, moment)[0].radiance / np.float32(self._samples)
         return Radiance(mean)
 

@@ -6,7 +6,7 @@ for the right one: who reaches leans to that side (`spine_side` below 0), who te
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -98,6 +98,7 @@ class Pose:
         rates: degrees a second, how the angles move.
         hands: side → what the hand does (`bodies.hands`).
         pace_m_per_s: forward.
+        phase: of the gait, 0 … 2π; 0 where nobody walks.
     """
 
     name: str
@@ -105,11 +106,23 @@ class Pose:
     rates: dict[str, float]
     hands: dict[str, str]
     pace_m_per_s: float = 0.0
+    phase: float = 0.0
 
     def at(self, time_s: float) -> dict[str, float]:
         """Angles before or after, within the limits: `a + rate/ω·sin(ω·t)`, so that limbs swing about the pose."""
         swing_s = math.sin(SWING * time_s) / SWING
         return {name: _limited(name, value + swing_s * self.rates[name]) for name, value in self.angles.items()}
+
+    def later(self, time_s: float) -> "Pose":
+        """The pose so long after: limbs go on with their swing, those of who walks or runs with their gait."""
+        angles, rates = self.at(time_s), {name: math.cos(SWING * time_s) * rate for name, rate in self.rates.items()}
+        phase = 0.0
+        if self.name in STRIDE_M:
+            phase = self.phase + 2 * math.pi * self.pace_m_per_s / STRIDE_M[self.name] * time_s
+            strides, gait_rates = _stride(self.name, phase, self.pace_m_per_s)
+            angles |= {name: _limited(name, value) for name, value in strides.items()}
+            rates |= gait_rates
+        return replace(self, angles=angles, rates=rates, phase=phase)
 
 
 def draw_pose(name: str, stream: np.random.Generator) -> Pose:
@@ -127,15 +140,13 @@ def draw_pose(name: str, stream: np.random.Generator) -> Pose:
             mean = -mean if mirrored and angle in SIDEWAYS else mean
         drawn[angle] = float(mean + spread * np.clip(stream.normal(), -2.2, 2.2))
     rates = {angle: float(stream.normal(0, 12)) for angle in ANGLES}
-    pace = 0.0
+    pace = phase = 0.0
     if name in PACE_M_PER_S:
         mean, spread = PACE_M_PER_S[name]
         pace = float(max(stream.normal(mean, spread), 0.6))
-        phase = stream.uniform(0, 2 * np.pi)
-        before = drawn | gait(name, phase)
-        after = gait(name, phase + 2 * np.pi * pace / STRIDE_M[name] * 1e-3)
-        rates |= {angle: (value - before[angle]) / 1e-3 for angle, value in after.items()}
-        drawn = before
+        phase = float(stream.uniform(0, 2 * np.pi))
+        strides, gait_rates = _stride(name, phase, pace)
+        drawn, rates = drawn | strides, rates | gait_rates
     if name == "standing" and stream.random() < 0.5:  # weight on one leg
         free = "right" if stream.random() < 0.5 else "left"
         over = 3.0 if free == "right" else -3.0  # the trunk leans over the leg that stands
@@ -144,9 +155,14 @@ def draw_pose(name: str, stream: np.random.Generator) -> Pose:
     one, other = HANDS.get(name, ("hang", "hang"))
     if name == "reaching" and stream.random() < 0.4:
         one = "point"
-    return Pose(
-        name, limited, rates, {"left": one, "right": other} if mirrored else {"left": other, "right": one}, pace
-    )
+    hands = {"left": one, "right": other} if mirrored else {"left": other, "right": one}
+    return Pose(name, limited, rates, hands, pace, phase)
+
+
+def _stride(name: str, phase: float, pace_m_per_s: float) -> tuple[dict[str, float], dict[str, float]]:
+    """Angles of the gait, and how fast they move."""
+    before, after = gait(name, phase), gait(name, phase + 2 * np.pi * pace_m_per_s / STRIDE_M[name] * 1e-3)
+    return before, {angle: (value - before[angle]) / 1e-3 for angle, value in after.items()}
 
 
 def gait(name: str, phase: float) -> dict[str, float]:
