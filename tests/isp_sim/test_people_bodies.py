@@ -78,7 +78,7 @@ def test_feet_of_who_walks_stay_on_the_floor_and_slide_less_than_the_body_moves(
         for time_s in times:
             joints = pose_figure(build, pose.later(time_s).angles).joints
             places = [joints[f"{side}_{part}"] for side in SIDES for part in ("toe", "heel")]
-            feet.append(np.array(places) + [0, 0, pose.pace_m_per_s * time_s])
+            feet.append(np.array(places) + np.array([0, 0, pose.pace_m_per_s * time_s]))
         assert np.abs(np.array(feet)[..., 1].min(axis=1)).max() < 1e-9
         low = np.array(feet)[:-1, :, 1].argmin(axis=1)
         slid = np.diff(np.array(feet)[..., 2], axis=0)[np.arange(len(low)), low]
