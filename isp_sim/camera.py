@@ -1,15 +1,17 @@
 """A camera gives raw frames; the simulated one calls the stages in the light's order."""
 
+import functools
 from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import numba
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Float64
 
 from isp_sim import light, optics, readout, sensor, streams
 from isp_sim.companding import companded, table_of
+from isp_sim.isp.develop import balance
 from isp_sim.parallel_rows import in_rows
 from isp_sim.raw import Defects, Raw, defects_within
 from isp_sim.rig import Arm, Rig
@@ -285,6 +287,11 @@ class SimulatedArm:
         camera = np.array(chip.quantum_efficiency.value)[:, None] * chip.rec709_to_camera.value @ to_rec709
         camera /= (camera @ np.array(REC709_TO_XYZ).sum(axis=1)).max()
         return tuple((float(a), float(b), float(c)) for a, b, c in camera)
+
+    @functools.cached_property
+    def colours(self) -> tuple[Float64[np.ndarray, " 3"], Float64[np.ndarray, "3 3"]]:
+        """White balance and matrix of its raws, see `isp_sim.isp.develop.balance`."""
+        return balance(self.neutral, self.xyz_to_camera)
 
     def describe(self, counts: Counts, exposure_us: float, gain_db: float, provenance: dict[str, object]) -> Raw:
         """Counts with the metadata of this camera at this setting."""

@@ -10,7 +10,7 @@ from jaxtyping import Float64
 
 from isp_sim import readout, sensor
 from isp_sim.camera import SimulatedArm
-from isp_sim.isp.develop import balance, encode_srgb
+from isp_sim.isp.develop import encode_srgb
 from isp_sim.isp.operators import colour_matrix
 from isp_sim.scenes import Scene
 from isp_sim.schedule import Shot
@@ -133,6 +133,6 @@ def noise_free(arm: SimulatedArm, exposed: torch.Tensor) -> Srgb:
         arm: whose colours.
         exposed: `(1, 3, height, width)`, share of the range.
     """
-    gains, matrix = (torch.from_numpy(a).to(exposed) for a in balance(arm.neutral, arm.xyz_to_camera))
+    gains, matrix = (torch.from_numpy(a).to(exposed) for a in arm.colours)
     balanced = (exposed.clamp(0, 1) * gains[:, None, None]).clamp_max(1.0)
     return encode_srgb(colour_matrix(LinearRgb(balanced), matrix[None]))

@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from isp_sim import optics, readout, sensor, streams, table_noise
 from isp_sim.camera import Frame, SimulatedArm, capture_tensor
 from isp_sim.companding import companded
-from isp_sim.isp.develop import DevelopParams, balance, develop
+from isp_sim.isp.develop import DevelopParams, develop
 from isp_sim.isp.operators import colour_matrix
 from isp_sim.light import begins
 from isp_sim.metering import at_base, metered, noise_free
@@ -237,7 +237,7 @@ class LowLight(nn.Module):
 
     def _develop_params(self, light: Tensor) -> DevelopParams:
         """As `isp_sim.isp.develop.from_metadata` of the arm's raws."""
-        gains, matrix = balance(self._dark.neutral, self._dark.xyz_to_camera)
+        gains, matrix = self._dark.colours
         isp = self._dark.arm.isp
         return DevelopParams(
             cfa=self._dark.sensor.cfa,
