@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from all_methods import enhanced, photographs
+from all_methods import LEE, as_codes, enhanced, photographs
 from rich.console import Console
 from rich.table import Table
 
@@ -36,7 +36,7 @@ from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes.people.semantics import CLASSES
 from models.choices import LEARN_POSE, TEST_SEED, WEIGHTS
-from models.data.normalisation import LOW
+from models.data.normalisation import LOW, Picture, normalise
 from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs, scene_of, shots
 from models.engine.training import LOG
 from models.enhance.enhancer import Enhancer, load_enhancer, load_network_by_name
@@ -106,6 +106,10 @@ COMPARED = [
     *(("gladnet", other) for other in list(GROUPS["gladnet"])[1:]),
     ("sci+sdag", "sci"),
     ("zero-dce+sdag", "zero-dce"),
+    ("sllen", LEE),
+    ("plain U-Net", LEE),
+    ("gladnet", LEE),
+    ("sci", LEE),
 ]
 DIGITS = {"PSNR": 2, "SSIM": 3, "PCK": 1, "box AP": 1}
 Scores = dict[str, dict[str, Any]]
@@ -190,17 +194,24 @@ def trained(bench: Bench, label: str, row: Row, seed: int) -> Path:
 
 
 def scored(bench: Bench, folder: Path) -> Scores:
-    """What a row's network does on the judged sets; from the folder if it was done before."""
-    kept = folder / "scores.json"
+    """What a row's network does on the judged sets, Lee's scaling without one; from the folder if it was done before."""
+    kept, weights = folder / "scores.json", folder / WEIGHTS
     if not kept.is_file():
-        enhancer = load_enhancer(folder / WEIGHTS)
+        enhancer = load_enhancer(weights) if weights.is_file() else Enhancer(LEE, lifted)
         found = {name: judged(bench.detector, enhancer, *one) for name, one in bench.judged.items()}
-        network, _, scaling = load_enhancer_network(folder / WEIGHTS)
-        if isinstance(network, Sllen) and network.parts.semantic:
-            found["built-in"]["mIoU"] = [mean_iou(network, scaling, bench.judged["built-in"][0])]
+        if weights.is_file():
+            network, _, scaling = load_enhancer_network(weights)
+            if isinstance(network, Sllen) and network.parts.semantic:
+                found["built-in"]["mIoU"] = [mean_iou(network, scaling, bench.judged["built-in"][0])]
+        folder.mkdir(parents=True, exist_ok=True)
         write_atomically(kept, json.dumps(found).encode())
     scores: Scores = json.loads(kept.read_text())
     return scores
+
+
+def lifted(picture: Picture) -> Picture:
+    """Each channel at a mean of 0.4, in 8 bits."""
+    return as_codes(normalise(picture, "mean-0.4"))
 
 
 def judged(detector: PersonDetector, enhancer: Enhancer, source: PairSource, pose: str) -> dict[str, Any]:
@@ -245,7 +256,7 @@ def summed_up(values: np.ndarray) -> tuple[float, float]:
     return float(values[:, 0].mean()), float(np.hypot(values.mean(axis=0)[1:].std(ddof=1), seeds))
 
 
-def show(found: Mapping[str, Sequence[Scores]], flat: Mapping[str, Sequence[float]], console: Console) -> None:
+def show(found: Mapping[str, list[Scores]], flat: Mapping[str, Sequence[float]], console: Console) -> None:
     """A table of all rows and the differences."""
     columns = [(judged, measure) for judged in ("photographs", "built-in") for measure in DIGITS]
     table = Table(title=f"mean over seeds ± error of scenes and seeds; {PHOTOS} photographs, {SCENES} built-in scenes")
@@ -261,9 +272,11 @@ def show(found: Mapping[str, Sequence[Scores]], flat: Mapping[str, Sequence[floa
         table.add_row(label, str(len(runs)), *cells, miou, ", ".join(f"{one:+.2f}" for one in flat[label]))
     console.print(table)
     for ours, other in COMPARED:
-        seeds = min(len(found.get(ours, ())), len(found.get(other, ())))
-        for judged, measure in columns if seeds else ():
-            ahead = samples(found[ours][:seeds], judged, measure) - samples(found[other][:seeds], judged, measure)
+        if not found.get(ours) or not found.get(other):
+            continue
+        theirs = found[other] * (len(found[ours]) if other == LEE else 1)  # it has no seeds
+        for judged, measure in columns:
+            ahead = samples(found[ours], judged, measure) - samples(theirs, judged, measure)
             mean, error = summed_up(ahead)
             each = ", ".join(f"{one:+.3g}" for one in ahead[:, 0])
             console.print(f"{ours} − {other}, {judged}, {measure}: {mean:+.3g} ± {error:.2g} ({each})")
@@ -295,6 +308,7 @@ def main() -> None:
     flat: dict[str, list[float]] = {label: [] for label in rows}
     with tempfile.TemporaryDirectory() as links:
         bench = benched(folders, given.rig, given.out, given.times, Path(links))
+        found[LEE], flat[LEE] = [scored(bench, given.out / "mean-0.4")], []
         for seed in given.seeds:
             for label, row in rows.items():
                 folder = trained(bench, label, row, seed)
