@@ -194,7 +194,7 @@ def trained(bench: Bench, label: str, row: Row, seed: int) -> Path:
 
 
 def scored(bench: Bench, folder: Path) -> Scores:
-    """What a row's network does on the judged sets, Lee's scaling without one; from the folder if it was done before."""
+    """What a row's network does on the judged sets, without one Lee's scaling; from the folder if it was done."""
     kept, weights = folder / "scores.json", folder / WEIGHTS
     if not kept.is_file():
         enhancer = load_enhancer(weights) if weights.is_file() else Enhancer(LEE, lifted)
