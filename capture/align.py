@@ -116,6 +116,9 @@ def work(args: argparse.Namespace) -> int:
     """Align and print what came of it; without captures, those of a demonstration. Raises as `align`."""
     _check(args)
     if args.captures is None:
+        _rig(args)  # seconds of shooting come after what can be wrong
+        if args.annotations is not None:
+            raise ValueError(f"--annotations {args.annotations}: the demonstration has its own; name captures")
         args.captures = _demonstration(args.out)
         args.resume = True
     args.out = args.out or DEMO_OUT
@@ -211,8 +214,10 @@ def _onto(args: argparse.Namespace) -> "ArmName":
 def _rig(args: argparse.Namespace) -> "Rig":
     from isp_sim.rigfile import load_rig
 
+    if args.rig or args.captures is None:
+        return load_rig(args.rig or "exlpose")
     own = args.captures / "rig.yaml"
-    return load_rig(args.rig or (own if own.is_file() else "exlpose"))
+    return load_rig(own if own.is_file() else "exlpose")
 
 
 def run_of(args: argparse.Namespace, rig: "Rig", pairs: "list[CapturedPair]") -> "AlignRun":

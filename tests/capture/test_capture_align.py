@@ -533,8 +533,14 @@ def test_bad_arguments_get_one_sentence_and_leave_nothing(captured, tmp_path, ca
 
 
 def test_bad_options_are_told_before_a_demonstration_is_shot(tmp_path, capsys):
-    assert main(["--workers", "0", "--out", str(tmp_path / "out")]) == 1
-    assert capsys.readouterr() == ("", "capture.align: --workers 0: expected a whole number from 1\n")
+    for words, said in (
+        (("--workers", "0"), "--workers 0: expected a whole number from 1"),
+        (("--rig", "nothing"), "nothing: no such file, and no rigs file of that name"),
+        (("--annotations", "x.json"), "--annotations x.json: the demonstration has its own; name captures"),
+    ):
+        assert main([*words, "--out", str(tmp_path / "out")]) == 1
+        out, error = capsys.readouterr()
+        assert out == "" and error.startswith("capture.align: ") and said in error
     assert not list(tmp_path.iterdir())
 
 
