@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from isp_sim.command_line import file_name, run
+from isp_sim.command_line import file_name, folder, run
 
 
 def parser(prog: str = "python -m calibration.colour") -> argparse.ArgumentParser:
@@ -25,7 +25,7 @@ def parser(prog: str = "python -m calibration.colour") -> argparse.ArgumentParse
     parser.add_argument("--illuminant", default="D65", help="the chart's light, one of colour-science's [%(default)s]")
     parser.add_argument("--name", type=file_name, help="of the new sensor file [<sensor>_colour]")
     parser.add_argument("--seed", type=int, default=0, help="of the simulated frames [%(default)s]")
-    parser.add_argument("--out", type=Path, default=Path("out/calibration"), help="folder [%(default)s]")
+    parser.add_argument("--out", type=folder, default=Path("out/calibration"), help="folder [%(default)s]")
     return parser
 
 

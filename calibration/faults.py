@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from isp_sim.command_line import file_name, run
+from isp_sim.command_line import file_name, folder, run
 
 
 def parser(prog: str = "python -m calibration.faults") -> argparse.ArgumentParser:
@@ -28,7 +28,7 @@ def parser(prog: str = "python -m calibration.faults") -> argparse.ArgumentParse
     parser.add_argument("--name", type=file_name, help="of the new rig [<rig>-faults]")
     parser.add_argument("--target", choices=("bcm2835", "pisp"), default="bcm2835", help="of libcamera [%(default)s]")
     parser.add_argument("--seed", type=int, default=0, help="of the simulated frames [%(default)s]")
-    parser.add_argument("--out", type=Path, default=Path("out/calibration"), help="folder [%(default)s]")
+    parser.add_argument("--out", type=folder, default=Path("out/calibration"), help="folder [%(default)s]")
     return parser
 
 

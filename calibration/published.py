@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from calibration.bodies import ELD_BODIES
-from isp_sim.command_line import run
+from isp_sim.command_line import folder, run
 
 
 def parser(prog: str = "python -m calibration.published") -> argparse.ArgumentParser:
@@ -34,7 +34,7 @@ def parser(prog: str = "python -m calibration.published") -> argparse.ArgumentPa
         required=True,
         help=f"folder with physlight's {', '.join(sorted({body.curves[0] for body in ELD_BODIES.values()}))}",
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder for the sensor files, made if absent")
+    parser.add_argument("--out", type=folder, required=True, help="folder for the sensor files, made if absent")
     return parser
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isp_sim.command_line import add_anywhere, file_name, run
+from isp_sim.command_line import add_anywhere, file_name, folder, run
 from isp_sim.progress import Progress
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def parser(prog: str = "python -m calibration.sensor") -> argparse.ArgumentParse
         "--size", type=int, nargs=2, default=(640, 480), metavar=("WIDTH", "HEIGHT"), help="simulated px [640 480]"
     )
     parser.add_argument(
-        "--out", type=Path, default=Path("out/calibration"), help="folder of file and page [%(default)s]"
+        "--out", type=folder, default=Path("out/calibration"), help="folder of file and page [%(default)s]"
     )
     return parser
 

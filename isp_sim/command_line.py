@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -42,6 +43,18 @@ def file_name(name: str) -> str:
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise argparse.ArgumentTypeError(f"{name!r}: expected letters, digits, '_', '-' and '.', no folder")
     return name
+
+
+def folder(name: str) -> Path:
+    """A folder to write into, from a command line: seen before the work, not after it.
+
+    Raises:
+        argparse.ArgumentTypeError: it, or a folder on the way to it, is a file.
+    """
+    for path in (Path(name), *Path(name).parents):
+        if path.exists() and not path.is_dir():
+            raise argparse.ArgumentTypeError(f"{path}: is a file, expected a folder")
+    return Path(name)
 
 
 def add_anywhere(parser: argparse.ArgumentParser) -> None:

@@ -97,7 +97,14 @@ class DefectList(_Block):
         """(x, y) of all single ones."""
         return (*self.dead, *((x, y) for x, y, _ in (*self.stuck, *self.hot)))
 
-    def outside(self, height: int, width: int) -> tuple[int, int] | None:
-        """(x, y) of the first defect that a frame does not have; None: all lie in it. Of a line the other is 0."""
-        lines = (*((0, y) for y in self.dead_rows), *((x, 0) for x in self.dead_columns))
-        return next(((x, y) for x, y in (*self.pixels, *lines) if x >= width or y >= height), None)
+    def outside(self, height: int, width: int) -> tuple[str, int] | None:
+        """The list, and the place in it, of the first defect that a frame does not have; None: all lie in it."""
+        for name, places in (("dead", self.dead), ("stuck", self.stuck), ("hot", self.hot)):
+            for number, (x, y, *_) in enumerate(places):
+                if x >= width or y >= height:
+                    return name, number
+        for name, lines, size in (("dead_rows", self.dead_rows, height), ("dead_columns", self.dead_columns, width)):
+            for number, line in enumerate(lines):
+                if line >= size:
+                    return name, number
+        return None

@@ -371,9 +371,14 @@ class Rig(Model):
     def _defects_lie_in_the_frame(self) -> Self:
         height, width = self.height_px * self.binning, self.width_px * self.binning
         for name, arm in (("well_lit", self.well_lit), ("low_light", self.low_light)):
-            if arm.defects and (place := arm.defects.value.outside(height, width)):
-                sentence = f"{name}.defects has a pixel at {place}: the frame before binning is {width}×{height}"
-                raise FieldError(sentence, (name, "defects"), "width_px", "height_px", "binning")
+            if arm.defects and (found := arm.defects.value.outside(height, width)):
+                kind, number = found
+                place = (name, "defects", "value", kind, number)
+                there = getattr(arm.defects.value, kind)[number]
+                sentence = (
+                    f"{'.'.join(map(str, place))} is {there}: expected it in the frame before binning, {width}×{height}"
+                )
+                raise FieldError(sentence, place, "width_px", "height_px", "binning")
         return self
 
     @model_validator(mode="after")

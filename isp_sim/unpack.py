@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isp_sim.command_line import run
+from isp_sim.command_line import folder, run
 
 if TYPE_CHECKING:
     from isp_sim.dataset import DatasetWriter
@@ -143,7 +143,7 @@ def parser(prog: str) -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(prog=prog, description="Unpack a run in tar shards into ExLPose's folders.")
     parser.add_argument("shards", type=Path, help="folder of isp-sim generate --format webdataset, or its address")
-    parser.add_argument("--out", type=Path, required=True, help="empty folder of the data set")
+    parser.add_argument("--out", type=folder, required=True, help="empty folder of the data set")
     return parser
 
 

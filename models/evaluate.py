@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isp_sim.command_line import run
+from isp_sim.command_line import folder, run
 from models.choices import BOXES, DETECTOR, EXTENTS, FLIPS, POSE, TEST_SEED, add_raw_stage, add_trust
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def parser(prog: str = "python -m models.evaluate") -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=TEST_SEED, help="of scenes and noise [%(default)s]")
     add_trust(parser)
     parser.add_argument("--device", default="auto", help="cpu, cuda, or auto [%(default)s]")
-    parser.add_argument("--out", type=Path, default=Path("out/evaluate"), help="folder of the report [%(default)s]")
+    parser.add_argument("--out", type=folder, default=Path("out/evaluate"), help="folder of the report [%(default)s]")
     return parser
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from isp_sim.command_line import run
+from isp_sim.command_line import folder, run
 
 
 def parser(prog: str = "python -m models.measure_quality") -> argparse.ArgumentParser:
@@ -34,7 +34,7 @@ def parser(prog: str = "python -m models.measure_quality") -> argparse.ArgumentP
     )
     parser.add_argument("--point", help="which of a settings.json's [the first that differs from the defaults]")
     parser.add_argument("--rig", default="exlpose-small", help="that shoots the chart [%(default)s]")
-    parser.add_argument("--out", type=Path, default=Path("out/quality"), help="folder of the page [%(default)s]")
+    parser.add_argument("--out", type=folder, default=Path("out/quality"), help="folder of the page [%(default)s]")
     return parser
 
 

@@ -37,7 +37,9 @@ def parser(prog: str = "python -m models.serve_desk") -> argparse.ArgumentParser
     parser.add_argument("--port", type=int, default=0, help="on 127.0.0.1 [a free one]")
     parser.add_argument("--seed", type=int, default=0, help="of the built-in scenes [%(default)s]")
     add_trust(parser)
-    parser.add_argument("--out", type=Path, default=Path("out/desk"), help="folder for shots and presets [%(default)s]")
+    parser.add_argument(
+        "--out", type=command_line.folder, default=Path("out/desk"), help="folder for shots and presets [%(default)s]"
+    )
     return parser
 
 

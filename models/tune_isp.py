@@ -49,7 +49,9 @@ def parser(prog: str = "python -m models.tune_isp") -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of the search's draws [%(default)s]")
     add_trust(parser)
     parser.add_argument("--workers", type=int, help="processes; the result does not depend on it [cores; a board: 1]")
-    parser.add_argument("--out", type=Path, default=Path("out/tune"), help="folder of the search [%(default)s]")
+    parser.add_argument(
+        "--out", type=command_line.folder, default=Path("out/tune"), help="folder of the search [%(default)s]"
+    )
     parser.add_argument("--resume", action="store_true", help="go on with a search that was stopped")
     return parser
 

@@ -95,7 +95,7 @@ class EnhancerRecipe(BaseModel):
 
 
 def load_recipe(name: str, model: str) -> EnhancerRecipe:
-    """A model's recipe that comes with the package (`quick`, `full`), or a YAML file.
+    """A model's recipe that comes with the package (`quick`, `full`, of some `photos`), or a YAML file.
 
     Raises:
         ValueError: every fault of the file.
@@ -104,7 +104,8 @@ def load_recipe(name: str, model: str) -> EnhancerRecipe:
     known = RECIPES / f"{family}-{name}.yaml"
     path = known if known.is_file() else Path(name)
     if not path.is_file():
-        raise ValueError(f"--recipe {name}: no such file, expected a file, quick or full")
+        there = sorted(one.stem.removeprefix(f"{family}-") for one in RECIPES.glob(f"{family}-*.yaml"))
+        raise ValueError(f"--recipe {name}: no such file, expected a file or one of {', '.join(there)}")
     return load_yaml(EnhancerRecipe, path)
 
 

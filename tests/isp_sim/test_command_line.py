@@ -221,6 +221,19 @@ def test_what_is_wrong_is_one_sentence(tmp_path):
     assert re.fullmatch(r"isp-sim evaluate: [^\n]*Annotations[^\n]*\n", run.stderr)
 
 
+@pytest.mark.parametrize("below", [False, True])
+@pytest.mark.parametrize(
+    "name", ["evaluate", "quality", "tune", "desk", "unpack", "calibrate faults", "calibrate sensor"]
+)
+def test_a_file_in_a_folders_place_is_seen_before_the_work(name, below, tmp_path, capsys):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(SystemExit) as ended:
+        main([*name.split(), "--out", str(file / "x" if below else file)])
+    assert ended.value.code == 2 and f"argument --out: {file}: is a file, expected a folder" in capsys.readouterr().err
+    assert file.read_text() == "mine"
+
+
 # Progress.
 
 

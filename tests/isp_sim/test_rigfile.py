@@ -169,8 +169,17 @@ def test_a_fault_between_fields_names_the_line_of_one_that_the_file_itself_sets(
             "mine.yaml:3: sensor.companding ends at 255 DN",
         ),
         (
-            f"low_light:\n  defects: {{value: {{dead: [[5000, 3]]}}, {figure}}}\n",
-            "mine.yaml:3: low_light.defects has a pixel at",
+            f"low_light:\n  defects:\n    value:\n      stuck: [[3, 1199, 1]]\n      hot:\n      - [3, 3, 9]\n"
+            f"      - [5000, 3, 9]\n    {figure.replace(', ', chr(10) + '    ')}\n",
+            "mine.yaml:8: low_light.defects.value.hot.1 is (5000, 3, 9.0): expected it in the frame",
+        ),
+        (
+            f"low_light:\n  defects: {{value: {{dead_rows: [1199, 1200]}}, {figure}}}\n",
+            "mine.yaml:3: low_light.defects.value.dead_rows.1 is 1200: expected it in the frame",
+        ),
+        (
+            f"low_light:\n  defects: {{value: {{dead_columns: [1920]}}, {figure}}}\n",
+            "mine.yaml:3: low_light.defects.value.dead_columns.0 is 1920: expected it in the frame",
         ),
     ):
         with pytest.raises(ValueError) as fault:

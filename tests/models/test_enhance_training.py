@@ -261,7 +261,8 @@ def test_recipes_that_come_with_the_package_can_be_read(model, name):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--recipe", "no"], "quick or full"),
+        (["--recipe", "no"], "one of full, quick"),
+        (["--model", "ruas", "--recipe", "no"], "one of full, photos, quick"),
         (["--model", "sci", "--without", "fusion"], "parts of --model sllen"),
         (["--model", "sci", "--without-losses", "gradient"], "parts of --model sllen"),
         (["--model", "sllen", "--semantic-judge", "VOC"], "needs --semantic-data"),
