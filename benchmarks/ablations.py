@@ -148,7 +148,8 @@ def benched(folders: Mapping[str, Path], rig: str, out: Path, times: int, links:
         learn[name] = HeldPairs(FolderPairs(folder, 0, -KEPT_BACK, semantic=True))
         kept[name] = HeldPairs(FolderPairs(folder, -KEPT_BACK, None, semantic=True))
     learn["both"] = JoinedPairs([learn["photos"], learn["people"]])
-    learn["maps"] = JoinedPairs([learn["people"], learn["people"]])  # as many: the shorter would end an epoch
+    times_over = -(-len(learn["both"]) // len(learn["people"]))
+    learn["maps"] = JoinedPairs([learn["people"]] * times_over)  # not fewer: the shorter would end an epoch
     shot = RigPairs(load_rig(rig), TEST_SEED, SCENES, pre_quantisation=True, shots_per_scene=1, raw=True)
     judged: dict[str, tuple[PairSource, str]] = {
         "photographs": (HeldPairs(photographs(PHOTOS, links, rig)), LEARN_POSE),
