@@ -8,6 +8,7 @@ import contextlib
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.forkserver
+import multiprocessing.resource_tracker
 import os
 import signal
 import threading
@@ -74,6 +75,7 @@ def prepare(module: str) -> None:
         module: that they need; the first call of a process decides.
     """
     multiprocessing.set_forkserver_preload([module])
+    multiprocessing.resource_tracker.ensure_running()  # or the server would start it first, which lets Ctrl-C through
     with _left_alone_by_ctrl_c():
         multiprocessing.forkserver.ensure_running()
 

@@ -296,6 +296,38 @@ def test_a_signal_in_a_destructor_is_not_lost_and_not_shown():
     assert run.returncode == 143 and run.stderr == "isp-sim x: stopped; nothing was written\n"
 
 
+SERVED = """
+import signal, time
+from isp_sim.workers import prepare
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+try:
+    prepare("slow")  # the server imports it, which takes a second
+    time.sleep(20)
+except KeyboardInterrupt:
+    pass
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_while_the_server_of_processes_imports_shows_nothing_of_it(tmp_path):
+    (tmp_path / "slow.py").write_text("import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(3)\n")
+    paths = ENVIRONMENT | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
+    run = subprocess.Popen(
+        [sys.executable, "-c", SERVED],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=paths,
+        cwd=tmp_path,
+        start_new_session=True,
+    )
+    until = time.monotonic() + 20
+    while not (tmp_path / "begun").exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    os.killpg(run.pid, signal.SIGINT)
+    assert run.communicate(timeout=20)[1] == "" and run.returncode == 0 and (tmp_path / "begun").exists()
+
+
 def test_ctrl_c_while_a_process_is_started_is_not_lost(request):
     from isp_sim.workers import _left_alone_by_ctrl_c
 
