@@ -258,7 +258,7 @@ def _message(model: type[BaseModel], fault: ErrorDetails) -> str:
             known = ", ".join(sorted(p.stem for p in (rigs_folder() / "sensors").glob("*.yaml")))
             return f"{value}: no such sensor file; known are {known}"
         fields = _fields_at(model, keys)
-        return f"{value}: should be a block {{{', '.join(f'{name}: …' for name in fields)}}}"
+        return f"{value}: should be a block {{{', '.join(f'{name}: …' for name in fields or ['name'])}}}"
     message = fault["msg"].removeprefix("Value error, ").removeprefix("Input ")
     return f"{value}: {message}"
 

@@ -311,7 +311,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_ctrl_c_while_the_server_of_processes_imports_shows_nothing_of_it(tmp_path):
-    (tmp_path / "slow.py").write_text("import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(3)\n")
+    (tmp_path / "slow.py").write_text("import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(1)\n")
     paths = ENVIRONMENT | {"PYTHONPATH": f"{tmp_path}:{ROOT}"}
     run = subprocess.Popen(
         [sys.executable, "-c", SERVED],

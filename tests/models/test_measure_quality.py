@@ -87,10 +87,12 @@ def test_a_picture_that_does_not_show_it_is_told(tmp_path, capsys, layout, said)
 def test_settings_that_are_not_the_isps_are_told(tmp_path, capsys):
     (tmp_path / "s.json").write_text(json.dumps({"noise": 3}))
     (tmp_path / "tuned.json").write_text(json.dumps({"best": {"settings": {"noise": 3}}}))
+    (tmp_path / "rig.yaml").write_text("isp: libraw\nsettings: {bright: 2}\nrig: 5\n")
     (tmp_path / "s.yaml").write_text("isp: os:getcwd\nsettings: {gain: 1}\n")
     for asked, said in (
         (["--settings", str(tmp_path / "s.json")], "s.json: noise: is 3, expected a search's settings.json"),
         (["--settings", str(tmp_path / "tuned.json")], "tuned.json: best: settings: auto_bright is missing"),
+        (["--settings", str(tmp_path / "rig.yaml")], "rig.yaml:3: rig = 5: should be a block {name: …}"),
         (["--settings", str(tmp_path / "s.yaml")], "isp: names os:getcwd, which can run any program"),
         (["--settings", str(tmp_path / "s.yaml"), "--isp", "libraw"], "isp: is 'os:getcwd', expected 'libraw'"),
         (["--layout", "x.yaml"], "are of pictures"),
