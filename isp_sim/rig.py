@@ -372,12 +372,10 @@ class Rig(Model):
         height, width = self.height_px * self.binning, self.width_px * self.binning
         for name, arm in (("well_lit", self.well_lit), ("low_light", self.low_light)):
             if arm.defects and (found := arm.defects.value.outside(height, width)):
-                kind, number = found
-                place = (name, "defects", "value", kind, number)
-                there = getattr(arm.defects.value, kind)[number]
-                sentence = (
-                    f"{'.'.join(map(str, place))} is {there}: expected it in the frame before binning, {width}×{height}"
-                )
+                place = (name, "defects", "value", *found)
+                there = getattr(arm.defects.value, found[0])[found[1]]
+                is_it = f"{'.'.join(map(str, place))} is {there}"
+                sentence = f"{is_it}: expected it in the frame before binning, {width}×{height}"
                 raise FieldError(sentence, place, "width_px", "height_px", "binning")
         return self
 
