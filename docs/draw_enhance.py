@@ -30,7 +30,7 @@ COLUMNS = 3
 
 def save(name: str, picture: Picture) -> None:
     """A JPEG in docs/pictures."""
-    write_atomically(PICTURES / name, jpeg(picture, quality=85))
+    write_atomically(PICTURES / name, jpeg(picture, quality=75))
     print(PICTURES / name)
 
 
