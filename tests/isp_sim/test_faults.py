@@ -190,8 +190,8 @@ def grids(temperature_k, share=1):
 @pytest.mark.parametrize(
     ("block", "told"),
     [
-        ({"defects": {"value": {"dead": [[300, 2]]}, **ABOUT}}, r"well_lit.defects has a pixel at \(300, 2\)"),
-        ({"defects": {"value": {"dead_rows": [96]}, **ABOUT}}, r"at \(0, 96\): the frame before binning is 128×96"),
+        ({"defects": {"value": {"dead": [[300, 2]]}, **ABOUT}}, r"well_lit.defects.value.dead.0 is \(300, 2\)"),
+        ({"defects": {"value": {"dead_rows": [96]}, **ABOUT}}, r"dead_rows.0 is 96: .*frame before binning, 128×96"),
         ({"shading": {"value": [], **ABOUT}}, "at least 1 item"),
         ({"shading": {"value": [grids(5000) | {"green": [[1, 1]] * 3}], **ABOUT}}, "expected one grid of nodes"),
         ({"shading": {"value": [grids(5000), grids(4000)], **ABOUT}}, "expected rising ones"),
