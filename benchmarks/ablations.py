@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from all_methods import LEE, as_codes, enhanced, photographs
+from all_methods import LEE, enhanced, photographs
 from rich.console import Console
 from rich.table import Table
 
@@ -36,10 +36,10 @@ from isp_sim.files import write_atomically
 from isp_sim.rigfile import load_rig
 from isp_sim.scenes.people.semantics import CLASSES
 from models.choices import LEARN_POSE, TEST_SEED, WEIGHTS
-from models.data.normalisation import LOW, Picture, normalise
+from models.data.normalisation import LOW, Picture
 from models.data.samples import FolderPairs, HeldPairs, JoinedPairs, PairSource, RigPairs, scene_of, shots
 from models.engine.training import LOG
-from models.enhance.enhancer import Enhancer, load_enhancer, load_network_by_name
+from models.enhance.enhancer import Enhancer, as_image, as_picture, load_enhancer, load_network_by_name
 from models.enhance.networks.sdag import Stem, stem_of
 from models.enhance.networks.sllen import Sllen
 from models.enhance.recipe import EnhancerRecipe, Frozen, load_recipe
@@ -199,7 +199,7 @@ def scored(bench: Bench, folder: Path) -> Scores:
     kept, weights = folder / "scores.json", folder / WEIGHTS
     if not kept.is_file():
         enhancer = load_enhancer(weights) if weights.is_file() else Enhancer(LEE, lifted)
-        found = {name: judged(bench.detector, enhancer, *one) for name, one in bench.judged.items()}
+        found = {name: figures_of(bench.detector, enhancer, *one) for name, one in bench.judged.items()}
         if weights.is_file():
             network, _, scaling = load_enhancer_network(weights)
             if isinstance(network, Sllen) and network.parts.semantic:
@@ -212,10 +212,10 @@ def scored(bench: Bench, folder: Path) -> Scores:
 
 def lifted(picture: Picture) -> Picture:
     """Each channel at a mean of 0.4, in 8 bits."""
-    return as_codes(normalise(picture, "mean-0.4"))
+    return as_picture(as_image(picture, "mean-0.4", CPU))
 
 
-def judged(detector: PersonDetector, enhancer: Enhancer, source: PairSource, pose: str) -> dict[str, Any]:
+def figures_of(detector: PersonDetector, enhancer: Enhancer, source: PairSource, pose: str) -> dict[str, Any]:
     """PSNR and SSIM a picture, joints near and labelled of each, box AP over all scenes and with scenes drawn anew."""
     quality, poses, boxes, recogniser = [], Poses(), Poses(), load_recogniser(pose)
     for shot in shots(source, shown=True):
@@ -261,7 +261,7 @@ def show(found: Mapping[str, list[Scores]], flat: Mapping[str, Sequence[float]],
     """A table of all rows and the differences."""
     columns = [(judged, measure) for judged in ("photographs", "built-in") for measure in DIGITS]
     table = Table(title=f"mean over seeds ± error of scenes and seeds; {PHOTOS} photographs, {SCENES} built-in scenes")
-    for heading in ("row", "seeds", *(f"{j} {m}" for j, m in columns), "mIoU", "last epoch, dB"):
+    for heading in ("row", "seeds", *(f"{j} {m}" for j, m in columns), "mIoU", "last quarter, dB"):
         table.add_column(heading)
     for label, runs in found.items():
         cells = []
