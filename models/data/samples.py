@@ -128,8 +128,7 @@ class FolderPairs:
     ) -> None:
         files = sorted((folder / ANNOTATIONS).glob("*WL.json"))
         if not files:
-            there = f"holds no {ANNOTATIONS}/*WL.json" if folder.is_dir() else "no such folder"
-            raise ValueError(f"{folder}: {there}; expected ExLPose's layout, {ANNOTATIONS}/*WL.json and pictures")
+            raise ValueError(f"{folder}: holds no {ANNOTATIONS}/*WL.json; expected ExLPose's layout")
         self.folder, self._semantic, self._raw = folder, semantic, raw
         self._how = how_developed(load_rig(str(folder / "rig.yaml"))) if pre_quantisation else None
         self._records = {Path(one.dark).name: one for one in read_manifest(folder)} if pre_quantisation or raw else None

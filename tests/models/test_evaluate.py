@@ -67,7 +67,7 @@ def test_boxes_of_a_detector_are_named_in_the_protocol_and_scored_beside_the_pos
         (["--count", "0"], "--count 0: expected a whole number from 1"),
         (["--extent", "nan"], "--extent nan: expected a number from 0.5 to 3"),
         (["--extent", "0.1"], "--extent 0.1: expected a number from 0.5 to 3"),
-        (["--data", "nowhere"], "nowhere: no such folder; expected ExLPose's layout"),
+        (["--data", "nowhere"], "nowhere: holds no Annotations"),
         (["--rig", "nowhere"], "nowhere"),
         (["--scenes", "nowhere"], "neither 'people' nor 'charts' nor an existing file or folder"),
     ],

@@ -502,7 +502,7 @@ def test_the_command_killed_and_resumed_equals_the_uninterrupted_run(tmp_path):
     [
         (["--recipe", "nowhere.yaml"], "no such file, expected a file or one of isp, isp-quick"),
         (["--pose", "nowhere.safetensors"], "nowhere.safetensors: not a whole safetensors file"),
-        (["--data", "nowhere"], "nowhere: no such folder"),
+        (["--data", "nowhere"], "holds no Annotations"),
         (["--device", "tpu"], "expected auto, cpu or cuda"),
         (["--epochs", "0"], "--epochs 0: expected a whole number from 1"),
         (["--data", "here", "--judge", "here/"], "is learned from (--data); expected held-out pairs"),

@@ -165,7 +165,7 @@ def test_bad_arguments_get_one_sentence(tmp_path, capsys):
     out = tmp_path / "out"
     for more, told in (
         (["--start-from", "nobody"], "detector nobody: expected movenet-multipose"),
-        (["--data", "nowhere"], "nowhere: no such folder"),
+        (["--data", "nowhere"], "nowhere: holds no Annotations"),
         (["--recipe", "nowhere"], "--recipe nowhere: no such file"),
         (["--epochs", "0"], "--epochs 0: expected a whole number from 1"),
     ):
